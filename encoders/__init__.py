@@ -1,0 +1,1 @@
+"""Content to vectors in one space: text, pictures and sounds."""

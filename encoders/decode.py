@@ -1,0 +1,182 @@
+"""The one place that opens a source: texts, pictures and sounds, under limits.
+
+Formats are read in `encoders.raster`, `encoders.svg` and `encoders.pcm`. All functions are pure and may run in
+many threads at once.
+"""
+
+import errno
+import os
+import stat
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from PIL import Image as Pillow
+
+from encoders.errors import ContentError, LimitError
+from encoders.pcm import decode_pcm
+from encoders.raster import check_pixels, decode_raster, open_raster, pixels_of
+from encoders.svg import is_svg, render_svg
+from encoders.types import Audio, Content, Floats, Image, Text
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """How large a content may be. All values are above zero.
+
+    Raises:
+        ValueError: if a limit is zero, negative or NaN.
+    """
+
+    max_bytes: int = 64 * 1024 * 1024
+    """Bytes of a file, and of a gzipped drawing after unpacking."""
+    max_pixels: int = 67_108_864
+    """Width times height of a picture."""
+    max_seconds: float = 600
+    """Length of a sound."""
+    max_characters: int = 100_000
+    """Length of a text, in code points."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not value > 0:
+                raise ValueError(f"limits.{field.name} is {value}: set a value above 0")
+
+
+DEFAULT_LIMITS = DecodeLimits()
+
+
+def decode_text(content: Content, limits: DecodeLimits = DEFAULT_LIMITS) -> str:
+    """Check a text.
+
+    Args:
+        content: the text.
+        limits: bounds on characters.
+
+    Returns:
+        The text without the white space around it.
+
+    Raises:
+        ContentError: if it is blank, or holds NUL or half of a surrogate pair, or the content is not a text.
+        LimitError: if it is over `limits.max_characters`.
+    """
+    if not isinstance(content, Text):
+        raise _other("text", content)
+    text = content.text
+    if len(text) > limits.max_characters:
+        raise LimitError(
+            f"text has {len(text)} characters, the limit is {limits.max_characters}",
+            "raise limits.max_characters or shorten the text",
+        )
+    stripped = text.strip()
+    if not stripped:
+        raise ContentError("text is empty" if not text else "text is blank", "send some words")
+    if "\0" in text:
+        raise ContentError(f"text has a NUL character at position {text.index(chr(0))}", "remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ContentError(
+            f"text has half of a surrogate pair (U+{ord(text[error.start]):04X}) at position {error.start}",
+            "send valid unicode",
+        ) from error
+    return stripped
+
+
+def decode_image(content: Content, limits: DecodeLimits = DEFAULT_LIMITS, size: int | None = None) -> Pillow.Image:
+    """Decode a picture: png, jpeg, gif, webp, bmp, tiff, avif, svg or svgz; of an animation the first frame.
+
+    Args:
+        content: the picture.
+        limits: bounds on bytes and pixels, checked before pixels are allocated.
+        size: the shorter side that will be needed, in pixels. It is a hint that saves time: a drawing is
+            rendered at this size, a far larger picture shrunk while it is decoded, but never below it.
+
+    Returns:
+        An RGB picture, upright by its EXIF orientation, with transparency on white.
+
+    Raises:
+        ContentError: if it cannot be read, is truncated, corrupt or of no known format, or is not a picture.
+        LimitError: if it is over a limit.
+    """
+    if not isinstance(content, Image):
+        raise _other("image", content)
+    data = _read(content.source, "image", limits)
+    if is_svg(data):
+        drawing = render_svg(
+            data,
+            size=size,
+            max_bytes=limits.max_bytes,
+            max_pixels=limits.max_pixels,
+            check=lambda embedded: pixels_of(embedded, limits.max_pixels),
+        )
+        check_pixels(drawing.width * drawing.height, limits.max_pixels)
+        return decode_raster(drawing, None)
+    return decode_raster(open_raster(data, limits.max_pixels), size)
+
+
+def decode_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> Floats:
+    """Decode a sound: wav, flac, ogg or mp3.
+
+    Args:
+        content: the sound.
+        limits: bounds on bytes and seconds.
+        sample_rate: the wanted rate in Hz.
+
+    Returns:
+        float32 (samples,), one channel, in [-1, 1].
+
+    Raises:
+        ContentError: if it cannot be read, is truncated, corrupt, empty or of no known format, holds NaN or
+            infinity, or is not a sound.
+        LimitError: if it is over a limit.
+    """
+    if not isinstance(content, Audio):
+        raise _other("audio", content)
+    return decode_pcm(_read(content.source, "audio", limits), limits.max_seconds, sample_rate)
+
+
+def _other(wanted: str, content: Content) -> ContentError:
+    return ContentError(f"content is {content.modality}, not {wanted}", f"send it to the {wanted} encoder")
+
+
+def _read(source: bytes | Path, kind: str, limits: DecodeLimits) -> bytes:
+    """The bytes of a source, at most `limits.max_bytes`."""
+    if isinstance(source, bytes):
+        data, name = source, kind
+    else:
+        data, name = _read_file(source, kind, limits.max_bytes), f"{kind} file {source}"
+    if not data:
+        raise ContentError(f"{name} has zero bytes", "send a file that is not empty")
+    if len(data) > limits.max_bytes:
+        raise _too_large(name, len(data), limits.max_bytes)
+    return data
+
+
+def _read_file(path: Path, kind: str, limit: int) -> bytes:
+    name = f"{kind} file {path}"
+    try:
+        # O_NONBLOCK: a named pipe would wait for a writer before it could be refused.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
+            state = os.fstat(handle)
+            if not stat.S_ISREG(state.st_mode):
+                raise ContentError(f"{name} is a device, pipe or socket", "name a regular file")
+            if state.st_size > limit:
+                raise _too_large(name, state.st_size, limit)
+            return file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise ContentError(f"{name} does not exist", "check the path and the root folder") from error
+    except IsADirectoryError as error:
+        raise ContentError(f"{name} is a directory", "name a file in it") from error
+    except PermissionError as error:
+        raise ContentError(f"{name} may not be read", "give this user the right to read it") from error
+    except OSError as error:
+        reason = os.strerror(error.errno or errno.EIO).lower()
+        raise ContentError(f"{name} cannot be read ({reason})", "check the path") from error
+    except ValueError as error:
+        raise ContentError(f"{name!r} is no path ({error})", "check the path") from error
+
+
+def _too_large(name: str, size: int, limit: int) -> LimitError:
+    return LimitError(f"{name} has {size} bytes, the limit is {limit}", "raise limits.max_bytes or shrink the file")
