@@ -1,0 +1,167 @@
+from google.protobuf import struct_pb2 as _struct_pb2
+from triveni.v1 import content_pb2 as _content_pb2
+from triveni.v1 import event_pb2 as _event_pb2
+from triveni.v1 import filter_pb2 as _filter_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ReasonKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REASON_KIND_UNSPECIFIED: _ClassVar[ReasonKind]
+    REASON_KIND_QUERY: _ClassVar[ReasonKind]
+    REASON_KIND_EVENT: _ClassVar[ReasonKind]
+    REASON_KIND_POPULAR: _ClassVar[ReasonKind]
+    REASON_KIND_FRESH: _ClassVar[ReasonKind]
+REASON_KIND_UNSPECIFIED: ReasonKind
+REASON_KIND_QUERY: ReasonKind
+REASON_KIND_EVENT: ReasonKind
+REASON_KIND_POPULAR: ReasonKind
+REASON_KIND_FRESH: ReasonKind
+
+class QueryPart(_message.Message):
+    __slots__ = ("content", "item_id", "vector", "weight")
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    VECTOR_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    content: _content_pb2.Content
+    item_id: str
+    vector: _content_pb2.Vector
+    weight: float
+    def __init__(self, content: _Optional[_Union[_content_pb2.Content, _Mapping]] = ..., item_id: _Optional[str] = ..., vector: _Optional[_Union[_content_pb2.Vector, _Mapping]] = ..., weight: _Optional[float] = ...) -> None: ...
+
+class PolicyOptions(_message.Message):
+    __slots__ = ("exclude_item_ids", "include_seen", "diversity", "max_per_value", "min_score")
+    class MaxPerValueEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    EXCLUDE_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_SEEN_FIELD_NUMBER: _ClassVar[int]
+    DIVERSITY_FIELD_NUMBER: _ClassVar[int]
+    MAX_PER_VALUE_FIELD_NUMBER: _ClassVar[int]
+    MIN_SCORE_FIELD_NUMBER: _ClassVar[int]
+    exclude_item_ids: _containers.RepeatedScalarFieldContainer[str]
+    include_seen: bool
+    diversity: float
+    max_per_value: _containers.ScalarMap[str, int]
+    min_score: float
+    def __init__(self, exclude_item_ids: _Optional[_Iterable[str]] = ..., include_seen: _Optional[bool] = ..., diversity: _Optional[float] = ..., max_per_value: _Optional[_Mapping[str, int]] = ..., min_score: _Optional[float] = ...) -> None: ...
+
+class RecommendRequest(_message.Message):
+    __slots__ = ("user_id", "parts", "history", "filter", "limit", "modalities", "policy", "context")
+    class ContextEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    MODALITIES_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    parts: _containers.RepeatedCompositeFieldContainer[QueryPart]
+    history: _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]
+    filter: _filter_pb2.Filter
+    limit: int
+    modalities: _containers.RepeatedScalarFieldContainer[_content_pb2.Modality]
+    policy: PolicyOptions
+    context: _containers.ScalarMap[str, str]
+    def __init__(self, user_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ..., context: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class RecommendResponse(_message.Message):
+    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "skipped")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[Recommendation]
+    request_id: str
+    fingerprint: str
+    model: str
+    tier: str
+    skipped: _containers.RepeatedCompositeFieldContainer[SkippedEvent]
+    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., skipped: _Optional[_Iterable[_Union[SkippedEvent, _Mapping]]] = ...) -> None: ...
+
+class Recommendation(_message.Message):
+    __slots__ = ("item_id", "score", "rank", "payload", "reasons", "image_path", "audio_path")
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_PATH_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_PATH_FIELD_NUMBER: _ClassVar[int]
+    item_id: str
+    score: float
+    rank: int
+    payload: _struct_pb2.Struct
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    image_path: str
+    audio_path: str
+    def __init__(self, item_id: _Optional[str] = ..., score: _Optional[float] = ..., rank: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., image_path: _Optional[str] = ..., audio_path: _Optional[str] = ...) -> None: ...
+
+class Reason(_message.Message):
+    __slots__ = ("kind", "index", "modality", "share")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    MODALITY_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    kind: ReasonKind
+    index: int
+    modality: _content_pb2.Modality
+    share: float
+    def __init__(self, kind: _Optional[_Union[ReasonKind, str]] = ..., index: _Optional[int] = ..., modality: _Optional[_Union[_content_pb2.Modality, str]] = ..., share: _Optional[float] = ...) -> None: ...
+
+class SkippedEvent(_message.Message):
+    __slots__ = ("index", "reason")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    reason: str
+    def __init__(self, index: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SearchRequest(_message.Message):
+    __slots__ = ("parts", "filter", "limit", "modalities", "policy")
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    MODALITIES_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    parts: _containers.RepeatedCompositeFieldContainer[QueryPart]
+    filter: _filter_pb2.Filter
+    limit: int
+    modalities: _containers.RepeatedScalarFieldContainer[_content_pb2.Modality]
+    policy: PolicyOptions
+    def __init__(self, parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ...) -> None: ...
+
+class SearchResponse(_message.Message):
+    __slots__ = ("results", "request_id", "fingerprint", "model", "tier")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[Recommendation]
+    request_id: str
+    fingerprint: str
+    model: str
+    tier: str
+    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ...) -> None: ...
