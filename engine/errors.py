@@ -1,0 +1,57 @@
+"""The engine's branches of the one tree of exceptions; see `encoders.errors` for its root."""
+
+from encoders.errors import TriveniError
+
+
+class InvalidQueryError(TriveniError):
+    """A request asks for something that makes no sense: a negative limit, an unknown filter field."""
+
+    status = "INVALID_ARGUMENT"
+
+
+class InvalidItemError(TriveniError):
+    """An item cannot be stored: no id, no content, a payload that is not plain data."""
+
+    status = "INVALID_ARGUMENT"
+
+
+class NotFoundError(TriveniError):
+    """No item has this id."""
+
+    status = "NOT_FOUND"
+
+
+class StoreError(TriveniError):
+    """The vector store did not do what was asked of it."""
+
+    status = "UNAVAILABLE"
+
+
+class StoreInUseError(StoreError):
+    """Another process holds the store."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class SettingsError(TriveniError):
+    """A setting is missing, unknown, or out of range."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class DeadlineError(TriveniError):
+    """The deadline passed before the work was done."""
+
+    status = "DEADLINE_EXCEEDED"
+
+
+class CancelledError(TriveniError):
+    """The caller went away; the work was stopped."""
+
+    status = "CANCELLED"
+
+
+class OverloadedError(TriveniError):
+    """Too much work is waiting; the caller may try again."""
+
+    status = "RESOURCE_EXHAUSTED"

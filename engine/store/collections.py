@@ -1,0 +1,246 @@
+"""Which collections there are, and which of them serves.
+
+The items of a space live in a collection of their own, `<name>-<first 12 digits of the fingerprint>`; `<name>` is
+an alias of the one that serves. So a new space is indexed beside the old one, and switched to in one step.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from encoders.errors import SpaceError
+from encoders.types import Modality
+from engine.errors import NotFoundError, StoreError
+from engine.store.base import VectorStore
+from engine.store.edge_folder import Description, write_atomically
+
+DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """A collection."""
+
+    name: str
+    """The alias that it belongs to."""
+    fingerprint: str
+    serving: bool
+
+
+class Collections(Protocol):
+    """The collections of one backend."""
+
+    def all(self) -> list[CollectionInfo]:
+        """All collections, by name and fingerprint."""
+
+    def current(self, name: str) -> str | None:
+        """The fingerprint of the space that serves under a name; None if there is none yet."""
+
+    def switch(self, name: str, fingerprint: str) -> None:
+        """Let the collection of a space serve under a name from now on, atomically.
+
+        Raises:
+            NotFoundError: if the space has no collection of that name.
+        """
+
+    def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:
+        """Open the collection of a space, which is made if missing; the alias stays."""
+
+    def close(self) -> None:
+        """Let go of the connection, if there is one; stores that were opened stay open."""
+
+
+class EdgeCollections:
+    """Folders below one folder; the alias is a file.
+
+    Args:
+        root: the folder.
+        optimize_after: see `EdgeStore`.
+    """
+
+    def __init__(self, root: Path, *, optimize_after: int = 20_000) -> None:
+        self._root = root
+        self._optimize_after = optimize_after
+
+    def all(self) -> list[CollectionInfo]:
+        """All collections, by name and fingerprint."""
+        found = []
+        for path in sorted(self._root.glob("*/store.json")):
+            about = Description.read(path.parent)
+            if about is not None:
+                name = path.parent.name[: -DIGITS - 1]
+                found.append(CollectionInfo(name, about.fingerprint, self.current(name) == about.fingerprint))
+        return found
+
+    def current(self, name: str) -> str | None:
+        """The fingerprint of the space that serves under a name; None if there is none yet."""
+        path = self._alias(name)
+        try:
+            return str(json.loads(path.read_text())["fingerprint"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path} cannot be read ({error})", "remove it, and switch again") from error
+
+    def switch(self, name: str, fingerprint: str) -> None:
+        """Let the collection of a space serve under a name from now on; see `Collections.switch`."""
+        if not (self._folder(name, fingerprint) / "store.json").is_file():
+            raise _missing(name, fingerprint)
+        write_atomically(self._alias(name), json.dumps({"fingerprint": fingerprint}))
+
+    def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:
+        """Open the collection of a space, which is made if missing; see `EdgeStore` for errors."""
+        from engine.store.edge import EdgeStore
+
+        return EdgeStore(
+            self._folder(name, fingerprint),
+            fingerprint=fingerprint,
+            dimension=dimension,
+            modalities=modalities,
+            optimize_after=self._optimize_after,
+        )
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _folder(self, name: str, fingerprint: str) -> Path:
+        return self._root / _collection(name, fingerprint)
+
+    def _alias(self, name: str) -> Path:
+        return self._root / f"{name}.alias.json"
+
+
+class ServerCollections:
+    """Collections and aliases of a Qdrant server.
+
+    Args:
+        url: see `engine.store.server_client.connect`.
+        api_key: "" for none.
+        timeout_seconds: of each call.
+    """
+
+    def __init__(self, url: str, *, api_key: str = "", timeout_seconds: float = 30.0) -> None:
+        from engine.store.server_client import connect
+
+        self._client = connect(url, api_key=api_key, timeout_seconds=timeout_seconds)
+
+    def all(self) -> list[CollectionInfo]:
+        """All collections, by name and fingerprint."""
+        from engine.store.server import metadata
+
+        aliases = self._aliases()
+        names = [one.name for one in self._client.call(lambda qdrant: qdrant.get_collections()).collections]
+        found = []
+        for collection in sorted(names):
+            name = collection[: -DIGITS - 1]
+            try:
+                fingerprint = str(metadata(self._client, collection)["fingerprint"])
+            except StoreError:
+                continue  # another program's
+            if collection == _collection(name, fingerprint):
+                found.append(CollectionInfo(name, fingerprint, aliases.get(name) == collection))
+        return found
+
+    def current(self, name: str) -> str | None:
+        """The fingerprint of the space that serves under a name; None if there is none yet."""
+        from engine.store.server import metadata
+
+        collection = self._aliases().get(name)
+        return None if collection is None else str(metadata(self._client, collection)["fingerprint"])
+
+    def switch(self, name: str, fingerprint: str) -> None:
+        """Let the collection of a space serve under a name from now on; see `Collections.switch`."""
+        from qdrant_client import models
+
+        collection = _collection(name, fingerprint)
+        if not self._client.call(lambda qdrant: qdrant.collection_exists(collection)):
+            raise _missing(name, fingerprint)
+        changes: list[Any] = []
+        if name in self._aliases():
+            changes.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name)))
+        alias = models.CreateAlias(collection_name=collection, alias_name=name)
+        changes.append(models.CreateAliasOperation(create_alias=alias))
+        self._client.call(lambda qdrant: qdrant.update_collection_aliases(changes))
+
+    def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:
+        """Open the collection of a space, which is made if missing; see `ServerStore` for errors."""
+        from engine.store.server import ServerStore
+
+        return ServerStore(
+            self._client,
+            _collection(name, fingerprint),
+            fingerprint=fingerprint,
+            dimension=dimension,
+            modalities=modalities,
+        )
+
+    def close(self) -> None:
+        """Let go of the connection; stores that were opened stay open."""
+        self._client.close()
+
+    def _aliases(self) -> dict[str, str]:
+        answer = self._client.call(lambda qdrant: qdrant.get_aliases())
+        return {alias.alias_name: alias.collection_name for alias in answer.aliases}
+
+
+def collections(
+    backend: Literal["edge", "server"],
+    *,
+    path: Path,
+    url: str = "",
+    api_key: str = "",
+    timeout_seconds: float = 30.0,
+    optimize_after: int = 20_000,
+) -> Collections:
+    """The collections of the embedded store at `path`, or of the server at `url`."""
+    if backend == "edge":
+        return EdgeCollections(path, optimize_after=optimize_after)
+    return ServerCollections(url, api_key=api_key, timeout_seconds=timeout_seconds)
+
+
+def open_store(
+    held: Collections,
+    name: str,
+    *,
+    fingerprint: str,
+    dimension: int,
+    modalities: Sequence[Modality],
+    beside: bool = False,
+) -> VectorStore:
+    """Open the collection that serves under a name; the first one that is made there serves.
+
+    Args:
+        held: the collections of a backend.
+        name: the alias.
+        fingerprint: of the running space.
+        dimension: of its vectors.
+        modalities: that it encodes.
+        beside: open the running space's collection even if another serves: to index it before `switch`.
+
+    Raises:
+        SpaceError: if a collection of another space serves, and not `beside`.
+        StoreInUseError: if another process has the embedded store open.
+        StoreError: if the store cannot be read or reached.
+    """
+    current = held.current(name)
+    if current not in (None, fingerprint) and not beside:
+        raise SpaceError(
+            f"collection {name} serves space {current}, but space {fingerprint} is running",
+            "run the space that it was indexed with, or index the new one beside it and switch",
+        )
+    store = held.open(name, fingerprint=fingerprint, dimension=dimension, modalities=modalities)
+    if current is None:
+        held.switch(name, fingerprint)
+    return store
+
+
+def _collection(name: str, fingerprint: str) -> str:
+    return f"{name}-{fingerprint[:DIGITS]}"
+
+
+def _missing(name: str, fingerprint: str) -> NotFoundError:
+    return NotFoundError(
+        f"there is no collection {_collection(name, fingerprint)}", "index the catalogue with that space first"
+    )

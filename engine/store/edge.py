@@ -1,0 +1,302 @@
+"""Qdrant Edge: the embedded vector store, on disk, in this process.
+
+Vectors are read, and the shard's ids translated, past the shard: through `VectorRows` and a directory in memory,
+because the shard's answers in Python objects cost more than its searches.
+"""
+
+import threading
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from encoders.types import Modality
+from engine.errors import StoreError
+from engine.filters import Filter, Schema
+from engine.store import validate
+from engine.store.base import Hits, Page, Point, VectorQuery, point_id
+from engine.store.columns import points_of
+from engine.store.edge_folder import Description, FolderLock, copy_shard, remove_strays
+from engine.store.edge_read import ID, ROW, Directory, Entry, Reader
+from engine.store.edge_shard import GRAPH_FROM_BYTES, Shard, create_shard
+from engine.store.optimizer import Optimizer
+from engine.store.rows import VectorRows
+from engine.store.snapshot import read_snapshot, write_snapshot
+from engine.types import Candidates, ItemId
+
+_CHUNK = 256
+"""Points per write of the shard, which keeps Python's global lock meanwhile: a few milliseconds."""
+_OPENING_CHUNK = 4096
+_NO_HITS = Hits((), np.zeros(0, np.float32))
+
+
+class EdgeStore:
+    """A collection of points in a folder, open in one process at a time.
+
+    Args:
+        folder: of this collection alone; made if missing.
+        fingerprint: of the space whose vectors it keeps.
+        dimension: of every vector.
+        modalities: the named vectors.
+        m: edges per node of the search graph (HNSW, Malkov and Yashunin 2018); for a new collection.
+        ef_construct: how widely the graph is searched while it is built; for a new collection.
+        ef: how widely a query searches the graph, at least; its limit is a lower bound.
+        optimize_after: after so many written points the graph is built in the background; 0 leaves it to
+            `optimize`.
+
+    Raises:
+        StoreInUseError: if it is open already.
+        SpaceError: if the folder keeps vectors of another space.
+        StoreError: if the folder cannot be read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        fingerprint: str,
+        dimension: int,
+        modalities: Sequence[Modality],
+        m: int = 16,
+        ef_construct: int = 100,
+        ef: int = 192,
+        optimize_after: int = 20_000,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._ef = ef
+        self._writing = threading.RLock()
+        self._lock = FolderLock(folder)
+        try:
+            about = Description(fingerprint, dimension, tuple(modalities), {}, unused=tuple(modalities))
+            self._about = about.found_in(folder)
+            path = folder / self._about.shard
+            if not path.exists():
+                create_shard(path, m, ef_construct)
+            remove_strays(folder, self._about.shard)
+            self._shard = Shard(path)
+            self._rows = VectorRows(folder / "rows", dimension, modalities)
+            self._directory = Directory()
+            self._read_directory()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._reader = Reader(self._directory, self._rows, self._shard.payloads, self._writing)
+        self._optimizer = Optimizer(optimize_after, self._writing, self._copy_shard, self._adopt_shard)
+        self._optimizer.count(max(0, len(self._directory.entries) - self._about.graphed))
+
+    def _read_directory(self) -> None:
+        """Fill the directory from the shard's payloads; after a power cut the rows as well."""
+        rebuild = not self._rows.whole
+        cursor: str | None = None
+        while True:
+            page, cursor = self._shard.scroll(cursor, _OPENING_CHUNK, payload=(ID, ROW), vectors=rebuild)
+            rows = [int(str(payload[ROW])) for _, _, payload in page]
+            items = [ItemId(str(payload[ID])) for _, _, payload in page]
+            for (key, _, _), item, row in zip(page, items, rows, strict=True):
+                self._directory.put(item, Entry(row, key))
+            if rebuild:
+                points = [
+                    Point(item, {Modality(name): np.asarray(one, np.float32) for name, one in vectors.items()})
+                    for (_, vectors, _), item in zip(page, items, strict=True)
+                ]
+                self._rows.put(rows, validate.check_points(points, self.dimension, self.modalities))
+            if cursor is None:
+                break
+        self._rows.adopt([entry.row for entry in self._directory.entries.values()])
+        if rebuild:
+            self._rows.sync()
+            self._rows.synced()
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the space whose vectors it keeps."""
+        return self._about.fingerprint
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of every vector."""
+        return self._about.dimension
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that it keeps."""
+        return self._about.modalities
+
+    @property
+    def schema(self) -> Schema:
+        """The payload fields that can be filtered on."""
+        return dict(self._about.schema)
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
+        points = list({point.id: point for point in points}.values())
+        columns = validate.check_points(points, self.dimension, self.modalities)
+        for start in range(0, len(points), _CHUNK):
+            chunk = points[start : start + _CHUNK]
+            self._write(chunk, validate.slice_columns(columns, start, start + len(chunk)))
+        self._optimizer.start_if_due(len(self._directory.entries))
+
+    def _write(self, points: Sequence[Point], columns: validate.Columns) -> None:
+        vectors: list[dict[str, list[float]]] = [{} for _ in points]
+        for modality, (positions, matrix) in columns.items():
+            for position, vector in zip(positions, matrix.tolist(), strict=True):
+                vectors[position][modality.value] = vector
+        keys = [uuid.UUID(point_id(point.id)) for point in points]
+        with self._writing:
+            self._shard.check_open()
+            for modality in columns.keys() & self._about.unused:
+                self._shard.add_vector(modality, self.dimension)
+                self._describe(unused=tuple(name for name in self._about.unused if name != modality))
+            rows = self._rows.write(len(points), columns)
+            payloads = [{**point.payload, ID: point.id, ROW: row} for point, row in zip(points, rows, strict=True)]
+            try:
+                self._shard.upsert(zip(keys, vectors, payloads, strict=True))
+            except StoreError:
+                self._rows.release(rows)
+                raise
+            entries = [Entry(row, key) for row, key in zip(rows, keys, strict=True)]
+            old = [self._directory.put(point.id, entry) for point, entry in zip(points, entries, strict=True)]
+            self._rows.release([row for row in old if row is not None])
+            self._optimizer.wrote(point.id for point in points)
+
+    def delete(self, ids: Sequence[ItemId]) -> int:
+        """Delete points, and say how many of them were there."""
+        with self._writing:
+            known = [item for item in dict.fromkeys(ids) if item in self._directory.entries]
+            for start in range(0, len(known), _CHUNK):
+                chunk = known[start : start + _CHUNK]
+                self._shard.delete(self._directory.entries[item].key for item in chunk)
+                self._rows.release([self._directory.pop(item) for item in chunk])
+                self._optimizer.wrote(chunk)
+        return len(known)
+
+    def retrieve(
+        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True
+    ) -> list[Point | None]:
+        """The points with these ids, in this order; None where there is none."""
+        found = self._reader.fetch(ids, with_vectors=with_vectors, with_payload=with_payload)
+        return points_of(found, ids)
+
+    def candidates(self, ids: Sequence[ItemId], *, with_payload: bool = True) -> Candidates:
+        """The same in columns, for ranking: ids that are not there are left out, scores are zero."""
+        return self._reader.fetch(ids, with_vectors=True, with_payload=with_payload)
+
+    def query(self, queries: Sequence[VectorQuery]) -> list[Hits]:
+        """Search by several vectors in one batch; see `VectorStore.query`."""
+        validate.check_queries(queries, self.dimension, self.modalities, self._about.schema)
+        self._shard.check_open()
+        asked = [row for row, query in enumerate(queries) if query.modality not in self._about.unused]
+        hits = [_NO_HITS] * len(queries)
+        answers = self._shard.search([queries[row] for row in asked], self._ef) if asked else []
+        for row, found in zip(asked, answers, strict=True):
+            ids = [self._directory.items.get(key) for key in found.keys]
+            there = [item is not None for item in ids]  # False if it was deleted while we searched
+            hits[row] = Hits(tuple(item for item in ids if item is not None), found.scores[there])
+        return hits
+
+    def scroll(
+        self,
+        *,
+        filter_: Filter | None = None,
+        cursor: str | None = None,
+        limit: int = 256,
+        with_vectors: bool = False,
+        order_by: str | None = None,
+    ) -> Page:
+        """A page of points, each exactly once over all pages; see `VectorStore.scroll`."""
+        validate.check_scroll(self.schema, filter_, cursor, limit, order_by)
+        page, following = self._shard.scroll(cursor, limit, filter_=filter_, order_by=order_by)
+        keys = dict.fromkeys(key.int for key, _, _ in page)
+        ids = [item for key in keys if (item := self._directory.items.get(key)) is not None]
+        points = self.retrieve(ids, with_vectors=with_vectors)
+        return Page(tuple(point for point in points if point is not None), None if order_by else following)
+
+    def count(self, filter_: Filter | None = None) -> int:
+        """How many points there are, exactly."""
+        if filter_ is None:
+            return len(self._directory.entries)
+        validate.check_filter(filter_, self._about.schema)
+        return self._shard.count(filter_)
+
+    def index_fields(self, schema: Schema) -> None:
+        """Make payload fields filterable; those that already are stay; see `VectorStore.index_fields`."""
+        with self._writing:
+            for name, kind in validate.new_fields(schema, self._about.schema).items():
+                self._shard.index(name, kind)
+                self._describe(schema={**self._about.schema, name: kind})
+
+    def flush(self) -> None:
+        """Make all writes durable on disk."""
+        with self._writing:
+            self._rows.sync()
+            self._shard.flush()
+            self._rows_are_durable()
+
+    def _rows_are_durable(self) -> None:
+        if self._rows.synced():
+            self._reader.forget()
+
+    def optimize(self) -> None:
+        """Build the search graphs over what was written; reads and writes go on meanwhile."""
+        self._optimizer.run()
+
+    def _copy_shard(self) -> Path | None:
+        """Copy the shard for the optimizer; None where there is too little to build a graph over."""
+        if len(self._directory.entries) * self.dimension * 4 < GRAPH_FROM_BYTES:
+            return None
+        self.flush()
+        return copy_shard(self._folder / self._about.shard)
+
+    def _adopt_shard(self, path: Path, changed: Collection[ItemId]) -> None:
+        """Exchange the shard for its optimized copy, after the writes that the copy missed."""
+        with self._writing:
+            self._shard.check_open()
+            keys = [uuid.UUID(point_id(item)) for item in changed]
+            missed = self._shard.records(keys) if keys else []
+
+            def catch_up(fresh: Shard) -> None:
+                for modality in set(self.modalities).difference(self._about.unused):
+                    fresh.add_vector(modality, self.dimension)
+                for name in self._about.schema.keys() - fresh.indexed_fields():
+                    fresh.index(name, self._about.schema[name])
+                fresh.delete(keys)
+                fresh.upsert(missed)
+                fresh.flush()
+                self._describe(shard=path.name, graphed=len(self._directory.entries))
+
+            self._rows.sync()
+            self._shard.exchange(path, catch_up)
+            self._rows_are_durable()
+            remove_strays(self._folder, path.name)
+
+    def _describe(self, **changes: Any) -> None:
+        """Change the description, on disk first."""
+        about = replace(self._about, **changes)
+        about.write(self._folder)
+        self._about = about
+
+    def snapshot(self, path: Path) -> None:
+        """Write all points, the schema and the fingerprint to a file at `path`, atomically; writers wait."""
+        with self._writing:
+            write_snapshot(self, path)
+
+    def restore(self, path: Path) -> None:
+        """Replace all points by those of a snapshot; see `VectorStore.restore`."""
+        read_snapshot(self, path)
+
+    def close(self) -> None:
+        """Flush and let go of files. Twice is allowed."""
+        self._optimizer.stop()
+        with self._writing:
+            if self._shard.closed:
+                return
+            try:
+                self.flush()
+            finally:
+                self._shard.close()
+                self._rows.close()
+                self._lock.release()

@@ -1,0 +1,130 @@
+"""How points of an embedded store are read: a directory in memory, vectors from rows, payloads from the shard."""
+
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Floats, Modality
+from engine.errors import StoreError
+from engine.store.rows import VectorRows
+from engine.types import Candidates, ItemId, Json, Payload
+
+ID, ROW = "_id", "_row"
+"""The payload keys of the store's own."""
+
+_ATTEMPTS = 4
+_CACHED_PAYLOADS = 16_384
+
+
+class Entry(NamedTuple):
+    """Where an item is."""
+
+    row: int
+    """The row of its vectors. A new version of the item has another row, so it tells versions apart."""
+    key: uuid.UUID
+    """The id of its point in the shard."""
+
+
+@dataclass(slots=True)
+class Directory:
+    """Which item is which point, and where its vectors are: about 400 bytes per item."""
+
+    entries: dict[ItemId, Entry] = field(default_factory=dict)
+    items: dict[int, ItemId] = field(default_factory=dict)
+    """By the number of the point's id."""
+
+    def put(self, item: ItemId, entry: Entry) -> int | None:
+        """Enter an item, and give the row that it had before."""
+        old = self.entries.get(item)
+        self.items[entry.key.int] = item
+        self.entries[item] = entry
+        return old.row if old else None
+
+    def pop(self, item: ItemId) -> int:
+        """Strike an item out, and give the row that it had."""
+        entry = self.entries.pop(item)
+        del self.items[entry.key.int]
+        return entry.row
+
+
+class Reader:
+    """Reads points by their ids without a lock, beside a writer.
+
+    Args:
+        directory: of the store.
+        rows: of the store.
+        payloads: asks the shard for the payloads of points.
+        writing: the lock of the store's writers, taken only if they are in the way again and again.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        rows: VectorRows,
+        payloads: Callable[[Sequence[uuid.UUID]], Sequence[Mapping[str, Json]]],
+        writing: threading.RLock,
+    ) -> None:
+        self._directory = directory
+        self._rows = rows
+        self._ask = payloads
+        self._writing = writing
+        self._cache: dict[ItemId, tuple[int, Payload]] = {}
+
+    def forget(self) -> None:
+        """Drop the cached payloads: rows are about to be used again, and would no longer tell versions apart."""
+        self._cache = {}
+
+    def fetch(self, ids: Sequence[ItemId], *, with_vectors: bool, with_payload: bool) -> Candidates:
+        """The points that are there, in this order, each as one write left it."""
+        for _ in range(_ATTEMPTS - 1):
+            found = self._try(ids, with_vectors, with_payload)
+            if found is not None:
+                return found
+        with self._writing:
+            found = self._try(ids, with_vectors, with_payload)
+        if found is None:
+            raise StoreError("a point of the store is not what was written last", "close the store and open it again")
+        return found
+
+    def _try(self, ids: Sequence[ItemId], with_vectors: bool, with_payload: bool) -> Candidates | None:
+        """Read optimistically; None if a writer changed one of the points meanwhile."""
+        entries = self._directory.entries
+        found = {item: entry for item in ids if (entry := entries.get(item)) is not None}
+        known = tuple(item for item in ids if item in found)
+        payloads = self._payloads(found) if with_payload else dict.fromkeys(found, _NOTHING)
+        vectors: dict[Modality, Floats] = {}
+        present: dict[Modality, npt.NDArray[np.bool_]] = {}
+        if with_vectors:
+            vectors, present = self._rows.read(np.array([found[item].row for item in known], np.intp))
+        if payloads is None or any(entries.get(item) is not entry for item, entry in found.items()):
+            return None
+        scores = np.zeros(len(known), np.float32)
+        return Candidates(known, scores, vectors, present, tuple(payloads[item] for item in known))
+
+    def _payloads(self, found: Mapping[ItemId, Entry]) -> dict[ItemId, Payload] | None:
+        cache = self._cache
+        payloads, missing = {}, []
+        for item, entry in found.items():
+            cached = cache.get(item)
+            if cached is not None and cached[0] == entry.row:
+                payloads[item] = cached[1]
+            else:
+                missing.append(entry.key)
+        if missing:
+            if len(cache) + len(missing) > _CACHED_PAYLOADS:
+                self.forget()
+            for payload in self._ask(missing):
+                item, row = ItemId(str(payload[ID])), payload[ROW]
+                payloads[item] = {key: value for key, value in payload.items() if key not in (ID, ROW)}
+                if row != found[item].row:
+                    return None
+                cache[item] = found[item].row, payloads[item]
+        return payloads if len(payloads) == len(found) else None
+
+
+_NOTHING: Payload = {}

@@ -1,0 +1,244 @@
+"""An open shard of Qdrant Edge: its calls in our types, its errors as ours, and exchangeable while it is read."""
+
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import qdrant_edge as edge
+
+from encoders.types import Floats, Modality
+from engine.errors import StoreError
+from engine.filters import FieldKind, Filter
+from engine.store.base import VectorQuery, point_id
+from engine.store.edge_filter import excluding, to_edge
+from engine.types import Json
+
+GRAPH_FROM_BYTES = 10_000 * 1024
+"""Below so many bytes of vectors a search compares them one by one, which is exact and as fast."""
+_KINDS = {
+    FieldKind.KEYWORD: edge.PayloadSchemaType.Keyword,
+    FieldKind.INTEGER: edge.PayloadSchemaType.Integer,
+    FieldKind.FLOAT: edge.PayloadSchemaType.Float,
+    FieldKind.BOOL: edge.PayloadSchemaType.Bool,
+    FieldKind.DATETIME: edge.PayloadSchemaType.Datetime,
+    FieldKind.GEO: edge.PayloadSchemaType.Geo,
+}
+
+Answer = TypeVar("Answer")
+Record = tuple[uuid.UUID, Any, dict[str, Json]]
+"""The id of a point, its named vectors as lists of numbers, and its payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The nearest points of one search: the numbers of their ids, and their cosines."""
+
+    keys: list[int]
+    scores: Floats
+
+
+def create_shard(path: Path, m: int, ef_construct: int) -> None:
+    """Make an empty shard; its folder is there whole or not at all.
+
+    It begins with one vector that no point has, because Edge wants one: see `Shard.add_vector`.
+
+    Args:
+        path: a folder that is not there yet.
+        m: edges per node of the search graph.
+        ef_construct: how widely the graph is searched while it is built.
+    """
+    temporary = path.with_name(f".{path.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    kilobytes = GRAPH_FROM_BYTES // 1024
+    config = edge.EdgeConfig(
+        vectors={"_": edge.EdgeVectorParams(1, edge.Distance.Cosine)},
+        hnsw_config=edge.HnswIndexConfig(m, ef_construct, full_scan_threshold=kilobytes),
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=kilobytes),
+    )
+    edge.EdgeShard.create(str(temporary), config).close()
+    temporary.rename(path)
+
+
+class Shard:
+    """The shard that serves. Every call keeps Python's global lock while it works: that is how Edge is built.
+
+    Args:
+        path: the folder of the shard.
+
+    Raises:
+        StoreError: if it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ready = threading.Event()
+        self._ready.set()
+        self._open: edge.EdgeShard | None = None
+        try:
+            self._open = edge.EdgeShard.load(str(path))
+        except Exception as error:
+            raise StoreError(f"shard {path} cannot be opened: {error}", "restore a snapshot elsewhere") from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._open is None
+
+    def check_open(self) -> None:
+        """Refuse to go on if it was closed.
+
+        Raises:
+            StoreError: if it was.
+        """
+        self._ready.wait()
+        if self._open is None:
+            raise self._closed()
+
+    def _closed(self) -> StoreError:
+        return StoreError(f"store {self._path.parent} is closed", "open it again")
+
+    def upsert(self, records: Iterable[Record]) -> None:
+        """Write points whole."""
+        points = [edge.Point(key, vectors, payload) for key, vectors, payload in records]
+        self._call(lambda shard: shard.update(edge.UpdateOperation.upsert_points(points)))
+
+    def delete(self, keys: Iterable[uuid.UUID]) -> None:
+        """Delete points; ids that are not there do no harm."""
+        operation = edge.UpdateOperation.delete_points([*keys])
+        self._call(lambda shard: shard.update(operation))
+
+    def payloads(self, keys: Sequence[uuid.UUID]) -> list[dict[str, Json]]:
+        """The payloads of those points that are there, in any order."""
+        return [record.payload or {} for record in self._call(lambda shard: shard.retrieve([*keys], True, False))]
+
+    def records(self, keys: Sequence[uuid.UUID]) -> list[Record]:
+        """Those points that are there, whole, in any order."""
+        return [_record(one) for one in self._call(lambda shard: shard.retrieve([*keys], True, True))]
+
+    def search(self, queries: Sequence[VectorQuery], ef: int) -> list[Found]:
+        """Search by several vectors in one batch."""
+        filters: dict[tuple[int, int], edge.Filter | None] = {}
+        params = edge.SearchParams(hnsw_ef=ef)
+        requests = []
+        for query in queries:
+            key = id(query.filter), id(query.exclude)
+            if key not in filters:
+                filters[key] = excluding(query.filter, {point_id(item) for item in query.exclude})
+            nearest = edge.Query.Nearest(np.asarray(query.vector, np.float32).tolist(), query.modality.value)
+            requests.append(
+                edge.QueryRequest(query.limit, query=nearest, filter=filters[key], with_payload=False, params=params)
+            )
+        batch = edge.QueryBatchRequest(requests)
+        answers: list[list[Any]] = self._call(lambda shard: shard.query_batch(batch))
+        return [
+            Found([point.id.int for point in points], np.array([point.score for point in points], np.float32))
+            for points in answers
+        ]
+
+    def scroll(
+        self,
+        cursor: str | None,
+        limit: int,
+        *,
+        filter_: Filter | None = None,
+        order_by: str | None = None,
+        payload: Sequence[str] = (),
+        vectors: bool = False,
+    ) -> tuple[list[Record], str | None]:
+        """A page of points in the order of their ids, or of a field, largest first; and the next cursor."""
+        request = edge.ScrollRequest(
+            offset=cursor,
+            limit=limit,
+            filter=to_edge(filter_) if filter_ is not None else None,
+            with_payload=[*payload] if payload else False,
+            with_vector=vectors,
+            order_by=edge.OrderBy(order_by, edge.Direction.Desc) if order_by else None,
+        )
+        page, following = self._call(lambda shard: shard.scroll(request))
+        return [_record(one) for one in page], None if following is None else str(following)
+
+    def count(self, filter_: Filter) -> int:
+        """How many points pass, exactly."""
+        request = edge.CountRequest(exact=True, filter=to_edge(filter_))
+        return self._call(lambda shard: shard.count(request))
+
+    def add_vector(self, modality: Modality, dimension: int) -> None:
+        """Let points have a vector of this name; it takes space for all points. Twice is allowed."""
+        operation = edge.UpdateOperation.create_dense_vector(modality.value, dimension, edge.Distance.Cosine)
+        self._call(lambda shard: shard.update(operation))
+
+    def indexed_vectors(self) -> int:
+        """How many vectors the search graphs hold."""
+        return self._call(lambda shard: shard.info()).indexed_vectors_count
+
+    def index(self, field: str, kind: FieldKind) -> None:
+        """Index a payload field."""
+        operation = edge.UpdateOperation.create_field_index(field, _KINDS[kind])
+        self._call(lambda shard: shard.update(operation))
+
+    def indexed_fields(self) -> Collection[str]:
+        """The payload fields that are indexed."""
+        return self._call(lambda shard: shard.info()).payload_schema.keys()
+
+    def flush(self) -> None:
+        """Make all writes durable."""
+        self._call(lambda shard: shard.flush())
+
+    def exchange(self, path: Path, catch_up: Callable[["Shard"], None]) -> None:
+        """Serve from another folder from now on; calls wait meanwhile, a fraction of a second.
+
+        The shard that served is closed first, because both at once would take twice the memory.
+
+        Args:
+            path: the folder.
+            catch_up: brings the other shard up to date before it serves; if it fails, the old one serves on.
+        """
+        self._ready.clear()
+        try:
+            self._close()
+            try:
+                fresh = Shard(path)
+                try:
+                    catch_up(fresh)
+                except BaseException:
+                    fresh.close()
+                    raise
+            except BaseException:
+                self._open = Shard(self._path)._open
+                raise
+            self._open, self._path = fresh._open, path
+        finally:
+            self._ready.set()
+
+    def close(self) -> None:
+        """Flush, and let go of the files. Twice is allowed."""
+        self._close()
+
+    def _close(self) -> None:
+        shard, self._open = self._open, None
+        if shard is not None:
+            shard.close()
+
+    def _call(self, ask: Callable[[edge.EdgeShard], Answer]) -> Answer:
+        """Ask the shard; once more if it was exchanged meanwhile."""
+        while True:
+            self._ready.wait()
+            shard = self._open
+            if shard is None:
+                raise self._closed()
+            try:
+                return ask(shard)
+            except Exception as error:
+                if shard is self._open:
+                    raise StoreError(f"store {self._path.parent} failed: {error}", "see its cause") from error
+
+
+def _record(record: edge.Record) -> Record:
+    key = record.id if isinstance(record.id, uuid.UUID) else uuid.UUID(str(record.id))
+    return key, record.vector, record.payload or {}

@@ -1,0 +1,199 @@
+"""Exact search in numpy, in memory: the oracle that the other stores are held against."""
+
+import bisect
+import copy
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Floats, Modality
+from engine.errors import StoreError
+from engine.filters import Filter, Schema
+from engine.store import validate
+from engine.store.base import Hits, Page, Point, VectorQuery, point_id
+from engine.store.columns import columns_of
+from engine.store.match import matches, values
+from engine.store.snapshot import read_snapshot, write_snapshot
+from engine.types import Candidates, ItemId
+
+
+class MemoryStore:
+    """Points in a dictionary; every search compares all of them.
+
+    Args:
+        fingerprint: of the space whose vectors it keeps.
+        dimension: of every vector.
+        modalities: the named vectors.
+    """
+
+    def __init__(self, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> None:
+        self._fingerprint = fingerprint
+        self._dimension = dimension
+        self._modalities = tuple(modalities)
+        self._schema: Schema = {}
+        self._lock = threading.RLock()
+        self._points: dict[ItemId, Point] = {}
+        self._columns: dict[Modality, tuple[list[ItemId], Floats]] = {}
+        self._order: list[tuple[str, ItemId]] = []
+        self._closed = False
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the space whose vectors it keeps."""
+        return self._fingerprint
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of every vector."""
+        return self._dimension
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that it keeps."""
+        return self._modalities
+
+    @property
+    def schema(self) -> Schema:
+        """The payload fields that can be filtered on."""
+        return dict(self._schema)
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
+        vectors: list[dict[Modality, Floats]] = [{} for _ in points]
+        for modality, (positions, matrix) in validate.check_points(points, self._dimension, self._modalities).items():
+            for position, vector in zip(positions, matrix, strict=True):
+                vectors[position][modality] = vector
+        with self._opened():
+            for point, unit in zip(points, vectors, strict=True):
+                self._points[point.id] = Point(point.id, unit, copy.deepcopy(dict(point.payload)))
+            self._changed()
+
+    def delete(self, ids: Sequence[ItemId]) -> int:
+        """Delete points, and say how many of them were there."""
+        with self._opened():
+            before = len(self._points)
+            for item in ids:
+                self._points.pop(item, None)
+            self._changed()
+            return before - len(self._points)
+
+    def retrieve(
+        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True
+    ) -> list[Point | None]:
+        """The points with these ids, in this order; None where there is none."""
+        with self._opened():
+            found = [self._points.get(item) for item in ids]
+        return [
+            point and Point(point.id, point.vectors if with_vectors else {}, point.payload if with_payload else {})
+            for point in found
+        ]
+
+    def candidates(self, ids: Sequence[ItemId], *, with_payload: bool = True) -> Candidates:
+        """The same in columns, for ranking: ids that are not there are left out, scores are zero."""
+        points = self.retrieve(ids, with_payload=with_payload)
+        return columns_of([point for point in points if point is not None], self._dimension, self._modalities)
+
+    def query(self, queries: Sequence[VectorQuery]) -> list[Hits]:
+        """Search by several vectors, exactly; see `VectorStore.query`."""
+        validate.check_queries(queries, self._dimension, self._modalities, self._schema)
+        with self._opened():
+            return [self._search(query) for query in queries]
+
+    def _search(self, query: VectorQuery) -> Hits:
+        ids, matrix = self._column(query.modality)
+        vector = np.asarray(query.vector, np.float32)
+        scores = matrix @ (vector / np.linalg.norm(vector))
+        excluded = frozenset(query.exclude)
+        passing: npt.NDArray[np.intp] = np.array(
+            [
+                row
+                for row, item in enumerate(ids)
+                if item not in excluded
+                and (query.filter is None or matches(query.filter, self._points[item].payload, self._schema))
+            ],
+            np.intp,
+        )
+        best = passing[np.argsort(-scores[passing], kind="stable")][: query.limit]
+        return Hits(tuple(ids[row] for row in best), scores[best])
+
+    def _column(self, modality: Modality) -> tuple[list[ItemId], Floats]:
+        if modality not in self._columns:
+            owners = [point for point in self._points.values() if modality in point.vectors]
+            rows = [point.vectors[modality] for point in owners]
+            matrix = np.stack(rows) if rows else np.zeros((0, self._dimension), np.float32)
+            self._columns[modality] = [point.id for point in owners], matrix
+        return self._columns[modality]
+
+    def scroll(
+        self,
+        *,
+        filter_: Filter | None = None,
+        cursor: str | None = None,
+        limit: int = 256,
+        with_vectors: bool = False,
+        order_by: str | None = None,
+    ) -> Page:
+        """A page of points, each exactly once over all pages; see `VectorStore.scroll`."""
+        validate.check_scroll(self._schema, filter_, cursor, limit, order_by)
+        with self._opened():
+            if not self._order:
+                self._order = sorted((point_id(item), item) for item in self._points)
+            start = bisect.bisect_left(self._order, (cursor or "", ""))
+            ids = [
+                item
+                for _, item in self._order[start:]
+                if filter_ is None or matches(filter_, self._points[item].payload, self._schema)
+            ]
+            if order_by is not None:
+                keys = {item: list(values(self._points[item].payload, order_by, self._schema)) for item in ids}
+                ids = sorted((item for item in ids if keys[item]), key=lambda item: max(keys[item]), reverse=True)
+            points = self.retrieve(ids[:limit], with_vectors=with_vectors)
+        more = point_id(ids[limit]) if len(ids) > limit and order_by is None else None
+        return Page(tuple(point for point in points if point is not None), more)
+
+    def count(self, filter_: Filter | None = None) -> int:
+        """How many points there are, exactly."""
+        with self._opened():
+            if filter_ is None:
+                return len(self._points)
+            validate.check_filter(filter_, self._schema)
+            return sum(matches(filter_, point.payload, self._schema) for point in self._points.values())
+
+    def index_fields(self, schema: Schema) -> None:
+        """Make payload fields filterable; those that already are stay; see `VectorStore.index_fields`."""
+        with self._opened():
+            self._schema = {**self._schema, **validate.new_fields(schema, self._schema)}
+
+    def flush(self) -> None:
+        """Nothing is on disk."""
+
+    def optimize(self) -> None:
+        """Nothing is indexed: every search is exact."""
+
+    def snapshot(self, path: Path) -> None:
+        """Write all points, the schema and the fingerprint to a file at `path`, atomically."""
+        with self._opened():
+            write_snapshot(self, path)
+
+    def restore(self, path: Path) -> None:
+        """Replace all points by those of a snapshot; see `VectorStore.restore`."""
+        with self._opened():
+            read_snapshot(self, path)
+
+    def close(self) -> None:
+        """Forget all points. Twice is allowed."""
+        self._closed = True
+        self._points = {}
+        self._changed()
+
+    def _changed(self) -> None:
+        self._columns = {}
+        self._order = []
+
+    def _opened(self) -> threading.RLock:
+        if self._closed:
+            raise StoreError("the memory store is closed", "make another")
+        return self._lock

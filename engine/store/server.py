@@ -1,0 +1,318 @@
+"""A Qdrant server or cluster, through qdrant-client."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from qdrant_client import QdrantClient, models
+
+from encoders.errors import SpaceError
+from encoders.types import Floats, Modality
+from engine.errors import StoreError
+from engine.filters import FieldKind, Filter, Schema, fields
+from engine.store import validate
+from engine.store.base import Hits, Page, Point, VectorQuery, point_id
+from engine.store.columns import columns_of
+from engine.store.server_client import ServerClient
+from engine.store.server_filter import excluding, to_server
+from engine.store.snapshot import read_snapshot, write_snapshot
+from engine.types import Candidates, ItemId
+
+_ID = "_id"
+Answer = TypeVar("Answer")
+_CHUNK = 128
+"""Points per message: a few megabytes."""
+_KINDS = {
+    FieldKind.KEYWORD: models.PayloadSchemaType.KEYWORD,
+    FieldKind.INTEGER: models.PayloadSchemaType.INTEGER,
+    FieldKind.FLOAT: models.PayloadSchemaType.FLOAT,
+    FieldKind.BOOL: models.PayloadSchemaType.BOOL,
+    FieldKind.DATETIME: models.PayloadSchemaType.DATETIME,
+    FieldKind.GEO: models.PayloadSchemaType.GEO,
+}
+
+
+class ServerStore:
+    """A collection on a server. Fingerprint, dimension and schema are in the collection's metadata.
+
+    Args:
+        client: the connection; others may use it too.
+        collection: its name; made if missing.
+        fingerprint: of the space whose vectors it keeps.
+        dimension: of every vector.
+        modalities: the named vectors.
+        m: edges per node of the search graph; for a new collection.
+        ef_construct: how widely the graph is searched while it is built; for a new collection.
+        ef: how widely a query searches the graph, at least; its limit is a lower bound.
+
+    Raises:
+        StoreError: if the server does not do it.
+        SpaceError: if the collection keeps vectors of another space.
+    """
+
+    def __init__(
+        self,
+        client: ServerClient,
+        collection: str,
+        *,
+        fingerprint: str,
+        dimension: int,
+        modalities: Sequence[Modality],
+        m: int = 16,
+        ef_construct: int = 100,
+        ef: int = 192,
+    ) -> None:
+        self._client = client.share()
+        self._closed = False
+        self._name = collection
+        self._fingerprint = fingerprint
+        self._dimension = dimension
+        self._modalities = tuple(modalities)
+        self._ef = ef
+        if not self._ask(lambda qdrant: qdrant.collection_exists(collection)):
+            self._create(m, ef_construct)
+        self._schema = self._read_schema()
+
+    def _create(self, m: int, ef_construct: int) -> None:
+        vectors = {
+            name.value: models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)
+            for name in self._modalities
+        }
+        hnsw = models.HnswConfigDiff(m=m, ef_construct=ef_construct)
+        about = {"fingerprint": self._fingerprint, "dimension": self._dimension, "schema": {}}
+        self._ask(
+            lambda qdrant: qdrant.create_collection(
+                self._name, vectors_config=vectors, hnsw_config=hnsw, metadata=about
+            )
+        )
+
+    def _read_schema(self) -> Schema:
+        about = metadata(self._client, self._name)
+        if (about["fingerprint"], about["dimension"]) != (self._fingerprint, self._dimension):
+            raise SpaceError(
+                f"collection {self._name} keeps vectors of space {about['fingerprint']}, not of {self._fingerprint}",
+                "set the space that it was indexed with, or index into another collection",
+            )
+        return {name: FieldKind(kind) for name, kind in about["schema"].items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the space whose vectors it keeps."""
+        return self._fingerprint
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of every vector."""
+        return self._dimension
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that it keeps."""
+        return self._modalities
+
+    @property
+    def schema(self) -> Schema:
+        """The payload fields that can be filtered on."""
+        return dict(self._schema)
+
+    def _check(self, filters: Sequence[Filter | None]) -> None:
+        """Read the schema again if a filter names a field that another process may have indexed."""
+        if any(field not in self._schema for one in filters if one is not None for field in fields(one)):
+            self._schema = self._read_schema()
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
+        points = list({point.id: point for point in points}.values())
+        columns = validate.check_points(points, self._dimension, self._modalities)
+        vectors: list[dict[str, Any]] = [{} for _ in points]
+        for modality, (positions, matrix) in columns.items():
+            for position, vector in zip(positions, matrix.tolist(), strict=True):
+                vectors[position][modality.value] = vector
+        records = [
+            models.PointStruct(id=point_id(point.id), vector=named, payload={**point.payload, _ID: point.id})
+            for point, named in zip(points, vectors, strict=True)
+        ]
+        for start in range(0, len(records), _CHUNK):
+            self._ask(_upsert(self._name, records[start : start + _CHUNK]))
+
+    def delete(self, ids: Sequence[ItemId]) -> int:
+        """Delete points, and say how many of them were there."""
+        there = [point.id for point in self.retrieve([*dict.fromkeys(ids)], with_vectors=False) if point]
+        keys: list[Any] = [point_id(item) for item in there]
+        if keys:
+            self._ask(lambda qdrant: qdrant.delete(self._name, keys, wait=True))
+        return len(keys)
+
+    def retrieve(
+        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True
+    ) -> list[Point | None]:
+        """The points with these ids, in this order; None where there is none."""
+        if not ids:
+            return []
+        keys = [point_id(item) for item in dict.fromkeys(ids)]
+        payload: Any = True if with_payload else [_ID]
+        records = self._ask(
+            lambda qdrant: qdrant.retrieve(self._name, keys, with_payload=payload, with_vectors=with_vectors)
+        )
+        found = {point.id: point for point in map(_point, records)}
+        return [found.get(item) for item in ids]
+
+    def candidates(self, ids: Sequence[ItemId], *, with_payload: bool = True) -> Candidates:
+        """The same in columns, for ranking: ids that are not there are left out, scores are zero."""
+        points = self.retrieve(ids, with_payload=with_payload)
+        return columns_of([point for point in points if point is not None], self._dimension, self._modalities)
+
+    def query(self, queries: Sequence[VectorQuery]) -> list[Hits]:
+        """Search by several vectors in one batch; see `VectorStore.query`."""
+        self._check([query.filter for query in queries])
+        validate.check_queries(queries, self._dimension, self._modalities, self._schema)
+        if not queries:
+            return []
+        params = models.SearchParams(hnsw_ef=self._ef)
+        requests = [
+            models.QueryRequest(
+                query=np.asarray(query.vector, np.float32).tolist(),
+                using=query.modality.value,
+                limit=query.limit,
+                filter=excluding(query.filter, [point_id(item) for item in query.exclude]),
+                params=params,
+                with_payload=[_ID],
+            )
+            for query in queries
+        ]
+        answers = self._ask(lambda qdrant: qdrant.query_batch_points(self._name, requests))
+        return [
+            Hits(
+                tuple(ItemId((point.payload or {})[_ID]) for point in answer.points),
+                np.array([point.score for point in answer.points], np.float32),
+            )
+            for answer in answers
+        ]
+
+    def scroll(
+        self,
+        *,
+        filter_: Filter | None = None,
+        cursor: str | None = None,
+        limit: int = 256,
+        with_vectors: bool = False,
+        order_by: str | None = None,
+    ) -> Page:
+        """A page of points, each exactly once over all pages; see `VectorStore.scroll`."""
+        self._check([filter_])
+        validate.check_scroll(self._schema, filter_, cursor, limit, order_by)
+        order = models.OrderBy(key=order_by, direction=models.Direction.DESC) if order_by else None
+        passing = to_server(filter_) if filter_ is not None else None
+        records, following = self._ask(
+            lambda qdrant: qdrant.scroll(
+                self._name,
+                scroll_filter=passing,
+                limit=limit,
+                order_by=order,
+                offset=cursor,
+                with_payload=True,
+                with_vectors=with_vectors,
+            )
+        )
+        points = {point.id: point for point in map(_point, records)}
+        more = None if following is None or order_by is not None else str(following)
+        return Page(tuple(points.values()), more)
+
+    def count(self, filter_: Filter | None = None) -> int:
+        """How many points there are, exactly."""
+        passing = None
+        if filter_ is not None:
+            self._check([filter_])
+            validate.check_filter(filter_, self._schema)
+            passing = to_server(filter_)
+        answer = self._ask(lambda qdrant: qdrant.count(self._name, count_filter=passing, exact=True))
+        return answer.count
+
+    def index_fields(self, schema: Schema) -> None:
+        """Make payload fields filterable; those that already are stay; see `VectorStore.index_fields`."""
+        self._schema = self._read_schema()
+        fresh = validate.new_fields(schema, self._schema)
+        for name, kind in fresh.items():
+            self._ask(_index(self._name, name, kind))
+        if fresh:
+            whole = {name: str(kind) for name, kind in {**self._schema, **fresh}.items()}
+            self._ask(lambda qdrant: qdrant.update_collection(self._name, metadata={"schema": whole}))
+            self._schema = self._read_schema()
+
+    def flush(self) -> None:
+        """Nothing to do: the server acknowledges a write when it is in its log."""
+
+    def optimize(self, timeout_seconds: float = 3600.0) -> None:
+        """Wait until the server has built its search graphs, which it starts itself.
+
+        Args:
+            timeout_seconds: how long to wait.
+
+        Raises:
+            StoreError: if that takes longer.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while self._ask(lambda qdrant: qdrant.get_collection(self._name)).status not in (
+            models.CollectionStatus.GREEN,
+            models.CollectionStatus.GREY,
+        ):
+            if time.monotonic() > deadline:
+                raise StoreError(f"qdrant at {self._client.where} still optimizes after {timeout_seconds:g} s")
+            time.sleep(0.2)
+
+    def snapshot(self, path: Path) -> None:
+        """Write all points, the schema and the fingerprint to a file at `path`, atomically.
+
+        Others may write to the server meanwhile; what they write may be in the file or not.
+        """
+        write_snapshot(self, path)
+
+    def restore(self, path: Path) -> None:
+        """Replace all points by those of a snapshot; see `VectorStore.restore`."""
+        read_snapshot(self, path)
+
+    def close(self) -> None:
+        """Let go of the connection. Twice is allowed."""
+        if not self._closed:
+            self._closed = True
+            self._client.close()
+
+    def _ask(self, ask: Callable[[QdrantClient], Answer]) -> Answer:
+        if self._closed:
+            raise StoreError(f"collection {self._name} at {self._client.where} is closed", "open it again")
+        return self._client.call(ask)
+
+
+def _upsert(collection: str, records: list[models.PointStruct]) -> Callable[[QdrantClient], object]:
+    return lambda qdrant: qdrant.upsert(collection, records, wait=True)
+
+
+def _index(collection: str, field: str, kind: FieldKind) -> Callable[[QdrantClient], object]:
+    return lambda qdrant: qdrant.create_payload_index(collection, field, field_schema=_KINDS[kind], wait=True)
+
+
+def metadata(client: ServerClient, collection: str) -> dict[str, Any]:
+    """What we wrote about a collection.
+
+    Raises:
+        StoreError: if there is nothing: another program made it, or the server is older than 1.16.
+    """
+    about = client.call(lambda qdrant: qdrant.get_collection(collection)).config.metadata or {}
+    if not {"fingerprint", "dimension", "schema"} <= about.keys():
+        raise StoreError(
+            f"collection {collection} at {client.where} does not say which space it is of",
+            "name a collection that triveni made, on qdrant 1.16 or later",
+        )
+    return about
+
+
+def _point(record: models.Record) -> Point:
+    payload = dict(record.payload or {})
+    item = ItemId(str(payload.pop(_ID)))
+    named: Any = record.vector or {}
+    vectors: dict[Modality, Floats] = {
+        Modality(name): np.asarray(vector, np.float32) for name, vector in named.items()
+    }
+    return Point(item, vectors, payload)

@@ -1,0 +1,67 @@
+"""One store of each kind, opened once: a new embedded store with its payload indexes takes a second."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.store.base import VectorStore
+from tests.store.implementations import (
+    NO_SERVER,
+    QDRANT_URL,
+    SCHEMA,
+    STORES,
+    drop,
+    everything,
+    open_server,
+    open_store,
+)
+
+
+@pytest.fixture(params=STORES)
+def kind(request: pytest.FixtureRequest) -> str:
+    if request.param == "server" and not QDRANT_URL:
+        pytest.skip(NO_SERVER)
+    return str(request.param)
+
+
+class Pool:
+    """The stores that are open, one of a kind."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self._factory = factory
+        self._open: dict[str, tuple[VectorStore, Path]] = {}
+
+    def take(self, kind: str) -> VectorStore:
+        """An empty store with the fields of `SCHEMA` indexed."""
+        if kind in self._open and self._open[kind][0].schema != SCHEMA:
+            self.drop(kind)
+        if kind not in self._open:
+            folder = self._factory.mktemp(kind)
+            store = open_server(":memory:", "items") if kind == "local" else open_store(kind, folder)
+            store.index_fields(SCHEMA)
+            self._open[kind] = store, folder
+        store = self._open[kind][0]
+        store.delete(list(everything(store)))
+        return store
+
+    def drop(self, kind: str) -> None:
+        store, folder = self._open.pop(kind)
+        store.close()
+        drop(kind, folder)
+
+    def close(self) -> None:
+        for kind in list(self._open):
+            self.drop(kind)
+
+
+@pytest.fixture(scope="session")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    stores = Pool(tmp_path_factory)
+    yield stores
+    stores.close()
+
+
+@pytest.fixture
+def store(kind: str, pool: Pool) -> VectorStore:
+    return pool.take(kind)
