@@ -1,0 +1,180 @@
+"""Recommend in process against the bare store calls that it needs.
+
+    python -m benchmarks.recommend [--items 100000] [--store DIR] [--json]
+
+Each person's query is answered by the engine (50 events on indexed items, 20 results, policy on), and the store calls
+that it made are recorded; then the same calls with the same arguments are made on the bare store. The two
+alternate, so that both see the same load of the machine.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.synthetic import Catalogue, catalogue, item_id
+from encoders.types import Content, Modality
+from engine.deadline import Deadline
+from engine.encoding import Encoded
+from engine.filters import FieldKind, Filter, Range
+from engine.pipeline import Engine
+from engine.store.edge import EdgeStore
+from engine.threads import one_blas_thread
+from engine.types import Event, EventKind, PolicyOptions, Query
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+SCHEMA = {
+    "category": FieldKind.KEYWORD,
+    "price": FieldKind.FLOAT,
+    "popularity": FieldKind.INTEGER,
+    "_indexed_at": FieldKind.DATETIME,
+}
+KINDS = [EventKind.VIEW, EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE, EventKind.SKIP, EventKind.DISLIKE]
+ODDS = [0.35, 0.3, 0.15, 0.1, 0.05, 0.05]
+
+
+class NoEncoder:
+    """There is nothing to encode here: histories are of indexed items."""
+
+    def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
+        """Refuse."""
+        raise NotImplementedError
+
+
+class Recorder:
+    """Passes calls on to a store and remembers them."""
+
+    def __init__(self, store: EdgeStore) -> None:
+        self._store = store
+        self.calls: list[Callable[[], Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._store, name)
+        if not callable(value):
+            return value
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(lambda: value(*args, **kwargs))
+            return value(*args, **kwargs)
+
+        return call
+
+
+def build(items: Catalogue, folder: Path) -> EdgeStore:
+    """Open the store in `folder`, and fill and optimise it if it is empty."""
+    store = EdgeStore(
+        folder,
+        fingerprint=items.manifest.fingerprint,
+        dimension=items.manifest.dimension,
+        modalities=tuple(Modality),
+        optimize_after=0,
+    )
+    if store.count() != len(items.latents):
+        started = time.perf_counter()
+        store.index_fields(SCHEMA)
+        for batch in items.batches(1024):
+            store.upsert(batch)
+        store.flush()
+        store.optimize()
+        print(f"store of {len(items.latents)} items built in {time.perf_counter() - started:.0f} s")
+    return store
+
+
+def person(items: Catalogue, random: np.random.Generator, events: int, interests: int) -> tuple[Event, ...]:
+    """A history: events around a few items, over the last 60 days."""
+    history = []
+    for number in range(events):
+        if number % max(events // interests, 1) == 0:
+            anchor = items.latents[random.integers(len(items.latents))]
+            near = np.argsort(-(items.latents[:20_000] @ anchor))[:40]
+        history.append(
+            Event(
+                KINDS[random.choice(len(KINDS), p=ODDS)],
+                item=item_id(int(random.choice(near))),
+                time=NOW - timedelta(days=float(random.uniform(0, 60))),
+            )
+        )
+    return tuple(history)
+
+
+def measure(
+    engine: Engine, recorded: Engine, recorder: Recorder, queries: list[Query], rounds: int
+) -> dict[str, Any]:
+    """Medians in milliseconds over all queries and rounds, engine and bare calls by turns."""
+    whole, bare = [], []
+    sizes = []
+    for turn in range(rounds + 1):
+        for query in queries:
+            recorder.calls.clear()
+            recorded.recommend(query)
+            started = time.perf_counter()
+            result = engine.recommend(query)
+            middle = time.perf_counter()
+            for call in recorder.calls:
+                call()
+            ended = time.perf_counter()
+            if turn:  # the first round warms up
+                whole.append((middle - started) * 1000)
+                bare.append((ended - middle) * 1000)
+                sizes.append(len(result.results))
+    p50, base = float(np.median(whole)), float(np.median(bare))
+    return {
+        "recommend_p50_ms": p50,
+        "recommend_p95_ms": float(np.percentile(whole, 95)),
+        "bare_p50_ms": base,
+        "ratio": p50 / base,
+        "bound_ms": 1.5 * base + 1,
+        "within": p50 <= 1.5 * base + 1,
+        "results": float(np.mean(sizes)),
+        "store_calls": len(recorder.calls),
+    }
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=50)
+    parser.add_argument("--persons", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--store", type=Path, help="keep the store in this folder")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    one_blas_thread()
+    items = catalogue(options.items)
+    with tempfile.TemporaryDirectory() as scratch:
+        store = build(items, options.store or Path(scratch))
+        recorder = Recorder(store)
+        engine = Engine(NoEncoder(), items.manifest, store, clock=lambda: NOW)
+        recorded = Engine(NoEncoder(), items.manifest, recorder, clock=lambda: NOW)
+        random = np.random.default_rng(1)
+        histories = [person(items, random, options.events, 4) for _ in range(options.persons)]
+        cases: dict[str, tuple[Filter | None, PolicyOptions]] = {
+            "plain": (None, PolicyOptions()),
+            "filter": (Range("price", lte=50.0), PolicyOptions()),
+            "cap": (None, PolicyOptions(max_per_value={"category": 2})),
+        }
+        report = {}
+        for name, (filter_, policy) in cases.items():
+            queries = [Query(history=h, limit=20, filter=filter_, policy=policy) for h in histories]
+            report[name] = measure(engine, recorded, recorder, queries, options.rounds)
+        store.close()
+    if options.json:
+        print(json.dumps(report))
+        return
+    for name, row in report.items():
+        print(
+            f"{name:8} recommend p50 {row['recommend_p50_ms']:6.2f} ms, p95 {row['recommend_p95_ms']:6.2f}; ", end=""
+        )
+        print(f"bare calls {row['bare_p50_ms']:6.2f} ms; ratio {row['ratio']:.2f}; ", end="")
+        print(f"bound {row['bound_ms']:.2f} ms: {'met' if row['within'] else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    main()

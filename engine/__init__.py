@@ -1,0 +1,1 @@
+"""Queries to recommendations: fuse, retrieve, rerank, policy; stores, service and command line."""

@@ -1,0 +1,163 @@
+"""Where the parts are put together from the settings.
+
+Imports are inside the functions, so that a command loads only what it uses: PyTorch alone takes seconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.config import Settings
+from engine.errors import SettingsError
+
+if TYPE_CHECKING:
+    from encoders.decode import DecodeLimits
+    from encoders.folder import Extractors
+    from encoders.space import Space
+    from engine.batching import MicroBatcher
+    from engine.encoding import ContentEncoder
+    from engine.pipeline import Engine
+    from engine.service.server import ServerOptions
+    from engine.store.base import VectorStore
+    from engine.store.collections import Collections
+
+
+def decode_limits(settings: Settings) -> DecodeLimits:
+    """The limits of decoding."""
+    from encoders.decode import DecodeLimits
+
+    return DecodeLimits(**settings.limits.model_dump())
+
+
+def open_space(settings: Settings) -> Space:
+    """Load the encoders of the space that the settings name.
+
+    Raises:
+        WeightsError: if weights are missing, or not the ones that the space was built with.
+        SpaceError: if a folder holds no readable space.
+        SettingsError: if the name is neither of a known kind nor a folder.
+    """
+    name, limits = settings.space.name, decode_limits(settings)
+    if name == "starter":
+        from encoders.starter import load_starter
+
+        return load_starter(settings.space.cache, limits, settings.space.device, settings.space.threads or None)
+    if name.startswith("openclip:"):
+        from encoders.build import plain_openclip_space
+
+        return plain_openclip_space(name.removeprefix("openclip:"), device=torch_device(settings), limits=limits)
+    if Path(name).is_dir():
+        from encoders.folder import load_space_folder
+
+        extractors = pivot_extractors(settings)
+        return load_space_folder(Path(name), extractors, device=torch_device(settings), limits=limits)
+    raise SettingsError(
+        f"there is no space {name!r}", "set space.name to starter, openclip:<model>/<pretrained> or a folder"
+    )
+
+
+def pivot_extractors(settings: Settings) -> Extractors:
+    """The networks that bring long texts and sounds into an OpenCLIP space: those of the starter space."""
+    from encoders.audio import SoundEncoder
+    from encoders.folder import AUDIO, LONG_TEXT
+    from encoders.text import SentenceEncoder
+
+    space, limits = settings.space, decode_limits(settings)
+    return {
+        LONG_TEXT: lambda: SentenceEncoder(space.cache, limits, space.device, space.threads or None),
+        AUDIO: lambda: SoundEncoder(space.cache, limits, space.threads or None),
+    }
+
+
+def torch_device(settings: Settings) -> str:
+    """The device that PyTorch runs on: "auto" is a GPU where there is one."""
+    if settings.space.device != "auto":
+        return settings.space.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def store_collections(settings: Settings) -> Collections:
+    """All collections of the store that the settings name."""
+    from engine.store.collections import collections
+
+    store = settings.store
+    return collections(
+        store.backend, path=store.path, url=store.url, api_key=store.api_key, timeout_seconds=store.timeout_seconds
+    )
+
+
+def open_store(settings: Settings, space: Space, *, beside: bool = False) -> VectorStore:
+    """Open the collection of a space.
+
+    Args:
+        settings: the settings.
+        space: the space of its vectors.
+        beside: open it even if the collection of another space serves.
+
+    Raises:
+        SpaceError: if a collection of another space serves, and not `beside`.
+        StoreError: if the store cannot be reached, or another process has it open.
+    """
+    from engine.store.collections import open_store
+
+    return open_store(
+        store_collections(settings),
+        settings.store.collection,
+        fingerprint=space.fingerprint,
+        dimension=space.dimension,
+        modalities=space.modalities,
+        beside=beside,
+    )
+
+
+def micro_batcher(settings: Settings, space: Space) -> MicroBatcher:
+    """An encoder that takes the contents of calls that wait at the same time together."""
+    from engine.batching import MicroBatcher
+
+    return MicroBatcher(space, max_batch=settings.service.max_batch, max_queue=settings.service.max_queue)
+
+
+def build_engine(
+    settings: Settings, space: Space, store: VectorStore, encoder: ContentEncoder | None = None
+) -> Engine:
+    """The engine over an open store.
+
+    Args:
+        settings: the settings.
+        space: the space of the store.
+        store: the catalogue.
+        encoder: encodes the contents of queries; None encodes each call by itself.
+
+    Raises:
+        SpaceError: if the store is of another space.
+    """
+    from engine.encoding import DirectEncoder
+    from engine.pipeline import Engine
+
+    return Engine(
+        encoder or DirectEncoder(space),
+        space.manifest,
+        store,
+        fuse_settings=settings.fuse,
+        retrieve_settings=settings.retrieve,
+        policy_settings=settings.policy,
+    )
+
+
+def server_options(settings: Settings) -> ServerOptions:
+    """How the server listens and how much it takes on."""
+    from engine.service.server import ServerOptions
+
+    service = settings.service
+    return ServerOptions(
+        address=service.address,
+        threads=service.threads,
+        max_queue=service.max_queue,
+        max_message_bytes=service.max_message_bytes,
+        max_batch=service.max_batch,
+        drain_seconds=service.drain_seconds,
+        reflection=service.reflection,
+    )

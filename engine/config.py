@@ -1,0 +1,208 @@
+"""The settings: one frozen model, from a TOML file, then environment variables.
+
+A variable is named TRIVENI_ + section + __ + key: `TRIVENI_STORE__PATH=/data/items`. Only the command line and
+`engine.compose` read settings; everything else takes plain arguments.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from engine.errors import SettingsError
+from engine.filters import FieldKind
+from engine.types import EventKind
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A table of the settings file. Unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SpaceSettings(Section):
+    """The shared space and where it runs."""
+
+    name: str = "starter"
+    """`starter`, `openclip:<model>/<pretrained>`, or the path of a folder that `triveni space build` wrote."""
+    cache: Path = Path("var/models")
+    """Where converted networks are kept."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(default=0, ge=0)
+    """Threads of a network on the CPU; 0 takes all cores."""
+
+
+class LimitSettings(Section):
+    """The largest content that is decoded."""
+
+    max_bytes: int = Field(default=64 << 20, gt=0)
+    max_pixels: int = Field(default=1 << 26, gt=0)
+    max_seconds: float = Field(default=600.0, gt=0)
+    max_characters: int = Field(default=100_000, gt=0)
+
+
+class StoreSettings(Section):
+    """Where item vectors are kept."""
+
+    backend: Literal["edge", "server"] = "edge"
+    """`edge` is Qdrant embedded in the process, on disk; `server` is a Qdrant server or cluster."""
+    path: Path = Path("var/store")
+    """The folder of the embedded store."""
+    url: str = "http://127.0.0.1:6333"
+    """The address of the server."""
+    api_key: str = Field(default="", repr=False)
+    collection: str = Field(default="items", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    timeout_seconds: float = Field(default=30.0, gt=0)
+
+
+class IndexSettings(Section):
+    """Bulk indexing."""
+
+    batch: int = Field(default=64, gt=0)
+    """Items per batch of the networks and of the store."""
+    decoders: int = Field(default=0, ge=0)
+    """Threads that read and decode files; 0 takes one per core."""
+    fields: Mapping[str, FieldKind] = Field(default_factory=dict)
+    """Payload fields that can be filtered on; those not named are found in the catalogue's first rows."""
+
+
+EVENT_WEIGHTS: Mapping[EventKind, float] = {
+    EventKind.IMPRESSION: 0.0,
+    EventKind.VIEW: 0.3,
+    EventKind.CLICK: 1.0,
+    EventKind.LIKE: 2.0,
+    EventKind.PURCHASE: 3.0,
+    EventKind.RATE: 1.0,
+    EventKind.SKIP: -0.3,
+    EventKind.DISLIKE: -2.0,
+    EventKind.SEARCH: 1.0,
+    EventKind.UPLOAD: 1.5,
+}
+"""The default weight of each kind of event."""
+
+
+class FuseSettings(Section):
+    """How a history becomes query vectors, without training."""
+
+    weights: Mapping[EventKind, float] = EVENT_WEIGHTS
+    """The weight of each kind of event; negative ones push away. Kinds that are not named keep their default."""
+
+    @field_validator("weights", mode="after")
+    @classmethod
+    def _keep_defaults(cls, weights: Mapping[EventKind, float]) -> Mapping[EventKind, float]:
+        return {**EVENT_WEIGHTS, **weights}
+
+    half_life_days: float = Field(default=30.0, gt=0)
+    """An event this old counts half."""
+    max_interests: int = Field(default=4, gt=0)
+    """At most so many query vectors for one person."""
+    query_weight: Share = 0.75
+    """The part of the explicit query, beside a history."""
+    max_events: int = Field(default=200, gt=0)
+    """Only the newest events are used."""
+    related: float = Field(default=1.0, ge=0)
+    """Two things are related from this evidence on, in standard deviations above unrelated ones: interests are
+    grouped by it, and only what is more related than this to something disliked is pushed away."""
+    correlation: Share = 0.5
+    """How much several signs for one item (its text and its picture, two events of one interest) say the same:
+    0 counts them as independent, 1 as repetitions."""
+
+
+class RetrieveSettings(Section):
+    """How many candidates are fetched."""
+
+    candidates: int = Field(default=100, gt=0)
+    """Per query vector and modality, at least; more where the limit asks for it."""
+    overfetch: float = Field(default=2.0, ge=1)
+    """Candidates per result asked for."""
+    max_limit: int = Field(default=1000, gt=0)
+    """The largest limit of a request."""
+    popularity_field: str = "popularity"
+    """A payload number that orders items for a person without history; newest first where no item has it."""
+
+
+class PolicySettings(Section):
+    """What may be shown."""
+
+    diversity: Share = 0.1
+    max_per_value: Mapping[str, int] = Field(default_factory=dict)
+    min_score: float | None = None
+
+
+class ServiceSettings(Section):
+    """The gRPC server."""
+
+    address: str = "127.0.0.1:50051"
+    threads: int = Field(default=16, gt=0)
+    """Requests that are worked on at once."""
+    max_queue: int = Field(default=256, gt=0)
+    """Requests that may wait; more are refused with RESOURCE_EXHAUSTED."""
+    max_message_bytes: int = Field(default=16 << 20, gt=0)
+    max_batch: int = Field(default=32, gt=0)
+    """Contents of different calls that are encoded together."""
+    drain_seconds: float = Field(default=20.0, ge=0)
+    """How long running calls may go on after SIGTERM."""
+    reflection: bool = True
+
+
+class LogSettings(Section):
+    """Logs, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    json_lines: bool = False
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="TRIVENI_", env_nested_delimiter="__")
+
+    space: SpaceSettings = SpaceSettings()
+    limits: LimitSettings = LimitSettings()
+    store: StoreSettings = StoreSettings()
+    index: IndexSettings = IndexSettings()
+    fuse: FuseSettings = FuseSettings()
+    retrieve: RetrieveSettings = RetrieveSettings()
+    policy: PolicySettings = PolicySettings()
+    service: ServiceSettings = ServiceSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment variables before the file (which comes as arguments) before the defaults."""
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the settings from a TOML file, if one is named or `triveni.toml` is here, then the environment.
+
+    Raises:
+        SettingsError: if the file cannot be read, or a key is unknown or out of range.
+    """
+    if path is None and Path("triveni.toml").is_file():
+        path = Path("triveni.toml")
+    if path is not None and not path.is_file():
+        raise SettingsError(f"no settings file at {path}", "name one that is there, or none for the defaults")
+    try:
+        table = TomlConfigSettingsSource(Settings, toml_file=path)() if path else {}
+        return Settings(**table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(step) for step in first["loc"])
+        raise SettingsError(
+            f"setting {key} is wrong: {first['msg'].lower()} (found {first.get('input')!r})",
+            f"correct it in {path or 'the environment'}; triveni.example.toml explains every key",
+        ) from None
+    except ValueError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}", "correct that line") from None

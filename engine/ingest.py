@@ -1,0 +1,211 @@
+"""How an item becomes a stored point, and back; shared by bulk indexing and by the catalogue service.
+
+The engine's own payload fields begin with `_`: `_digest` says what was encoded, `_indexed_at` when (RFC 3339, UTC),
+`_text` holds the text content, `_image` and `_audio` the relative paths of the files, where there are any.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+from encoders.errors import ContentError
+from encoders.types import Content, Floats, Modality, Text
+from engine.errors import InvalidItemError
+from engine.store.base import Point
+from engine.types import Item, ItemId, Json, Payload
+
+DIGEST = "_digest"
+INDEXED_AT = "_indexed_at"
+TEXT = "_text"
+MEDIA = MappingProxyType({Modality.IMAGE: "_image", Modality.AUDIO: "_audio"})
+"""The payload field that holds the relative path of a modality's file."""
+
+MAX_DEPTH = 32
+_BLOCK = 1 << 20
+_DIGEST_FORM = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{32}")
+
+Media = Mapping[Modality, str]
+"""Paths of the files that contents came from, relative to the catalogue's root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What an item holds, in two parts, so that a new price does not ask for new vectors."""
+
+    contents: str
+    """32 hex digits over the bytes of all contents."""
+    payload: str
+    """32 hex digits over the payload and the paths."""
+
+    def __str__(self) -> str:
+        return f"{self.contents}.{self.payload}"
+
+    @classmethod
+    def of_payload(cls, payload: Payload) -> "Digest | None":
+        """The digest that a stored point carries, None if it carries none."""
+        value = payload.get(DIGEST)
+        if not isinstance(value, str) or not _DIGEST_FORM.fullmatch(value):
+            return None
+        return cls(*value.split("."))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """An item as the store knows it: its text and the paths of its files, not their bytes."""
+
+    id: ItemId
+    payload: Payload
+    """The item's own fields."""
+    modalities: tuple[Modality, ...]
+    """The modalities that it has vectors of; empty if the point came without vectors."""
+    text: str = ""
+    media: Media = field(default_factory=dict)
+    digest: Digest | None = None
+    indexed_at: datetime | None = None
+
+
+def digest(item: Item, media: Media | None = None) -> Digest:
+    """Hash an item with blake2b. Equal items give equal digests on every machine.
+
+    Args:
+        item: the item; the files of its contents are read if they are given by path.
+        media: the paths that will be stored with it.
+
+    Raises:
+        ContentError: if a file cannot be read.
+        InvalidItemError: if the payload is not plain data.
+    """
+    contents = hashlib.blake2b(digest_size=16)
+    for content in sorted(item.contents, key=lambda content: content.modality):
+        inner = _hash_content(content)
+        contents.update(f"{content.modality}\0".encode() + inner)
+    plain = {"payload": check_payload(item.payload), "media": {str(m): path for m, path in (media or {}).items()}}
+    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return Digest(contents.hexdigest(), hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest())
+
+
+def point_of(
+    item: Item,
+    vectors: Mapping[Modality, Floats],
+    *,
+    media: Media | None = None,
+    digest_: Digest | None = None,
+    indexed_at: datetime | None = None,
+) -> Point:
+    """Turn an item and its vectors into a point.
+
+    Args:
+        item: the item.
+        vectors: per modality of the item a unit vector (d,).
+        media: paths of the files that the contents came from.
+        digest_: its digest, if it is known already.
+        indexed_at: when it was encoded; None means now.
+
+    Raises:
+        ContentError: if the digest must be made and a file cannot be read.
+        InvalidItemError: if the payload is not plain data.
+    """
+    payload: dict[str, Json] = dict(check_payload(item.payload))
+    payload[DIGEST] = str(digest_ or digest(item, media))
+    payload[INDEXED_AT] = rfc3339(indexed_at or datetime.now(UTC))
+    for content in item.contents:
+        if isinstance(content, Text):
+            payload[TEXT] = content.text
+    payload.update({MEDIA[modality]: path for modality, path in (media or {}).items()})
+    return Point(item.id, vectors, payload)
+
+
+def item_of(point: Point) -> StoredItem:
+    """What the store knows of an item."""
+    text, time = point.payload.get(TEXT), point.payload.get(INDEXED_AT)
+    paths = {modality: point.payload.get(key) for modality, key in MEDIA.items()}
+    return StoredItem(
+        id=point.id,
+        payload={key: value for key, value in point.payload.items() if not key.startswith("_")},
+        modalities=tuple(point.vectors),
+        text=text if isinstance(text, str) else "",
+        media={modality: path for modality, path in paths.items() if isinstance(path, str)},
+        digest=Digest.of_payload(point.payload),
+        indexed_at=datetime.fromisoformat(time) if isinstance(time, str) else None,
+    )
+
+
+def rfc3339(time: datetime) -> str:
+    """A time with a time zone as RFC 3339 in UTC, to the millisecond."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def check_payload(payload: Payload) -> Payload:
+    """Refuse a payload that a store cannot keep: only null, booleans, 64-bit integers, finite numbers, texts,
+    lists and objects of those, at most `MAX_DEPTH` deep.
+
+    Raises:
+        InvalidItemError: naming the field, the value and the remedy.
+    """
+    for key, value in payload.items():
+        _check_key(key, key)
+        _check_value(value, key, 1)
+    return payload
+
+
+def _check_key(key: object, path: str) -> None:
+    if not isinstance(key, str) or not key:
+        raise InvalidItemError(f"payload field {path!r} has a name that is not text", "rename it", field="payload")
+    _check_text(key, path)
+
+
+def _check_value(value: object, path: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise InvalidItemError(f"payload field {path[:80]} is over {MAX_DEPTH} deep", "flatten it", field=path[:80])
+    match value:
+        case None | bool():
+            pass
+        case str():
+            _check_text(value, path)
+        case int():
+            if not -(2**63) <= value < 2**63:
+                raise InvalidItemError(f"payload field {path} is {value}", "send 64-bit integers", field=path)
+        case float():
+            if not math.isfinite(value):
+                raise InvalidItemError(f"payload field {path} is {value}", "send finite numbers or null", field=path)
+        case list() | tuple():
+            for inner in value:
+                _check_value(inner, path, depth + 1)
+        case Mapping():
+            for key, inner in value.items():
+                _check_key(key, f"{path}.{key}")
+                _check_value(inner, f"{path}.{key}", depth + 1)
+        case _:
+            name = type(value).__name__
+            raise InvalidItemError(f"payload field {path} is a {name}", "send plain JSON values", field=path)
+
+
+def _check_text(value: str, path: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        problem = f"payload field {path!r} holds a lone surrogate: {value[:40]!r}"
+        raise InvalidItemError(problem, "send valid Unicode", field="payload") from None
+
+
+def _hash_content(content: Content) -> bytes:
+    inner = hashlib.blake2b(digest_size=16)
+    if isinstance(content, Text):
+        inner.update(content.text.encode(errors="surrogatepass"))
+    elif isinstance(content.source, Path):
+        try:
+            with content.source.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    inner.update(block)
+        except OSError as error:
+            problem = f"{content.modality} file {content.source} cannot be read ({error.strerror})"
+            raise ContentError(problem, "correct the path or its permissions", field=str(content.modality)) from None
+    else:
+        inner.update(content.source)
+    return inner.digest()

@@ -1,0 +1,162 @@
+"""The way of a query through the engine. Read this file first.
+
+    resolve   query parts and history events become vectors, each with a weight        engine/resolve.py
+    fuse      the vectors become interests, and things to stay away from               engine/fuse.py
+    retrieve  every interest is searched for, in one call of the store                 engine/retrieve.py
+    judge     the candidates get exact scores                                          engine/score.py
+    rerank    a model may give better ones                                             engine/rerank/
+    policy    what is shown, in which order: slots, diversity, caps                    engine/policy/
+    explain   which events and parts the score of each result rests on                 engine/explain.py
+
+All scores are made of one formula, which is in engine/evidence.py.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from encoders.errors import SpaceError
+from encoders.space import SpaceManifest
+from engine.answer import answer
+from engine.cold import cold
+from engine.config import FuseSettings, PolicySettings, RetrieveSettings
+from engine.deadline import Deadline
+from engine.encoding import ContentEncoder
+from engine.errors import InvalidQueryError
+from engine.evidence import probe
+from engine.explain import explain
+from engine.fuse import fuse
+from engine.policy.seen import left_out
+from engine.policy.select import Policy, select
+from engine.rerank.base import Identity, Reranker
+from engine.resolve import Sources, resolve
+from engine.retrieve import retrieve
+from engine.score import judge
+from engine.searching import DirectSearch, Search
+from engine.store.base import VectorStore
+from engine.types import Candidates, ItemId, Query, Reason, Recommendations
+from engine.validate import check_query
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Engine:
+    """Answers queries; any number of threads may ask at once.
+
+    Args:
+        encoder: encodes the contents of queries and histories.
+        manifest: of the encoder's space.
+        store: the catalogue's vectors.
+        fuse_settings: how a history becomes query vectors.
+        retrieve_settings: how many candidates are fetched.
+        policy_settings: what may be shown, where a query does not say.
+        reranker: the rerank stage.
+        search: how the store is searched; each call for itself unless told.
+        clock: tells the time, with a time zone.
+
+    Raises:
+        SpaceError: if the store holds vectors of another space.
+    """
+
+    def __init__(
+        self,
+        encoder: ContentEncoder,
+        manifest: SpaceManifest,
+        store: VectorStore,
+        *,
+        fuse_settings: FuseSettings | None = None,
+        retrieve_settings: RetrieveSettings | None = None,
+        policy_settings: PolicySettings | None = None,
+        reranker: Reranker | None = None,
+        search: Search | None = None,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        if store.fingerprint != manifest.fingerprint:
+            raise SpaceError(
+                f"the store is of space {store.fingerprint}, the encoders are of {manifest.fingerprint} "
+                f"({manifest.name})",
+                "index the catalogue again with this space, or choose the space of the store",
+            )
+        self.manifest = manifest
+        self._fingerprint = manifest.fingerprint
+        self._encoder, self._store, self._clock = encoder, store, clock
+        self._fuse = fuse_settings or FuseSettings()
+        self._retrieve = retrieve_settings or RetrieveSettings()
+        self._policy = policy_settings or PolicySettings()
+        self._reranker: Reranker = reranker or Identity()
+        self._search: Search = search or DirectSearch(store)
+
+    def recommend(self, query: Query, deadline: Deadline | None = None) -> Recommendations:
+        """Answer a query; without parts and usable history, with what is popular or new.
+
+        Raises:
+            InvalidQueryError: if the query makes no sense, or only says what is not wanted.
+            ContentError: if a query part cannot be read.
+            NotFoundError: if a query part names an item that is not there.
+            SpaceError: if a vector is of another space, or a modality is one that the space lacks.
+            VectorError: if a vector has the wrong dimension or is not finite.
+            DeadlineError: if the time is up.
+            CancelledError: if the caller went away.
+        """
+        deadline = deadline or Deadline()
+        check_query(query, self.manifest, self._retrieve.max_limit)
+        policy, exclude = Policy.of(query.policy, self._policy), left_out(query)
+        payloads = bool(policy.max_per_value) or self._reranker.reads_payloads
+        calibration, correlation = self.manifest.calibration, self._fuse.correlation
+
+        sources = resolve(query, self._encoder, self.manifest, self._store, self._fuse, self._clock(), deadline)
+        modalities = query.modalities or tuple(self.manifest.encoders)
+        intent = fuse(sources, probe(sources, calibration, modalities, correlation), self._fuse)
+        if intent.empty:
+            return self._cold(query, exclude, policy, sources, deadline)
+
+        candidates = retrieve(
+            intent, query, exclude, self._store, self._search, self._retrieve, deadline, with_payload=payloads
+        )
+        judgement = judge(intent, candidates)
+
+        deadline.check("reranking")
+        ranked = self._reranker.rerank(query, sources, replace(candidates, scores=judgement.scores))
+        row_of = {name: row for row, name in enumerate(candidates.ids)}
+        rows = np.array([row_of[name] for name in ranked.ids], np.intp)
+
+        deadline.check("the policy")
+        interest = judgement.interest[rows]
+        chosen = select(ranked, interest, intent.shares, query.limit, policy, calibration, correlation)
+        results = ranked.take(chosen)
+        reasons = explain(intent, sources, judgement, results, rows[chosen])
+        return self._answer(results, reasons, sources, self._reranker.tier)
+
+    def _cold(
+        self, query: Query, exclude: Sequence[ItemId], policy: Policy, sources: Sources, deadline: Deadline
+    ) -> Recommendations:
+        """Popular or fresh items, for a person of whom nothing is known."""
+        if query.parts and not query.history:
+            raise InvalidQueryError(
+                "no query part has a positive weight", "say what is wanted too", field="query.parts"
+            )
+        candidates, kinds = cold(
+            query, exclude, self._store, self._retrieve, deadline, with_payload=bool(policy.max_per_value)
+        )
+        one, correlation = np.zeros(len(candidates), np.intp), self._fuse.correlation
+        rules = replace(policy, min_score=None)  # a cold score is no evidence
+        chosen = select(candidates, one, np.ones(1), query.limit, rules, self.manifest.calibration, correlation)
+        reasons = [(Reason(kinds[row]),) for row in chosen]
+        return self._answer(candidates.take(chosen), reasons, sources, "cold")
+
+    def _answer(
+        self, results: Candidates, reasons: Sequence[tuple[Reason, ...]], sources: Sources, tier: str
+    ) -> Recommendations:
+        return answer(
+            results,
+            reasons,
+            self._store,
+            fingerprint=self._fingerprint,
+            model=self._reranker.version,
+            tier=tier,
+            skipped=sources.skipped,
+        )

@@ -1,0 +1,1 @@
+"""The policy stage: what is shown, and in which order."""

@@ -1,0 +1,143 @@
+"""The policy stage: which of the candidates are shown, and in which order.
+
+Three things are weighed at every place of the list:
+
+- *slots*: where the history has several interests, places go to them in proportion to their weight by D'Hondt's
+  method, so that a strong interest does not crowd out the others;
+- *diversity*: within the interest whose turn it is, maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998)
+  between the score and the likeness to what was chosen;
+- *caps*: at most so many results with one value of a payload field.
+
+So scores fall from rank to rank only where there is one interest and no diversity.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.space import Calibration
+from encoders.types import Floats
+from engine.config import PolicySettings
+from engine.evidence import Columns, Doubles, probe
+from engine.policy.caps import Caps
+from engine.types import Candidates, PolicyOptions
+
+Rows = npt.NDArray[np.intp]
+
+POOL = 100
+"""Candidates among which diversity is sought, at least; twice the limit if that is more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may be shown, and how varied: a request's options over the settings."""
+
+    diversity: float
+    max_per_value: Mapping[str, int]
+    min_score: float | None
+
+    @classmethod
+    def of(cls, options: PolicyOptions, settings: PolicySettings) -> "Policy":
+        """The request's own where it says so, else the settings'."""
+        return cls(
+            settings.diversity if options.diversity is None else options.diversity,
+            options.max_per_value or settings.max_per_value,
+            settings.min_score if options.min_score is None else options.min_score,
+        )
+
+
+def select(
+    candidates: Candidates,
+    interest: Rows,
+    shares: Doubles,
+    limit: int,
+    policy: Policy,
+    calibration: Calibration,
+    correlation: float,
+) -> Rows:
+    """Choose at most `limit` candidates: their rows, in the order in which they are shown.
+
+    Args:
+        candidates: n, scored.
+        interest: (n,), the interest that each is for.
+        shares: (c,), the part of each interest, positive; empty to take all as one.
+        limit: places in the list.
+        policy: the rules.
+        calibration: of the space.
+        correlation: see `engine.evidence`.
+    """
+    if not len(shares):
+        interest, shares = np.zeros(len(candidates), np.intp), np.ones(1, np.float32)
+    order = _by_slots(candidates.scores, interest, shares)
+    if policy.min_score is not None:
+        order = order[candidates.scores[order] >= policy.min_score]
+    if policy.diversity == 0 and not policy.max_per_value:
+        return order[:limit]
+    caps = Caps(policy.max_per_value, candidates.payloads)
+    pool = order[: max(POOL, 2 * limit)]
+    alike = likeness(candidates.take(pool), calibration, correlation) if policy.diversity > 0 else None
+    return _greedy(candidates.scores, interest, shares, order, len(pool), limit, policy.diversity, alike, caps)
+
+
+def _by_slots(scores: Floats, interest: Rows, shares: Doubles) -> Rows:
+    """All rows in D'Hondt's order: the r-th best of an interest stands at r over the interest's share."""
+    order: Rows = np.lexsort((-scores, interest))  # by interest, then by score
+    counts = np.bincount(interest, minlength=len(shares))
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    rank = np.arange(1, len(order) + 1) - starts[interest[order]]
+    return order[np.argsort(rank / shares[interest[order]], kind="stable")]
+
+
+def _greedy(
+    scores: Floats,
+    interest: Rows,
+    shares: Doubles,
+    order: Rows,
+    pool: int,
+    limit: int,
+    diversity: float,
+    alike: Floats | None,
+    caps: Caps,
+) -> Rows:
+    """Fill place after place from the first `pool` rows of `order`, then, if caps emptied it, from the rest."""
+    rows = order[:pool]
+    low, high = scores[rows].min(initial=np.inf), scores[rows].max(initial=-np.inf)
+    value = (1 - diversity) * (scores[rows] - low) / max(float(high - low), 1e-9)  # of relevance, 0 to 1
+    nearest = np.zeros(pool, np.float32)
+    owner = interest[rows]
+    alive = np.ones(len(scores), np.bool_)  # by candidate
+    taken = np.zeros(len(shares))
+    chosen: list[int] = []
+    while len(chosen) < limit:
+        open_ = alive[rows]
+        if not open_.any():
+            break
+        turn = (taken + 1) / shares
+        turn[np.bincount(owner[open_], minlength=len(shares)) == 0] = np.inf
+        mine = open_ & (owner == turn.argmin())
+        best = int(np.where(mine, value - diversity * nearest, -np.inf).argmax())
+        row = int(rows[best])
+        chosen.append(row)
+        taken[owner[best]] += 1
+        alive[row] = False
+        alive[caps.take(row)] = False
+        if alike is not None:
+            np.maximum(nearest, alike[best], out=nearest)
+    for row in order[pool:].tolist():
+        if len(chosen) >= limit:
+            break
+        if alive[row]:
+            chosen.append(row)
+            alive[caps.take(row)] = False
+    return np.array(chosen, np.intp)
+
+
+def likeness(items: Columns, calibration: Calibration, correlation: float) -> Floats:
+    """How alike items are, (n, n): 1 with itself, 0 if unrelated, whatever modalities the two have."""
+    modalities = tuple(items.vectors)
+    evidence = probe(items, calibration, modalities, correlation).evidence(items)
+    own = np.sqrt(np.maximum(evidence.diagonal(), np.float32(1e-6)))
+    scaled = (evidence + evidence.T) / (2 * own[:, None] * own[None, :])
+    return np.asarray(np.clip(scaled, 0, 1), np.float32)

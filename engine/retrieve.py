@@ -1,0 +1,93 @@
+"""An intent becomes candidates: all its search vectors over all modalities in one store call, merged; then their
+vectors in a second.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Floats
+from engine.config import RetrieveSettings
+from engine.deadline import Deadline
+from engine.fuse import Intent
+from engine.searching import Search
+from engine.store.base import Hits, VectorQuery, VectorStore
+from engine.types import Candidates, ItemId, Query
+
+
+def retrieve(
+    intent: Intent,
+    query: Query,
+    exclude: Sequence[ItemId],
+    store: VectorStore,
+    search: Search,
+    settings: RetrieveSettings,
+    deadline: Deadline,
+    *,
+    with_payload: bool,
+) -> Candidates:
+    """Fetch the candidates of every interest; their scores are not set yet.
+
+    Raises:
+        InvalidQueryError: if the filter names a field that is not in the schema, or one of the wrong kind.
+    """
+    limit = max(settings.candidates, math.ceil(settings.overfetch * query.limit))
+    mixes = intent.mixes()
+    vectors = intent.probes.searches(mixes)  # per modality (c, d), (c,)
+    places = [(row, modality) for row in range(len(mixes)) for modality in vectors]
+    queries = [
+        VectorQuery(vectors[modality][0][row], modality, limit, query.filter, tuple(exclude))
+        for row, modality in places
+    ]
+    hits = search.search(queries, deadline)
+    lengths = np.array([np.linalg.norm(one.vector) for one in queries], np.float32)
+    offsets = np.array([vectors[modality][1][row] for row, modality in places], np.float32)
+    owners = np.array([row for row, _ in places], np.intp)
+    ids = merge(hits, lengths, offsets, owners, limit, intent.probes.correlation)
+    deadline.check("fetching candidates")
+    return store.candidates(ids, with_payload=with_payload)
+
+
+def merge(
+    hits: Sequence[Hits],
+    lengths: Floats,
+    offsets: Floats,
+    owners: npt.NDArray[np.intp],
+    limit: int,
+    correlation: float,
+) -> list[ItemId]:
+    """The ids of the best hits of each interest, each once.
+
+    A hit's cosine gives the evidence by one modality; where several modalities found an item, they are combined.
+
+    Args:
+        hits: of s searches.
+        lengths: (s,), of the search vectors.
+        offsets: (s,), see `Probes.searches`.
+        owners: (s,), the interest that each search is for.
+        limit: ids per interest.
+        correlation: between the evidences of two modalities.
+    """
+    names = list(dict.fromkeys(chain.from_iterable(hit.ids for hit in hits)))
+    codes = {name: code for code, name in enumerate(names)}
+    kept: list[npt.NDArray[np.intp]] = []
+    for owner in range(int(owners.max(initial=-1)) + 1):
+        best = np.full(len(names), -np.inf, np.float32)
+        total = np.zeros(len(names), np.float32)
+        count = np.zeros(len(names), np.float32)
+        for place in np.flatnonzero(owners == owner).tolist():
+            rows = np.array([codes[name] for name in hits[place].ids], np.intp)
+            evidence = hits[place].scores * lengths[place] - offsets[place]
+            best[rows] = np.maximum(best[rows], evidence)
+            total[rows] += evidence
+            count[rows] += 1
+        with np.errstate(divide="ignore", invalid="ignore"):
+            combined = total / np.sqrt((1 - correlation) * count + correlation * count**2)
+        estimate = np.fmax(best, np.where(count > 0, combined, -np.inf))
+        order = np.argsort(-estimate, kind="stable")[:limit]
+        kept.append(order[np.isfinite(estimate[order])])
+    rows = np.unique(np.concatenate(kept)) if kept else np.zeros(0, np.intp)
+    return [names[row] for row in rows]
