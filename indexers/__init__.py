@@ -1,0 +1,1 @@
+"""Catalogue files to items to vectors in the store."""

@@ -1,0 +1,106 @@
+"""A catalogue as a stream of entries: read, checked and hashed, in order, each id once."""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from encoders.errors import TriveniError
+from engine.filters import Schema
+from engine.types import ItemId
+from indexers.errors import CatalogError, DuplicateError
+from indexers.readers import BadRow, Columns, Reader, Row, default_root, open_catalog
+from indexers.rows import DEFAULT_MAX_BYTES, DeadLetter, Entry, load_or_letter, payload_of, row_id
+from indexers.schema import infer_schema
+from indexers.seen import IdSet
+from indexers.stages import ordered_map
+
+_HEAD = 512
+_HEAD_BYTES = 64 << 20
+_AHEAD = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """A catalogue and how it is read.
+
+    Args:
+        path: a .jsonl, .csv, .tsv or .parquet file, or a folder.
+        root: where the paths in it begin; None means the file's folder, or the folder.
+        columns: per role (id, text, image, audio) the column that plays it.
+        ignore: columns that are left out.
+        fields: declared kinds of payload fields.
+        max_bytes: the largest file that is read.
+
+    Raises:
+        CatalogError: if it is not there, or of an unknown kind.
+    """
+
+    path: Path
+    root: Path | None = None
+    columns: Columns = field(default_factory=dict)
+    ignore: frozenset[str] = frozenset()
+    fields: Schema = field(default_factory=dict)
+    max_bytes: int = DEFAULT_MAX_BYTES
+
+    def __post_init__(self) -> None:
+        if self.root is not None and not self.root.is_dir():
+            raise CatalogError(
+                f"root {self.root} is not a folder", "name the folder that the catalogue's paths begin in"
+            )
+        self.reader()
+
+    def reader(self) -> Reader:
+        """A reader of its rows."""
+        return open_catalog(self.path, root=self.root, columns=self.columns, ignore=self.ignore, fields=self.fields)
+
+    def schema(self) -> Schema:
+        """The payload fields that can be filtered on: the declared ones, and those that the first rows suggest."""
+        head: list[Row] = []
+        size = 0
+        for row in islice(self.reader().rows(), _HEAD):
+            if isinstance(row, Row):
+                head.append(row)
+                size += sum(len(value) for value in row.values.values() if isinstance(value, bytes))
+            if size > _HEAD_BYTES:
+                break
+        return infer_schema((payload_of(row, self.columns, self.ignore) for row in head), self.fields)
+
+    def entries(self, seen: IdSet, pool: Executor) -> Iterator[Entry | DeadLetter]:
+        """Every row as an entry or as a dead letter.
+
+        Args:
+            seen: takes the ids of all rows; a row whose id is in it already is a duplicate.
+            pool: reads and hashes files, a few rows ahead.
+
+        Raises:
+            CatalogError: if the catalogue itself is broken.
+        """
+        root = (self.root or default_root(self.path)).resolve()
+        columns, ignore, max_bytes = dict(self.columns), self.ignore, self.max_bytes
+
+        def read(row: Row | DeadLetter) -> Entry | DeadLetter:
+            return row if isinstance(row, DeadLetter) else load_or_letter(row, root, columns, ignore, max_bytes)
+
+        yield from ordered_map(pool, read, self._named(seen), _AHEAD)
+
+    def _named(self, seen: IdSet) -> Iterator[Row | DeadLetter]:
+        """The rows that have an id of their own."""
+        for row in self.reader().rows():
+            if isinstance(row, BadRow):
+                if row.id:
+                    seen.add(ItemId(row.id))
+                yield DeadLetter.of(row.line, row.id, row.error)
+                continue
+            try:
+                item_id = row_id(row, self.columns)
+            except TriveniError as error:
+                yield DeadLetter.of(row.line, "", error)
+                continue
+            if seen.add(item_id):
+                yield row
+            else:
+                problem = f"id {item_id!r} was in the catalogue before"
+                twice = DuplicateError(problem, "give every item an id of its own", field="id")
+                yield DeadLetter.of(row.line, item_id, twice)

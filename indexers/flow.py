@@ -1,0 +1,233 @@
+"""The stages of bulk indexing: plan, decode, encode, write. They overlap; what waits between them is bounded.
+
+rows ── read, hash ── plan ──▶ decode (threads) ──▶ encode (one thread) ──▶ write (one thread)
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+
+from encoders.errors import SpaceError
+from encoders.space import Space
+from encoders.types import Floats, Modality, Prepared
+from engine.ingest import item_of, point_of
+from engine.store.base import Point, VectorStore
+from indexers.catalog import Catalog
+from indexers.deadletters import DeadLetters
+from indexers.plan import Planned, plan
+from indexers.report import Outcome, Tally
+from indexers.rows import DeadLetter, Entry
+from indexers.seen import IdSet
+from indexers.stages import Budget, Channel, Stop, Stopped, batches
+
+WAITING_BYTES = 256 << 20
+"""Files and decoded contents that wait to be encoded."""
+_GROUP_BYTES = 96 << 20
+_PLANNED_BYTES = 64 << 20
+_PLANNED_BATCHES = 4
+
+Outlet = Channel[Future["Decoded | DeadLetter"]] | Channel[list["Decoded"]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An item on its way to the store."""
+
+    line: int
+    outcome: Outcome
+    point: Point
+    """Still without vectors, if `prepared` holds something."""
+    prepared: tuple[Prepared, ...] = ()
+    size: int = 0
+    """Bytes of `prepared`."""
+
+
+class Flow:
+    """One run through the stages; each stage is a method that runs in a thread of its own.
+
+    Args:
+        store: where the points go.
+        space: the encoders.
+        tally: takes the counts.
+        letters: takes the rows that fail.
+        pool: decodes.
+        stop: ends all stages.
+        batch: items per batch of the networks and of the store.
+        dry_run: everything is read and decoded, nothing is encoded or written.
+    """
+
+    def __init__(
+        self,
+        store: VectorStore,
+        space: Space,
+        tally: Tally,
+        letters: DeadLetters,
+        pool: Executor,
+        stop: Stop,
+        *,
+        batch: int,
+        dry_run: bool,
+    ) -> None:
+        self._store = store
+        self._space = space
+        self._tally = tally
+        self._letters = letters
+        self._pool = pool
+        self._stop = stop
+        self._batch = batch
+        self._dry_run = dry_run
+        self._budget = Budget(WAITING_BYTES, stop)
+        self._decoding: Channel[Future[Decoded | DeadLetter]] = Channel(batch, stop)
+        self._writing: Channel[list[Decoded]] = Channel(2, stop)
+
+    def stages(self, catalog: Catalog, seen: IdSet, readers: Executor) -> list[Callable[[], None]]:
+        """The stages, each to be run in a thread of its own.
+
+        Args:
+            catalog: what is indexed.
+            seen: takes the ids of all rows.
+            readers: reads and hashes files; another pool than that which decodes.
+        """
+        return [
+            self._stage(lambda: self._plan(catalog.entries(seen, readers)), self._decoding),
+            self._stage(self._encode, self._writing),
+            self._stage(self._write, None),
+        ]
+
+    def _stage(self, work: Callable[[], None], out: Outlet) -> Callable[[], None]:
+        def run() -> None:
+            try:
+                work()
+                if out is not None:
+                    out.close()
+            except Stopped:
+                pass
+            except BaseException as error:  # noqa: BLE001 (it is raised again by the caller of the run)
+                self._stop.set(error)
+
+        return run
+
+    # Stages -------------------------------------------------------------------------------------------------
+
+    def _plan(self, entries: Iterator[Entry | DeadLetter]) -> None:
+        """Leave out what is unchanged, and hand the rest to the decoders."""
+        size = self._batch * _PLANNED_BATCHES
+        for group in batches(self._alive(entries), size, lambda entry: entry.size, _PLANNED_BYTES):
+            planned = plan(group, self._store)
+            self._tally.count(Outcome.UNCHANGED, sum(it.outcome is Outcome.UNCHANGED for it in planned))
+            for it in planned:
+                if it.outcome is not Outcome.UNCHANGED:
+                    self._budget.take(it.entry.size)
+                    self._decoding.put(self._pool.submit(self._decode, it))
+
+    def _alive(self, entries: Iterator[Entry | DeadLetter]) -> Iterator[Entry]:
+        for entry in entries:
+            if self._stop.is_set:
+                raise Stopped
+            if isinstance(entry, DeadLetter):
+                self._bury(entry)
+            else:
+                yield entry
+
+    def _decode(self, it: Planned) -> Decoded | DeadLetter:
+        """Decode all contents of an entry, in a thread of the pool."""
+        entry, size = it.entry, 0
+        try:
+            if self._stop.is_set:
+                raise Stopped
+            prepared: tuple[Prepared, ...] = ()
+            if it.stored is None:
+                done = self._prepare(entry)
+                if isinstance(done, DeadLetter):
+                    return done
+                prepared = done
+            size = sum(_size(one) for one in prepared)
+            point = point_of(
+                entry.item,
+                {} if it.stored is None else it.stored.vectors,
+                media=entry.media,
+                digest_=entry.digest,
+                indexed_at=None if it.stored is None else item_of(it.stored).indexed_at,
+            )
+            return Decoded(entry.line, it.outcome, point, prepared, size)
+        finally:
+            self._budget.give(entry.size - size)
+
+    def _prepare(self, entry: Entry) -> tuple[Prepared, ...] | DeadLetter:
+        prepared = []
+        for content in entry.item.contents:
+            try:
+                if content.modality not in self._space.modalities:
+                    raise self._no_encoder(content.modality)
+                prepared.append(self._space.prepare(content))
+            except Exception as error:  # noqa: BLE001 (whatever a file does to a decoder, the run goes on)
+                return DeadLetter.of(entry.line, entry.item.id, error, content.modality)
+        return tuple(prepared)
+
+    def _no_encoder(self, modality: Modality) -> SpaceError:
+        have = ", ".join(self._space.modalities)
+        problem = f"space {self._space.manifest.name} has no {modality} encoder, only {have}"
+        return SpaceError(problem, f"choose another space, or leave the {modality}s out: --ignore {modality}")
+
+    def _encode(self) -> None:
+        """Run the networks over what is decoded, in batches."""
+        results = (future.result() for future in self._decoding)
+        for group in batches(self._decoded(results), self._batch, lambda it: it.size, _GROUP_BYTES):
+            encoded = group if self._dry_run else self._forward(group)
+            self._budget.give(sum(it.size for it in group))
+            if encoded:
+                self._writing.put(encoded)
+
+    def _decoded(self, results: Iterator[Decoded | DeadLetter]) -> Iterator[Decoded]:
+        for result in results:
+            if isinstance(result, DeadLetter):
+                self._bury(result)
+            else:
+                yield result
+
+    def _forward(self, group: Sequence[Decoded]) -> list[Decoded]:
+        """The group with its vectors; what cannot be encoded is left out."""
+        try:
+            vectors = self._space.forward([one for it in group for one in it.prepared])
+        except Exception as error:
+            if len(group) == 1:
+                self._bury(_letter(group[0], error))
+                return []
+            alone = [one for it in group for one in self._forward([it])]
+            if not alone:
+                raise  # not a bad item: the networks do not work
+            return alone
+        return _with_vectors(group, vectors)
+
+    def _write(self) -> None:
+        """Write points; what the store has acknowledged is counted."""
+        for group in self._writing:
+            if not self._dry_run:
+                self._store.upsert([it.point for it in group])
+            for it in group:
+                self._tally.count(it.outcome)
+
+    def _bury(self, letter: DeadLetter) -> None:
+        self._letters.add(letter)
+        self._tally.fail(letter)
+
+
+def _with_vectors(group: Sequence[Decoded], vectors: Floats) -> list[Decoded]:
+    """Give each item its rows of `vectors`, float32 (contents of all items, d); items that have theirs keep them."""
+    done, row = [], 0
+    for it in group:
+        own: dict[Modality, Floats] = dict(it.point.vectors)
+        for one in it.prepared:
+            own[one.modality] = vectors[row]
+            row += 1
+        done.append(Decoded(it.line, it.outcome, replace(it.point, vectors=own)))
+    return done
+
+
+def _letter(it: Decoded, error: Exception) -> DeadLetter:
+    modality = it.prepared[0].modality if len(it.prepared) == 1 else None
+    return DeadLetter.of(it.line, it.point.id, error, modality)
+
+
+def _size(prepared: Prepared) -> int:
+    return int(getattr(prepared.value, "nbytes", 0))

@@ -1,0 +1,149 @@
+"""Says how far a run is: a bar on a terminal, log lines elsewhere."""
+
+import time
+from typing import Protocol
+
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+_EVERY_SECONDS = 5.0
+
+
+class Watcher(Protocol):
+    """Is told how a run goes, by the thread that runs it."""
+
+    def start(self, total: int | None) -> None:
+        """A run begins over so many rows, None if their number is unknown."""
+
+    def update(self, done: int, failed: int) -> None:
+        """So many rows are done, and so many of them failed."""
+
+    def phase(self, name: str) -> None:
+        """The rows are done, and something else goes on: pruning, optimising."""
+
+    def close(self) -> None:
+        """The run ended, one way or the other."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def start(self, total: int | None) -> None:
+        """See `Watcher`."""
+
+    def update(self, done: int, failed: int) -> None:
+        """See `Watcher`."""
+
+    def phase(self, name: str) -> None:
+        """See `Watcher`."""
+
+    def close(self) -> None:
+        """See `Watcher`."""
+
+
+class Bar:
+    """A progress bar with rate and time left.
+
+    Args:
+        console: the terminal that it is drawn on.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]} items/s"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[failed]}", style="red"),
+            console=console,
+        )
+        self._task = self._progress.add_task("indexing", total=None, start=False, rate="–", failed="")
+        self._clock = Clock()
+
+    def start(self, total: int | None) -> None:
+        """See `Watcher`."""
+        self._clock = Clock(total)
+        self._progress.update(self._task, total=total)
+        self._progress.start_task(self._task)
+        self._progress.start()
+
+    def update(self, done: int, failed: int) -> None:
+        """See `Watcher`."""
+        self._clock.update(done)
+        told = f"{failed} failed" if failed else ""
+        self._progress.update(self._task, completed=done, rate=f"{self._clock.rate:,.0f}", failed=told)
+
+    def phase(self, name: str) -> None:
+        """See `Watcher`."""
+        self._progress.update(self._task, description=name)
+
+    def close(self) -> None:
+        """See `Watcher`."""
+        self._progress.stop()
+
+
+class Lines:
+    """A log line every few seconds.
+
+    Args:
+        every: seconds between lines.
+    """
+
+    def __init__(self, every: float = _EVERY_SECONDS) -> None:
+        self._log = structlog.get_logger("triveni.index")
+        self._every = every
+        self._clock = Clock()
+        self._told = 0.0
+
+    def start(self, total: int | None) -> None:
+        """See `Watcher`."""
+        self._clock = Clock(total)
+        self._told = time.monotonic()
+        self._log.info("indexing", total=total)
+
+    def update(self, done: int, failed: int) -> None:
+        """See `Watcher`."""
+        self._clock.update(done)
+        if time.monotonic() - self._told >= self._every:
+            self._told = time.monotonic()
+            facts: dict[str, float | None] = {
+                "done": done,
+                "failed": failed,
+                "per_second": round(self._clock.rate, 1),
+            }
+            if self._clock.left is not None:
+                facts |= {"total": self._clock.total, "seconds_left": round(self._clock.left)}
+            self._log.info("indexing", **facts)
+
+    def phase(self, name: str) -> None:
+        """See `Watcher`."""
+        self._log.info(name)
+
+    def close(self) -> None:
+        """See `Watcher`."""
+
+
+class Clock:
+    """The rate of a run over its whole time, and the time left.
+
+    Args:
+        total: rows, None if their number is unknown.
+    """
+
+    def __init__(self, total: int | None = None) -> None:
+        self.total = total
+        self.rate = 0.0
+        """Rows per second."""
+        self.left: float | None = None
+        """Seconds, None while unknown."""
+        self._begun = time.monotonic()
+
+    def update(self, done: int) -> None:
+        """So many rows are done."""
+        seconds = time.monotonic() - self._begun
+        self.rate = done / seconds if seconds > 0 else 0.0
+        if self.total is not None and self.rate > 0:
+            self.left = max(0.0, (self.total - done) / self.rate)

@@ -1,0 +1,75 @@
+"""The row format of a catalogue, and the protocol of a reader.
+
+A catalogue is a JSONL, CSV, TSV or Parquet file, or a folder of files. Each row is one item:
+
+| column | what | |
+|---|---|---|
+| `id` | the item's own id: text, or an integer | required, once per catalogue |
+| `text` | the text that is encoded | at least one of the three |
+| `image` | a picture: a path relative to the root, or bytes (Parquet only) | |
+| `audio` | a sound: a path relative to the root, or bytes (Parquet only) | |
+| any other | payload: kept with the item, shown in results, usable in filters | names must not begin with `_` |
+
+A column of another name takes a role by `columns`, such as {"id": "sku", "text": "title"}; it then leaves the
+payload. An empty or null value is the same as none. JSONL payload may be nested. CSV cells are typed by column (see
+`indexers.readers.delimited`); Parquet keeps its types, times become RFC 3339 texts.
+
+In a folder, files of one stem are one item (`bird.png`, `bird.txt`, `bird.ogg`); see `indexers.readers.folder`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from encoders.errors import TriveniError
+from engine.types import Json
+
+ROLES = ("id", "text", "image", "audio")
+"""The columns that are not payload."""
+
+Columns = Mapping[str, str]
+"""Per role the column that plays it; a role that is not named is played by the column of its own name."""
+
+Value = Json | bytes
+
+MAX_ROW_BYTES = 64 << 20
+"""A row of JSONL or a cell of CSV that is longer is refused, so that a missing line break cannot fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as it was read."""
+
+    line: int
+    """The line of a text file that the row begins on, the number of a Parquet row or of a folder's item; from 1."""
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that could not be read."""
+
+    line: int
+    error: TriveniError
+    id: str = ""
+    """Its id, where that could be read."""
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Reads a catalogue as a stream. It can be read more than once, each time from the start."""
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """The rows, in the catalogue's order, without holding them all.
+
+        Raises:
+            CatalogError: if the catalogue itself is broken.
+        """
+
+    def total(self) -> int | None:
+        """How many rows there are, where that is quick to find; None where it is not."""
+
+
+def role_columns(columns: Columns) -> dict[str, str]:
+    """The column of each role, after `columns`."""
+    return {role: columns.get(role, role) for role in ROLES}

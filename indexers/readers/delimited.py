@@ -1,0 +1,201 @@
+"""Reads a catalogue of comma- or tab-separated values, with a header line.
+
+A column's type is that of its field's declared kind, else what fits all its values in the first rows: integers
+(without leading zeros, so that codes stay texts), numbers, true/false, JSON lists and objects, else texts. A later
+cell that does not fit makes its row a bad one, whose remedy is to declare the field.
+"""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+
+from engine.filters import FieldKind, Schema
+from engine.types import Json
+from indexers.errors import CatalogError, RowError
+from indexers.readers.base import MAX_ROW_BYTES, BadRow, Columns, Row, Value, role_columns
+
+_HEAD = 512
+_COUNTED = 1 << 28
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,18})")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_BOOLS = {"true": True, "false": False}
+
+Cells = tuple[int, dict[str, str]]
+Convert = Callable[[str], Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Delimited:
+    """Comma-separated values, or tab-separated ones."""
+
+    path: Path
+    delimiter: str = ","
+    columns: Columns = field(default_factory=dict)
+    schema: Schema = field(default_factory=dict)
+    """Declared kinds of payload fields."""
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """See `Reader.rows`."""
+        cells = self._cells()
+        head = list(islice(cells, _HEAD))
+        types = self._types([row[1] for row in head if not isinstance(row, BadRow)])
+        for row in chain(head, cells):
+            yield row if isinstance(row, BadRow) else _typed(row, types)
+
+    def total(self) -> int | None:
+        """The number of rows, of a file up to 256 MiB."""
+        if self.path.stat().st_size > _COUNTED:
+            return None
+        return sum(1 for _ in self._cells())
+
+    def _cells(self) -> Iterator[Cells | BadRow]:
+        # The csv module keeps its limit for the whole process. It is only ever raised: at the module's own limit
+        # of 131,072 characters a long cell with line breaks would be taken for several rows.
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW_BYTES))
+        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.reader(file, delimiter=self.delimiter, strict=True)
+            names = self._header(reader)
+            while True:
+                line = reader.line_num + 1
+                try:
+                    row = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    problem = f"row is not valid CSV: {str(error).lower()}"
+                    yield BadRow(line, RowError(problem, "quote cells that hold quotes, and double the quotes"))
+                    continue
+                if row:
+                    yield _named(line, names, row)
+
+    def _header(self, reader: Iterator[list[str]]) -> list[str]:
+        try:
+            names: list[str] = next(reader, [])
+        except csv.Error as error:
+            raise CatalogError(f"{self.path} has no valid header ({error})", "write the columns' names") from None
+        doubled = {name for name in names if names.count(name) > 1}
+        if doubled:
+            raise CatalogError(f"{self.path} has two columns {doubled.pop()!r}", "give each a name of its own")
+        wanted = role_columns(self.columns)["id"]
+        if wanted not in names:
+            have = ", ".join(repr(name) for name in names[:8]) or "none"
+            problem = f"{self.path} has no column {wanted!r} for the id, its columns are {have}"
+            raise CatalogError(problem, "name it, such as --column id=sku; .csv has commas, .tsv tabs")
+        return names
+
+    def _types(self, head: list[dict[str, str]]) -> dict[str, tuple[FieldKind | str, Convert]]:
+        roles = set(role_columns(self.columns).values())
+        names = {name: None for row in head for name in row}
+        found: dict[str, tuple[FieldKind | str, Convert]] = {}
+        for name in [*names, *(name for name in self.schema if name not in names)]:
+            if name in roles:
+                continue
+            values = [row[name] for row in head if name in row]
+            declared = self.schema.get(name)
+            if declared is not None and declared in _DECLARED:
+                found[name] = declared, _DECLARED[declared]
+            elif declared is None or declared is FieldKind.KEYWORD:
+                kinds = _INFERRED if declared is None else {"list": _INFERRED["list"]}
+                fitting = (kind for kind, convert in kinds.items() if values and _fits(convert, values))
+                if (kind := next(fitting, None)) is not None:
+                    found[name] = kind, kinds[kind]
+        return found
+
+
+def _named(line: int, names: list[str], row: list[str]) -> Cells | BadRow:
+    if len(row) != len(names):
+        problem = f"row has {len(row)} cells, the header has {len(names)}"
+        return BadRow(line, RowError(problem, "quote cells that hold the separator"))
+    cells = {name: cell for name, cell in zip(names, row, strict=True) if cell}
+    for name, cell in cells.items():
+        if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
+            error = RowError(f"column {name} is not UTF-8: {cell[:40]!r}", "save the catalogue as UTF-8", field=name)
+            return BadRow(line, error)
+    return line, cells
+
+
+def _typed(row: Cells, types: Mapping[str, tuple[FieldKind | str, Convert]]) -> Row | BadRow:
+    line, cells = row
+    values: dict[str, Value] = {}
+    for name, cell in cells.items():
+        if name not in types:
+            values[name] = cell
+            continue
+        kind, convert = types[name]
+        try:
+            values[name] = convert(cell)
+        except (ValueError, RecursionError):
+            problem = f"column {name} is {cell[:40]!r}, but it holds values of kind {kind}"
+            remedy = f"correct the cell, or declare the column: --field {name}=keyword"
+            return BadRow(line, RowError(problem, remedy, field=name))
+    return Row(line, values)
+
+
+def _integer(cell: str) -> int:
+    if not _INTEGER.fullmatch(cell):
+        raise ValueError(cell)
+    return int(cell)
+
+
+def _number(cell: str) -> float:
+    if not _NUMBER.fullmatch(cell) or not math.isfinite(float(cell)):
+        raise ValueError(cell)
+    return float(cell)
+
+
+def _plain_number(cell: str) -> float:
+    if re.match(r"[+-]?0\d", cell) or cell.startswith("+"):
+        raise ValueError(cell)
+    return _number(cell)
+
+
+def _boolean(cell: str) -> bool:
+    try:
+        return _BOOLS[cell.lower()]
+    except KeyError:
+        raise ValueError(cell) from None
+
+
+def _list(cell: str) -> Json:
+    value: Json = json.loads(cell) if cell[0] == "[" else None
+    if not isinstance(value, list):
+        raise ValueError(cell)
+    return value
+
+
+def _json(cell: str) -> Json:
+    value: Json = json.loads(cell) if cell[0] in "[{" else None
+    if value is None:
+        raise ValueError(cell)
+    return value
+
+
+def _fits(convert: Convert, values: list[str]) -> bool:
+    try:
+        for value in values:
+            convert(value)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+_INFERRED: dict[str, Convert] = {
+    "integer": _integer,
+    "float": _plain_number,
+    "bool": _boolean,
+    "list": _list,
+    "json": _json,
+}
+"""In the order of preference."""
+
+_DECLARED: dict[FieldKind, Convert] = {
+    FieldKind.INTEGER: _integer,
+    FieldKind.FLOAT: _number,
+    FieldKind.BOOL: _boolean,
+    FieldKind.GEO: _json,
+}

@@ -1,0 +1,110 @@
+"""What a run of the pipeline did."""
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from encoders.errors import TriveniError
+from indexers.rows import DeadLetter
+
+
+class IndexStoppedError(TriveniError):
+    """A run ended early. What it acknowledged is in the store; the same command goes on from there.
+
+    Args:
+        report: what was done until then.
+        cause: why it ended.
+    """
+
+    status = "ABORTED"
+
+    def __init__(self, report: "Report", cause: TriveniError) -> None:
+        super().__init__(cause.problem, cause.remedy, field=cause.field)
+        self.report = report
+
+
+class Outcome(StrEnum):
+    """What became of a row that could be read."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    PAYLOAD = "payload only"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The numbers of a run. In a dry run they say what a real one would do."""
+
+    outcomes: dict[Outcome, int]
+    failed: dict[tuple[str, str], int]
+    """Dead letters per (class of the error, modality, "" if it was none)."""
+    examples: tuple[DeadLetter, ...]
+    """The first dead letters."""
+    pruned: int
+    seconds: float
+    """From the first row to the flushed and optimised store."""
+    stored: int
+    """Items in the store afterwards."""
+    dry_run: bool = False
+    interrupted: bool = False
+
+    @property
+    def rows(self) -> int:
+        """All rows that were seen."""
+        return sum(self.outcomes.values()) + self.errors
+
+    @property
+    def errors(self) -> int:
+        """Rows that became dead letters."""
+        return sum(self.failed.values())
+
+    @property
+    def written(self) -> int:
+        """Items that were written."""
+        return sum(self.outcomes.get(kind, 0) for kind in (Outcome.ADDED, Outcome.CHANGED, Outcome.PAYLOAD))
+
+    @property
+    def rate(self) -> float:
+        """Rows per second."""
+        return self.rows / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts while a run goes on; from any thread."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    failed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    nameless: int = 0
+    """Dead letters without an id: items of the catalogue that cannot be told from items that left it."""
+    examples: list[DeadLetter] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, outcome: Outcome, number: int = 1) -> None:
+        """Count rows that are done."""
+        with self._lock:
+            self.outcomes[outcome] += number
+
+    def fail(self, letter: DeadLetter) -> None:
+        """Count a dead letter."""
+        with self._lock:
+            self.failed[letter.error, letter.modality] += 1
+            self.nameless += not letter.id
+            if len(self.examples) < 10:
+                self.examples.append(letter)
+
+    def report(
+        self, *, seconds: float, stored: int, pruned: int = 0, dry_run: bool = False, interrupted: bool = False
+    ) -> Report:
+        """The counts as they stand."""
+        with self._lock:
+            outcomes, failed, examples = dict(self.outcomes), dict(self.failed), tuple(self.examples)
+        return Report(outcomes, failed, examples, pruned, seconds, stored, dry_run, interrupted)
+
+    def done(self) -> tuple[int, int]:
+        """Rows that are done, and how many of them failed."""
+        with self._lock:
+            failed = self.failed.total()
+            return self.outcomes.total() + failed, failed

@@ -1,0 +1,147 @@
+"""A row of a catalogue, checked, read and hashed: an entry."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from encoders.errors import LimitError, TriveniError
+from encoders.types import Audio, Content, Image, Modality, Text
+from engine.ingest import Digest, Media, digest
+from engine.types import Item, ItemId, Json, check_id
+from indexers.errors import RowError
+from indexers.paths import read_under
+from indexers.readers.base import Columns, Row, Value, role_columns
+
+DEFAULT_MAX_BYTES = 64 << 20
+_MEDIA = (Modality.IMAGE, Modality.AUDIO)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A row that could not be indexed, and what to do about it. A row is dead as a whole: an item whose picture is
+    corrupt is not indexed by its text alone, so that nothing is half there."""
+
+    line: int
+    id: str
+    """"" where it could not be read."""
+    modality: str
+    """The content at fault, "" if it was none."""
+    error: str
+    """The class of the error."""
+    reason: str
+    remedy: str
+
+    @classmethod
+    def of(cls, line: int, item_id: str, error: Exception, modality: Modality | None = None) -> "DeadLetter":
+        """The letter of an error."""
+        name = type(error).__name__
+        if isinstance(error, TriveniError):
+            column = error.field if error.field in tuple(Modality) else ""
+            return cls(line, item_id, str(modality or column), name, error.problem, error.remedy)
+        reason = f"{name} while the item was read: {str(error)[:200]}"
+        return cls(line, item_id, str(modality or ""), name, reason, "report this: the reader should have refused it")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An item of a catalogue whose files are in memory, not yet decoded."""
+
+    line: int
+    item: Item
+    media: Media
+    digest: Digest
+    size: int
+    """Bytes of all contents."""
+
+
+def row_id(row: Row, columns: Columns) -> ItemId:
+    """The id of a row.
+
+    Raises:
+        RowError: if it has none.
+        InvalidItemError: if the id cannot name an item.
+    """
+    column = role_columns(columns)["id"]
+    value = row.values.get(column)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if value is None or value == "":
+        raise RowError(f"row has no {column}", "give every item an id of its own", field="id")
+    if not isinstance(value, str):
+        problem = f"{column} is a {type(value).__name__}, not a text or an integer: {str(value)[:40]!r}"
+        raise RowError(problem, "write the id as a text", field="id")
+    check_id(value)
+    return ItemId(value)
+
+
+def load(row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_bytes: int) -> Entry:
+    """Check a row, read its files once, and hash it.
+
+    Args:
+        row: the row.
+        root: where its paths begin, resolved.
+        columns: per role the column that plays it.
+        ignore: columns that are left out.
+        max_bytes: the largest file that is read.
+
+    Raises:
+        RowError: if a column is of the wrong type.
+        PathError: if a file is missing or outside the root.
+        LimitError: if a file is too large.
+        InvalidItemError: if the row has no content, or its payload cannot be stored.
+    """
+    item_id = row_id(row, columns)
+    roles = role_columns(columns)
+    values = {name: value for name, value in row.values.items() if name not in ignore}
+    contents: list[Content] = []
+    media: dict[Modality, str] = {}
+    size = 0
+    text = values.get(roles["text"])
+    if text is not None and not isinstance(text, str):
+        raise RowError(f"text is a {type(text).__name__}: {str(text)[:40]!r}", "write it as a text", field="text")
+    if text:
+        contents.append(Text(text))
+        size += len(text)
+    for modality in _MEDIA:
+        raw, path = _source(values.get(roles[modality]), root, modality, max_bytes)
+        if raw is not None:
+            contents.append(Image(raw) if modality is Modality.IMAGE else Audio(raw))
+            size += len(raw)
+        if path:
+            media[modality] = path
+    item = Item(item_id, tuple(contents), payload_of(row, columns, ignore))
+    return Entry(row.line, item, media, digest(item, media), size)
+
+
+def load_or_letter(
+    row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_bytes: int
+) -> Entry | DeadLetter:
+    """`load`, with a dead letter in place of an error. The row has an id."""
+    try:
+        return load(row, root, columns, ignore, max_bytes)
+    except Exception as error:  # noqa: BLE001 (whatever a row holds, the run goes on)
+        return DeadLetter.of(row.line, row_id(row, columns), error)
+
+
+def _source(value: Value, root: Path, modality: Modality, max_bytes: int) -> tuple[bytes | None, str]:
+    """The bytes of a picture or sound, and its path relative to the root, if it has one."""
+    if value is None or value == "":
+        return None, ""
+    if isinstance(value, bytes):
+        if len(value) > max_bytes:
+            problem = f"{modality} has {len(value)} bytes, the limit is {max_bytes}"
+            raise LimitError(problem, "raise limits.max_bytes or shrink it", field=modality)
+        return value, ""
+    if not isinstance(value, str):
+        problem = f"{modality} is a {type(value).__name__}: {str(value)[:40]!r}"
+        raise RowError(problem, "write the path of a file under the root", field=modality)
+    return read_under(str(root), value, modality, max_bytes)
+
+
+def payload_of(row: Row, columns: Columns, ignore: frozenset[str]) -> dict[str, Json]:
+    """The columns of a row that are payload and hold a value; bytes are left out, readers let none through."""
+    taken = ignore | set(role_columns(columns).values())
+    return {
+        name: value
+        for name, value in row.values.items()
+        if name not in taken and value is not None and not isinstance(value, bytes)
+    }

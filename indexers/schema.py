@@ -1,0 +1,77 @@
+"""Which payload fields can be filtered on, found in the first rows of a catalogue."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from engine.filters import FieldKind, Schema
+from engine.types import Json, Payload
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]*")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
+_MAX_WORDS = 8
+_MAX_CHARACTERS = 120
+
+
+def infer_schema(payloads: Iterable[Payload], declared: Schema) -> Schema:
+    """The kinds of payload fields, as declared or else as their values suggest.
+
+    Texts are keywords unless they read like prose (over 8 words or 120 characters), times are RFC 3339, places are
+    {"lat", "lon"}. Fields whose values disagree, and those inside objects, are left out unless they are declared.
+    """
+    found: dict[str, set[FieldKind | None]] = {}
+    for payload in payloads:
+        for name, value in payload.items():
+            if name not in declared and _NAME.fullmatch(name) and not name.startswith("_"):
+                kinds = found.setdefault(name, set())
+                kinds.update(_kind(inner) for inner in (value if isinstance(value, list) else [value]))
+    schema = dict(declared)
+    for name, seen in found.items():
+        kind = _common(seen)
+        if kind is not None:
+            schema[name] = kind
+    return schema
+
+
+def _common(kinds: set[FieldKind | None]) -> FieldKind | None:
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    if kinds == {FieldKind.INTEGER, FieldKind.FLOAT}:
+        return FieldKind.FLOAT
+    if kinds == {FieldKind.KEYWORD, FieldKind.DATETIME}:
+        return FieldKind.KEYWORD
+    return None
+
+
+def _kind(value: Json) -> FieldKind | None:
+    match value:
+        case bool():
+            return FieldKind.BOOL
+        case int():
+            return FieldKind.INTEGER
+        case float():
+            return FieldKind.FLOAT
+        case str() if _is_time(value):
+            return FieldKind.DATETIME
+        case str() if len(value) <= _MAX_CHARACTERS and len(value.split()) <= _MAX_WORDS and "\n" not in value:
+            return FieldKind.KEYWORD
+        case Mapping() if _is_place(value):
+            return FieldKind.GEO
+        case _:
+            return None
+
+
+def _is_time(value: str) -> bool:
+    if not _TIME.fullmatch(value):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_place(value: Mapping[str, Json]) -> bool:
+    lat, lon = value.get("lat"), value.get("lon")
+    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (lat, lon))
+    return numbers and set(value) == {"lat", "lon"}

@@ -1,0 +1,118 @@
+"""Compares a catalogue with a store, without decoding or encoding anything."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from encoders.types import Modality
+from engine.ingest import Digest
+from engine.store.base import Point, VectorStore
+from engine.types import ItemId
+from indexers.catalog import Catalog
+from indexers.prune import collect_extra
+from indexers.rows import DeadLetter, Entry
+from indexers.seen import IdSet
+from indexers.stages import batches
+
+_GROUP = 256
+_GROUP_BYTES = 64 << 20
+MAX_EXAMPLES = 100
+
+
+@dataclass(slots=True)
+class Difference:
+    """How many items differ in one way, and the first of them."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, item_id: str) -> None:
+        """Count an item."""
+        self.count += 1
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append(item_id)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What `verify` found. In good order all differences are zero."""
+
+    same: int = 0
+    missing: Difference = field(default_factory=Difference)
+    """In the catalogue, not in the store."""
+    stale: Difference = field(default_factory=Difference)
+    """In both, but the catalogue's item is another than the one that was indexed."""
+    incomplete: Difference = field(default_factory=Difference)
+    """Equal, but the store lacks the vector of a content."""
+    extra: Difference = field(default_factory=Difference)
+    """In the store, not in the catalogue."""
+    unreadable: Difference = field(default_factory=Difference)
+    """Rows of the catalogue that cannot be read, as "line: reason"."""
+    wrong_space: str = ""
+    """The fingerprint of the store's space, if it is not the one that was asked for."""
+
+    @property
+    def differences(self) -> dict[str, Difference]:
+        """By name."""
+        return {
+            "missing": self.missing,
+            "stale": self.stale,
+            "incomplete": self.incomplete,
+            "extra": self.extra,
+            "unreadable": self.unreadable,
+        }
+
+    @property
+    def in_order(self) -> bool:
+        """Whether catalogue and store agree."""
+        return not self.wrong_space and not any(it.count for it in self.differences.values())
+
+
+def verify(catalog: Catalog, store: VectorStore, *, fingerprint: str | None = None, readers: int = 0) -> Verdict:
+    """Compare a catalogue with a store by the digests of their items. Nothing is changed.
+
+    Args:
+        catalog: the catalogue.
+        store: the store.
+        fingerprint: of the space that the store should be of; None does not ask.
+        readers: threads that read and hash files; 0 takes one per core.
+
+    Raises:
+        CatalogError: if the catalogue cannot be read.
+    """
+    verdict = Verdict()
+    if fingerprint is not None and store.fingerprint != fingerprint:
+        verdict.wrong_space = store.fingerprint
+    with IdSet() as seen, IdSet() as extra, ThreadPoolExecutor(readers or os.cpu_count() or 1) as pool:
+        entries = _alive(catalog.entries(seen, pool), verdict)
+        for group in batches(entries, _GROUP, lambda entry: entry.size, _GROUP_BYTES):
+            points = store.retrieve([entry.item.id for entry in group])
+            for entry, point in zip(group, points, strict=True):
+                _compare(entry, point, verdict)
+        collect_extra(store, seen, extra)
+        for page in extra.pages(_GROUP):
+            for item_id in page:
+                verdict.extra.add(item_id)
+    return verdict
+
+
+def _alive(entries: Iterator[Entry | DeadLetter], verdict: Verdict) -> Iterator[Entry]:
+    for entry in entries:
+        if isinstance(entry, DeadLetter):
+            verdict.unreadable.add(f"{entry.line}: {entry.reason}")
+        else:
+            yield entry
+
+
+def _compare(entry: Entry, point: Point | None, verdict: Verdict) -> None:
+    item_id: ItemId = entry.item.id
+    modalities: set[Modality] = {content.modality for content in entry.item.contents}
+    if point is None:
+        verdict.missing.add(item_id)
+    elif Digest.of_payload(point.payload) != entry.digest:
+        verdict.stale.add(item_id)
+    elif set(point.vectors) != modalities:
+        verdict.incomplete.add(item_id)
+    else:
+        verdict.same += 1
