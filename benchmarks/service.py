@@ -1,0 +1,199 @@
+"""The gRPC service against the engine that it serves, against bare gRPC, and against itself under load.
+
+    python -m benchmarks.service [wire] [concurrent] [start] [--items 100000] [--store DIR] [--json]
+
+wire: Recommend in process, over gRPC on loopback, and a bare echo of messages of the same sizes, by turns.
+concurrent: text searches one at a time against 16 at once, by turns, over the space of the settings.
+start: `triveni serve` in a process of its own, from its start until the health service says SERVING.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from benchmarks.recommend import build
+from benchmarks.synthetic import catalogue
+from benchmarks.wire import Row, serving, start_server, timed, wire
+from encoders.space import Space
+from engine import compose
+from engine.batching import MicroBatcher
+from engine.config import load_settings
+from engine.pipeline import Engine
+from engine.service.logs import configure_logs
+from engine.threads import one_blas_thread
+from triveni.v1 import content_pb2, recommendation_pb2, recommendation_pb2_grpc
+
+# concurrent -------------------------------------------------------------------------------------------------
+
+WORDS = ("red", "blue", "small", "old", "wooden", "bird", "piano", "car", "drum", "tree", "cat", "train", "sea")
+AT_ONCE = 16
+
+
+def text_search(random: np.random.Generator) -> recommendation_pb2.SearchRequest:
+    """A search by a text that was not searched before."""
+    text = " ".join([*random.choice(WORDS, 5), str(random.integers(1_000_000))])
+    part = recommendation_pb2.QueryPart(content=content_pb2.Content(text=text))
+    return recommendation_pb2.SearchRequest(parts=[part], limit=20)
+
+
+def search_client(pipe: Connection, port: int, rounds: int, calls: int) -> None:
+    """In a process of its own: searches per second, one at a time and many at once, by turns."""
+    random = np.random.default_rng(0)
+    rates: dict[str, list[float]] = {"alone": [], "at_once": []}
+    latencies: dict[str, list[float]] = {"alone": [], "at_once": []}
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, ThreadPoolExecutor(AT_ONCE) as pool:
+        stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
+        for turn in range(rounds + 1):
+            for name, threads in (("alone", 1), ("at_once", AT_ONCE)):
+                requests = [text_search(random) for _ in range(calls * (1 if threads == 1 else 4))]
+                started = time.perf_counter()
+                ask = map if threads == 1 else pool.map
+                took = list(ask(lambda request: timed(partial(stub.Search, request)), requests))
+                if turn:  # the first round warms up
+                    rates[name].append(len(requests) / (time.perf_counter() - started))
+                    latencies[name] += took
+    pipe.send((rates, latencies))
+
+
+def concurrent(space: Space, items: int, folder: Path, rounds: int, calls: int) -> Row:
+    """Throughput of text searches, 16 at once against one at a time."""
+    drawn = catalogue(items, space.dimension)
+    store = build(replace(drawn, manifest=space.manifest), folder)
+    encoder = MicroBatcher(space)
+    engine = Engine(encoder, space.manifest, store)
+    with serving(lambda: start_server(engine, encoder, store, space)) as server:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        client = context.Process(target=search_client, args=(theirs, server.port, rounds, calls))
+        client.start()
+        theirs.close()
+        rates, latencies = ours.recv()
+        client.join()
+    encoder.close()
+    store.close()
+    ratio = float(np.median(np.asarray(rates["at_once"]) / np.asarray(rates["alone"])))
+    return {
+        **{f"{name}_per_second": float(np.median(values)) for name, values in rates.items()},
+        **{f"{name}_p50_ms": float(np.median(values)) for name, values in latencies.items()},
+        "ratio": ratio,
+        "within": ratio >= 2.5,
+    }
+
+
+# start ------------------------------------------------------------------------------------------------------
+
+
+def start(rounds: int, folder: Path) -> Row:
+    """Seconds from the start of `triveni serve` until it says SERVING, models on disk; the first start apart."""
+    took = []
+    environment = {**os.environ, "TRIVENI_STORE__PATH": str(folder), "TRIVENI_LOG__JSON_LINES": "true"}
+    for _ in range(rounds + 1):
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "engine.cli", "serve", "--address", "127.0.0.1:0"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        port = next((line["port"] for line in log_lines(process) if line.get("event") == "ready"), None)
+        if port is None:
+            raise RuntimeError(f"triveni serve ended with {process.wait()}")
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            raise RuntimeError(f"health is {answer.status}")
+        took.append(time.perf_counter() - began)
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    p50 = float(np.median(took[1:]))
+    return {"first_s": took[0], "p50_s": p50, "max_s": max(took[1:]), "within": p50 <= 15}
+
+
+def log_lines(process: subprocess.Popen[str]) -> Iterator[Row]:
+    """The log lines of a server, as they come; what is none is passed on."""
+    for line in process.stderr or ():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            print(line, end="", file=sys.stderr)
+
+
+# ------------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", default=[], metavar="wire|concurrent|start", help="all if not given")
+    parser.add_argument("--items", type=int, default=100_000, help="of the wire's catalogue")
+    parser.add_argument("--persons", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--calls", type=int, default=64, help="searches per round, one at a time; four times that at once"
+    )
+    parser.add_argument("--search-items", type=int, default=20_000, help="of the searches' catalogue")
+    parser.add_argument("--store", type=Path, help="keep the synthetic stores below this folder")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    what = options.what or ["wire", "concurrent", "start"]
+    configure_logs("warning", json_lines=True)
+    one_blas_thread()
+    report: dict[str, Row] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.store or Path(scratch)
+        if "wire" in what:
+            report["wire"] = wire(options.items, folder / "wire", options.persons, options.rounds)
+        if "concurrent" in what:
+            space = compose.open_space(load_settings())
+            name = folder / f"search-{space.fingerprint[:8]}"
+            report["concurrent"] = concurrent(space, options.search_items, name, options.rounds, options.calls)
+        if "start" in what:
+            report["start"] = start(min(options.rounds, 3), Path(scratch) / "empty")
+    print(json.dumps(report) if options.json else table(report))
+
+
+def table(report: dict[str, Row]) -> str:
+    """The report for people."""
+    lines = []
+    if row := report.get("wire"):
+        lines.append(
+            f"Recommend p50: in process {row['in_process_p50_ms']:.2f} ms, over gRPC {row['grpc_p50_ms']:.2f} ms; "
+            f"bare echo of {row['request_bytes']:.0f} + {row['response_bytes']:.0f} bytes {row['echo_p50_ms']:.2f} "
+            f"ms (with parsing {row['typed_echo_p50_ms']:.2f}): + {row['over_in_process_in_echoes']:.2f} echoes, "
+            f"bound 1.2: {met(row)}"
+        )
+    if row := report.get("concurrent"):
+        lines.append(
+            f"text searches per second: {row['alone_per_second']:.0f} one at a time, "
+            f"{row['at_once_per_second']:.0f} with {AT_ONCE} at once: {row['ratio']:.2f} times, bound 2.5: {met(row)}"
+        )
+    if row := report.get("start"):
+        lines.append(
+            f"start to ready: {row['p50_s']:.1f} s (the first {row['first_s']:.1f} s), bound 15 s: {met(row)}"
+        )
+    return "\n".join(lines)
+
+
+def met(row: Row) -> str:
+    """Whether the bound was kept."""
+    return "met" if row["within"] else "MISSED"
+
+
+if __name__ == "__main__":
+    main()

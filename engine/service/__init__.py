@@ -1,0 +1,1 @@
+"""The gRPC service: the wire contract of `triveni.v1` in front of the engine."""

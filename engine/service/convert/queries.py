@@ -1,0 +1,107 @@
+"""recommendation.proto, from the client: requests to queries."""
+
+from collections.abc import Callable, Iterable
+
+from encoders.errors import TriveniError
+from engine.errors import InvalidQueryError
+from engine.filters import Filter
+from engine.service.convert.content import content_of, modality_of, vector_of
+from engine.service.convert.events import event_of
+from engine.service.convert.fields import id_of, plain, within
+from engine.service.convert.filters import filter_of
+from engine.types import Event, PolicyOptions, Query, QueryPart, UserId
+from triveni.v1 import event_pb2, filter_pb2, recommendation_pb2
+
+DEFAULT_LIMIT = 20
+
+
+def recommend_query(
+    request: recommendation_pb2.RecommendRequest, read_event: Callable[[event_pb2.Event], Event] = event_of
+) -> Query:
+    """The query of a Recommend.
+
+    Args:
+        request: the request.
+        read_event: turns a message into an event; an `EventReader` where many requests are read.
+
+    Raises:
+        TriveniError: if the request makes no sense; its `field` is the exact path.
+    """
+    history = []
+    for row, event in enumerate(request.history):
+        try:
+            history.append(read_event(event))
+        except TriveniError as error:
+            raise within(error, f"history[{row}]") from None
+    return Query(
+        _parts(request.parts),
+        tuple(history),
+        _filter(request.filter) if request.HasField("filter") else None,
+        request.limit if request.HasField("limit") else DEFAULT_LIMIT,
+        UserId(plain(request.user_id, "user_id")),
+        tuple(modality_of(number, f"modalities[{row}]") for row, number in enumerate(request.modalities)),
+        _policy(request.policy) if request.HasField("policy") else PolicyOptions(),
+        request.context,
+    )
+
+
+def search_query(request: recommendation_pb2.SearchRequest) -> Query:
+    """The query of a Search.
+
+    Raises:
+        TriveniError: if the request makes no sense; its `field` is the exact path.
+    """
+    if not request.parts:
+        raise InvalidQueryError(
+            "search has no parts", "give a text, a picture, a sound, an item or a vector", field="parts"
+        )
+    return Query(
+        _parts(request.parts),
+        filter=_filter(request.filter) if request.HasField("filter") else None,
+        limit=request.limit if request.HasField("limit") else DEFAULT_LIMIT,
+        modalities=tuple(modality_of(number, f"modalities[{row}]") for row, number in enumerate(request.modalities)),
+        policy=_policy(request.policy) if request.HasField("policy") else PolicyOptions(),
+    )
+
+
+def _parts(messages: Iterable[recommendation_pb2.QueryPart]) -> tuple[QueryPart, ...]:
+    parts = []
+    for row, message in enumerate(messages):
+        try:
+            parts.append(_part(message))
+        except TriveniError as error:
+            raise within(error, f"parts[{row}]") from None
+    return tuple(parts)
+
+
+def _part(message: recommendation_pb2.QueryPart) -> QueryPart:
+    weight = message.weight if message.HasField("weight") else 1.0
+    kind = message.WhichOneof("source")
+    try:
+        match kind:
+            case "content":
+                return QueryPart(content_of(message.content), weight)
+            case "item_id":
+                return QueryPart(id_of(message.item_id, ""), weight)
+            case "vector":
+                return QueryPart(vector_of(message.vector), weight)
+    except TriveniError as error:
+        raise within(error, kind or "") from None
+    raise InvalidQueryError("query part is empty", "set content, item_id or vector")
+
+
+def _filter(message: filter_pb2.Filter) -> Filter:
+    try:
+        return filter_of(message)
+    except TriveniError as error:
+        raise within(error, "filter") from None
+
+
+def _policy(message: recommendation_pb2.PolicyOptions) -> PolicyOptions:
+    return PolicyOptions(
+        tuple(id_of(value, f"policy.exclude_item_ids[{row}]") for row, value in enumerate(message.exclude_item_ids)),
+        message.include_seen,
+        message.diversity if message.HasField("diversity") else None,
+        dict(message.max_per_value),
+        message.min_score if message.HasField("min_score") else None,
+    )

@@ -1,0 +1,165 @@
+"""What every call goes through: a request id, errors to statuses, one log line."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, NoReturn
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from encoders.errors import TriveniError
+from engine.service.calls import Call, Context, Malformed, begin_call, checked
+from engine.service.status import NotReadyError, UnexpectedError, grpc_status, shorten
+
+_OWN = "/triveni."
+
+Handler = Any
+"""A `grpc.RpcMethodHandler`; grpc types neither its messages nor its functions."""
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Wraps the handler of every method, once.
+
+    It also counts the running calls of our own services, so that a server that stops can wait for them; health
+    watches and reflection streams never end by themselves.
+    """
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, Handler] = {}
+        self._log = structlog.get_logger("triveni.service")
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._refusing = False
+        self.running = 0
+
+    def refuse(self) -> None:
+        """From now on answer new calls of our own services with UNAVAILABLE."""
+        self._refusing = True
+
+    def _admit(self, call: Call) -> None:
+        if self._refusing and call.method.startswith(_OWN):
+            raise NotReadyError("the server is stopping", "try again: another server or a new one will answer")
+
+    async def idle(self) -> None:
+        """Wait until no call of our own services is running."""
+        await self._idle.wait()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """The wrapped handler of a method; None for a method that is not there."""
+        method: str = handler_call_details.method
+        wrapped = self._wrapped.get(method)
+        if wrapped is None:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            wrapped = self._wrapped[method] = self._wrap(method, handler)
+        return wrapped
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        read = _reader(handler.request_deserializer)
+        write = handler.response_serializer
+        if not handler.response_streaming:
+            answer = handler.stream_unary or handler.unary_unary
+
+            async def unary(request: Any, context: Context) -> Any:
+                call = self._begin(method, context)
+                try:
+                    self._admit(call)
+                    return await answer(
+                        _checked_stream(request) if handler.request_streaming else checked(request), context
+                    )
+                except Exception as error:  # noqa: BLE001
+                    await self._fail(error, call, context)
+
+            make = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+            return make(unary, read, write)
+
+        stream = handler.stream_stream or handler.unary_stream
+        own = method.startswith(_OWN)
+
+        async def streaming(request: Any, context: Context) -> None:
+            call = self._begin(method, context)
+            try:
+                self._admit(call)
+                if not handler.request_streaming:
+                    checked(request)
+                elif not own:  # our own streams take a malformed message as a bad item
+                    request = _checked_stream(request)
+                responses = stream(request, context)
+                if not hasattr(responses, "aclose"):
+                    await responses
+                    return
+                async with aclosing(responses):
+                    async for response in responses:
+                        await context.write(response)
+            except Exception as error:  # noqa: BLE001
+                await self._fail(error, call, context)
+
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_stream_rpc_method_handler
+        )
+        return make(streaming, read, write)
+
+    def _begin(self, method: str, context: Context) -> Call:
+        call = begin_call(method, context)
+        own = method.startswith(_OWN)
+        if own:
+            self.running += 1
+            self._idle.clear()
+
+        def end(context: Any) -> None:
+            if own:
+                self.running -= 1
+                if not self.running:
+                    self._idle.set()
+            self._report(call, context, own)
+
+        context.add_done_callback(end)  # type: ignore[arg-type]
+        return call
+
+    def _report(self, call: Call, context: Context, own: bool) -> None:
+        code = context.code()
+        name = "CANCELLED" if not context.done() else "OK" if code is None else code.name
+        took = round((time.perf_counter() - call.began) * 1e3, 2)
+        log = self._log.info if own else self._log.debug
+        log("call", method=call.method, code=name, ms=took, request_id=call.request_id, **call.notes)
+
+    async def _fail(self, error: Exception, call: Call, context: Context) -> NoReturn:
+        if isinstance(error, grpc.aio.BaseError):  # aborted already, or the connection is gone
+            raise error
+        if not isinstance(error, TriveniError):
+            self._log.error("unexpected error", request_id=call.request_id, method=call.method, exc_info=error)
+            error = UnexpectedError(call.request_id)
+        call.notes["error"] = shorten(str(error))
+        await context.abort_with_status(grpc_status(error, call.request_id))  # type: ignore[attr-defined]
+        raise AssertionError("abort returned")
+
+
+def _reader(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """A deserializer that never raises: gRPC would answer INTERNAL."""
+
+    def read(raw: bytes) -> Any:
+        try:
+            return parse(raw) if parse else raw
+        except (DecodeError, UnicodeDecodeError):
+            return Malformed()
+
+    return read
+
+
+async def _checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield checked(request)

@@ -1,0 +1,49 @@
+"""Page tokens: opaque to the client, and good only for the list that they came from."""
+
+import base64
+import binascii
+import hashlib
+
+from engine.errors import InvalidQueryError
+
+_CHECK = 8
+"""Bytes of a checksum over the cursor and the list."""
+
+
+def page_token(cursor: str | None, of_list: bytes) -> str:
+    """A token for the page at a store's cursor; "" after the last page.
+
+    Args:
+        cursor: the store's.
+        of_list: what makes this list what it is: its filter and space.
+    """
+    if cursor is None:
+        return ""
+    raw = cursor.encode()
+    return base64.urlsafe_b64encode(_checksum(raw, of_list) + raw).decode()
+
+
+def cursor_of(token: str, of_list: bytes) -> str | None:
+    """The store's cursor in a token; None for "", the first page.
+
+    Raises:
+        InvalidQueryError: if the token is not one that this list gave.
+    """
+    if not token:
+        return None
+    try:
+        raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+        check, cursor = raw[:_CHECK], raw[_CHECK:]
+        if check == _checksum(cursor, of_list):
+            return cursor.decode()
+    except (UnicodeError, binascii.Error):
+        pass
+    raise InvalidQueryError(
+        f"page_token {token[:40]!r} is not one that this list gave",
+        "send next_page_token of the last response with the same filter, or begin again without",
+        field="page_token",
+    )
+
+
+def _checksum(cursor: bytes, of_list: bytes) -> bytes:
+    return hashlib.blake2b(cursor, key=hashlib.blake2b(of_list, digest_size=32).digest(), digest_size=_CHECK).digest()

@@ -1,0 +1,164 @@
+"""The gRPC server: its services, its health, and how it starts and stops."""
+
+import asyncio
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from encoders.space import Space
+from engine.encoding import ContentEncoder
+from engine.errors import SettingsError
+from engine.filters import FieldKind
+from engine.ingest import INDEXED_AT
+from engine.pipeline import Engine
+from engine.service.catalog import CatalogServicer
+from engine.service.encoder import EncoderServicer
+from engine.service.events import EventServicer
+from engine.service.interceptors import CallInterceptor
+from engine.service.models import ModelServicer
+from engine.service.recommendation import RecommendationServicer
+from engine.service.warmup import warm_up
+from engine.service.work import Workers
+from engine.store.base import VectorStore
+from triveni.v1 import catalog_pb2_grpc, encoder_pb2_grpc, event_pb2_grpc, model_pb2_grpc, recommendation_pb2_grpc
+
+READY = ("", "triveni.v1.RecommendationService", "triveni.v1.CatalogService", "triveni.v1.EncoderService")
+"""Services that serve once an inference passed; "" stands for the server as a whole."""
+LATER = ("triveni.v1.EventService", "triveni.v1.ModelService")
+"""Services that answer UNIMPLEMENTED in this release, and so never say that they serve."""
+
+_LINGER = 0.05
+"""Seconds in which the last answers leave. The port is closed after them, not before: gRPC answers calls that it
+has taken in but not handed out by then with CANCELLED (github.com/grpc/grpc/issues/41785)."""
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How the server listens and how much it takes on."""
+
+    address: str = "127.0.0.1:50051"
+    """host:port; port 0 takes a free one."""
+    threads: int = 16
+    """Requests that are worked on at once."""
+    max_queue: int = 256
+    """Requests that may wait."""
+    max_message_bytes: int = 16 << 20
+    max_batch: int = 32
+    """Items of one stream that are encoded and written together."""
+    drain_seconds: float = 20.0
+    """How long running calls may go on when the server stops."""
+    reflection: bool = True
+
+
+class Server:
+    """Serves an engine over gRPC. All its methods are called in one event loop.
+
+    It does not own the store: whoever opened it closes it after `stop`.
+
+    Args:
+        engine: answers queries.
+        encoder: encodes contents.
+        store: the catalogue.
+        space: the encoders' space.
+        options: how it listens.
+    """
+
+    def __init__(
+        self, engine: Engine, encoder: ContentEncoder, store: VectorStore, space: Space, options: ServerOptions
+    ) -> None:
+        self._engine, self._encoder, self._store, self._space = engine, encoder, store, space
+        self._options = options
+        self._log = structlog.get_logger("triveni.service")
+        self._workers = Workers(options.threads, options.max_queue)
+        self._stopping: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen, then make sure that everything works; only then the health service says SERVING.
+
+        Raises:
+            SettingsError: if the address cannot be bound.
+            TriveniError: if the first inference fails.
+        """
+        self._calls = CallInterceptor()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        self._server = grpc.aio.server(
+            interceptors=(self._calls,),
+            options=(
+                ("grpc.max_receive_message_length", self._options.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),
+            ),
+        )
+        for service in (*READY, *LATER):
+            await self._health.set(service, _NOT_SERVING)
+        self._add_services()
+        try:
+            self.port = self._server.add_insecure_port(self._options.address)
+        except RuntimeError:
+            raise SettingsError(
+                f"cannot listen on {self._options.address}", "choose another service.address, or stop what uses it"
+            ) from None
+        await self._server.start()
+        await asyncio.to_thread(self._warm_up)
+        for service in READY:
+            await self._health.set(service, _SERVING)
+        self._log.info("ready", port=self.port, items=self._store.count(), space=self._space.manifest.name)
+
+    def _warm_up(self) -> None:
+        self._store.index_fields({INDEXED_AT: FieldKind.DATETIME})  # a store that no bulk run made lacks it
+        warm_up(self._engine, self._encoder, self._space)
+
+    def _add_services(self) -> None:
+        options, workers, server = self._options, self._workers, self._server
+        catalog = CatalogServicer(
+            self._encoder, self._store, workers, max_batch=options.max_batch, max_bytes=options.max_message_bytes
+        )
+        for add, servicer in (
+            (
+                recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server,
+                RecommendationServicer(self._engine, workers),
+            ),
+            (catalog_pb2_grpc.add_CatalogServiceServicer_to_server, catalog),
+            (
+                encoder_pb2_grpc.add_EncoderServiceServicer_to_server,
+                EncoderServicer(self._encoder, self._space, workers),
+            ),
+            (event_pb2_grpc.add_EventServiceServicer_to_server, EventServicer()),
+            (model_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer()),
+            (health_pb2_grpc.add_HealthServicer_to_server, self._health),
+        ):
+            add(servicer, server)
+        if options.reflection:
+            names = (*READY[1:], *LATER, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
+
+    async def wait(self) -> None:
+        """Wait until the server has stopped."""
+        await self._server.wait_for_termination()
+
+    async def stop(self) -> None:
+        """Refuse new calls, let running ones end for `drain_seconds`, then cancel them. Again is the same."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._drain())
+        await self._stopping
+
+    async def _drain(self) -> None:
+        seconds = self._options.drain_seconds
+        self._log.info("draining", running=self._calls.running, seconds=seconds)
+        self._calls.refuse()
+        await self._health.enter_graceful_shutdown()
+        try:
+            await asyncio.wait_for(self._calls.idle(), seconds)
+        except TimeoutError:
+            self._log.warning("cancelled calls", running=self._calls.running)
+        await asyncio.sleep(_LINGER)
+        await self._server.stop(None)  # ends health watches and reflection streams too
+        await asyncio.to_thread(self._workers.close)
+        self._log.info("stopped")

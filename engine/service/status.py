@@ -1,0 +1,86 @@
+"""Errors as gRPC statuses with google.rpc details (https://google.aip.dev/193)."""
+
+import re
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from encoders.errors import TriveniError
+
+DOMAIN = "triveni"
+RETRY_SECONDS = {"RESOURCE_EXHAUSTED": 1, "UNAVAILABLE": 2}
+"""Statuses that a caller may try again after so many seconds; one with another status would fail again."""
+
+_MAX_BYTES = 400
+"""Of a text in a status. Statuses travel in headers, of which clients take 8 KiB."""
+
+
+class MalformedError(TriveniError):
+    """The bytes of a message are not a message."""
+
+    status = "INVALID_ARGUMENT"
+
+
+class NotImplementedYetError(TriveniError):
+    """The contract has the method, this release does not."""
+
+    status = "UNIMPLEMENTED"
+
+
+class NotReadyError(TriveniError):
+    """The server is starting or stopping."""
+
+    status = "UNAVAILABLE"
+
+
+class UnexpectedError(TriveniError):
+    """A defect of ours. The log has the rest, under the request's id."""
+
+    status = "INTERNAL"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            "the server failed at this request", f"report request id {request_id}; the log has the cause"
+        )
+
+
+def reason_of(error: TriveniError) -> str:
+    """The kind of error in capitals: `InvalidQueryError` is INVALID_QUERY."""
+    name = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+
+
+def grpc_status(error: TriveniError, request_id: str) -> grpc.Status:
+    """The status of a call that failed, with ErrorInfo, RequestInfo, and BadRequest or RetryInfo where they fit."""
+    problem, remedy, field = (shorten(text) for text in (error.problem, error.remedy, error.field))
+    message = ": ".join(part for part in (field, problem, remedy) if part)
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=reason_of(error), domain=DOMAIN, metadata={"remedy": remedy}),
+        error_details_pb2.RequestInfo(request_id=request_id),
+    ]
+    if error.status == "INVALID_ARGUMENT" or field:
+        details.append(
+            error_details_pb2.BadRequest(
+                field_violations=[error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)]
+            )
+        )
+    if error.status in RETRY_SECONDS:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromSeconds(RETRY_SECONDS[error.status])
+        details.append(retry)
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.status), message=message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    result: grpc.Status = rpc_status.to_status(status)
+    return result
+
+
+def shorten(text: str, limit: int = _MAX_BYTES) -> str:
+    """A text that fits a status or a log line: valid UTF-8, and not longer than `limit` bytes."""
+    raw = text.encode("utf-8", "replace")
+    return raw.decode() if len(raw) <= limit else raw[: limit - 3].decode(errors="ignore") + "…"

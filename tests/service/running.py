@@ -1,0 +1,161 @@
+"""A real server on loopback, in a thread of its own, over a real store and a tiny but real space."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from encoders.space import Space
+from engine.batching import MicroBatcher
+from engine.config import RetrieveSettings
+from engine.encoding import ContentEncoder
+from engine.filters import FieldKind
+from engine.pipeline import Engine
+from engine.service.server import Server, ServerOptions
+from engine.store.base import VectorStore
+from engine.store.edge import EdgeStore
+from triveni.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    content_pb2,
+    encoder_pb2_grpc,
+    event_pb2_grpc,
+    item_pb2,
+    model_pb2_grpc,
+    recommendation_pb2_grpc,
+)
+
+SCHEMA = {"category": FieldKind.KEYWORD, "price": FieldKind.FLOAT, "year": FieldKind.INTEGER}
+
+
+def open_edge(folder: Path, space: Space) -> EdgeStore:
+    """The embedded store with the fields that the tests filter on."""
+    store = EdgeStore(
+        folder,
+        fingerprint=space.fingerprint,
+        dimension=space.dimension,
+        modalities=space.modalities,
+        optimize_after=0,
+    )
+    store.index_fields(SCHEMA)
+    return store
+
+
+@dataclass
+class Running:
+    """A server that runs, and a client's stubs for it."""
+
+    server: Server
+    loop: asyncio.AbstractEventLoop
+    store: VectorStore
+    space: Space
+    channel: grpc.Channel = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.channel = grpc.insecure_channel(self.address, options=(("grpc.max_receive_message_length", -1),))
+        self.recommendations = recommendation_pb2_grpc.RecommendationServiceStub(self.channel)
+        self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
+        self.encoder = encoder_pb2_grpc.EncoderServiceStub(self.channel)
+        self.events = event_pb2_grpc.EventServiceStub(self.channel)
+        self.models = model_pb2_grpc.ModelServiceStub(self.channel)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server.port}"
+
+    def do(self, coroutine: Callable[[], object], timeout: float = 30) -> object:
+        """Run a method of the server in its event loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine(), self.loop).result(timeout)  # type: ignore[arg-type]
+
+    def upsert(self, items: Sequence[item_pb2.Item]) -> list[catalog_pb2.UpsertItemsResponse]:
+        requests = (catalog_pb2.UpsertItemsRequest(item=item) for item in items)
+        return list(self.catalog.UpsertItems(requests, timeout=30))
+
+
+@contextmanager
+def running(
+    space: Space,
+    store: VectorStore,
+    options: ServerOptions = ServerOptions(address="127.0.0.1:0"),  # noqa: B008 (frozen)
+    *,
+    wrap: Callable[[ContentEncoder], ContentEncoder] = lambda encoder: encoder,
+) -> Iterator[Running]:
+    """Start a server, and stop it at the end. `wrap` may put something around its encoder."""
+    batcher = MicroBatcher(space, max_batch=options.max_batch)
+    encoder = wrap(batcher)
+    engine = Engine(encoder, space.manifest, store, retrieve_settings=RetrieveSettings(max_limit=1000))
+    server = Server(engine, encoder, store, space, options)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="server", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result(30)
+        client = Running(server, loop, store, space)
+        try:
+            yield client
+        finally:
+            client.channel.close()
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+        batcher.close()
+
+
+def item(item_id: str, *, text: str = "", image: bytes = b"", audio: bytes = b"", **payload: object) -> item_pb2.Item:
+    """An item message."""
+    message = item_pb2.Item(id=item_id)
+    if text:
+        message.contents.append(content_pb2.Content(text=text))
+    if image:
+        message.contents.append(content_pb2.Content(image=image))
+    if audio:
+        message.contents.append(content_pb2.Content(audio=audio))
+    message.payload.update(payload)
+    return message
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a call failed, its details unpacked."""
+
+    code: str
+    message: str
+    reason: str
+    fields: dict[str, str]
+    retry_seconds: float
+    request_id: str
+
+
+def failure(call: Callable[[], object]) -> Failure:
+    """Make a call that must fail."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        return unpack(error)
+    raise AssertionError("the call did not fail")
+
+
+def unpack(error: grpc.RpcError) -> Failure:
+    """A failed call's status and details."""
+    status: status_pb2.Status | None = rpc_status.from_call(error)
+    info, request = error_details_pb2.ErrorInfo(), error_details_pb2.RequestInfo()
+    bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+    for detail in status.details if status else ():
+        for message in (info, request, bad, retry):
+            detail.Unpack(message)
+    return Failure(
+        error.code().name,
+        error.details() or "",
+        info.reason,
+        {violation.field: violation.description for violation in bad.field_violations},
+        retry.retry_delay.ToTimedelta().total_seconds(),
+        request.request_id,
+    )

@@ -1,0 +1,62 @@
+"""A program: a server over the tiny space and an embedded store, until a signal. `python -m … FOLDER DRAIN_SECONDS`.
+
+Its first line on standard output is the port. The text "hold" is encoded only once the file FOLDER/go exists, and
+"holding" is printed meanwhile, so that a test can stop the server while a call runs.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from encoders.types import Content, Text
+from engine.batching import MicroBatcher
+from engine.deadline import Deadline
+from engine.encoding import ContentEncoder, Encoded
+from engine.pipeline import Engine
+from engine.service.lifecycle import serve_until_signal
+from engine.service.logs import configure_logs
+from engine.service.server import Server, ServerOptions
+from tests.service.running import open_edge
+from tests.tiny import concept_space
+
+
+class Holding:
+    """The real encoder, which waits when it is told to."""
+
+    def __init__(self, encoder: ContentEncoder, go: Path) -> None:
+        self._encoder, self._go = encoder, go
+
+    def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
+        if Text("hold") in contents:
+            print("holding", flush=True)
+            while not self._go.exists():
+                deadline.check("holding")
+                time.sleep(0.01)
+        return self._encoder.encode(contents, deadline)
+
+
+class Announcing(Server):
+    """Prints its port once it is ready."""
+
+    async def start(self) -> None:
+        await super().start()
+        print(self.port, flush=True)
+
+
+def main(folder: Path, drain_seconds: float) -> None:
+    configure_logs("debug", json_lines=True)
+    space = concept_space()
+    store = open_edge(folder / "store", space)
+    encoder = Holding(MicroBatcher(space), folder / "go")
+    options = ServerOptions(address="127.0.0.1:0", drain_seconds=drain_seconds)
+    try:
+        server = Announcing(Engine(encoder, space.manifest, store), encoder, store, space, options)
+        asyncio.run(serve_until_signal(server))
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), float(sys.argv[2]))

@@ -1,0 +1,154 @@
+"""Starting, stopping and dying, in a process of its own."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from engine.errors import SettingsError
+from engine.service.lifecycle import serve_until_signal
+from engine.service.server import Server, ServerOptions
+from tests.service.running import Running, failure, item
+from triveni.v1 import catalog_pb2, catalog_pb2_grpc, content_pb2, recommendation_pb2, recommendation_pb2_grpc
+
+ROOT = Path(__file__).parents[2]
+HOLD = recommendation_pb2.SearchRequest(
+    parts=[recommendation_pb2.QueryPart(content=content_pb2.Content(text="hold"))]
+)
+
+
+@dataclass
+class Child:
+    """A server in a process of its own."""
+
+    process: subprocess.Popen[str]
+    channel: grpc.Channel
+    folder: Path
+
+    def line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def end(self) -> tuple[int, list[dict[str, object]]]:
+        """Wait for its end: exit code and log lines."""
+        _, errors = self.process.communicate(timeout=30)
+        return self.process.returncode, [json.loads(line) for line in errors.splitlines() if line.startswith("{")]
+
+
+@contextmanager
+def child(folder: Path, drain_seconds: float = 20) -> Iterator[Child]:
+    command = [sys.executable, "-m", "tests.service.serve_tiny", str(folder), str(drain_seconds)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        port = process.stdout.readline().strip()
+        assert port, process.stderr.read() if process.stderr else ""
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield Child(process, channel, folder)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def held_call(server: Child) -> Iterator[grpc.Future]:
+    """A call that runs in the server until the file `go` is there."""
+    call = recommendation_pb2_grpc.RecommendationServiceStub(server.channel).Search.future(HOLD, timeout=60)
+    assert server.line() == "holding"
+    yield call
+    call.cancel()
+
+
+def test_sigterm_lets_running_calls_end_and_refuses_new_ones(tmp_path: Path) -> None:
+    with child(tmp_path) as server, held_call(server) as call:
+        health = health_pb2_grpc.HealthStub(server.channel)
+        states = health.Watch(health_pb2.HealthCheckRequest(), timeout=60)
+        assert next(states).status == health_pb2.HealthCheckResponse.SERVING
+        server.process.send_signal(signal.SIGTERM)
+        assert next(states).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with grpc.insecure_channel(server.channel._channel.target().decode()) as other:  # type: ignore[attr-defined]
+            late = recommendation_pb2_grpc.RecommendationServiceStub(other)
+            refused = failure(lambda: late.Search(HOLD, timeout=10))
+            assert (refused.code, refused.reason) == ("UNAVAILABLE", "NOT_READY"), refused
+            assert refused.retry_seconds > 0
+        assert not call.done()
+        (tmp_path / "go").touch()
+        assert call.result(timeout=20).tier
+        code, logs = server.end()
+        assert code == 0
+        events = [line["event"] for line in logs]
+        assert events[-1] == "stopped"
+        assert {"ready", "signal", "draining"} <= set(events)
+        line = next(line for line in logs if line["event"] == "call" and "tier" in line)
+        assert (line["code"], line["method"]) == ("OK", "/triveni.v1.RecommendationService/Search")
+        assert line["request_id"]
+        assert float(str(line["ms"])) > 0
+
+
+def test_calls_that_outlast_the_drain_are_cancelled(tmp_path: Path) -> None:
+    with child(tmp_path, drain_seconds=0.2) as server, held_call(server) as call:
+        server.process.send_signal(signal.SIGINT)
+        assert failure(lambda: call.result(timeout=20)).code in ("UNAVAILABLE", "CANCELLED")
+        assert server.end()[0] == 0
+
+
+def test_a_second_signal_exits_at_once(tmp_path: Path) -> None:
+    with child(tmp_path) as server, held_call(server):
+        health = health_pb2_grpc.HealthStub(server.channel)
+        states = health.Watch(health_pb2.HealthCheckRequest(), timeout=60)
+        next(states)
+        server.process.send_signal(signal.SIGTERM)
+        assert next(states).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        server.process.send_signal(signal.SIGTERM)
+        assert server.end()[0] == 128 + signal.SIGTERM
+
+
+def test_acknowledged_items_survive_kill_9(tmp_path: Path) -> None:
+    with child(tmp_path) as server:
+        catalog = catalog_pb2_grpc.CatalogServiceStub(server.channel)
+
+        def endless() -> Iterator[catalog_pb2.UpsertItemsRequest]:
+            row = 0
+            while True:
+                yield catalog_pb2.UpsertItemsRequest(item=item(f"i{row}", text=f"thing {row}", row=row))
+                row += 1
+
+        acknowledged = []
+        for response in catalog.UpsertItems(endless(), timeout=60):
+            assert response.outcome == catalog_pb2.UPSERT_OUTCOME_STORED
+            acknowledged.append(response.item_id)
+            if len(acknowledged) == 150:
+                server.process.kill()
+                break
+        server.process.wait()
+    with child(tmp_path) as server:
+        catalog = catalog_pb2_grpc.CatalogServiceStub(server.channel)
+        listed = catalog.ListItems(catalog_pb2.ListItemsRequest(page_size=1000, include_vectors=True), timeout=20)
+        found = {one.id: one for one in listed.items}
+        assert set(acknowledged) <= set(found)
+        for row, item_id in enumerate(acknowledged):
+            assert found[item_id].payload["row"] == row
+            assert len(found[item_id].vectors) == 1
+        server.process.send_signal(signal.SIGTERM)
+        assert server.end()[0] == 0
+
+
+def test_an_address_in_use_is_said(server: Running) -> None:
+    other = Server(
+        server.server._engine,
+        server.server._encoder,
+        server.store,
+        server.space,
+        ServerOptions(address=server.address),
+    )
+    with pytest.raises(SettingsError, match=rf"cannot listen on {server.address}: choose another service.address"):
+        asyncio.run(serve_until_signal(other))

@@ -1,0 +1,124 @@
+"""More work than threads, and defects of ours."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from encoders.types import Content, Text
+from engine.deadline import Deadline
+from engine.encoding import ContentEncoder, Encoded
+from engine.service.server import ServerOptions
+from tests.service.running import Running, failure, open_edge, running
+from tests.tiny import concept_space
+from triveni.v1 import content_pb2, recommendation_pb2
+
+
+class Gate:
+    """The real encoder behind a gate that a text may have to wait at."""
+
+    def __init__(self) -> None:
+        self.encoder: ContentEncoder | None = None
+        self.open = threading.Event()
+        self.waiting = 0
+        self.stopped: list[str] = []
+
+    def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
+        assert self.encoder
+        if Text("wait") in contents:
+            self.waiting += 1
+            try:
+                while not self.open.wait(0.01):
+                    deadline.check("waiting")
+            except Exception as error:
+                self.stopped.append(type(error).__name__)
+                raise
+            finally:
+                self.waiting -= 1
+        return self.encoder.encode(contents, deadline)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[tuple[Running, Gate]]:
+    """A server with two threads and room for two more."""
+    space, gate = concept_space(), Gate()
+    store = open_edge(tmp_path / "store", space)
+
+    def wrap(encoder: ContentEncoder) -> ContentEncoder:
+        gate.encoder = encoder
+        return gate
+
+    options = ServerOptions(address="127.0.0.1:0", threads=2, max_queue=2, drain_seconds=2)
+    with running(space, store, options, wrap=wrap) as run:
+        yield run, gate
+        gate.open.set()
+    store.close()
+
+
+def request(text: str) -> recommendation_pb2.SearchRequest:
+    return recommendation_pb2.SearchRequest(
+        parts=[recommendation_pb2.QueryPart(content=content_pb2.Content(text=text))], limit=1
+    )
+
+
+def until(condition: object) -> None:
+    end = time.monotonic() + 20
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_full_queue_refuses_and_says_when_to_retry(small: tuple[Running, Gate]) -> None:
+    run, gate = small
+    held = [run.recommendations.Search.future(request("wait"), timeout=30) for _ in range(4)]
+    until(lambda: gate.waiting == 2 and run.server._workers.pending == 4)
+    found = failure(lambda: run.recommendations.Search(request("bird"), timeout=10))
+    assert (found.code, found.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+    assert found.retry_seconds > 0
+    assert "2 requests" in found.message
+    gate.open.set()
+    for call in held:
+        assert call.result(timeout=20).tier
+    assert run.recommendations.Search(request("bird"), timeout=10).tier
+
+
+def test_cancelled_calls_leave_threads_and_queue(small: tuple[Running, Gate]) -> None:
+    run, gate = small
+    held = [run.recommendations.Search.future(request("wait"), timeout=30) for _ in range(4)]
+    until(lambda: gate.waiting == 2 and run.server._workers.pending == 4)
+    for call in held:
+        call.cancel()
+    until(lambda: run.server._workers.pending == 0)
+    assert gate.waiting == 0
+    assert set(gate.stopped) == {"CancelledError"}
+    assert run.recommendations.Search(request("bird"), timeout=10).tier
+
+
+def test_a_deadline_stops_the_work(small: tuple[Running, Gate]) -> None:
+    run, gate = small
+    assert failure(lambda: run.recommendations.Search(request("wait"), timeout=0.3)).code == "DEADLINE_EXCEEDED"
+    until(lambda: run.server._workers.pending == 0)
+    assert len(gate.stopped) == 1
+    assert gate.stopped[0] in ("DeadlineError", "CancelledError")
+
+
+def test_a_defect_is_internal_with_an_id_and_nothing_else(
+    small: tuple[Running, Gate], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = small
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a secret of the server")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.server._engine, "recommend", broken)
+        found = failure(lambda: run.recommendations.Search(request("bird"), timeout=10))
+    assert (found.code, found.reason) == ("INTERNAL", "UNEXPECTED")
+    assert "secret" not in found.message
+    assert found.request_id in found.message
+    logged = capsys.readouterr().out
+    assert "a secret of the server" in logged
+    assert found.request_id in logged
+    assert run.recommendations.Search(request("bird"), timeout=10).tier

@@ -1,0 +1,76 @@
+"""`triveni serve` itself, with its settings and its store; only the space is the tiny one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+
+from tests.service.running import item
+from triveni.v1 import catalog_pb2, catalog_pb2_grpc, content_pb2, recommendation_pb2, recommendation_pb2_grpc
+
+PROGRAM = """
+from engine import compose
+from tests.tiny import concept_space
+compose.open_space = lambda settings: concept_space()
+from engine.cli import main
+main()
+"""
+ROOT = Path(__file__).parents[2]
+
+
+def serve(folder: Path, address: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "TRIVENI_STORE__PATH": str(folder), "TRIVENI_LOG__JSON_LINES": "true"}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "serve", "--address", address],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def port_of(process: subprocess.Popen[str]) -> int:
+    assert process.stderr
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith("{") and json.loads(line)["event"] == "ready":
+            return int(json.loads(line)["port"])
+    raise AssertionError("".join(lines))
+
+
+def test_serve_an_empty_store_fill_it_stop_and_serve_again(tmp_path: Path) -> None:
+    search = recommendation_pb2.SearchRequest(
+        parts=[recommendation_pb2.QueryPart(content=content_pb2.Content(text="bird"))]
+    )
+    for turn in range(2):
+        process = serve(tmp_path / "store", "127.0.0.1:0")
+        try:
+            with grpc.insecure_channel(f"127.0.0.1:{port_of(process)}") as channel:
+                if turn == 0:
+                    requests = [catalog_pb2.UpsertItemsRequest(item=item("a", text="a bird"))]
+                    catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
+                    (result,) = catalog.UpsertItems(iter(requests), timeout=20)
+                    assert result.outcome == catalog_pb2.UPSERT_OUTCOME_STORED
+                stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
+                assert [found.item_id for found in stub.Search(search, timeout=20).results] == ["a"]
+                assert len(stub.Recommend(recommendation_pb2.RecommendRequest(), timeout=20).results) == 1
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+            assert process.returncode == 0
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_an_address_that_is_none_ends_with_an_error(tmp_path: Path) -> None:
+    process = serve(tmp_path / "store", "no such host:5")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "error: cannot listen on no such host:5: choose another service.address" in errors
+    assert "Traceback" not in errors
