@@ -1,0 +1,183 @@
+"""Opens a database of events: SQLite in WAL mode, or PostgreSQL; its transactions, and its errors in our words.
+
+SQLite: `synchronous=FULL` syncs the log at every commit, so that what is acknowledged survives the loss of power
+and not only kill -9 (https://www.sqlite.org/pragma.html#pragma_synchronous). Writers of this process take turns by
+a lock; writes begin with BEGIN IMMEDIATE, because a transaction that reads first and writes then fails as "locked"
+however long the timeout is (https://www.sqlite.org/isolation.html); other processes are waited for. Deleted rows
+are overwritten (`secure_delete`).
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from engine.events import tables
+from engine.events.errors import EventSchemaError, EventStoreError
+
+BUSY_SECONDS = 60.0
+"""How long another process that writes is waited for, and a connection of the pool."""
+
+_POOL = 8
+_ADVISORY = 0x7472_6976
+"""The PostgreSQL advisory lock under which tables are made."""
+
+
+class Database:
+    """A pool of connections.
+
+    Args:
+        url: `sqlite:///var/events.db` or `postgresql://user:password@host/database`.
+
+    Raises:
+        EventStoreError: if the URL is of another kind, or the database cannot be reached.
+        EventSchemaError: if it is no database, or its tables are of another version.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = _parse(url)
+        self.sqlite = self._url.get_backend_name() == "sqlite"
+        self._turn = threading.Lock()
+        self._engine = _sqlite_engine(self._url) if self.sqlite else _postgres_engine(self._url)
+        try:
+            self._make_tables()
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that reads one state of the database."""
+        with self._errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; committed when it ends well."""
+        turn = self._turn if self.sqlite else nullcontext()
+        with self._errors(), turn, self._engine.connect() as plain:
+            connection = plain.execution_options(triveni_write=True)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close all connections. Twice is allowed."""
+        self._engine.dispose()
+
+    def _make_tables(self) -> None:
+        with self.read() as connection:
+            if inspect(connection).has_table(tables.schema.name):
+                return self._check_version(connection)
+        with self.write() as connection:
+            if not self.sqlite:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY})"))
+            if not inspect(connection).has_table(tables.schema.name):
+                tables.metadata.create_all(connection)
+                connection.execute(tables.schema.insert().values(version=tables.VERSION))
+            return self._check_version(connection)
+
+    def _check_version(self, connection: Connection) -> None:
+        found = connection.execute(select(tables.schema.c.version)).scalars().all()
+        if list(found) != [tables.VERSION]:
+            have = ", ".join(map(str, found)) or "none"
+            raise EventSchemaError(
+                f"event store {self._name} has tables of version {have}, this release has {tables.VERSION}",
+                "use the release that wrote it, or export its events with that release and import them here",
+            )
+
+    @property
+    def _name(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            said = str(error.orig).strip().splitlines()[0][:200] if str(error.orig).strip() else type(error).__name__
+            if "not a database" in said or "malformed" in said:
+                raise EventSchemaError(
+                    f"{self._name} is not a sound SQLite database: {said}", "restore it, or name another file"
+                ) from None
+            raise EventStoreError(f"event store {self._name} failed: {said}", _remedy(said)) from None
+        except PoolTimeoutError:
+            problem = f"event store {self._name} has had no free connection for {BUSY_SECONDS:.0f} s"
+            raise EventStoreError(problem, "send fewer requests at once, then try again") from None
+        except SQLAlchemyError as error:
+            raise EventStoreError(f"event store {self._name} failed: {str(error)[:200]}", "try again") from None
+
+
+def _parse(raw: str) -> URL:
+    remedy = "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+    try:
+        url = make_url(raw)
+        backend = url.get_backend_name()
+    except ArgumentError:
+        raise EventStoreError(f"event store URL {raw.partition(':')[0][:40]!r} is no URL", remedy) from None
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise EventStoreError(f"event store of kind {url.drivername!r} is unknown", remedy)
+    if not url.database or url.database == ":memory:":
+        raise EventStoreError("event store in memory would forget everything", "write sqlite:///FILE")
+    return url.set(drivername="sqlite+pysqlite")
+
+
+def _remedy(said: str) -> str:
+    if "locked" in said:
+        return "end the process that holds the file, then try again"
+    if "full" in said:
+        return "free space on the disk, then try again"
+    return "see that the database runs and can be reached, then try again"
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    try:
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EventStoreError(f"cannot make the folder of {url.database}: {error.strerror}", "name another") from None
+    engine = create_engine(
+        url,
+        pool_size=_POOL,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        _wal_mode(connection)
+        for pragma in ("synchronous=FULL", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("triveni_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _wal_mode(connection: Any) -> None:
+    """Switch to WAL mode; the switch of a new file by two processes at once fails as "locked" without waiting."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+def _postgres_engine(url: URL) -> Engine:
+    return create_engine(url, pool_size=_POOL, max_overflow=0, pool_timeout=BUSY_SECONDS, pool_pre_ping=True)

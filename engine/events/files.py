@@ -1,0 +1,175 @@
+"""Files of events: JSONL, CSV and Parquet, read into a store and written from it as streams.
+
+The row format is in `engine.events.rows`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from engine.events.base import EventStore
+from engine.events.errors import EventError, EventFileError
+from engine.events.formats import Csv, Format, JsonLines, Parquet
+from engine.events.rows import COLUMNS, BadLine, Cells, Line, cells_of, event_of
+from engine.events.types import OutcomeKind, UserEvent
+from engine.types import EventKind
+
+_BATCH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of the lines of a file."""
+
+    recorded: int
+    duplicates: int
+    rejected: int
+
+
+def read_events(
+    path: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    kind: EventKind | None = None,
+    ignore: frozenset[str] = frozenset(),
+) -> Iterator[Line | BadLine]:
+    """The events of a file, in its order, without holding them all.
+
+    Args:
+        path: a .jsonl, .csv or .parquet file.
+        columns: per column of the row format the column of the file that plays it, such as {"item_id": "sku"}.
+        kind: the kind of all events of a file without such a column, such as a file of ratings.
+        ignore: columns of the file that are left out. Any other unknown column is refused: it may be a slip.
+
+    Returns:
+        A stream of events and of lines that are none.
+
+    Raises:
+        EventFileError: if the file is missing, broken or of an unknown kind, or its columns are not understood.
+    """
+    roles = {name: (columns or {}).get(name, name) for name in COLUMNS}
+    unknown = sorted(set(columns or {}) - set(COLUMNS))
+    if unknown:
+        raise EventFileError(f"events have no column {unknown[0]!r}", f"use one of {', '.join(COLUMNS)}")
+    if not path.is_file():
+        raise EventFileError(f"no file of events at {path}", "name one that is there")
+    form = _format(path)
+    names = form.names(path)
+    if names is not None:
+        _check_names(path, names, roles, kind, ignore)
+    return _lines(form.read(path), roles, kind, ignore)
+
+
+def import_events(store: EventStore, lines: Iterable[Line | BadLine], on_bad: Callable[[BadLine], None]) -> Imported:
+    """Record the events of a file, a batch at a time. It may be done twice: what is there stays as it is.
+
+    Args:
+        store: where to.
+        lines: as `read_events` gives them.
+        on_bad: is told of each line that is no event or was rejected, batch by batch in the file's order.
+
+    Raises:
+        EventStoreError: if the database fails; what was recorded before stays.
+        EventFileError: if the file turns out to be broken; what was recorded before stays.
+    """
+    recorded = duplicates = rejected = 0
+    rest = iter(lines)
+    while batch := list(islice(rest, _BATCH)):
+        bad = [line for line in batch if isinstance(line, BadLine)]
+        good = [line for line in batch if isinstance(line, Line)]
+        for line, outcome in zip(good, store.record([line.event for line in good]), strict=True):
+            if outcome.error is not None:
+                bad.append(BadLine(line.number, outcome.error))
+            recorded += outcome.kind is OutcomeKind.RECORDED
+            duplicates += outcome.kind is OutcomeKind.DUPLICATE
+        rejected += len(bad)
+        for refused in sorted(bad, key=lambda line: line.number):
+            on_bad(refused)
+    return Imported(recorded, duplicates, rejected)
+
+
+def export_events(path: Path, events: Iterable[UserEvent]) -> int:
+    """Write events to a .jsonl, .csv or .parquet file, which is there whole or not at all.
+
+    Args:
+        path: the file; one that is there is replaced.
+        events: as `EventStore.export` gives them.
+
+    Returns:
+        How many they were.
+
+    Raises:
+        EventFileError: if the file is of an unknown kind or cannot be written.
+        EventError: if an event holds media.
+    """
+    form = _format(path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        count = form.write(part, map(cells_of, events))
+        part.replace(path)
+    except OSError as error:
+        raise EventFileError(f"cannot write {path}: {error.strerror or error}", "name another place") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def _format(path: Path) -> Format:
+    match path.suffix.lower():
+        case ".jsonl" | ".ndjson":
+            return JsonLines()
+        case ".csv":
+            return Csv()
+        case ".parquet" | ".pq":
+            return Parquet()
+        case suffix:
+            raise EventFileError(f"{path.name} is of an unknown kind {suffix!r}", "use .jsonl, .csv or .parquet")
+
+
+def _check_names(
+    path: Path, names: list[str], roles: Mapping[str, str], kind: EventKind | None, ignore: frozenset[str]
+) -> None:
+    doubled = {name for name in names if names.count(name) > 1}
+    if doubled:
+        raise EventFileError(f"{path} has two columns {doubled.pop()!r}", "give each a name of its own")
+    needed = ["user_id", "time", *([] if kind else ["kind"])]
+    for role in needed:
+        if roles[role] not in names:
+            have = ", ".join(map(repr, names[:12])) or "none"
+            problem = f"{path} has no column {roles[role]!r}, its columns are {have}"
+            raise EventFileError(problem, f"add it, or say which column plays {role}")
+    _known(names, roles, ignore, EventFileError)
+
+
+def _known(
+    names: Iterable[str],
+    roles: Mapping[str, str],
+    ignore: frozenset[str],
+    error: type[EventError] | type[EventFileError],
+) -> None:
+    played = set(roles.values())
+    for name in names:
+        if name not in played and name not in ignore:
+            raise error(
+                f"column {name[:80]!r} is unknown", f"use {', '.join(COLUMNS)}, or leave it out", field=name[:80]
+            )
+
+
+def _lines(
+    rows: Iterable[tuple[int, Cells | EventError]],
+    roles: Mapping[str, str],
+    kind: EventKind | None,
+    ignore: frozenset[str],
+) -> Iterator[Line | BadLine]:
+    for number, cells in rows:
+        if isinstance(cells, EventError):
+            yield BadLine(number, cells)
+            continue
+        try:
+            _known(cells, roles, ignore, EventError)
+            line = Line(number, event_of({role: cells.get(name) for role, name in roles.items()}, kind))
+        except EventError as error:
+            yield BadLine(number, error)
+        else:
+            yield line

@@ -1,0 +1,95 @@
+"""What goes into an event store and comes out of it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from engine.events.errors import EventError
+from engine.types import Event, EventKind, ItemId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class UserEvent:
+    """An event and who did it."""
+
+    user: UserId
+    event: Event
+
+
+class OutcomeKind(StrEnum):
+    """What became of an event that was sent to be recorded."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one event."""
+
+    kind: OutcomeKind
+    id: str = ""
+    """The id that it is known by: its own, or the one made from its contents; "" if it was rejected."""
+    error: EventError | None = None
+    """Why it was rejected: field, problem and remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A page of a person's history, newest first. `next_cursor` is None on the last page."""
+
+    events: tuple[Event, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """A list that was served: what somebody was shown, where, why and how probably. k places."""
+
+    request_id: str
+    user: UserId
+    """"" where nobody was named."""
+    items: tuple[ItemId, ...]
+    """(k,)."""
+    positions: tuple[int, ...]
+    """(k,), from 1."""
+    propensities: tuple[float, ...]
+    """(k,), in (0, 1]: the probability with which the policy puts this item into this place."""
+    model: str
+    """The version that ranked."""
+    tier: str
+    """The stage that decided the order."""
+    time: datetime
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A served list, and what the person then did that names its request, oldest first."""
+
+    impression: Impression
+    followed: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventStats:
+    """What a store holds."""
+
+    events: int
+    users: int
+    impressions: int
+    """Served lists."""
+    kinds: Mapping[EventKind, int]
+    first: datetime | None
+    """The time of the oldest event; None where there is none."""
+    last: datetime | None
+
+
+class KnownItems(Protocol):
+    """Says which items are in the catalogue."""
+
+    def __call__(self, items: Sequence[ItemId], /) -> Collection[ItemId]:
+        """Those of the items that are there."""

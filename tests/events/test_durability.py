@@ -1,0 +1,253 @@
+"""What is acknowledged stays; many processes share one database; other databases are refused; large ones stream."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from engine.events.database import Database
+from engine.events.errors import EventSchemaError, EventStoreError
+from engine.events.sql import SqlEventStore
+from engine.types import UserId
+from tests.events.stores import click, no_postgres, open_store, served, store_url
+
+_WRITER = """
+import itertools, sys
+from engine.events.sql import SqlEventStore
+from tests.events.stores import click, served
+
+store = SqlEventStore(sys.argv[1])
+for number in itertools.count():
+    store.record([click(user="ann", name=f"{sys.argv[2]} {number} {part}") for part in range(3)])
+    store.log_impressions([served(f"{sys.argv[2]} {number}")])
+    print(number, flush=True)
+    if number == int(sys.argv[3]):
+        break
+"""
+
+
+def _start(url: str, name: str, last: int) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", _WRITER, url, name, str(last)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_acknowledged_survives_kill_9(url: str) -> None:
+    with _start(url, "w", -1) as writer:
+        assert writer.stdout is not None
+        acknowledged = [int(line) for line in islice(writer.stdout, 12)]
+        os.kill(writer.pid, signal.SIGKILL)
+        acknowledged += [int(line) for line in writer.stdout]
+    assert writer.returncode == -signal.SIGKILL
+    store = open_store(url)
+    there = {event.event.id for event in store.export()}
+    lists = {one.impression.request_id for one in store.impressions()}
+    store.close()
+    assert {f"w {number} {part}" for number in acknowledged for part in range(3)} <= there
+    assert {f"w {number}" for number in acknowledged} <= lists
+    assert len(there) % 3 == 0  # a call is there whole or not at all
+
+
+def test_processes_open_one_new_database_and_write_together(url: str) -> None:
+    writers = [_start(url, f"p{number}", 15) for number in range(3)]
+    for writer in writers:
+        _, said = writer.communicate(timeout=60)
+        assert writer.returncode == 0, said
+    store = open_store(url)
+    assert store.stats().events == 3 * 16 * 3
+    store.close()
+
+
+def test_deleted_people_leave_no_trace_in_the_file(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'events.db'}")
+    store.record([click(user="somebody-secret", name=f"{number}") for number in range(50)])
+    store.log_impressions([served("r", "somebody-secret")])
+    store.record([click()])
+    store.close()
+    assert b"somebody-secret" in (tmp_path / "events.db").read_bytes()
+    store = open_store(f"sqlite:///{tmp_path / 'events.db'}")
+    assert store.delete_user(UserId("somebody-secret")) == 50
+    store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["events.db"]
+    assert b"somebody-secret" not in (tmp_path / "events.db").read_bytes()
+
+
+# What is refused --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("no url", "event store URL 'no url' is no URL: write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"),
+        ("mysql://host/db", "event store of kind 'mysql' is unknown: write sqlite:///FILE or"),
+        ("sqlite://", "event store in memory would forget everything: write sqlite:///FILE"),
+        ("sqlite:///:memory:", "event store in memory would forget everything"),
+        ("sqlite:////proc/none/events.db", "cannot make the folder of /proc/none/events.db"),
+    ],
+)  # fmt: skip
+def test_bad_urls(url: str, said: str) -> None:
+    with pytest.raises(EventStoreError) as caught:
+        SqlEventStore(url)
+    assert said in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_unavailable_and_the_password_is_not_told() -> None:
+    with pytest.raises(EventStoreError) as caught:
+        SqlEventStore("postgresql://ann:hush@127.0.0.1:1/test")
+    assert "event store postgresql+psycopg://ann:***@127.0.0.1:1/test failed: " in str(caught.value)
+    assert "see that the database runs" in str(caught.value)
+    assert "hush" not in str(caught.value)
+    assert caught.value.status == "UNAVAILABLE"
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "events.db").write_text("something else " * 100)
+    with pytest.raises(EventSchemaError) as caught:
+        open_store(f"sqlite:///{tmp_path / 'events.db'}")
+    assert "is not a sound SQLite database: file is not a database: restore it, or name another file" in str(
+        caught.value
+    )
+    assert caught.value.status == "FAILED_PRECONDITION"
+
+
+def test_tables_of_another_version(url: str) -> None:
+    open_store(url).close()
+    database = Database(url)
+    with database.write() as connection:
+        connection.execute(text("UPDATE triveni_schema SET version = 7"))
+    database.close()
+    with pytest.raises(EventSchemaError) as caught:
+        open_store(url)
+    assert "has tables of version 7, this release has 1: use the release that wrote it" in str(caught.value)
+
+
+def test_a_lasting_lock_is_an_error_in_our_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.events.database.BUSY_SECONDS", 0.1)
+    path = tmp_path / "events.db"
+    store = open_store(f"sqlite:///{path}")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(
+        EventStoreError, match="database is locked: end the process that holds the file, then try again"
+    ):
+        store.record([click()])
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.record([click()])[0].error is None
+    store.close()
+
+
+# Large ones -------------------------------------------------------------------------------------------------
+
+_FILL = """
+WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})
+INSERT INTO triveni_events (id, user_id, time, kind, item_id, context)
+SELECT {name}, 'ann', 1700000000000000 + i * CAST(1000000 AS BIGINT), 'click', 'item', '{{}}' FROM n ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "name"),
+    [("sqlite", 1_000_000, "printf('%07d', i)"), ("postgresql", 100_000, "lpad(i::text, 7, '0')")],
+)
+def test_a_long_history_is_read_in_pages(kind: str, count: int, name: str, tmp_path: Path) -> None:
+    if kind == "postgresql" and no_postgres():
+        pytest.skip(no_postgres())
+    with store_url(kind, tmp_path) as url:
+        store = open_store(url)
+        database = Database(url)
+        with database.write() as connection:
+            connection.execute(text(_FILL.format(count=count, name=name)))
+        if kind == "postgresql":
+            with database.write() as connection:
+                connection.execute(text("ANALYZE triveni_events"))
+        database.close()
+        store.history(UserId("ann"), limit=1)
+        tracemalloc.start()
+        first = store.history(UserId("ann"), limit=100)
+        second = store.history(UserId("ann"), limit=100, cursor=first.next_cursor)
+        stream = store.export()
+        oldest = [event.event.id for event in islice(stream, 5)]
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        store.close()
+    assert [int(event.id) for event in first.events + second.events] == list(range(count - 1, count - 201, -1))
+    assert [int(event) for event in oldest] == list(range(5))
+    assert peak < 8 << 20  # the rows of one step, not of the whole
+
+
+@pytest.mark.parametrize("index", ["user", "time", "request"])
+def test_sqlite_reads_by_index(tmp_path: Path, index: str) -> None:
+    path = tmp_path / "events.db"
+    open_store(f"sqlite:///{path}").close()
+    query = {
+        "user": "user_id = ? AND (time, id) < (?, ?) ORDER BY time DESC, id DESC LIMIT 100",
+        "time": "(time, id) > (?, ?) AND time < ? ORDER BY time, id LIMIT 100",
+        "request": "request_id IN (?, ?, ?)",
+    }[index]
+    database = sqlite3.connect(path)
+    plan = database.execute(f"EXPLAIN QUERY PLAN SELECT * FROM triveni_events WHERE {query}", (1, 2, 3)).fetchall()
+    database.close()
+    assert f"USING INDEX triveni_events_by_{index} (" in plan[0][3]
+    assert len(plan) == 1  # nothing is sorted
+
+
+def test_many_open_one_new_database_at_once(url: str, tmp_path: Path) -> None:
+    for turn in range(6 if url.startswith("sqlite") else 1):
+        new = f"sqlite:///{tmp_path / f'new {turn}.db'}" if url.startswith("sqlite") else url
+        together = threading.Barrier(8)
+
+        def open_and_write(number: int, new: str = new, together: threading.Barrier = together) -> int:
+            together.wait()
+            store = open_store(new)
+            done = len(store.record([click(name=f"{number}")]))
+            store.close()
+            return done
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(open_and_write, range(8))) == [1] * 8
+
+
+def test_the_switch_to_wal_waits_for_others(tmp_path: Path) -> None:
+    """SQLite itself does not wait there: two processes that open a new file at once would see "locked"."""
+    path = tmp_path / "events.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE other (a)")
+    other.execute("BEGIN")
+    other.execute("INSERT INTO other VALUES (1)")
+    timer = threading.Timer(0.3, other.execute, ("COMMIT",))
+    timer.start()
+    store = open_store(f"sqlite:///{path}")
+    assert store.record([click()])[0].error is None
+    store.close()
+    timer.join()
+    other.close()
+
+
+def test_postgresql_orders_ids_by_bytes_whatever_its_locale(tmp_path: Path) -> None:
+    if no_postgres():
+        pytest.skip(no_postgres())
+    with store_url("postgresql", tmp_path) as url:
+        open_store(url).close()
+        database = Database(url)
+        with database.read() as connection:
+            query = (
+                "SELECT table_name, column_name, collation_name FROM information_schema.columns"
+                " WHERE table_schema = current_schema() AND column_name IN ('id', 'request_id', 'user_id')"
+            )
+            found = connection.execute(text(query)).all()
+        database.close()
+    assert len(found) == 5
+    assert {collation for _, _, collation in found} == {"C"}
