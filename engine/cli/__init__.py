@@ -1,0 +1,43 @@
+"""The command line: `triveni COMMAND`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from encoders.errors import TriveniError
+from engine.cli import ask, encode, index, serve, space
+from engine.cli.common import stderr
+from engine.cli.demo import command as demo
+
+app = typer.Typer(
+    name="triveni",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (index.index, index.verify, serve.serve, ask.search, ask.recommend, encode.encode, demo.demo):
+    app.command()(command)
+app.add_typer(space.app, name="space")
+
+
+@app.callback()
+def root(
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="A settings file; triveni.toml in this folder is read by itself.", dir_okay=False),
+    ] = None,
+) -> None:
+    """Multimodal retrieval and recommendation on Qdrant: text, pictures and sounds in one space."""
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0 done, 1 it failed, 2 it was called wrongly, 130 it was interrupted."""
+    try:
+        app()
+    except TriveniError as error:
+        stderr.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True, markup=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,98 @@
+"""Answers of the service as a table, or as JSON lines."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from rich.table import Table
+
+from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
+
+Answer = recommendation_pb2.RecommendResponse | recommendation_pb2.SearchResponse
+
+_WORDS = {"text": "text", "image": "picture", "audio": "sound"}
+
+
+def part_label(part: recommendation_pb2.QueryPart) -> str:
+    """A short name of a query part."""
+    source = part.WhichOneof("source")
+    if source == "content":
+        return f"query {_content_label(part.content)}"
+    return f"query {part.item_id}" if source == "item_id" else "query vector"
+
+
+def event_label(event: event_pb2.Event) -> str:
+    """A short name of an event."""
+    kind = event_pb2.EventKind.Name(event.kind).removeprefix("EVENT_KIND_").lower()
+    if event.WhichOneof("target") == "content":
+        return f"{kind} {_content_label(event.content)}"
+    return f"{kind} {event.item_id.rsplit('/', 1)[-1]}"
+
+
+def _content_label(content: content_pb2.Content) -> str:
+    kind = content.WhichOneof("content")
+    if kind == "text":
+        words = content.text if len(content.text) <= 40 else content.text[:39] + "…"
+        return f"“{words}”"
+    return f"({_WORDS.get(kind or '', 'nothing')})"
+
+
+def why(
+    reasons: Sequence[recommendation_pb2.Reason],
+    parts: Sequence[recommendation_pb2.QueryPart],
+    history: Sequence[event_pb2.Event],
+    most: int = 2,
+) -> str:
+    """The first reasons in words, such as `like robin 62 % by its picture`."""
+    said = []
+    for reason in reasons[:most]:
+        if reason.kind == recommendation_pb2.REASON_KIND_POPULAR:
+            said.append("many like it")
+            continue
+        if reason.kind == recommendation_pb2.REASON_KIND_FRESH:
+            said.append("it is new")
+            continue
+        is_part = reason.kind == recommendation_pb2.REASON_KIND_QUERY
+        label = part_label(parts[reason.index]) if is_part else event_label(history[reason.index])
+        modality = content_pb2.Modality.Name(reason.modality).removeprefix("MODALITY_").lower()
+        by = f" by its {_WORDS[modality]}" if modality in _WORDS else ""
+        said.append(f"{label} {reason.share:.0%}{by}")
+    return "; ".join(said)
+
+
+def title_of(result: recommendation_pb2.Recommendation) -> str:
+    """What an item is called: its payload's title or name, else its id."""
+    for key in ("title", "name"):
+        if key in result.payload.fields:
+            return str(result.payload.fields[key].string_value)
+    return result.item_id
+
+
+def table(
+    caption: str,
+    answer: Answer,
+    parts: Sequence[recommendation_pb2.QueryPart] = (),
+    history: Sequence[event_pb2.Event] = (),
+) -> Table:
+    """The results of an answer, with the reason of each."""
+    categories = any("category" in result.payload.fields for result in answer.results)
+    grid = Table(title=caption, title_justify="left", title_style="bold", expand=False)
+    grid.add_column("#", justify="right", style="dim")
+    grid.add_column("title")
+    if categories:
+        grid.add_column("category", style="cyan")
+    grid.add_column("score", justify="right")
+    grid.add_column("why", style="dim", overflow="fold")
+    for result in answer.results:
+        row = [str(result.rank), title_of(result)]
+        if categories:
+            row.append(result.payload.fields["category"].string_value if "category" in result.payload.fields else "")
+        grid.add_row(*row, f"{result.score:.2f}", why(result.reasons, parts, history))
+    return grid
+
+
+def as_json(answer: Answer) -> str:
+    """The whole answer as one line of JSON, its keys as in the .proto files."""
+    document: dict[str, Any] = MessageToDict(answer, preserving_proto_field_name=True)
+    return json.dumps(document, ensure_ascii=False)

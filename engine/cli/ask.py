@@ -1,0 +1,150 @@
+"""`triveni search` and `triveni recommend`: ask this folder's store, or a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.common import console, settings_of
+from engine.errors import StoreError
+
+if TYPE_CHECKING:
+    from triveni.v1 import recommendation_pb2
+
+Images = Annotated[
+    list[Path] | None, typer.Option("--image", help="A picture file; may be given again.", dir_okay=False)
+]
+Sounds = Annotated[
+    list[Path] | None, typer.Option("--audio", help="A sound file; may be given again.", dir_okay=False)
+]
+Items = Annotated[list[str] | None, typer.Option("--item", help="An item's id: more like it; may be given again.")]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option("--filter", help="field=value, field=a|b, field!=value, field<number; all must hold."),
+]
+Limit = Annotated[int, typer.Option(help="How many results.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")]
+Server = Annotated[str, typer.Option(help="Ask the server at HOST:PORT, instead of opening the store here.")]
+
+
+def search(
+    ctx: typer.Context,
+    words: Annotated[list[str] | None, typer.Argument(help="What to look for, in words.")] = None,
+    image: Images = None,
+    audio: Sounds = None,
+    item: Items = None,
+    filter_: Filters = None,
+    limit: Limit = 10,
+    as_json: AsJson = False,
+    server: Server = "",
+) -> None:
+    """Find items by words, pictures, sounds, or other items.
+
+    Example: triveni search "a red bird" --filter category=animals
+    """
+    from engine.cli import request
+    from triveni.v1 import recommendation_pb2
+
+    asked = recommendation_pb2.RecommendRequest(
+        parts=_parts(" ".join(words or ()), image, audio, item), filter=request.filter_of(filter_ or ()), limit=limit
+    )
+    if not asked.parts:
+        raise typer.BadParameter("say what to look for: words, --image, --audio or --item")
+    _show(ctx, "Found", asked, server, as_json)
+
+
+def recommend(
+    ctx: typer.Context,
+    query: Annotated[str, typer.Option(help="What the person asks for now, in words.")] = "",
+    image: Images = None,
+    audio: Sounds = None,
+    item: Items = None,
+    history: Annotated[
+        Path | None, typer.Option(help='Events, one a line: {"kind": "like", "item": "42"}.', dir_okay=False)
+    ] = None,
+    like: Annotated[list[str] | None, typer.Option(help="An item that was liked, by id; may be given again.")] = None,
+    click: Annotated[list[str] | None, typer.Option(help="An item that was clicked; may be given again.")] = None,
+    purchase: Annotated[list[str] | None, typer.Option(help="An item that was bought; may be given again.")] = None,
+    dislike: Annotated[list[str] | None, typer.Option(help="An item that was disliked; may be given again.")] = None,
+    searched: Annotated[list[str] | None, typer.Option(help="A text that was searched; may be given again.")] = None,
+    upload: Annotated[
+        list[Path] | None, typer.Option(help="A picture or sound that was uploaded; may be given again.")
+    ] = None,
+    filter_: Filters = None,
+    limit: Limit = 10,
+    as_json: AsJson = False,
+    server: Server = "",
+) -> None:
+    """Recommend items to a person, from what they did and what they ask for.
+
+    Example: triveni recommend --searched "musical instruments" --like animals/birds/owl --upload cow.ogg
+    """
+    from engine.cli import request
+    from triveni.v1 import recommendation_pb2
+
+    events = request.history(history) if history else []
+    for kind, ids in (("like", like), ("click", click), ("purchase", purchase), ("dislike", dislike)):
+        events += [request.event(kind, each) for each in ids or ()]
+    events += [request.event("search", request.text(words)) for words in searched or ()]
+    events += [request.event("upload", request.media(path)) for path in upload or ()]
+    asked = recommendation_pb2.RecommendRequest(
+        parts=_parts(query, image, audio, item), history=events, filter=request.filter_of(filter_ or ()), limit=limit
+    )
+    _show(ctx, "Recommended", asked, server, as_json)
+
+
+def _parts(
+    words: str, images: list[Path] | None, sounds: list[Path] | None, items: list[str] | None
+) -> list[recommendation_pb2.QueryPart]:
+    from engine.cli import request
+
+    contents = [request.text(words)] if words else []
+    contents += [request.media(path) for path in (*(images or ()), *(sounds or ()))]
+    return [request.part(source) for source in (*contents, *(items or ()))]
+
+
+def _show(
+    ctx: typer.Context, caption: str, asked: recommendation_pb2.RecommendRequest, server: str, as_json: bool
+) -> None:
+    from engine.cli import answer as answers
+
+    answer = _from_server(server, asked) if server else _from_store(ctx, asked)
+    if as_json:
+        print(answers.as_json(answer))
+        return
+    console.print(answers.table(caption, answer, asked.parts, asked.history))
+    for skipped in answer.skipped:
+        console.print(f"event {skipped.index} of the history was left out: {skipped.reason}", style="yellow")
+
+
+def _from_server(address: str, asked: recommendation_pb2.RecommendRequest) -> recommendation_pb2.RecommendResponse:
+    import grpc
+
+    from triveni.v1 import recommendation_pb2_grpc
+
+    with grpc.insecure_channel(address) as channel:
+        stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
+        try:
+            answer: recommendation_pb2.RecommendResponse = stub.Recommend(asked, timeout=30)
+        except grpc.RpcError as error:
+            raise StoreError(f"the server at {address} answered {error.code().name}: {error.details()}") from None
+    return answer
+
+
+def _from_store(
+    ctx: typer.Context, asked: recommendation_pb2.RecommendRequest
+) -> recommendation_pb2.RecommendResponse:
+    from engine import compose
+    from engine.service import convert
+
+    settings = settings_of(ctx)
+    query = convert.recommend_query(asked)
+    space = compose.open_space(settings)
+    store = compose.open_store(settings, space)
+    try:
+        engine = compose.build_engine(settings, space, store)
+        return convert.recommend_response(engine.recommend(query))
+    finally:
+        store.close()

@@ -1,0 +1,1 @@
+"""The demo: a real catalogue, from download to a page of results."""

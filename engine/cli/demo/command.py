@@ -1,0 +1,173 @@
+"""`triveni demo`: index a real catalogue, serve it, ask, and write a page of the answers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.common import console, settings_of, stderr
+
+if TYPE_CHECKING:
+    from engine.cli.demo.questions import Picks, Question
+    from triveni.v1 import catalog_pb2_grpc, item_pb2, recommendation_pb2
+
+    Items = dict[str, item_pb2.StoredItem]
+    Answered = tuple[Question, recommendation_pb2.RecommendResponse, float]
+    """A question, its answer, and the milliseconds that it took."""
+
+MAX_ITEMS = 20_000
+"""Of a larger catalogue only the first are looked at, to choose what to ask."""
+
+STORE_VARIABLES = ("TRIVENI_STORE__BACKEND", "TRIVENI_STORE__PATH", "TRIVENI_STORE__COLLECTION")
+
+
+def demo(
+    ctx: typer.Context,
+    catalog: Annotated[Path | None, typer.Option(help="A catalogue of your own, instead of Tux Paint.")] = None,
+    root: Annotated[Path | None, typer.Option(help="The folder that its paths start from.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its store and its page.")] = Path("var/demo"),
+) -> None:
+    """Index a catalogue, serve it, and ask for search results and recommendations over gRPC.
+
+    Without --catalog it takes the Tux Paint stamps from Debian's package: 950 pictures with titles, 134 with a sound.
+    The page with all results is var/demo/report.html.
+    """
+    from encoders.download import DownloadError
+    from engine.cli.demo import catalog as catalogs
+    from engine.cli.demo import questions, report
+
+    settings = settings_of(ctx)
+    picks = None
+    if catalog is None:
+        console.rule("catalogue: the Tux Paint stamps", align="left")
+        try:
+            catalog, root = catalogs.tux_paint(Path("var/tuxpaint"))
+        except DownloadError as error:
+            stderr.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+            stderr.print(
+                "To see the demo with a catalogue of your own: make demo CATALOG=items.jsonl ROOT=folder/of/media"
+            )
+            raise typer.Exit(1) from None
+        picks = questions.TUX_PAINT
+    root = root or catalog.parent
+    environment = _environment(folder, catalog)
+
+    console.rule("index", align="left")
+    _run(
+        ["index", str(catalog), "--root", str(root), "--dead-letters", str(folder / "dead-letters.jsonl")],
+        environment,
+    )
+
+    console.rule("serve", align="left")
+    with _server(environment, folder / "server.log") as (address, seconds):
+        console.print(f"ready after {seconds:.1f} s at {address}; its log is {folder / 'server.log'}")
+        answers, items, fingerprint = _ask(address, picks, root, settings.service.max_message_bytes)
+    about = {
+        "catalogue": str(catalog),
+        "items": str(len(items)),
+        "space": f"{settings.space.name} {fingerprint[:12]}",
+        "ready after": f"{seconds:.1f} s",
+    }
+    report.write(folder / "report.html", answers, items, root, about)
+    console.rule(f"done: open {folder / 'report.html'}", align="left")
+
+
+def _environment(folder: Path, catalog: Path) -> dict[str, str]:
+    """The environment of the demo's commands: an embedded store of its own for each catalogue."""
+    name = hashlib.blake2b(str(catalog.resolve()).encode(), digest_size=4).hexdigest()
+    values = ("edge", str(folder / f"store-{name}"), "items")
+    return {**os.environ, **dict(zip(STORE_VARIABLES, values, strict=True))}
+
+
+def _run(arguments: list[str], environment: dict[str, str]) -> None:
+    console.print(f"$ triveni {' '.join(arguments)}", style="dim", highlight=False, soft_wrap=True)
+    done = subprocess.run([sys.executable, "-m", "engine.cli", *arguments], env=environment, check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+
+
+@contextmanager
+def _server(environment: dict[str, str], log: Path) -> Iterator[tuple[str, float]]:
+    """A server in a process of its own; gives its address and the seconds until it was ready, and stops it."""
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    console.print(f"$ triveni serve --address {address}", style="dim", highlight=False)
+    began = time.monotonic()
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "engine.cli", "serve", "--address", address],
+            env=environment, stdout=file, stderr=file,
+        )  # fmt: skip
+    try:
+        with grpc.insecure_channel(address) as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            while True:
+                try:
+                    status = health.Check(health_pb2.HealthCheckRequest(), timeout=1, wait_for_ready=False).status
+                    if status == health_pb2.HealthCheckResponse.SERVING:
+                        break
+                except grpc.RpcError:
+                    pass
+                if process.poll() is not None or time.monotonic() - began > 120:
+                    stderr.print(
+                        f"[red]error:[/red] the server did not start:\n{log.read_text()[-2000:]}", highlight=False
+                    )
+                    raise typer.Exit(1)
+                time.sleep(0.05)
+        yield address, time.monotonic() - began
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _ask(address: str, picks: Picks | None, root: Path, max_message_bytes: int) -> tuple[list[Answered], Items, str]:
+    """Ask the server at an address all questions; gives the answers, the catalogue by id, and the space."""
+    import grpc
+
+    from engine.cli import answer as answers
+    from engine.cli.demo import questions
+    from triveni.v1 import catalog_pb2_grpc, recommendation_pb2_grpc
+
+    options = [("grpc.max_receive_message_length", max_message_bytes)]
+    answered: list[Answered] = []
+    with grpc.insecure_channel(address, options=options) as channel:
+        items, fingerprint = _list_items(catalog_pb2_grpc.CatalogServiceStub(channel))
+        stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
+        for question in questions.questions(picks or questions.picks_of(list(items.values())), items, root):
+            began = time.perf_counter()
+            answer = stub.Recommend(question.request, timeout=30)
+            answered.append((question, answer, (time.perf_counter() - began) * 1000))
+            console.print()
+            console.print(answers.table(question.caption, answer, question.request.parts, question.request.history))
+    return answered, items, fingerprint
+
+
+def _list_items(stub: catalog_pb2_grpc.CatalogServiceStub) -> tuple[Items, str]:
+    from triveni.v1 import catalog_pb2
+
+    items: Items = {}
+    token = ""
+    while True:
+        page = stub.ListItems(catalog_pb2.ListItemsRequest(page_size=1000, page_token=token), timeout=60)
+        items.update({item.id: item for item in page.items})
+        token = page.next_page_token
+        if not token or len(items) >= MAX_ITEMS:
+            return items, page.fingerprint

@@ -1,0 +1,276 @@
+"""`triveni index` and `triveni verify`: a catalogue into the store, and whether the two agree."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from engine.cli.common import console, settings_of, stderr
+
+if TYPE_CHECKING:
+    from encoders.space import Space
+    from engine.config import Settings
+    from engine.store.base import VectorStore
+    from indexers.catalog import Catalog
+    from indexers.progress import Watcher
+    from indexers.report import Report
+    from indexers.verify import Verdict
+
+INTERRUPTED = 130
+
+CatalogPath = Annotated[
+    Path, typer.Argument(metavar="CATALOG", help="A .jsonl, .csv, .tsv or .parquet file, or a folder of files.")
+]
+Root = Annotated[Path | None, typer.Option(help="Where the catalogue's paths begin; its own folder if not given.")]
+Columns = Annotated[
+    list[str] | None, typer.Option("--column", help="ROLE=COLUMN, such as id=sku or text=title; may be given again.")
+]
+Ignore = Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")]
+Fields = Annotated[
+    list[str] | None,
+    typer.Option("--field", help="NAME=KIND of a payload field (keyword, integer, float, bool, datetime, geo)."),
+]
+
+
+def index(
+    ctx: typer.Context,
+    catalog: CatalogPath,
+    root: Root = None,
+    column: Columns = None,
+    ignore: Ignore = None,
+    field: Fields = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete items that left the catalogue.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Prune even if over half of the items would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and decode everything, write nothing.")] = False,
+    max_errors: Annotated[
+        int, typer.Option(min=0, help="Exit with 1 if more rows than this failed; the others are indexed either way.")
+    ] = 0,
+    dead_letters: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="The file for bad rows; dead-letters.jsonl beside the store if not given."),
+    ] = None,
+    switch: Annotated[
+        bool,
+        typer.Option(
+            "--switch", help="Index beside the items of another space, and let this one serve when it is done."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+) -> None:
+    """Index a catalogue. Run it again after a change or an interruption: only what differs is done.
+
+    Bad rows are written to the dead letters, with the reason and a remedy, and the run goes on. Exit codes: 0 done, 1
+    failed or more bad rows than --max-errors, 2 called wrongly, 130 interrupted.
+
+    Example: triveni index items.jsonl --root media --prune
+    """
+    from engine import compose
+    from indexers.pipeline import index as run
+    from indexers.report import IndexStoppedError
+
+    settings = settings_of(ctx)
+    source = _catalog(settings, catalog, root, column, ignore, field)
+    letters = dead_letters or settings.store.path.parent / "dead-letters.jsonl"
+    space = compose.open_space(settings)
+    store = _open(settings, space, read_only=dry_run, beside=switch)
+    try:
+        with _terminable():
+            report = run(
+                source,
+                store,
+                space,
+                batch=settings.index.batch,
+                decoders=settings.index.decoders,
+                prune=prune,
+                force=force,
+                dry_run=dry_run,
+                dead_letters=letters,
+                watcher=_watcher(settings),
+            )
+    except IndexStoppedError as error:
+        _summary(error.report, letters, as_json)
+        raise
+    finally:
+        store.close()
+    _summary(report, letters, as_json)
+    if report.interrupted:
+        stderr.print("interrupted: run the same command again to go on", highlight=False)
+        raise typer.Exit(INTERRUPTED)
+    if report.errors > max_errors:
+        stderr.print(f"{report.errors} rows failed, --max-errors is {max_errors}: see {letters}", highlight=False)
+        raise typer.Exit(1)
+    if switch and not dry_run:
+        compose.store_collections(settings).switch(settings.store.collection, space.fingerprint)
+
+
+def verify(
+    ctx: typer.Context,
+    catalog: CatalogPath,
+    root: Root = None,
+    column: Columns = None,
+    ignore: Ignore = None,
+    field: Fields = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+) -> None:
+    """Compare a catalogue with the store. Exits with 1 if they differ; changes nothing.
+
+    Example: triveni verify items.jsonl --root media
+    """
+    from engine import compose
+    from indexers.verify import verify as run
+
+    settings = settings_of(ctx)
+    source = _catalog(settings, catalog, root, column, ignore, field)
+    space = compose.open_space(settings)
+    store = _open(settings, space, read_only=True, beside=False)
+    try:
+        verdict = run(source, store, fingerprint=space.fingerprint, readers=settings.index.decoders)
+    finally:
+        store.close()
+    if as_json:
+        console.print_json(json.dumps({"in_order": verdict.in_order, **asdict(verdict)}))
+    else:
+        _show(verdict, space.fingerprint)
+    if not verdict.in_order:
+        raise typer.Exit(1)
+
+
+def _open(settings: Settings, space: Space, *, read_only: bool, beside: bool) -> VectorStore:
+    """The store; where there is none yet and nothing is to be written, an empty one that leaves no trace."""
+    from engine import compose
+    from engine.store.memory import MemoryStore
+
+    serving = compose.store_collections(settings).current(settings.store.collection)
+    if read_only and (serving is None or (beside and serving != space.fingerprint)):
+        return MemoryStore(fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
+    return compose.open_store(settings, space, beside=beside)
+
+
+def _catalog(
+    settings: Settings,
+    path: Path,
+    root: Path | None,
+    columns: list[str] | None,
+    ignore: list[str] | None,
+    fields: list[str] | None,
+) -> Catalog:
+    """The catalogue that the options name; a wrong one is a usage error."""
+    from engine.filters import FieldKind
+    from indexers.catalog import Catalog
+    from indexers.errors import CatalogError
+
+    declared = dict(settings.index.fields)
+    for name, kind in _pairs(fields, "--field").items():
+        if kind not in tuple(FieldKind):
+            raise typer.BadParameter(f"kind {kind!r} of field {name} is unknown: use one of {', '.join(FieldKind)}")
+        declared[name] = FieldKind(kind)
+    try:
+        return Catalog(
+            path,
+            root,
+            columns=_pairs(columns, "--column"),
+            ignore=frozenset(ignore or ()),
+            fields=declared,
+            max_bytes=settings.limits.max_bytes,
+        )
+    except CatalogError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _pairs(values: list[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for value in values or ():
+        name, equals, other = value.partition("=")
+        if not (name and equals and other):
+            raise typer.BadParameter(f"{option} {value!r} is not NAME=VALUE: write it as in triveni index --help")
+        pairs[name] = other
+    return pairs
+
+
+def _watcher(settings: Settings) -> Watcher:
+    """A bar on a terminal, log lines elsewhere; both on standard error."""
+    from engine.service.logs import configure_logs
+    from indexers.progress import Bar, Lines
+
+    if stderr.is_terminal:
+        return Bar(stderr)
+    configure_logs(settings.log.level, json_lines=settings.log.json_lines)
+    return Lines()
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: with a summary, and what is written stays."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _summary(report: Report, letters: Path, as_json: bool) -> None:
+    """Print what was done."""
+    if as_json:
+        document = {
+            "rows": report.rows,
+            **{str(outcome).replace(" ", "_"): number for outcome, number in report.outcomes.items()},
+            "failed": [
+                {"error": error, "modality": modality, "rows": rows}
+                for (error, modality), rows in report.failed.items()
+            ],
+            "errors": report.errors,
+            "pruned": report.pruned,
+            "stored": report.stored,
+            "seconds": round(report.seconds, 3),
+            "rows_per_second": round(report.rate, 1),
+            "dry_run": report.dry_run,
+            "interrupted": report.interrupted,
+            "dead_letters": str(letters) if report.errors else None,
+        }
+        console.print_json(json.dumps(document))
+        return
+    table = Table(title="Dry run" if report.dry_run else "Indexed", title_justify="left")
+    table.add_column("rows")
+    table.add_column("", justify="right")
+    for outcome, number in report.outcomes.items():
+        table.add_row(str(outcome), f"{number:,}")
+    for (error, modality), number in sorted(report.failed.items(), key=lambda pair: -pair[1]):
+        table.add_row(f"failed: {error}{f' ({modality})' if modality else ''}", f"{number:,}", style="red")
+    if report.pruned:
+        table.add_row("to be pruned" if report.dry_run else "pruned", f"{report.pruned:,}")
+    table.add_section()
+    table.add_row("in the store", f"{report.stored:,}")
+    table.add_row("rows per second", f"{report.rate:,.1f}")
+    table.add_row("seconds", f"{report.seconds:,.1f}")
+    console.print(table)
+    for letter in report.examples[:3]:
+        where = f"line {letter.line}" + (f", {letter.id}" if letter.id else "")
+        stderr.print(f"{where}: {letter.reason}: {letter.remedy}", highlight=False, markup=False, soft_wrap=True)
+    if report.errors:
+        stderr.print(f"all {report.errors} bad rows are in {letters}", highlight=False, soft_wrap=True)
+
+
+def _show(verdict: Verdict, fingerprint: str) -> None:
+    table = Table(title="In order" if verdict.in_order else "Catalogue and store differ", title_justify="left")
+    table.add_column("items")
+    table.add_column("", justify="right")
+    table.add_column("first of them", style="dim", overflow="fold")
+    table.add_row("same", f"{verdict.same:,}", "")
+    for name, difference in verdict.differences.items():
+        table.add_row(name, f"{difference.count:,}", ", ".join(difference.examples[:5]))
+    console.print(table)
+    if verdict.wrong_space:
+        text = f"the store is of space {verdict.wrong_space}, not {fingerprint}: index into a new store"
+        stderr.print(text, highlight=False, soft_wrap=True)

@@ -1,0 +1,150 @@
+"""Requests of the wire contract from what is typed on a command line."""
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from encoders.errors import ContentError
+from engine.errors import InvalidQueryError
+from triveni.v1 import content_pb2, event_pb2, filter_pb2, recommendation_pb2
+
+SOUNDS = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff"})
+"""The endings of sound files; any other file is taken for a picture."""
+
+_CONDITION = re.compile(r"^(?P<field>[^=<>!]+?)\s*(?P<op>!=|>=|<=|=|>|<)\s*(?P<value>.+)$")
+_KINDS = {name.removeprefix("EVENT_KIND_").lower(): name for name, number in event_pb2.EventKind.items() if number}
+_BOUNDS = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt"}
+
+
+def text(words: str) -> content_pb2.Content:
+    """A text."""
+    return content_pb2.Content(text=words)
+
+
+def media(path: Path) -> content_pb2.Content:
+    """A picture or a sound from a file, told apart by the file's ending.
+
+    Raises:
+        ContentError: if the file cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ContentError(f"cannot read {path}: {error.strerror}", "name a file that is there") from None
+    if path.suffix.lower() in SOUNDS:
+        return content_pb2.Content(audio=data)
+    return content_pb2.Content(image=data)
+
+
+def part(source: content_pb2.Content | str, weight: float = 1.0) -> recommendation_pb2.QueryPart:
+    """A part of a query: a content, or the id of an item."""
+    if isinstance(source, str):
+        return recommendation_pb2.QueryPart(item_id=source, weight=weight)
+    return recommendation_pb2.QueryPart(content=source, weight=weight)
+
+
+def event(
+    kind: str, target: content_pb2.Content | str, time: datetime | None = None, value: float | None = None
+) -> event_pb2.Event:
+    """Something that a person did, now or at a time: with a content of their own, or an item by its id.
+
+    Raises:
+        InvalidQueryError: if there is no such kind.
+    """
+    if kind not in _KINDS:
+        raise InvalidQueryError(f"there is no event kind {kind!r}", f"use one of {', '.join(_KINDS)}")
+    message = event_pb2.Event(kind=_KINDS[kind], value=value)
+    if isinstance(target, str):
+        message.item_id = target
+    else:
+        message.content.CopyFrom(target)
+    if time is not None:
+        message.time.FromDatetime(time)
+    return message
+
+
+def history(path: Path) -> list[event_pb2.Event]:
+    """Events from a JSONL file, one a line: `kind`, one of `item`, `text`, `image`, `audio`; `time`, `value`.
+
+    `image` and `audio` are paths relative to the file. `time` is RFC 3339.
+
+    Raises:
+        InvalidQueryError: if a line is not such an event.
+    """
+    events = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            events.append(_event_of(json.loads(line), path.parent))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            problem = f"line {number} of {path} is not an event: {error}"
+            raise InvalidQueryError(problem, 'write lines such as {"kind": "like", "item": "42"}') from None
+    return events
+
+
+def _event_of(row: dict[str, Any], folder: Path) -> event_pb2.Event:
+    unknown = set(row) - {"kind", "item", "text", "image", "audio", "time", "value"}
+    if unknown:
+        raise ValueError(f"unknown key {min(unknown)!r}")
+    target: content_pb2.Content | str
+    if "item" in row:
+        target = str(row["item"])
+    elif "text" in row:
+        target = text(row["text"])
+    elif "image" in row or "audio" in row:
+        target = media(folder / row.get("image", row.get("audio", "")))
+    else:
+        raise ValueError("it names no item, text, image or audio")
+    time = datetime.fromisoformat(row["time"]) if "time" in row else None
+    return event(row["kind"], target, time, row.get("value"))
+
+
+def filter_of(conditions: Iterable[str]) -> filter_pb2.Filter | None:
+    """A filter from conditions that must all hold.
+
+    `category=birds`, `category=birds|fish` (one of), `category!=food`, `price<10`, `price>=2.5`. Whole numbers
+    and true/false are read as such, unless they stand in double quotes.
+
+    Raises:
+        InvalidQueryError: if a condition cannot be read.
+    """
+    filters = [_condition(condition) for condition in conditions]
+    if len(filters) < 2:
+        return filters[0] if filters else None
+    return filter_pb2.Filter(all_of=filter_pb2.FilterList(filters=filters))
+
+
+def _condition(condition: str) -> filter_pb2.Filter:
+    found = _CONDITION.match(condition.strip())
+    if found is None:
+        raise InvalidQueryError(
+            f"cannot read the filter {condition!r}", "write field=value, field!=value or field<number"
+        )
+    field, op, value = found["field"], found["op"], found["value"]
+    if op in _BOUNDS:
+        try:
+            return filter_pb2.Filter(range=filter_pb2.Range(field=field, **{_BOUNDS[op]: float(value)}))
+        except ValueError:
+            raise InvalidQueryError(
+                f"{value!r} in the filter {condition!r} is not a number", "compare with one"
+            ) from None
+    values = [_scalar(each) for each in value.split("|")]
+    if len(values) == 1:
+        equal = filter_pb2.Filter(match=filter_pb2.Match(field=field, value=values[0]))
+    else:
+        equal = filter_pb2.Filter(match_any=filter_pb2.MatchAny(field=field, values=values))
+    return filter_pb2.Filter(negated=equal) if op == "!=" else equal
+
+
+def _scalar(value: str) -> filter_pb2.Scalar:
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return filter_pb2.Scalar(string_value=value[1:-1])
+    if value in ("true", "false"):
+        return filter_pb2.Scalar(bool_value=value == "true")
+    if re.fullmatch(r"-?\d{1,18}", value):
+        return filter_pb2.Scalar(int_value=int(value))
+    return filter_pb2.Scalar(string_value=value)

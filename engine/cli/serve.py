@@ -1,0 +1,53 @@
+"""`triveni serve`: the gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.common import settings_of
+
+if TYPE_CHECKING:
+    from engine.config import Settings
+    from engine.service.server import ServerOptions
+
+
+def serve(
+    ctx: typer.Context,
+    address: Annotated[
+        str, typer.Option(help="host:port to listen on, instead of service.address; port 0 takes a free one.")
+    ] = "",
+) -> None:
+    """Serve the indexed catalogue over gRPC.
+
+    SIGTERM and Ctrl-C let running calls end (service.drain_seconds), a second one exits at once. The standard
+    health service says SERVING once an inference of every modality has passed.
+    """
+    from engine import compose
+    from engine.service.logs import configure_logs
+
+    settings = settings_of(ctx)
+    configure_logs(settings.log.level, json_lines=settings.log.json_lines)
+    options = compose.server_options(settings)
+    _serve(settings, replace(options, address=address) if address else options)
+
+
+def _serve(settings: Settings, options: ServerOptions) -> None:
+    from engine import compose
+    from engine.service.lifecycle import serve_until_signal
+    from engine.service.server import Server
+
+    space = compose.open_space(settings)
+    store = compose.open_store(settings, space)
+    try:
+        encoder = compose.micro_batcher(settings, space)
+        try:
+            engine = compose.build_engine(settings, space, store, encoder)
+            asyncio.run(serve_until_signal(Server(engine, encoder, store, space, options)))
+        finally:
+            encoder.close()
+    finally:
+        store.close()

@@ -1,0 +1,97 @@
+"""What is typed on a command line becomes requests of the wire contract."""
+
+import json
+
+import pytest
+
+from encoders.errors import ContentError
+from engine.cli import request
+from engine.errors import InvalidQueryError
+from engine.filters import And, AnyOf, Match, Not, Range
+from engine.service.convert.filters import filter_of as engine_filter
+from triveni.v1 import event_pb2
+
+
+def parsed(*conditions: str):
+    message = request.filter_of(conditions)
+    assert message is not None
+    return engine_filter(message)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("category=birds", Match("category", "birds")),
+        ("category = song birds", Match("category", "song birds")),
+        ("category=birds|fish", AnyOf("category", ("birds", "fish"))),
+        ("category!=food", Not(Match("category", "food"))),
+        ("year=1999", Match("year", 1999)),
+        ('year="1999"', Match("year", "1999")),
+        ("sold=true", Match("sold", True)),
+        ("price<10", Range("price", lt=10.0)),
+        ("price>=2.5", Range("price", gte=2.5)),
+        ("price<=3", Range("price", lte=3.0)),
+        ("price>3", Range("price", gt=3.0)),
+    ],
+)
+def test_conditions_become_filters(condition, expected):
+    assert parsed(condition) == expected
+
+
+def test_several_conditions_must_all_hold():
+    assert parsed("a=x", "b>1") == And((Match("a", "x"), Range("b", gt=1.0)))
+
+
+def test_no_condition_is_no_filter():
+    assert request.filter_of([]) is None
+
+
+@pytest.mark.parametrize("condition", ["category", "=birds", "price<cheap", ""])
+def test_unreadable_conditions_are_refused_with_a_remedy(condition):
+    with pytest.raises(InvalidQueryError) as refusal:
+        request.filter_of([condition])
+    assert repr(condition) in refusal.value.problem
+    assert refusal.value.remedy
+
+
+def test_history_file_keeps_order_kinds_and_times(tmp_path):
+    (tmp_path / "cow.ogg").write_bytes(b"sound")
+    rows = [
+        {"kind": "search", "text": "drums"},
+        {"kind": "like", "item": "42", "time": "2026-01-02T03:04:05+00:00"},
+        {"kind": "upload", "audio": "cow.ogg"},
+        {"kind": "rate", "item": 7, "value": 4.5},
+    ]
+    path = tmp_path / "history.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
+    events = request.history(path)
+    assert [event_pb2.EventKind.Name(event.kind) for event in events] == [
+        "EVENT_KIND_SEARCH",
+        "EVENT_KIND_LIKE",
+        "EVENT_KIND_UPLOAD",
+        "EVENT_KIND_RATE",
+    ]
+    assert events[0].content.text == "drums"
+    assert events[1].time.ToJsonString() == "2026-01-02T03:04:05Z"
+    assert events[2].content.audio == b"sound"
+    assert (events[3].item_id, events[3].value) == ("7", 4.5)
+
+
+@pytest.mark.parametrize(
+    "row", ['{"kind": "like"}', '{"item": "42"}', "not json", '{"kind": "like", "item": "1", "colour": 1}', "[1]"]
+)
+def test_bad_lines_of_a_history_are_named(tmp_path, row):
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"kind": "like", "item": "1"}\n' + row)
+    with pytest.raises(InvalidQueryError, match="line 2"):
+        request.history(path)
+
+
+def test_unknown_kind_names_the_known_ones():
+    with pytest.raises(InvalidQueryError, match="purchase"):
+        request.event("adore", "42")
+
+
+def test_missing_media_says_which(tmp_path):
+    with pytest.raises(ContentError, match=r"absent\.png"):
+        request.media(tmp_path / "absent.png")
