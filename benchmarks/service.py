@@ -34,6 +34,7 @@ from encoders.space import Space
 from engine import compose
 from engine.batching import MicroBatcher
 from engine.config import load_settings
+from engine.events.sql import SqlEventStore
 from engine.pipeline import Engine
 from engine.service.logs import configure_logs
 from engine.threads import one_blas_thread
@@ -77,7 +78,8 @@ def concurrent(space: Space, items: int, folder: Path, rounds: int, calls: int) 
     store = build(replace(drawn, manifest=space.manifest), folder)
     encoder = MicroBatcher(space)
     engine = Engine(encoder, space.manifest, store)
-    with serving(lambda: start_server(engine, encoder, store, space)) as server:
+    events = SqlEventStore(f"sqlite:///{folder}-events.db")
+    with serving(lambda: start_server(engine, encoder, store, events, space)) as server:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         client = context.Process(target=search_client, args=(theirs, server.port, rounds, calls))
@@ -86,6 +88,7 @@ def concurrent(space: Space, items: int, folder: Path, rounds: int, calls: int) 
         rates, latencies = ours.recv()
         client.join()
     encoder.close()
+    events.close()
     store.close()
     ratio = float(np.median(np.asarray(rates["at_once"]) / np.asarray(rates["alone"])))
     return {
@@ -102,7 +105,12 @@ def concurrent(space: Space, items: int, folder: Path, rounds: int, calls: int) 
 def start(rounds: int, folder: Path) -> Row:
     """Seconds from the start of `triveni serve` until it says SERVING, models on disk; the first start apart."""
     took = []
-    environment = {**os.environ, "TRIVENI_STORE__PATH": str(folder), "TRIVENI_LOG__JSON_LINES": "true"}
+    environment = {
+        **os.environ,
+        "TRIVENI_STORE__PATH": str(folder),
+        "TRIVENI_EVENTS__URL": f"sqlite:///{folder}-events.db",
+        "TRIVENI_LOG__JSON_LINES": "true",
+    }
     for _ in range(rounds + 1):
         began = time.perf_counter()
         process = subprocess.Popen(

@@ -23,6 +23,8 @@ from benchmarks.recommend import NOW, NoEncoder, build, person
 from benchmarks.synthetic import catalogue
 from encoders.space import Space, SpaceManifest
 from engine.encoding import ContentEncoder
+from engine.events.base import EventStore
+from engine.events.sql import SqlEventStore
 from engine.pipeline import Engine
 from engine.service.convert import recommend_query
 from engine.service.convert.fields import timestamp
@@ -66,9 +68,11 @@ class EmptyEncoder(NoEncoder):
         return super().encode(contents, deadline) if contents else []
 
 
-async def start_server(engine: Engine, encoder: ContentEncoder, store: VectorStore, space: Space | NoSpace) -> Server:
+async def start_server(
+    engine: Engine, encoder: ContentEncoder, store: VectorStore, events: EventStore, space: Space | NoSpace
+) -> Server:
     """The service itself."""
-    server = Server(engine, encoder, store, space, ANY_PORT)  # type: ignore[arg-type]
+    server = Server(engine, encoder, store, events, space, ANY_PORT)  # type: ignore[arg-type]
     await server.start()
     return server
 
@@ -172,17 +176,19 @@ def wire(items: int, folder: Path, persons: int, rounds: int) -> Row:
     """p50 of Recommend over gRPC against the same in process plus a bare echo, in milliseconds."""
     drawn = catalogue(items)
     store = build(drawn, folder)
+    events = SqlEventStore(f"sqlite:///{folder}-events.db")
     encoder = EmptyEncoder()
     engine = Engine(encoder, drawn.manifest, store, clock=lambda: NOW)
     random = np.random.default_rng(1)
     histories = [person(drawn, random, 50 + 5 * rounds, 4) for _ in range(persons)]
     turns = [[request_of(sliding(history, turn)) for history in histories] for turn in range(rounds + 1)]
-    with serving(lambda: start_server(engine, encoder, store, NoSpace(drawn.manifest))) as server:
+    with serving(lambda: start_server(engine, encoder, store, events, NoSpace(drawn.manifest))) as server:
         with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             ask = channel.unary_unary("/triveni.v1.RecommendationService/Recommend", bytes, bytes)
             responses = [ask(raw) for raw in turns[0]]
         with serving(lambda: start_echo(responses)) as (echo_port, _):
             times = wire_rounds(engine, server.port, echo_port, turns)
+    events.close()
     store.close()
     p50 = {name: float(np.median(values)) for name, values in times.items()}
     bound = p50["in_process"] + 1.2 * p50["echo"]

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from encoders.space import Space
     from engine.batching import MicroBatcher
     from engine.encoding import ContentEncoder
+    from engine.events.check import EventLimits
+    from engine.events.sql import SqlEventStore
+    from engine.events.types import KnownItems
+    from engine.history import StoredHistory
     from engine.pipeline import Engine
     from engine.service.server import ServerOptions
     from engine.store.base import VectorStore
@@ -113,6 +117,43 @@ def open_store(settings: Settings, space: Space, *, beside: bool = False) -> Vec
     )
 
 
+def event_limits(settings: Settings) -> EventLimits:
+    """The largest event, and the longest served list, that are kept."""
+    from engine.events.check import EventLimits
+
+    return EventLimits(text_characters=settings.limits.max_characters, places=settings.retrieve.max_limit)
+
+
+def open_events(settings: Settings, known_items: KnownItems | None = None) -> SqlEventStore:
+    """Open the event store.
+
+    Args:
+        settings: the settings.
+        known_items: says which items are in the catalogue, so that events on others are refused; None keeps all.
+
+    Raises:
+        EventStoreError: if the URL is of another kind, or the database cannot be reached.
+        EventSchemaError: if it is no database, or its tables are of another version.
+    """
+    from engine.events.sql import SqlEventStore
+
+    return SqlEventStore(settings.events.url, limits=event_limits(settings), known_items=known_items)
+
+
+def known_items(store: VectorStore) -> KnownItems:
+    """Says which items are in a catalogue."""
+    from engine.events.known import CatalogItems
+
+    return CatalogItems(store)
+
+
+def stored_history(settings: Settings, events: SqlEventStore) -> StoredHistory:
+    """Adds what was recorded of people to their queries."""
+    from engine.history import StoredHistory
+
+    return StoredHistory(events, settings.fuse)
+
+
 def micro_batcher(settings: Settings, space: Space) -> MicroBatcher:
     """An encoder that takes the contents of calls that wait at the same time together."""
     from engine.batching import MicroBatcher
@@ -136,9 +177,10 @@ def build_engine(
     """
     from engine.encoding import DirectEncoder
     from engine.pipeline import Engine
+    from engine.remember import RememberedTexts
 
     return Engine(
-        encoder or DirectEncoder(space),
+        RememberedTexts(encoder or DirectEncoder(space)),
         space.manifest,
         store,
         fuse_settings=settings.fuse,
@@ -160,4 +202,5 @@ def server_options(settings: Settings) -> ServerOptions:
         max_batch=service.max_batch,
         drain_seconds=service.drain_seconds,
         reflection=service.reflection,
+        event_limits=event_limits(settings),
     )

@@ -133,6 +133,15 @@ class PolicySettings(Section):
     min_score: float | None = None
 
 
+class EventSettings(Section):
+    """What people did, and what they were shown."""
+
+    url: str = Field(default="sqlite:///var/events.db", repr=False)
+    """`sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/DATABASE`."""
+    check_items: bool = True
+    """Whether events on items that are not in the catalogue are refused."""
+
+
 class ServiceSettings(Section):
     """The gRPC server."""
 
@@ -168,6 +177,7 @@ class Settings(BaseSettings):
     fuse: FuseSettings = FuseSettings()
     retrieve: RetrieveSettings = RetrieveSettings()
     policy: PolicySettings = PolicySettings()
+    events: EventSettings = EventSettings()
     service: ServiceSettings = ServiceSettings()
     log: LogSettings = LogSettings()
 

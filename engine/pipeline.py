@@ -84,7 +84,7 @@ class Engine:
         self.manifest = manifest
         self._fingerprint = manifest.fingerprint
         self._encoder, self._store, self._clock = encoder, store, clock
-        self._fuse = fuse_settings or FuseSettings()
+        self.fuse_settings = self._fuse = fuse_settings or FuseSettings()
         self._retrieve = retrieve_settings or RetrieveSettings()
         self._policy = policy_settings or PolicySettings()
         self._reranker: Reranker = reranker or Identity()

@@ -53,12 +53,27 @@ def why(
         if reason.kind == recommendation_pb2.REASON_KIND_FRESH:
             said.append("it is new")
             continue
-        is_part = reason.kind == recommendation_pb2.REASON_KIND_QUERY
-        label = part_label(parts[reason.index]) if is_part else event_label(history[reason.index])
+        if reason.event_id:
+            label = f"earlier event {reason.event_id[:13]}"
+        elif reason.kind == recommendation_pb2.REASON_KIND_QUERY:
+            label = part_label(parts[reason.index])
+        else:
+            label = event_label(history[reason.index])
         modality = content_pb2.Modality.Name(reason.modality).removeprefix("MODALITY_").lower()
         by = f" by its {_WORDS[modality]}" if modality in _WORDS else ""
         said.append(f"{label} {reason.share:.0%}{by}")
     return "; ".join(said)
+
+
+def left_out(skipped: recommendation_pb2.SkippedEvent) -> str:
+    """Which event of the history was not used, and why."""
+    if skipped.event_id:
+        return f"earlier event {skipped.event_id} was left out: {skipped.reason}"
+    return (
+        skipped.reason
+        if skipped.index < 0
+        else f"event {skipped.index} of the history was left out: {skipped.reason}"
+    )
 
 
 def title_of(result: recommendation_pb2.Recommendation) -> str:

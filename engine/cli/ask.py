@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +70,7 @@ def recommend(
     purchase: Annotated[list[str] | None, typer.Option(help="An item that was bought; may be given again.")] = None,
     dislike: Annotated[list[str] | None, typer.Option(help="An item that was disliked; may be given again.")] = None,
     searched: Annotated[list[str] | None, typer.Option(help="A text that was searched; may be given again.")] = None,
+    user: Annotated[str, typer.Option(help="The person: what was recorded of them counts too.")] = "",
     upload: Annotated[
         list[Path] | None, typer.Option(help="A picture or sound that was uploaded; may be given again.")
     ] = None,
@@ -90,7 +92,11 @@ def recommend(
     events += [request.event("search", request.text(words)) for words in searched or ()]
     events += [request.event("upload", request.media(path)) for path in upload or ()]
     asked = recommendation_pb2.RecommendRequest(
-        parts=_parts(query, image, audio, item), history=events, filter=request.filter_of(filter_ or ()), limit=limit
+        user_id=user,
+        parts=_parts(query, image, audio, item),
+        history=events,
+        filter=request.filter_of(filter_ or ()),
+        limit=limit,
     )
     _show(ctx, "Recommended", asked, server, as_json)
 
@@ -116,7 +122,7 @@ def _show(
         return
     console.print(answers.table(caption, answer, asked.parts, asked.history))
     for skipped in answer.skipped:
-        console.print(f"event {skipped.index} of the history was left out: {skipped.reason}", style="yellow")
+        console.print(answers.left_out(skipped), style="yellow")
 
 
 def _from_server(address: str, asked: recommendation_pb2.RecommendRequest) -> recommendation_pb2.RecommendResponse:
@@ -137,14 +143,17 @@ def _from_store(
     ctx: typer.Context, asked: recommendation_pb2.RecommendRequest
 ) -> recommendation_pb2.RecommendResponse:
     from engine import compose
+    from engine.deadline import Deadline
+    from engine.history import Joined
     from engine.service import convert
 
     settings = settings_of(ctx)
     query = convert.recommend_query(asked)
+    joined = Joined(query, len(query.history))
+    if query.user:
+        with closing(compose.open_events(settings)) as events:
+            joined = compose.stored_history(settings, events).join(query, Deadline())
     space = compose.open_space(settings)
-    store = compose.open_store(settings, space)
-    try:
+    with closing(compose.open_store(settings, space)) as store:
         engine = compose.build_engine(settings, space, store)
-        return convert.recommend_response(engine.recommend(query))
-    finally:
-        store.close()
+        return convert.recommend_response(engine.recommend(joined.query), joined)

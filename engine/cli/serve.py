@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,13 +42,12 @@ def _serve(settings: Settings, options: ServerOptions) -> None:
     from engine.service.server import Server
 
     space = compose.open_space(settings)
-    store = compose.open_store(settings, space)
-    try:
+    with ExitStack() as opened:
+        store = compose.open_store(settings, space)
+        opened.callback(store.close)
+        events = compose.open_events(settings, compose.known_items(store) if settings.events.check_items else None)
+        opened.callback(events.close)
         encoder = compose.micro_batcher(settings, space)
-        try:
-            engine = compose.build_engine(settings, space, store, encoder)
-            asyncio.run(serve_until_signal(Server(engine, encoder, store, space, options)))
-        finally:
-            encoder.close()
-    finally:
-        store.close()
+        opened.callback(encoder.close)
+        engine = compose.build_engine(settings, space, store, encoder)
+        asyncio.run(serve_until_signal(Server(engine, encoder, store, events, space, options)))

@@ -7,13 +7,16 @@ from datetime import datetime
 from encoders.errors import TriveniError
 from encoders.types import Audio, Image
 from engine.deadline import Deadline
-from engine.encoding import ContentEncoder
+from engine.encoding import ContentEncoder, Encoded
 from engine.events.check import EventLimits, check_event
 from engine.events.errors import EventError
 from engine.events.identity import event_id
 from engine.events.times import micros
 from engine.events.types import UserEvent
 from engine.types import VectorInput
+
+CHUNK = 32
+"""Contents that are handed to the encoder together, so that many leave room for others."""
 
 
 def with_vectors(
@@ -24,7 +27,7 @@ def with_vectors(
     now: datetime,
     deadline: Deadline,
 ) -> list[UserEvent | TriveniError]:
-    """Encode the pictures and sounds of events, in one call of the encoder; other events stay as they are.
+    """Encode the pictures and sounds of events; other events stay as they are.
 
     Such an event gets its time and id here: an id made from the media is the same when it is sent again, one made
     from a vector need not be, since a batch may change its last bits.
@@ -57,7 +60,9 @@ def with_vectors(
             else:
                 rows.append(row)
                 contents.append(event.event.content)
-    vectors = encoder.encode(contents, deadline) if contents else []
+    vectors: list[Encoded] = []
+    for start in range(0, len(contents), CHUNK):
+        vectors += encoder.encode(contents[start : start + CHUNK], deadline)
     for row, content, vector in zip(rows, contents, vectors, strict=True):
         if isinstance(vector, TriveniError):
             made[row] = vector

@@ -71,3 +71,9 @@ def begin_call(method: str, context: Context) -> Call:
 def current_call() -> Call:
     """The call that this task answers."""
     return _CURRENT.get()
+
+
+def status_name(context: Any) -> str:
+    """The name of the status that a call ended with, in a callback that gRPC makes when it has ended."""
+    code = context.code()
+    return "CANCELLED" if not context.done() else "OK" if code is None else str(code.name)

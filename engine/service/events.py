@@ -1,42 +1,206 @@
 """EventService."""
 
-from collections.abc import AsyncIterator
-from typing import NoReturn
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 
-from engine.service.calls import Context
-from engine.service.status import NotImplementedYetError
+from encoders.errors import TriveniError
+from engine.deadline import Deadline
+from engine.encoding import ContentEncoder
+from engine.errors import InvalidQueryError, OverloadedError
+from engine.events.base import EventStore
+from engine.events.check import EventLimits
+from engine.events.encode import with_vectors
+from engine.events.errors import EventError
+from engine.events.types import OutcomeKind, UserEvent
+from engine.service.calls import Context, Malformed, checked
+from engine.service.convert.content import problem
+from engine.service.convert.events import event_message, user_event_of
+from engine.service.impressions import ImpressionLog
+from engine.service.inbox import Inbox
+from engine.service.paging import cursor_of, page_token
+from engine.service.status import shorten
+from engine.service.work import Workers, deadline_of
+from engine.types import UserId
 from triveni.v1 import event_pb2, event_pb2_grpc
 
+MAX_EVENTS = 5000
+"""Of one RecordEvents, and of one transaction of a stream."""
+MAX_REJECTED = 1000
+"""Refused events that the answer to a stream lists; all are counted."""
+DEFAULT_PAGE, MAX_PAGE = 100, 1000
 
-def _refuse(method: str) -> NoReturn:
-    raise NotImplementedYetError(
-        f"{method} is not implemented in this release", "send the person's events as `history` of each Recommend"
-    )
+_FLUSH_SECONDS = 5.0
+
+Sent = event_pb2.StreamEventsRequest | Malformed
+"""A message of the stream: one that cannot be parsed is a bad event like others, and does not end it."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of events."""
+
+    recorded: int = 0
+    duplicates: int = 0
+    rejected: list[tuple[int, TriveniError]] = field(default_factory=list)
+    """(position, why): the error's field is relative to the UserEvent."""
 
 
 class EventServicer(event_pb2_grpc.EventServiceServicer):
-    """The contract is fixed, the event store comes with training: every method says so."""
+    """What people did.
+
+    Args:
+        encoder: encodes uploaded pictures and sounds.
+        fingerprint: of its space.
+        store: where events are kept.
+        limits: the largest event, as the store has them.
+        impressions: the log of served lists, which the deletion of a person waits for.
+        workers: where the work is done.
+        max_bytes: of the events of one stream that wait.
+    """
+
+    def __init__(
+        self,
+        encoder: ContentEncoder,
+        fingerprint: str,
+        store: EventStore,
+        limits: EventLimits,
+        impressions: ImpressionLog,
+        workers: Workers,
+        *,
+        max_bytes: int,
+    ) -> None:
+        self._encoder, self._fingerprint = encoder, fingerprint
+        self._store, self._limits, self._impressions = store, limits, impressions
+        self._workers, self._max_bytes = workers, max_bytes
 
     async def RecordEvents(  # noqa: N802
         self, request: event_pb2.RecordEventsRequest, context: Context
     ) -> event_pb2.RecordEventsResponse:
-        """Record events."""
-        _refuse("RecordEvents")
+        """Record events, each for itself."""
+        deadline = deadline_of(context)
+        count = len(request.events)
+        if count > MAX_EVENTS:
+            raise InvalidQueryError(
+                f"{count} events", f"send at most {MAX_EVENTS} in one call, or StreamEvents", field="events"
+            )
+        tally = await self._workers.run(partial(self._record, request.events, deadline), deadline)
+        response = event_pb2.RecordEventsResponse(recorded_count=tally.recorded, duplicate_count=tally.duplicates)
+        for index, error in tally.rejected:
+            response.rejected.append(_rejected(index, error, f"events[{index}]"))
+        return response
 
     async def StreamEvents(  # noqa: N802
-        self, request_iterator: AsyncIterator[event_pb2.StreamEventsRequest], context: Context
+        self, request_iterator: AsyncIterator[Sent], context: Context
     ) -> event_pb2.StreamEventsResponse:
-        """Record events as they come."""
-        _refuse("StreamEvents")
+        """Record events as they come; while one batch is written, the next is read, and no more."""
+        deadline = deadline_of(context)
+        inbox: Inbox[Sent] = Inbox(MAX_EVENTS, self._max_bytes)
+        reader = asyncio.create_task(inbox.fill(_sized(request_iterator)))
+        response = event_pb2.StreamEventsResponse()
+        begin = 0
+        try:
+            while batch := await inbox.take():
+                tally = await self._workers.run(partial(self._record, batch, deadline), deadline)
+                response.recorded_count += tally.recorded
+                response.duplicate_count += tally.duplicates
+                response.rejected_count += len(tally.rejected)
+                for index, error in tally.rejected[: MAX_REJECTED - len(response.rejected)]:
+                    response.rejected.append(_rejected(begin + index, error))
+                begin += len(batch)
+            await reader
+        finally:
+            reader.cancel()
+        return response
+
+    def _record(self, messages: Sequence[event_pb2.UserEvent | Sent], deadline: Deadline) -> _Tally:
+        tally = _Tally()
+        events: dict[int, UserEvent] = {}
+        for index, message in enumerate(messages):
+            try:
+                events[index] = user_event_of(_user_event(message))
+            except TriveniError as error:
+                tally.rejected.append((index, error))
+        now = datetime.now(UTC)
+        made = with_vectors(list(events.values()), self._encoder, self._fingerprint, self._limits, now, deadline)
+        ready: dict[int, UserEvent] = {}
+        for index, event in zip(events, made, strict=True):
+            if isinstance(event, TriveniError):
+                tally.rejected.append((index, _at(event, "content")))
+            else:
+                ready[index] = event
+        deadline.check("recording")
+        for index, outcome in zip(ready, self._store.record(list(ready.values())), strict=True):
+            tally.recorded += outcome.kind is OutcomeKind.RECORDED
+            tally.duplicates += outcome.kind is OutcomeKind.DUPLICATE
+            if outcome.error is not None:
+                tally.rejected.append((index, _at(outcome.error, "")))
+        tally.rejected.sort(key=lambda pair: pair[0])
+        return tally
 
     async def GetHistory(  # noqa: N802
         self, request: event_pb2.GetHistoryRequest, context: Context
     ) -> event_pb2.GetHistoryResponse:
-        """The events of a person."""
-        _refuse("GetHistory")
+        """A page of what a person did."""
+        deadline = deadline_of(context)
+        return await self._workers.run(lambda: self._history(request), deadline)
+
+    def _history(self, request: event_pb2.GetHistoryRequest) -> event_pb2.GetHistoryResponse:
+        size = request.page_size or DEFAULT_PAGE
+        if not 1 <= size <= MAX_PAGE:
+            raise InvalidQueryError(
+                f"page_size is {size}", f"send 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}", field="page_size"
+            )
+        of_list = b"history of " + request.user_id.encode()
+        cursor = cursor_of(request.page_token, of_list)
+        page = self._store.history(UserId(request.user_id), limit=size, cursor=cursor)
+        return event_pb2.GetHistoryResponse(
+            events=map(event_message, page.events), next_page_token=page_token(page.next_cursor, of_list)
+        )
 
     async def DeleteUser(  # noqa: N802
         self, request: event_pb2.DeleteUserRequest, context: Context
     ) -> event_pb2.DeleteUserResponse:
-        """Delete all events of a person."""
-        _refuse("DeleteUser")
+        """Delete all that is known of a person."""
+        deadline = deadline_of(context)
+        return await self._workers.run(lambda: self._delete(request, deadline), deadline)
+
+    def _delete(self, request: event_pb2.DeleteUserRequest, deadline: Deadline) -> event_pb2.DeleteUserResponse:
+        if not self._impressions.flush(min(deadline.remaining(), _FLUSH_SECONDS)):
+            raise OverloadedError(
+                "lists that were served still wait to be written, the person's may be among them", "try again later"
+            )
+        return event_pb2.DeleteUserResponse(deleted_count=self._store.delete_user(UserId(request.user_id)))
+
+
+def _user_event(message: event_pb2.UserEvent | Sent) -> event_pb2.UserEvent:
+    """The event of a message.
+
+    Raises:
+        MalformedError: if the message could not be parsed.
+    """
+    if isinstance(message, event_pb2.UserEvent):
+        return message
+    return checked(message).event
+
+
+def _at(error: TriveniError, field: str) -> TriveniError:
+    """The error, its field named as in the UserEvent."""
+    name = error.field or field
+    if isinstance(error, EventError) and name == "user_id":
+        return error
+    error.field = f"event.{name}" if name else "event"
+    return error
+
+
+def _rejected(index: int, error: TriveniError, path: str = "") -> event_pb2.RejectedEvent:
+    said = problem(error)
+    said.field = shorten(".".join(part for part in (path, error.field) if part))
+    return event_pb2.RejectedEvent(index=index, problem=said)
+
+
+async def _sized(requests: AsyncIterator[Sent]) -> AsyncIterator[tuple[Sent, int]]:
+    async for request in requests:
+        yield request, request.ByteSize()

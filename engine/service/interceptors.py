@@ -11,7 +11,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from encoders.errors import TriveniError
-from engine.service.calls import Call, Context, Malformed, begin_call, checked
+from engine.service.calls import Call, Context, Malformed, begin_call, checked, status_name
 from engine.service.status import NotReadyError, UnexpectedError, grpc_status, shorten
 
 _OWN = "/triveni."
@@ -65,6 +65,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _wrap(self, method: str, handler: Handler) -> Handler:
         read = _reader(handler.request_deserializer)
         write = handler.response_serializer
+        own = method.startswith(_OWN)
+
+        def read_checked(request: Any) -> Any:
+            """The request, or the stream of them; our own streams take a malformed message as a bad item."""
+            if not handler.request_streaming:
+                return checked(request)
+            return request if own else _checked_stream(request)
+
         if not handler.response_streaming:
             answer = handler.stream_unary or handler.unary_unary
 
@@ -72,9 +80,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 call = self._begin(method, context)
                 try:
                     self._admit(call)
-                    return await answer(
-                        _checked_stream(request) if handler.request_streaming else checked(request), context
-                    )
+                    return await answer(read_checked(request), context)
                 except Exception as error:  # noqa: BLE001
                     await self._fail(error, call, context)
 
@@ -86,17 +92,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             return make(unary, read, write)
 
         stream = handler.stream_stream or handler.unary_stream
-        own = method.startswith(_OWN)
 
         async def streaming(request: Any, context: Context) -> None:
             call = self._begin(method, context)
             try:
                 self._admit(call)
-                if not handler.request_streaming:
-                    checked(request)
-                elif not own:  # our own streams take a malformed message as a bad item
-                    request = _checked_stream(request)
-                responses = stream(request, context)
+                responses = stream(read_checked(request), context)
                 if not hasattr(responses, "aclose"):
                     await responses
                     return
@@ -131,11 +132,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return call
 
     def _report(self, call: Call, context: Context, own: bool) -> None:
-        code = context.code()
-        name = "CANCELLED" if not context.done() else "OK" if code is None else code.name
         took = round((time.perf_counter() - call.began) * 1e3, 2)
         log = self._log.info if own else self._log.debug
-        log("call", method=call.method, code=name, ms=took, request_id=call.request_id, **call.notes)
+        log("call", method=call.method, code=status_name(context), ms=took, request_id=call.request_id, **call.notes)
 
     async def _fail(self, error: Exception, call: Call, context: Context) -> NoReturn:
         if isinstance(error, grpc.aio.BaseError):  # aborted already, or the connection is gone

@@ -1,61 +1,85 @@
 """RecommendationService."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import structlog
 
 from encoders.errors import TriveniError
 from engine.deadline import Deadline
+from engine.history import StoredHistory
 from engine.pipeline import Engine
-from engine.service.calls import Context, current_call
+from engine.service.calls import Context, current_call, status_name
 from engine.service.convert.events import EventReader
 from engine.service.convert.queries import recommend_query, search_query
-from engine.service.convert.results import recommend_response, search_response
+from engine.service.convert.results import impression_of, recommend_response, search_response
+from engine.service.impressions import ImpressionLog
 from engine.service.work import Workers, deadline_of
 from engine.types import Query, Recommendations
 from triveni.v1 import recommendation_pb2, recommendation_pb2_grpc
 
-_Request = TypeVar("_Request")
 _Response = TypeVar("_Response", recommendation_pb2.RecommendResponse, recommendation_pb2.SearchResponse)
 
 
 class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServicer):
-    """Recommendations and search: conversion around `Engine.recommend`, all in a worker's thread."""
+    """Recommendations and search: conversion around `Engine.recommend`, all in a worker's thread.
 
-    def __init__(self, engine: Engine, workers: Workers) -> None:
-        self._engine = engine
-        self._workers = workers
+    Args:
+        engine: answers queries.
+        history: what was recorded of people.
+        impressions: is told of each list that was served.
+        workers: where the work is done.
+    """
+
+    def __init__(self, engine: Engine, history: StoredHistory, impressions: ImpressionLog, workers: Workers) -> None:
+        self._engine, self._history, self._impressions, self._workers = engine, history, impressions, workers
         self._read = partial(recommend_query, read_event=EventReader())
+        self._log = structlog.get_logger("triveni.service")
 
     async def Recommend(  # noqa: N802
         self, request: recommendation_pb2.RecommendRequest, context: Context
     ) -> recommendation_pb2.RecommendResponse:
         """Recommend items to a person."""
-        return await self._answer(request, self._read, recommend_response, deadline_of(context))
+        deadline = deadline_of(context)
+        response = await self._workers.run(lambda: self._recommend(request, deadline), deadline)
+        return self._serve(response, request.user_id, request.context, context)
+
+    def _recommend(
+        self, request: recommendation_pb2.RecommendRequest, deadline: Deadline
+    ) -> recommendation_pb2.RecommendResponse:
+        joined = self._history.join(self._read(request), deadline)
+        if joined.unread:
+            self._log.warning("stored history unread", reason=joined.unread)
+        return recommend_response(self._answer(joined.query, deadline), joined)
 
     async def Search(  # noqa: N802
         self, request: recommendation_pb2.SearchRequest, context: Context
     ) -> recommendation_pb2.SearchResponse:
         """Find items."""
-        return await self._answer(request, search_query, search_response, deadline_of(context))
+        deadline = deadline_of(context)
+        response = await self._workers.run(
+            lambda: search_response(self._answer(search_query(request), deadline)), deadline
+        )
+        return self._serve(response, "", {}, context)
 
-    async def _answer(
-        self,
-        request: _Request,
-        read: Callable[[_Request], Query],
-        write: Callable[[Recommendations], _Response],
-        deadline: Deadline,
-    ) -> _Response:
-        def work() -> _Response:
-            query = read(request)
-            try:
-                return write(self._engine.recommend(query, deadline))
-            except TriveniError as error:
-                error.field = error.field.removeprefix("query.")
-                raise
+    def _answer(self, query: Query, deadline: Deadline) -> Recommendations:
+        try:
+            return self._engine.recommend(query, deadline)
+        except TriveniError as error:
+            error.field = error.field.removeprefix("query.")
+            raise
 
-        response = await self._workers.run(work, deadline)
-        call = current_call()
+    def _serve(self, response: _Response, user: str, about: Mapping[str, str], context: Context) -> _Response:
+        """Name the answer; once it has left, log what it showed. What did not reach the caller was not shown."""
+        call, now = current_call(), datetime.now(UTC)
         response.request_id = call.request_id
         call.notes["tier"] = response.tier
+
+        def log(ended: Any) -> None:
+            if status_name(ended) == "OK":
+                self._impressions.add(impression_of(response, user, about, now))
+
+        context.add_done_callback(log)  # type: ignore[arg-type]
         return response

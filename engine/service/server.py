@@ -1,7 +1,7 @@
 """The gRPC server: its services, its health, and how it starts and stops."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 import structlog
@@ -11,12 +11,16 @@ from grpc_reflection.v1alpha import reflection
 from encoders.space import Space
 from engine.encoding import ContentEncoder
 from engine.errors import SettingsError
+from engine.events.base import EventStore
+from engine.events.check import EventLimits
 from engine.filters import FieldKind
+from engine.history import StoredHistory
 from engine.ingest import INDEXED_AT
 from engine.pipeline import Engine
 from engine.service.catalog import CatalogServicer
 from engine.service.encoder import EncoderServicer
 from engine.service.events import EventServicer
+from engine.service.impressions import ImpressionLog
 from engine.service.interceptors import CallInterceptor
 from engine.service.models import ModelServicer
 from engine.service.recommendation import RecommendationServicer
@@ -25,10 +29,19 @@ from engine.service.work import Workers
 from engine.store.base import VectorStore
 from triveni.v1 import catalog_pb2_grpc, encoder_pb2_grpc, event_pb2_grpc, model_pb2_grpc, recommendation_pb2_grpc
 
-READY = ("", "triveni.v1.RecommendationService", "triveni.v1.CatalogService", "triveni.v1.EncoderService")
+READY = (
+    "",
+    "triveni.v1.RecommendationService",
+    "triveni.v1.CatalogService",
+    "triveni.v1.EncoderService",
+    "triveni.v1.EventService",
+)
 """Services that serve once an inference passed; "" stands for the server as a whole."""
-LATER = ("triveni.v1.EventService", "triveni.v1.ModelService")
+LATER = ("triveni.v1.ModelService",)
 """Services that answer UNIMPLEMENTED in this release, and so never say that they serve."""
+
+_EVENT_THREADS = 4
+"""Threads that record and read events. They are apart, so that a slow database holds up no recommendations."""
 
 _LINGER = 0.05
 """Seconds in which the last answers leave. The port is closed after them, not before: gRPC answers calls that it
@@ -54,28 +67,39 @@ class ServerOptions:
     drain_seconds: float = 20.0
     """How long running calls may go on when the server stops."""
     reflection: bool = True
+    event_limits: EventLimits = field(default_factory=EventLimits)
+    """The largest event, as the event store has them."""
 
 
 class Server:
     """Serves an engine over gRPC. All its methods are called in one event loop.
 
-    It does not own the store: whoever opened it closes it after `stop`.
+    It does not own the stores: whoever opened them closes them after `stop`.
 
     Args:
         engine: answers queries.
         encoder: encodes contents.
         store: the catalogue.
+        events: what people did, and what they were shown.
         space: the encoders' space.
         options: how it listens.
     """
 
     def __init__(
-        self, engine: Engine, encoder: ContentEncoder, store: VectorStore, space: Space, options: ServerOptions
+        self,
+        engine: Engine,
+        encoder: ContentEncoder,
+        store: VectorStore,
+        events: EventStore,
+        space: Space,
+        options: ServerOptions,
     ) -> None:
         self._engine, self._encoder, self._store, self._space = engine, encoder, store, space
         self._options = options
         self._log = structlog.get_logger("triveni.service")
         self._workers = Workers(options.threads, options.max_queue)
+        self._event_workers = Workers(_EVENT_THREADS, options.max_queue)
+        self._events, self._impressions = events, ImpressionLog(events)
         self._stopping: asyncio.Task[None] | None = None
         self.port = 0
 
@@ -120,17 +144,27 @@ class Server:
         catalog = CatalogServicer(
             self._encoder, self._store, workers, max_batch=options.max_batch, max_bytes=options.max_message_bytes
         )
+        history = StoredHistory(self._events, self._engine.fuse_settings)
+        events = EventServicer(
+            self._encoder,
+            self._space.fingerprint,
+            self._events,
+            options.event_limits,
+            self._impressions,
+            self._event_workers,
+            max_bytes=options.max_message_bytes,
+        )
         for add, servicer in (
             (
                 recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server,
-                RecommendationServicer(self._engine, workers),
+                RecommendationServicer(self._engine, history, self._impressions, workers),
             ),
             (catalog_pb2_grpc.add_CatalogServiceServicer_to_server, catalog),
             (
                 encoder_pb2_grpc.add_EncoderServiceServicer_to_server,
                 EncoderServicer(self._encoder, self._space, workers),
             ),
-            (event_pb2_grpc.add_EventServiceServicer_to_server, EventServicer()),
+            (event_pb2_grpc.add_EventServiceServicer_to_server, events),
             (model_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer()),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ):
@@ -160,5 +194,6 @@ class Server:
             self._log.warning("cancelled calls", running=self._calls.running)
         await asyncio.sleep(_LINGER)
         await self._server.stop(None)  # ends health watches and reflection streams too
-        await asyncio.to_thread(self._workers.close)
+        for close in (self._workers.close, self._event_workers.close, self._impressions.close):
+            await asyncio.to_thread(close)
         self._log.info("stopped")

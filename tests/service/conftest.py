@@ -7,7 +7,7 @@ import pytest
 
 from encoders.decode import DecodeLimits
 from engine.service.server import ServerOptions
-from tests.service.running import Running, item, open_edge, running
+from tests.service.running import Running, item, open_edge, open_events, running
 from tests.tiny import concept_png, concept_space, concept_text, concept_wav
 
 LIMITS = DecodeLimits(max_characters=10_000, max_pixels=1 << 22)
@@ -18,9 +18,11 @@ MAX_MESSAGE = 1 << 20
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with a small catalogue: text, picture and sound of birds, pianos and cars."""
     space = concept_space(limits=LIMITS)
-    store = open_edge(Path(tmp_path_factory.mktemp("store")), space)
+    folder = Path(tmp_path_factory.mktemp("store"))
+    store = open_edge(folder / "items", space)
+    events = open_events(folder, store)
     options = ServerOptions(address="127.0.0.1:0", max_message_bytes=MAX_MESSAGE, drain_seconds=5)
-    with running(space, store, options) as run:
+    with running(space, store, events, options) as run:
         items = []
         for price, concept in enumerate(("bird", "piano", "car")):
             shared = {"category": concept, "year": 1999 + price}
@@ -31,4 +33,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             ]
         assert [result.problem.message for result in run.upsert(items)] == [""] * 9
         yield run
+    events.close()
     store.close()

@@ -15,6 +15,9 @@ from encoders.space import Space
 from engine.batching import MicroBatcher
 from engine.config import RetrieveSettings
 from engine.encoding import ContentEncoder
+from engine.events.base import EventStore
+from engine.events.known import CatalogItems
+from engine.events.sql import SqlEventStore
 from engine.filters import FieldKind
 from engine.pipeline import Engine
 from engine.service.server import Server, ServerOptions
@@ -47,6 +50,11 @@ def open_edge(folder: Path, space: Space) -> EdgeStore:
     return store
 
 
+def open_events(folder: Path, store: VectorStore | None = None) -> SqlEventStore:
+    """An event store beside it; with a catalogue, events on other items are refused."""
+    return SqlEventStore(f"sqlite:///{folder / 'events.db'}", known_items=CatalogItems(store) if store else None)
+
+
 @dataclass
 class Running:
     """A server that runs, and a client's stubs for it."""
@@ -54,6 +62,7 @@ class Running:
     server: Server
     loop: asyncio.AbstractEventLoop
     store: VectorStore
+    event_store: EventStore
     space: Space
     channel: grpc.Channel = field(init=False)
 
@@ -82,6 +91,7 @@ class Running:
 def running(
     space: Space,
     store: VectorStore,
+    events: EventStore,
     options: ServerOptions = ServerOptions(address="127.0.0.1:0"),  # noqa: B008 (frozen)
     *,
     wrap: Callable[[ContentEncoder], ContentEncoder] = lambda encoder: encoder,
@@ -90,13 +100,13 @@ def running(
     batcher = MicroBatcher(space, max_batch=options.max_batch)
     encoder = wrap(batcher)
     engine = Engine(encoder, space.manifest, store, retrieve_settings=RetrieveSettings(max_limit=1000))
-    server = Server(engine, encoder, store, space, options)
+    server = Server(engine, encoder, store, events, space, options)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server", daemon=True)
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(server.start(), loop).result(30)
-        client = Running(server, loop, store, space)
+        client = Running(server, loop, store, events, space)
         try:
             yield client
         finally:

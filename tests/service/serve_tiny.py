@@ -18,7 +18,7 @@ from engine.pipeline import Engine
 from engine.service.lifecycle import serve_until_signal
 from engine.service.logs import configure_logs
 from engine.service.server import Server, ServerOptions
-from tests.service.running import open_edge
+from tests.service.running import open_edge, open_events
 from tests.tiny import concept_space
 
 
@@ -49,12 +49,14 @@ def main(folder: Path, drain_seconds: float) -> None:
     configure_logs("debug", json_lines=True)
     space = concept_space()
     store = open_edge(folder / "store", space)
+    events = open_events(folder, store)
     encoder = Holding(MicroBatcher(space), folder / "go")
     options = ServerOptions(address="127.0.0.1:0", drain_seconds=drain_seconds)
     try:
-        server = Announcing(Engine(encoder, space.manifest, store), encoder, store, space, options)
+        server = Announcing(Engine(encoder, space.manifest, store), encoder, store, events, space, options)
         asyncio.run(serve_until_signal(server))
     finally:
+        events.close()
         store.close()
 
 

@@ -15,7 +15,7 @@ from encoders.types import Content, Image, Text
 from engine.deadline import Deadline
 from engine.encoding import ContentEncoder, Encoded
 from engine.service.server import ServerOptions
-from tests.service.running import Running, failure, item, open_edge, running
+from tests.service.running import Running, failure, item, open_edge, open_events, running
 from tests.tiny import concept_png, concept_space, concept_wav
 from triveni.v1 import catalog_pb2, content_pb2, filter_pb2, item_pb2, recommendation_pb2
 
@@ -41,15 +41,18 @@ class Counting:
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Counting]]:
     space, counting = concept_space(), []
-    store = open_edge(Path(tmp_path_factory.mktemp("catalog")), space)
+    folder = Path(tmp_path_factory.mktemp("catalog"))
+    store = open_edge(folder / "items", space)
+    events = open_events(folder, store)
     options = ServerOptions(address="127.0.0.1:0", max_batch=8, max_message_bytes=1 << 20, drain_seconds=2)
 
     def wrap(encoder: ContentEncoder) -> ContentEncoder:
         counting.append(Counting(encoder))
         return counting[0]
 
-    with running(space, store, options, wrap=wrap) as run:
+    with running(space, store, events, options, wrap=wrap) as run:
         yield run, counting[0]
+    events.close()
     store.close()
 
 

@@ -44,7 +44,7 @@ def answer(server: Running, method: str, request: object) -> dict[str, object]:
         ("triveni.v1.RecommendationService", "SERVING"),
         ("triveni.v1.CatalogService", "SERVING"),
         ("triveni.v1.EncoderService", "SERVING"),
-        ("triveni.v1.EventService", "NOT_SERVING"),
+        ("triveni.v1.EventService", "SERVING"),
         ("triveni.v1.ModelService", "NOT_SERVING"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from encoders.types import Audio, Image, Text
 from tests.service.running import Running, failure
 from tests.tiny import concept_png, concept_wav
-from triveni.v1 import content_pb2, encoder_pb2, event_pb2, model_pb2
+from triveni.v1 import content_pb2, encoder_pb2, model_pb2
 
 C = content_pb2.Content
 
@@ -30,16 +30,6 @@ def test_all_bad_is_an_answer_too(server: Running) -> None:
     response = server.encoder.Encode(encoder_pb2.EncodeRequest(contents=[C(image=b"no")]), timeout=10)
     assert (response.rows, response.vectors) == (0, b"")
     assert response.rejected[0].problem.remedy
-
-
-@pytest.mark.parametrize("method", [m.name for m in event_pb2.DESCRIPTOR.services_by_name["EventService"].methods])
-def test_events_come_later(server: Running, method: str) -> None:
-    request = getattr(event_pb2, f"{method}Request")()
-    sent = iter([request]) if method == "StreamEvents" else request
-    found = failure(lambda: getattr(server.events, method)(sent, timeout=10))
-    assert found.code == "UNIMPLEMENTED"
-    assert "history" in found.message
-    assert method in found.message
 
 
 @pytest.mark.parametrize("method", [m.name for m in model_pb2.DESCRIPTOR.services_by_name["ModelService"].methods])

@@ -147,6 +147,7 @@ def test_an_address_in_use_is_said(server: Running) -> None:
         server.server._engine,
         server.server._encoder,
         server.store,
+        server.event_store,
         server.space,
         ServerOptions(address=server.address),
     )

@@ -11,7 +11,7 @@ from encoders.types import Content, Text
 from engine.deadline import Deadline
 from engine.encoding import ContentEncoder, Encoded
 from engine.service.server import ServerOptions
-from tests.service.running import Running, failure, open_edge, running
+from tests.service.running import Running, failure, open_edge, open_events, running
 from tests.tiny import concept_space
 from triveni.v1 import content_pb2, recommendation_pb2
 
@@ -45,15 +45,17 @@ def small(tmp_path: Path) -> Iterator[tuple[Running, Gate]]:
     """A server with two threads and room for two more."""
     space, gate = concept_space(), Gate()
     store = open_edge(tmp_path / "store", space)
+    events = open_events(tmp_path, store)
 
     def wrap(encoder: ContentEncoder) -> ContentEncoder:
         gate.encoder = encoder
         return gate
 
     options = ServerOptions(address="127.0.0.1:0", threads=2, max_queue=2, drain_seconds=2)
-    with running(space, store, options, wrap=wrap) as run:
+    with running(space, store, events, options, wrap=wrap) as run:
         yield run, gate
         gate.open.set()
+    events.close()
     store.close()
 
 

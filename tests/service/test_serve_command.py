@@ -23,7 +23,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def serve(folder: Path, address: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "TRIVENI_STORE__PATH": str(folder), "TRIVENI_LOG__JSON_LINES": "true"}
+    environment = {
+        **os.environ,
+        "TRIVENI_STORE__PATH": str(folder),
+        "TRIVENI_EVENTS__URL": f"sqlite:///{folder}.db",
+        "TRIVENI_LOG__JSON_LINES": "true",
+    }
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "serve", "--address", address],
         cwd=ROOT,

@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 MAX_ITEMS = 20_000
 """Of a larger catalogue only the first are looked at, to choose what to ask."""
 
-STORE_VARIABLES = ("TRIVENI_STORE__BACKEND", "TRIVENI_STORE__PATH", "TRIVENI_STORE__COLLECTION")
+STORE_VARIABLES = (
+    "TRIVENI_STORE__BACKEND",
+    "TRIVENI_STORE__PATH",
+    "TRIVENI_STORE__COLLECTION",
+    "TRIVENI_EVENTS__URL",
+)
 
 
 def demo(
@@ -84,9 +89,9 @@ def demo(
 
 
 def _environment(folder: Path, catalog: Path) -> dict[str, str]:
-    """The environment of the demo's commands: an embedded store of its own for each catalogue."""
+    """The environment of the demo's commands: stores of its own for each catalogue."""
     name = hashlib.blake2b(str(catalog.resolve()).encode(), digest_size=4).hexdigest()
-    values = ("edge", str(folder / f"store-{name}"), "items")
+    values = ("edge", str(folder / f"store-{name}"), "items", f"sqlite:///{folder / f'events-{name}.db'}")
     return {**os.environ, **dict(zip(STORE_VARIABLES, values, strict=True))}
 
 

@@ -1,15 +1,18 @@
-"""event.proto: what people did."""
+"""event.proto: what people did, in both directions."""
 
 from functools import lru_cache
 
 from encoders.errors import TriveniError
+from encoders.types import Modality, Text
 from engine.errors import InvalidQueryError
+from engine.events.types import UserEvent
 from engine.service.convert.content import content_of
-from engine.service.convert.fields import id_of, plain, time_of, within
-from engine.types import Event, EventKind
-from triveni.v1 import event_pb2
+from engine.service.convert.fields import id_of, plain, time_of, timestamp, within
+from engine.types import Event, EventKind, UserId
+from triveni.v1 import content_pb2, event_pb2
 
 _KINDS = {event_pb2.EventKind.Value(f"EVENT_KIND_{kind.name}"): kind for kind in EventKind}
+_FROM_KIND = {kind: event_pb2.EventKind.Name(number) for number, kind in _KINDS.items()}
 
 
 def event_of(message: event_pb2.Event) -> Event:
@@ -46,6 +49,47 @@ def event_of(message: event_pb2.Event) -> Event:
         plain(message.request_id, "request_id"),
         dict(message.context),
     )
+
+
+def user_event_of(message: event_pb2.UserEvent) -> UserEvent:
+    """An event and who did it; the store checks the person's id.
+
+    Raises:
+        InvalidQueryError: if there is no event, or it is none.
+        InvalidItemError: if its item's id is no id.
+    """
+    if not message.HasField("event"):
+        raise InvalidQueryError("event is not set", "say what the person did", field="event")
+    try:
+        return UserEvent(UserId(message.user_id), event_of(message.event))
+    except TriveniError as error:
+        raise within(error, "event") from None
+
+
+def event_message(event: Event) -> event_pb2.Event:
+    """A stored event. Of a picture or sound, of which only the vector is kept, the content has no bytes."""
+    message = event_pb2.Event(
+        kind=_FROM_KIND[event.kind],
+        time=None if event.time is None else timestamp(event.time),
+        value=event.value,
+        id=event.id,
+        request_id=event.request_id,
+        context=event.context,
+    )
+    if event.item is not None:
+        message.item_id = event.item
+    elif isinstance(event.content, Text):
+        message.content.text = event.content.text
+    elif event.content is not None:
+        message.content.CopyFrom(_WITHOUT_BYTES[event.content.modality])
+    return message
+
+
+_WITHOUT_BYTES = {
+    Modality.TEXT: content_pb2.Content(text=""),
+    Modality.IMAGE: content_pb2.Content(image=b""),
+    Modality.AUDIO: content_pb2.Content(audio=b""),
+}
 
 
 class EventReader:

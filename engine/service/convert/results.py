@@ -1,12 +1,16 @@
-"""recommendation.proto, to the client: recommendations to responses."""
+"""recommendation.proto, to the client: recommendations to responses, and responses to lists that were served."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import TypeVar
 
 from encoders.types import Modality
+from engine.events.types import Impression
+from engine.history import Joined
 from engine.ingest import MEDIA
 from engine.service.convert.content import FROM_MODALITY
 from engine.service.convert.payload import fill_struct
-from engine.types import ReasonKind, Recommendations
+from engine.types import ItemId, Query, ReasonKind, Recommendations, UserId
 from triveni.v1 import recommendation_pb2
 
 _Response = TypeVar("_Response", recommendation_pb2.RecommendResponse, recommendation_pb2.SearchResponse)
@@ -19,20 +23,50 @@ _KINDS = {
 }
 
 
-def recommend_response(answer: Recommendations) -> recommendation_pb2.RecommendResponse:
-    """The response of a Recommend."""
-    response = _fill(recommendation_pb2.RecommendResponse(), answer)
+def recommend_response(answer: Recommendations, joined: Joined) -> recommendation_pb2.RecommendResponse:
+    """The response of a Recommend; events that are not the request's own are named by their ids."""
+    response = _fill(recommendation_pb2.RecommendResponse(), answer, joined)
+    history, own = joined.query.history, joined.own
     for index, reason in answer.skipped:
-        response.skipped.add(index=index, reason=reason)
+        if index < own:
+            response.skipped.add(index=index, reason=reason)
+        else:
+            response.skipped.add(index=-1, reason=reason, event_id=history[index].id)
+    if joined.unread:
+        response.skipped.add(index=-1, reason=f"what was recorded before cannot be read: {joined.unread}")
     return response
 
 
 def search_response(answer: Recommendations) -> recommendation_pb2.SearchResponse:
     """The response of a Search."""
-    return _fill(recommendation_pb2.SearchResponse(), answer)
+    return _fill(recommendation_pb2.SearchResponse(), answer, _NOTHING_JOINED)
 
 
-def _fill(response: _Response, answer: Recommendations) -> _Response:
+def impression_of(
+    response: recommendation_pb2.RecommendResponse | recommendation_pb2.SearchResponse,
+    user: str,
+    context: Mapping[str, str],
+    time: datetime,
+) -> Impression:
+    """The list that a response serves. The ranking draws no lots, so each item has its place with probability 1."""
+    return Impression(
+        response.request_id,
+        UserId(user),
+        tuple(ItemId(result.item_id) for result in response.results),
+        tuple(result.rank for result in response.results),
+        (1.0,) * len(response.results),
+        response.model,
+        response.tier,
+        time,
+        dict(context),
+    )
+
+
+_NOTHING_JOINED = Joined(Query(), 0)
+
+
+def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Response:
+    history, own = joined.query.history, joined.own
     response.request_id = answer.request_id
     response.fingerprint = answer.fingerprint
     response.model = answer.model
@@ -43,7 +77,10 @@ def _fill(response: _Response, answer: Recommendations) -> _Response:
         for reason in result.reasons:  # by far the most numerous: set by attribute, which is twice as fast
             why = add_reason()
             why.kind = _KINDS[reason.kind]
-            why.index = reason.index
+            if reason.kind is ReasonKind.EVENT and reason.index >= own:
+                why.index, why.event_id = -1, history[reason.index].id
+            else:
+                why.index = reason.index
             why.share = reason.share
             if reason.modality:
                 why.modality = FROM_MODALITY[reason.modality]

@@ -102,14 +102,16 @@ class StreamEventsRequest(_message.Message):
     def __init__(self, event: _Optional[_Union[UserEvent, _Mapping]] = ...) -> None: ...
 
 class StreamEventsResponse(_message.Message):
-    __slots__ = ("recorded_count", "duplicate_count", "rejected")
+    __slots__ = ("recorded_count", "duplicate_count", "rejected", "rejected_count")
     RECORDED_COUNT_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_COUNT_FIELD_NUMBER: _ClassVar[int]
     REJECTED_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_COUNT_FIELD_NUMBER: _ClassVar[int]
     recorded_count: int
     duplicate_count: int
     rejected: _containers.RepeatedCompositeFieldContainer[RejectedEvent]
-    def __init__(self, recorded_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., rejected: _Optional[_Iterable[_Union[RejectedEvent, _Mapping]]] = ...) -> None: ...
+    rejected_count: int
+    def __init__(self, recorded_count: _Optional[int] = ..., duplicate_count: _Optional[int] = ..., rejected: _Optional[_Iterable[_Union[RejectedEvent, _Mapping]]] = ..., rejected_count: _Optional[int] = ...) -> None: ...
 
 class GetHistoryRequest(_message.Message):
     __slots__ = ("user_id", "page_size", "page_token")

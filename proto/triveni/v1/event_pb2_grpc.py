@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """What people did. The methods answer UNIMPLEMENTED in this release: send a history with each request instead.
+    """What people did: Recommend uses what is recorded here of its person, and training learns from it.
     """
 
     def __init__(self, channel):
@@ -58,18 +58,20 @@ class EventServiceStub:
 
 
 class EventServiceServicer:
-    """What people did. The methods answer UNIMPLEMENTED in this release: send a history with each request instead.
+    """What people did: Recommend uses what is recorded here of its person, and training learns from it.
     """
 
     def RecordEvents(self, request, context):
-        """Records events. Idempotent by event id.
+        """Records events, each for itself: those that are refused come back with the reason, the others are kept. Idempotent
+        by event id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamEvents(self, request_iterator, context):
-        """Records events as they come, and answers once at the end. Idempotent by event id.
+        """Records events as they come, and answers once at the end; what had been recorded of a stream that broke off stays.
+        Idempotent by event id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,7 +85,7 @@ class EventServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """Deletes all events of a person.
+        """Deletes all events of a person, and all lists that they were served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +123,7 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """What people did. The methods answer UNIMPLEMENTED in this release: send a history with each request instead.
+    """What people did: Recommend uses what is recorded here of its person, and training learns from it.
     """
 
     @staticmethod

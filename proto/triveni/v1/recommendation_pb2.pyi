@@ -119,24 +119,28 @@ class Recommendation(_message.Message):
     def __init__(self, item_id: _Optional[str] = ..., score: _Optional[float] = ..., rank: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., image_path: _Optional[str] = ..., audio_path: _Optional[str] = ...) -> None: ...
 
 class Reason(_message.Message):
-    __slots__ = ("kind", "index", "modality", "share")
+    __slots__ = ("kind", "index", "modality", "share", "event_id")
     KIND_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     MODALITY_FIELD_NUMBER: _ClassVar[int]
     SHARE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     kind: ReasonKind
     index: int
     modality: _content_pb2.Modality
     share: float
-    def __init__(self, kind: _Optional[_Union[ReasonKind, str]] = ..., index: _Optional[int] = ..., modality: _Optional[_Union[_content_pb2.Modality, str]] = ..., share: _Optional[float] = ...) -> None: ...
+    event_id: str
+    def __init__(self, kind: _Optional[_Union[ReasonKind, str]] = ..., index: _Optional[int] = ..., modality: _Optional[_Union[_content_pb2.Modality, str]] = ..., share: _Optional[float] = ..., event_id: _Optional[str] = ...) -> None: ...
 
 class SkippedEvent(_message.Message):
-    __slots__ = ("index", "reason")
+    __slots__ = ("index", "reason", "event_id")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     index: int
     reason: str
-    def __init__(self, index: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    event_id: str
+    def __init__(self, index: _Optional[int] = ..., reason: _Optional[str] = ..., event_id: _Optional[str] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
     __slots__ = ("parts", "filter", "limit", "modalities", "policy")

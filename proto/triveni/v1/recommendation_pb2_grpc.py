@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class RecommendationServiceStub:
-    """Recommendations and search over the catalogue.
+    """Recommendations and search over the catalogue. Each answer is logged as a list that was shown, without being held up
+    by that: name its request_id in the events that follow from it.
     """
 
     def __init__(self, channel):
@@ -48,7 +49,8 @@ class RecommendationServiceStub:
 
 
 class RecommendationServiceServicer:
-    """Recommendations and search over the catalogue.
+    """Recommendations and search over the catalogue. Each answer is logged as a list that was shown, without being held up
+    by that: name its request_id in the events that follow from it.
     """
 
     def Recommend(self, request, context):
@@ -87,7 +89,8 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RecommendationService:
-    """Recommendations and search over the catalogue.
+    """Recommendations and search over the catalogue. Each answer is logged as a list that was shown, without being held up
+    by that: name its request_id in the events that follow from it.
     """
 
     @staticmethod
