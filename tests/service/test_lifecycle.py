@@ -3,10 +3,12 @@
 import asyncio
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +19,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from engine.errors import SettingsError
 from engine.service.lifecycle import serve_until_signal
 from engine.service.server import Server, ServerOptions
-from tests.service.running import Running, failure, item
-from triveni.v1 import catalog_pb2, catalog_pb2_grpc, content_pb2, recommendation_pb2, recommendation_pb2_grpc
+from tests.service.running import Running, failure, item, open_events
+from triveni.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    content_pb2,
+    event_pb2,
+    event_pb2_grpc,
+    recommendation_pb2,
+    recommendation_pb2_grpc,
+)
 
 ROOT = Path(__file__).parents[2]
 HOLD = recommendation_pb2.SearchRequest(
@@ -140,6 +150,42 @@ def test_acknowledged_items_survive_kill_9(tmp_path: Path) -> None:
             assert len(found[item_id].vectors) == 1
         server.process.send_signal(signal.SIGTERM)
         assert server.end()[0] == 0
+
+
+def _event(row: int) -> event_pb2.UserEvent:
+    search = event_pb2.Event(kind="EVENT_KIND_SEARCH", content=content_pb2.Content(text=f"thing {row}"), id=f"e{row}")
+    return event_pb2.UserEvent(user_id="ann", event=search)
+
+
+def test_acknowledged_events_survive_kill_9(tmp_path: Path) -> None:
+    with child(tmp_path) as server:
+        events = event_pb2_grpc.EventServiceStub(server.channel)
+        for row in range(20):
+            sent = event_pb2.RecordEventsRequest(events=[_event(row)])
+            assert events.RecordEvents(sent, timeout=20).recorded_count == 1
+        server.process.kill()
+        server.process.wait()
+    with child(tmp_path) as server:
+        events = event_pb2_grpc.EventServiceStub(server.channel)
+        found = events.GetHistory(event_pb2.GetHistoryRequest(user_id="ann"), timeout=20).events
+        assert sorted(one.id for one in found) == sorted(f"e{row}" for row in range(20))
+
+
+def test_served_lists_that_wait_are_written_at_the_end(tmp_path: Path) -> None:
+    with child(tmp_path) as server:
+        stub = recommendation_pb2_grpc.RecommendationServiceStub(server.channel)
+        request = recommendation_pb2.RecommendRequest(user_id="ann")
+        with sqlite3.connect(tmp_path / "events.db", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")  # nobody else can write
+            names = {stub.Recommend(request, timeout=20).request_id for _ in range(30)}
+            assert other.execute("SELECT count(*) FROM triveni_impressions").fetchone() == (0,)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            other.execute("COMMIT")
+        other.close()
+        assert server.end()[0] == 0
+    with closing(open_events(tmp_path)) as store:
+        assert {served.impression.request_id for served in store.impressions()} == names
 
 
 def test_an_address_in_use_is_said(server: Running) -> None:
