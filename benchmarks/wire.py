@@ -22,9 +22,11 @@ import numpy as np
 from benchmarks.recommend import NOW, NoEncoder, build, person
 from benchmarks.synthetic import catalogue
 from encoders.space import Space, SpaceManifest
+from engine.deadline import Deadline
 from engine.encoding import ContentEncoder
 from engine.events.base import EventStore
 from engine.events.sql import SqlEventStore
+from engine.history import StoredHistory
 from engine.pipeline import Engine
 from engine.service.convert import recommend_query
 from engine.service.convert.fields import timestamp
@@ -187,7 +189,7 @@ def wire(items: int, folder: Path, persons: int, rounds: int) -> Row:
             ask = channel.unary_unary("/triveni.v1.RecommendationService/Recommend", bytes, bytes)
             responses = [ask(raw) for raw in turns[0]]
         with serving(lambda: start_echo(responses)) as (echo_port, _):
-            times = wire_rounds(engine, server.port, echo_port, turns)
+            times = wire_rounds(engine, StoredHistory(events, engine.fuse_settings), server.port, echo_port, turns)
     events.close()
     store.close()
     p50 = {name: float(np.median(values)) for name, values in times.items()}
@@ -203,7 +205,9 @@ def wire(items: int, folder: Path, persons: int, rounds: int) -> Row:
     }
 
 
-def wire_rounds(engine: Engine, port: int, echo_port: int, turns: list[list[bytes]]) -> dict[str, list[float]]:
+def wire_rounds(
+    engine: Engine, history: StoredHistory, port: int, echo_port: int, turns: list[list[bytes]]
+) -> dict[str, list[float]]:
     """Run the client, and answer in process what it names."""
     queries = [[recommend_query(recommendation_pb2.RecommendRequest.FromString(raw)) for raw in row] for row in turns]
     context = multiprocessing.get_context("spawn")
@@ -213,6 +217,7 @@ def wire_rounds(engine: Engine, port: int, echo_port: int, turns: list[list[byte
     theirs.close()
     while isinstance(asked := ours.recv(), tuple):
         turn, row = asked
-        ours.send(timed(partial(engine.recommend, queries[turn][row])))
+        query = queries[turn][row]
+        ours.send(timed(lambda query=query: engine.recommend(history.join(query, Deadline()).query)))
     client.join()
     return dict(asked)

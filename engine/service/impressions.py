@@ -13,6 +13,8 @@ from engine.events.types import Impression
 
 _BATCH = 500
 """Lists that are written in one transaction."""
+_GATHER = 0.5
+"""Seconds in which lists gather before they are written: a transaction for each would slow the requests beside it."""
 _PAUSE = 1.0
 """Seconds after a failure of the database before it is tried again, and between two warnings."""
 
@@ -26,17 +28,20 @@ class ImpressionLog:
     Args:
         store: where to.
         max_waiting: lists that may wait.
+        gather: seconds in which lists gather before they are written.
         pause: seconds before the database is tried again.
     """
 
-    def __init__(self, store: EventStore, *, max_waiting: int = 10_000, pause: float = _PAUSE) -> None:
-        self._store, self._max_waiting, self._pause = store, max_waiting, pause
+    def __init__(
+        self, store: EventStore, *, max_waiting: int = 10_000, gather: float = _GATHER, pause: float = _PAUSE
+    ) -> None:
+        self._store, self._max_waiting, self._gather, self._pause = store, max_waiting, gather, pause
         self._log = structlog.get_logger("triveni.service")
         self._waiting: deque[Impression] = deque()
         self._changed = threading.Condition()
         self._taken = self._done = 0  # lists that were ever taken in, and that were settled
         self._told = 0
-        self._closing = False
+        self._closing, self._flushing = False, 0
         self.dropped = 0
         """Lists that were not written: no room, refused by the store, or left at the end."""
         self._thread = threading.Thread(target=self._work, name="impressions", daemon=True)
@@ -56,7 +61,12 @@ class ImpressionLog:
         """Wait until all that was taken in so far is settled, for so many seconds at most; whether it is."""
         with self._changed:
             upto = self._taken
-            return self._changed.wait_for(lambda: self._done >= upto, seconds)
+            self._flushing += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(lambda: self._done >= upto, seconds)
+            finally:
+                self._flushing -= 1
 
     def close(self, seconds: float = 10.0) -> None:
         """Write what waits, for so many seconds at most, and take in no more. Twice is allowed."""
@@ -87,6 +97,9 @@ class ImpressionLog:
         """The lists that have waited longest, which stay there until they are written; none at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
+            self._changed.wait_for(
+                lambda: self._closing or self._flushing or len(self._waiting) >= _BATCH, self._gather
+            )
             return list(islice(self._waiting, _BATCH))
 
     def _write(self, batch: Sequence[Impression]) -> int:
