@@ -128,7 +128,7 @@ class ServerCollections:
 
     def all(self) -> list[CollectionInfo]:
         """All collections, by name and fingerprint."""
-        from engine.store.server import metadata
+        from engine.store.server_client import metadata
 
         aliases = self._aliases()
         names = [one.name for one in self._client.call(lambda qdrant: qdrant.get_collections()).collections]
@@ -145,7 +145,7 @@ class ServerCollections:
 
     def current(self, name: str) -> str | None:
         """The fingerprint of the space that serves under a name; None if there is none yet."""
-        from engine.store.server import metadata
+        from engine.store.server_client import metadata
 
         collection = self._aliases().get(name)
         return None if collection is None else str(metadata(self._client, collection)["fingerprint"])
