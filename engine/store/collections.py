@@ -18,6 +18,9 @@ from engine.store.edge_folder import Description, write_atomically
 
 DIGITS = 12
 
+BACKGROUND = 20_000
+"""Written points after which an embedded collection builds its search graph by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
@@ -60,7 +63,7 @@ class EdgeCollections:
         optimize_after: see `EdgeStore`.
     """
 
-    def __init__(self, root: Path, *, optimize_after: int = 20_000) -> None:
+    def __init__(self, root: Path, *, optimize_after: int = BACKGROUND) -> None:
         self._root = root
         self._optimize_after = optimize_after
 
@@ -192,7 +195,7 @@ def collections(
     url: str = "",
     api_key: str = "",
     timeout_seconds: float = 30.0,
-    optimize_after: int = 20_000,
+    optimize_after: int = BACKGROUND,
 ) -> Collections:
     """The collections of the embedded store at `path`, or of the server at `url`."""
     if backend == "edge":

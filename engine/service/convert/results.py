@@ -3,14 +3,12 @@
 from typing import TypeVar
 
 from encoders.types import Modality
-from engine.ingest import MEDIA
 from engine.service.convert.content import FROM_MODALITY
 from engine.service.convert.payload import fill_struct
 from engine.types import ReasonKind, Recommendations
 from triveni.v1 import recommendation_pb2
 
 _Response = TypeVar("_Response", recommendation_pb2.RecommendResponse, recommendation_pb2.SearchResponse)
-_PATHS = ((MEDIA[Modality.IMAGE], "image_path"), (MEDIA[Modality.AUDIO], "audio_path"))
 _KINDS = {
     ReasonKind.QUERY: recommendation_pb2.REASON_KIND_QUERY,
     ReasonKind.EVENT: recommendation_pb2.REASON_KIND_EVENT,
@@ -48,7 +46,6 @@ def _fill(response: _Response, answer: Recommendations) -> _Response:
             if reason.modality:
                 why.modality = FROM_MODALITY[reason.modality]
         fill_struct(message.payload, result.payload)
-        for key, name in _PATHS:
-            if key in result.payload:
-                setattr(message, name, result.payload[key])
+        message.image_path = result.media.get(Modality.IMAGE, "")
+        message.audio_path = result.media.get(Modality.AUDIO, "")
     return response
