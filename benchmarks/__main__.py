@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other: `python -m benchmarks`, or some by name: `python -m benchmarks space store`."""
+"""All benchmarks, one after the other: `python -m benchmarks`, or some: `python -m benchmarks space store`."""
 
 import subprocess
 import sys
