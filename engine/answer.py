@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import Sequence
 
+from engine.ingest import media_of, own_fields
 from engine.store.base import VectorStore
-from engine.types import Candidates, Payload, Reason, Recommendation, Recommendations
+from engine.types import Candidates, Reason, Recommendation, Recommendations
 
 
 def answer(
@@ -22,10 +23,6 @@ def answer(
     listed: list[Recommendation] = []
     for name, score, point, why in zip(results.ids, results.scores.tolist(), points, reasons, strict=True):
         if point is not None:
-            listed.append(Recommendation(name, score, len(listed) + 1, _shown(point.payload), why))
+            own, media = own_fields(point.payload), media_of(point.payload)
+            listed.append(Recommendation(name, score, len(listed) + 1, own, why, media))
     return Recommendations(tuple(listed), uuid.uuid4().hex, fingerprint, model, tier, skipped)
-
-
-def _shown(payload: Payload) -> Payload:
-    """The item's own fields; those that begin with `_` are the engine's."""
-    return {key: value for key, value in payload.items() if not key.startswith("_")}

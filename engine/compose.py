@@ -83,23 +83,29 @@ def torch_device(settings: Settings) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def store_collections(settings: Settings) -> Collections:
-    """All collections of the store that the settings name."""
-    from engine.store.collections import collections
+def store_collections(settings: Settings, *, bulk: bool = False) -> Collections:
+    """All collections of the store that the settings name; see `open_store` for `bulk`."""
+    from engine.store.collections import BACKGROUND, collections
 
     store = settings.store
     return collections(
-        store.backend, path=store.path, url=store.url, api_key=store.api_key, timeout_seconds=store.timeout_seconds
+        store.backend,
+        path=store.path,
+        url=store.url,
+        api_key=store.api_key,
+        timeout_seconds=store.timeout_seconds,
+        optimize_after=0 if bulk else BACKGROUND,
     )
 
 
-def open_store(settings: Settings, space: Space, *, beside: bool = False) -> VectorStore:
+def open_store(settings: Settings, space: Space, *, beside: bool = False, bulk: bool = False) -> VectorStore:
     """Open the collection of a space.
 
     Args:
         settings: the settings.
         space: the space of its vectors.
         beside: open it even if the collection of another space serves.
+        bulk: leave the search graph to `optimize`, instead of building it in the background between writes.
 
     Raises:
         SpaceError: if a collection of another space serves, and not `beside`.
@@ -108,7 +114,7 @@ def open_store(settings: Settings, space: Space, *, beside: bool = False) -> Vec
     from engine.store.collections import open_store
 
     return open_store(
-        store_collections(settings),
+        store_collections(settings, bulk=bulk),
         settings.store.collection,
         fingerprint=space.fingerprint,
         dimension=space.dimension,

@@ -124,16 +124,26 @@ def point_of(
 def item_of(point: Point) -> StoredItem:
     """What the store knows of an item."""
     text, time = point.payload.get(TEXT), point.payload.get(INDEXED_AT)
-    paths = {modality: point.payload.get(key) for modality, key in MEDIA.items()}
     return StoredItem(
         id=point.id,
-        payload={key: value for key, value in point.payload.items() if not key.startswith("_")},
+        payload=own_fields(point.payload),
         modalities=tuple(point.vectors),
         text=text if isinstance(text, str) else "",
-        media={modality: path for modality, path in paths.items() if isinstance(path, str)},
+        media=media_of(point.payload),
         digest=Digest.of_payload(point.payload),
         indexed_at=datetime.fromisoformat(time) if isinstance(time, str) else None,
     )
+
+
+def own_fields(payload: Payload) -> Payload:
+    """The item's own fields of a stored payload; those that begin with `_` are the engine's."""
+    return {key: value for key, value in payload.items() if not key.startswith("_")}
+
+
+def media_of(payload: Payload) -> Media:
+    """The paths that a stored payload keeps."""
+    paths = ((modality, payload.get(key)) for modality, key in MEDIA.items())
+    return {modality: path for modality, path in paths if isinstance(path, str)}
 
 
 def rfc3339(time: datetime) -> str:

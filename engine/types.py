@@ -213,6 +213,8 @@ class Recommendation:
     """From 1."""
     payload: Payload
     reasons: tuple[Reason, ...]
+    media: Mapping[Modality, str] = field(default_factory=dict)
+    """Paths of its picture and sound below the catalogue's root, where it was indexed from files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ def _open(settings: Settings, space: Space, *, read_only: bool, beside: bool) ->
     serving = compose.store_collections(settings).current(settings.store.collection)
     if read_only and (serving is None or (beside and serving != space.fingerprint)):
         return MemoryStore(fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
-    return compose.open_store(settings, space, beside=beside)
+    return compose.open_store(settings, space, beside=beside, bulk=not read_only)
 
 
 def _catalog(

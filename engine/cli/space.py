@@ -162,9 +162,7 @@ def _build_openclip(
             progress=lambda done: status.update(f"encoding: {done} of {len(examples)}"),
         )
     console.print(f"wrote {output}: {', '.join(space.modalities)}, fingerprint {space.fingerprint}")
-    console.print(
-        f'to use it, set name = "{output}" in [space], then index your catalogue with --switch'
-    )
+    console.print(f'to use it, set name = "{output}" in [space], then index your catalogue with --switch')
 
 
 def _examples(settings: Settings, catalog: Path, root: Path | None) -> Iterator[Example]:

@@ -18,6 +18,9 @@ from engine.store.edge_folder import Description, write_atomically
 
 DIGITS = 12
 
+BACKGROUND = 20_000
+"""Written points after which an embedded collection builds its search graph by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
@@ -60,7 +63,7 @@ class EdgeCollections:
         optimize_after: see `EdgeStore`.
     """
 
-    def __init__(self, root: Path, *, optimize_after: int = 20_000) -> None:
+    def __init__(self, root: Path, *, optimize_after: int = BACKGROUND) -> None:
         self._root = root
         self._optimize_after = optimize_after
 
@@ -128,7 +131,7 @@ class ServerCollections:
 
     def all(self) -> list[CollectionInfo]:
         """All collections, by name and fingerprint."""
-        from engine.store.server import metadata
+        from engine.store.server_client import metadata
 
         aliases = self._aliases()
         names = [one.name for one in self._client.call(lambda qdrant: qdrant.get_collections()).collections]
@@ -145,7 +148,7 @@ class ServerCollections:
 
     def current(self, name: str) -> str | None:
         """The fingerprint of the space that serves under a name; None if there is none yet."""
-        from engine.store.server import metadata
+        from engine.store.server_client import metadata
 
         collection = self._aliases().get(name)
         return None if collection is None else str(metadata(self._client, collection)["fingerprint"])
@@ -192,7 +195,7 @@ def collections(
     url: str = "",
     api_key: str = "",
     timeout_seconds: float = 30.0,
-    optimize_after: int = 20_000,
+    optimize_after: int = BACKGROUND,
 ) -> Collections:
     """The collections of the embedded store at `path`, or of the server at `url`."""
     if backend == "edge":

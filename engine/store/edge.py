@@ -234,11 +234,7 @@ class EdgeStore:
         with self._writing:
             self._rows.sync()
             self._shard.flush()
-            self._rows_are_durable()
-
-    def _rows_are_durable(self) -> None:
-        if self._rows.synced():
-            self._reader.forget()
+            self._reader.forget_if(self._rows.synced())
 
     def optimize(self) -> None:
         """Build the search graphs over what was written; reads and writes go on meanwhile."""
@@ -270,7 +266,7 @@ class EdgeStore:
 
             self._rows.sync()
             self._shard.exchange(path, catch_up)
-            self._rows_are_durable()
+            self._reader.forget_if(self._rows.synced())
             remove_strays(self._folder, path.name)
 
     def _describe(self, **changes: Any) -> None:

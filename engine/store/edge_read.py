@@ -75,9 +75,10 @@ class Reader:
         self._writing = writing
         self._cache: dict[ItemId, tuple[int, Payload]] = {}
 
-    def forget(self) -> None:
-        """Drop the cached payloads: rows are about to be used again, and would no longer tell versions apart."""
-        self._cache = {}
+    def forget_if(self, rows_come_again: bool) -> None:
+        """Drop the cached payloads if rows are about to be used again, and so no longer tell versions apart."""
+        if rows_come_again:
+            self._cache = {}
 
     def fetch(self, ids: Sequence[ItemId], *, with_vectors: bool, with_payload: bool) -> Candidates:
         """The points that are there, in this order, each as one write left it."""
@@ -117,7 +118,7 @@ class Reader:
                 missing.append(entry.key)
         if missing:
             if len(cache) + len(missing) > _CACHED_PAYLOADS:
-                self.forget()
+                self._cache = cache = {}
             for payload in self._ask(missing):
                 item, row = ItemId(str(payload[ID])), payload[ROW]
                 payloads[item] = {key: value for key, value in payload.items() if key not in (ID, ROW)}

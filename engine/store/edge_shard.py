@@ -122,11 +122,13 @@ class Shard:
         return [_record(one) for one in self._call(lambda shard: shard.retrieve([*keys], True, True))]
 
     def search(self, queries: Sequence[VectorQuery], ef: int) -> list[Found]:
-        """Search by several vectors in one batch."""
+        """Search by several vectors in one batch; those that differ only in the vector are faster side by side."""
+        kinds = [(query.modality.value, id(query.filter), id(query.exclude), query.limit) for query in queries]
+        order = sorted(range(len(queries)), key=kinds.__getitem__)
         filters: dict[tuple[int, int], edge.Filter | None] = {}
         params = edge.SearchParams(hnsw_ef=ef)
         requests = []
-        for query in queries:
+        for query in (queries[row] for row in order):
             key = id(query.filter), id(query.exclude)
             if key not in filters:
                 filters[key] = excluding(query.filter, {point_id(item) for item in query.exclude})
@@ -136,10 +138,11 @@ class Shard:
             )
         batch = edge.QueryBatchRequest(requests)
         answers: list[list[Any]] = self._call(lambda shard: shard.query_batch(batch))
-        return [
-            Found([point.id.int for point in points], np.array([point.score for point in points], np.float32))
-            for points in answers
-        ]
+        found = {
+            row: Found([point.id.int for point in points], np.array([point.score for point in points], np.float32))
+            for row, points in zip(order, answers, strict=True)
+        }
+        return [found[row] for row in range(len(queries))]
 
     def scroll(
         self,

@@ -143,10 +143,11 @@ class VectorRows:
             mask = present[modality]
             if mask.all():
                 vectors[modality] = columns[bit][rows]
+            elif mask.any():
+                vectors[modality] = columns[bit][np.where(mask, rows, rows[mask.argmax()])]  # not the files' holes
+                vectors[modality][~mask] = 0
             else:
-                matrix = np.zeros((len(rows), self._dimension), np.float32)
-                matrix[mask] = columns[bit][rows[mask]]
-                vectors[modality] = matrix
+                vectors[modality] = np.zeros((len(rows), self._dimension), np.float32)
         return vectors, present
 
     def sync(self) -> None:

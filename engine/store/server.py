@@ -15,7 +15,7 @@ from engine.filters import FieldKind, Filter, Schema, fields
 from engine.store import validate
 from engine.store.base import Hits, Page, Point, VectorQuery, point_id
 from engine.store.columns import columns_of
-from engine.store.server_client import ServerClient
+from engine.store.server_client import ServerClient, metadata
 from engine.store.server_filter import excluding, to_server
 from engine.store.snapshot import read_snapshot, write_snapshot
 from engine.types import Candidates, ItemId
@@ -291,21 +291,6 @@ def _upsert(collection: str, records: list[models.PointStruct]) -> Callable[[Qdr
 
 def _index(collection: str, field: str, kind: FieldKind) -> Callable[[QdrantClient], object]:
     return lambda qdrant: qdrant.create_payload_index(collection, field, field_schema=_KINDS[kind], wait=True)
-
-
-def metadata(client: ServerClient, collection: str) -> dict[str, Any]:
-    """What we wrote about a collection.
-
-    Raises:
-        StoreError: if there is nothing: another program made it, or the server is older than 1.16.
-    """
-    about = client.call(lambda qdrant: qdrant.get_collection(collection)).config.metadata or {}
-    if not {"fingerprint", "dimension", "schema"} <= about.keys():
-        raise StoreError(
-            f"collection {collection} at {client.where} does not say which space it is of",
-            "name a collection that triveni made, on qdrant 1.16 or later",
-        )
-    return about
 
 
 def _point(record: models.Record) -> Point:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import grpc
@@ -116,6 +116,21 @@ def connect(url: str, *, api_key: str = "", timeout_seconds: float = 30.0) -> Se
     raise StoreError(
         f"qdrant url {url!r} is of no known kind", "use http, https, grpc or grpcs, as in http://host:6333"
     )
+
+
+def metadata(client: ServerClient, collection: str) -> dict[str, Any]:
+    """What we wrote about a collection.
+
+    Raises:
+        StoreError: if there is nothing: another program made it, or the server is older than 1.16.
+    """
+    about = client.call(lambda qdrant: qdrant.get_collection(collection)).config.metadata or {}
+    if not {"fingerprint", "dimension", "schema"} <= about.keys():
+        raise StoreError(
+            f"collection {collection} at {client.where} does not say which space it is of",
+            "name a collection that triveni made, on qdrant 1.16 or later",
+        )
+    return about
 
 
 def _passing(error: Exception) -> bool:

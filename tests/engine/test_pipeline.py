@@ -190,6 +190,15 @@ class TestHistory:
         assert answer.skipped[3][1] == "click event has neither an item nor a content"
 
 
+def test_results_say_where_the_files_of_an_item_are():
+    made = scene(each=2)
+    name = made.add("bird", 90, (T, I), _image="birds/90.png")
+    (result,) = made.search(concept_text("bird", 90), limit=1).results
+    assert result.item == name
+    assert result.media == {I: "birds/90.png"}
+    assert not any(key.startswith("_") for key in result.payload)
+
+
 class TestWhatMayBeShown:
     def test_seen_items_are_left_out_unless_asked_for(self, mixed: Scene):
         history = likes("bird", range(10))

@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 import encoders.errors
 import engine.errors
 from encoders.errors import LimitError, TriveniError
+from encoders.types import Modality
 from engine.errors import InvalidQueryError, StoreError
 from engine.service import status
+from engine.service.convert import recommend_response
 from engine.service.convert.fields import time_of, timestamp
 from engine.service.convert.payload import fill_struct, payload_of
 from engine.service.inbox import Inbox
 from engine.service.paging import cursor_of, page_token
 from engine.service.status import grpc_status, reason_of, shorten
+from engine.types import ItemId, Recommendation, Recommendations
 
 ERRORS = [
     kind
@@ -106,6 +109,12 @@ def test_the_engines_keys_stay_inside() -> None:
     message = Struct()
     fill_struct(message, {"title": "x", "_image": "a.png"})
     assert payload_of(message) == {"title": "x"}
+
+
+def test_paths_of_a_results_files_reach_the_client() -> None:
+    found = Recommendation(ItemId("a"), 1.0, 1, {}, (), {Modality.IMAGE: "a.png"})
+    (result,) = recommend_response(Recommendations((found,), "id", "space", "untrained", "retrieval")).results
+    assert (result.image_path, result.audio_path) == ("a.png", "")
 
 
 @given(st.datetimes(timezones=st.timezones()))

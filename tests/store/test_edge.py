@@ -325,12 +325,10 @@ def full_disk(self: EdgeStore, **changes: object) -> None:
 def test_an_optimized_copy_that_cannot_be_adopted_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = small_store(tmp_path, monkeypatch)
     store.upsert(points(10))
-    monkeypatch.setattr(
-        edge.EdgeStore, "_describe", lambda self, **changes: (_ for _ in ()).throw(OSError("disk full"))
-    )
-    with pytest.raises(OSError, match="disk full"):
-        store.optimize()
-    monkeypatch.undo()
+    with monkeypatch.context() as broken:
+        broken.setattr(edge.EdgeStore, "_describe", full_disk)
+        with pytest.raises(StoreError, match="cannot be built: disk full: make room on the disk"):
+            store.optimize()
     assert [path.name for path in tmp_path.glob("shard-*")] == ["shard-0"]
     store.upsert([point("after", 1)])
     store.close()

@@ -1,5 +1,6 @@
 """recommendation.proto, to the client: recommendations to responses, and responses to lists that were served."""
 
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
@@ -7,14 +8,12 @@ from typing import TypeVar
 from encoders.types import Modality
 from engine.events.types import Impression
 from engine.history import Joined
-from engine.ingest import MEDIA
 from engine.service.convert.content import FROM_MODALITY
 from engine.service.convert.payload import fill_struct
 from engine.types import ItemId, Query, ReasonKind, Recommendations, UserId
 from triveni.v1 import recommendation_pb2
 
 _Response = TypeVar("_Response", recommendation_pb2.RecommendResponse, recommendation_pb2.SearchResponse)
-_PATHS = ((MEDIA[Modality.IMAGE], "image_path"), (MEDIA[Modality.AUDIO], "audio_path"))
 _KINDS = {
     ReasonKind.QUERY: recommendation_pb2.REASON_KIND_QUERY,
     ReasonKind.EVENT: recommendation_pb2.REASON_KIND_EVENT,
@@ -23,7 +22,13 @@ _KINDS = {
 }
 
 
-def recommend_response(answer: Recommendations, joined: Joined) -> recommendation_pb2.RecommendResponse:
+_NOTHING_JOINED = Joined(Query(), sys.maxsize)
+"""Every event is the request's own."""
+
+
+def recommend_response(
+    answer: Recommendations, joined: Joined = _NOTHING_JOINED
+) -> recommendation_pb2.RecommendResponse:
     """The response of a Recommend; events that are not the request's own are named by their ids."""
     response = _fill(recommendation_pb2.RecommendResponse(), answer, joined)
     history, own = joined.query.history, joined.own
@@ -62,9 +67,6 @@ def impression_of(
     )
 
 
-_NOTHING_JOINED = Joined(Query(), 0)
-
-
 def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Response:
     history, own = joined.query.history, joined.own
     response.request_id = answer.request_id
@@ -85,7 +87,6 @@ def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Resp
             if reason.modality:
                 why.modality = FROM_MODALITY[reason.modality]
         fill_struct(message.payload, result.payload)
-        for key, name in _PATHS:
-            if key in result.payload:
-                setattr(message, name, result.payload[key])
+        message.image_path = result.media.get(Modality.IMAGE, "")
+        message.audio_path = result.media.get(Modality.AUDIO, "")
     return response

@@ -1,0 +1,1 @@
+"""Benchmarks: each a script that prints a table, or JSON."""

@@ -1,0 +1,232 @@
+"""`triveni space build starter`: from free pictures and sounds to the committed heads, and how well they do."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save as write_tensors
+
+from encoders.align import AudioHead, ImageHead, TextHead
+from encoders.audio import SoundEncoder
+from encoders.catalog import CATALOG
+from encoders.decode import DecodeLimits
+from encoders.errors import ContentError, SpaceError
+from encoders.image import PictureEncoder
+from encoders.pivot import FeatureExtractor, retrieval_metrics
+from encoders.sources import Captioned, emoji, gcompris_pictures, gcompris_sounds, openclipart
+from encoders.space import PairCalibration
+from encoders.starter import CARD, HEADS, NAME, TENSORS, StarterHeads, read_heads
+from encoders.starter_calibration import Checked, calibrate
+from encoders.starter_fit import (
+    SentenceBank,
+    audio_class_texts,
+    caption_vectors,
+    fit_audio,
+    fit_image,
+    fit_text,
+    image_class_texts,
+    split,
+)
+from encoders.text import SentenceEncoder
+from encoders.types import Audio, Content, Floats, Image, Modality
+
+COMMAND = "triveni space build starter"
+DATA = {
+    "openclipart (Debian openclipart-png, openclipart-svg 0.18)": "public domain",
+    "emoji-datasource-google 16.0.0 (npm)": "MIT, art Apache-2.0",
+    "emojibase-data 17.0.0 (npm)": "MIT",
+    "gcompris-qt-data 3.1 (Debian): class priors, calibration and checks only": "GPL-3+, CC-BY-SA and others",
+    "WordNet words and glosses as shipped by timm": "WordNet licence",
+}
+
+Report = Callable[[str], None]
+"""Takes a line about progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """Contents that could be read, with their features."""
+
+    items: list[Captioned]
+    features: Floats
+    """(n, f)."""
+
+
+def build_starter(
+    sources: Path,
+    out: Path = HEADS,
+    *,
+    cache: Path,
+    seed: int = 0,
+    limits: DecodeLimits | None = None,
+    threads: int | None = None,
+    report: Report = print,
+) -> StarterHeads:
+    """Fit the heads of the starter space and write them.
+
+    Args:
+        sources: the folder that `encoders.sources.fetch_sources` filled.
+        out: folder of the heads, overwritten.
+        cache: folder of the networks in ONNX form, and of features between two runs.
+        seed: decides what is held out for checking and calibration.
+        limits: bounds on what is decoded.
+        threads: threads of each network, None for one per core.
+        report: is told what happens.
+
+    Returns:
+        The heads, as read back from `out`.
+
+    Raises:
+        SpaceError: if a source is missing or almost nothing in it can be read.
+        WeightsError: if the weights of a network are missing or altered.
+    """
+    started = time.monotonic()
+    bounds = limits or DecodeLimits()
+    bank = SentenceBank(SentenceEncoder(cache, bounds, "cpu", threads))
+    look = PictureEncoder(cache, bounds, "cpu", threads)
+    listen = SoundEncoder(cache, bounds, threads)
+    drawings = _encode("drawings", look, [*openclipart(sources), *emoji(sources)], cache, report)
+    photos = _encode("pictures to check on", look, gcompris_pictures(sources), cache, report)
+    sounds = _encode("sounds", listen, gcompris_sounds(sources), cache, report)
+
+    report("fitting text")
+    titles = [text for drawing in drawings.items if drawing.titled for text in (drawing.title, drawing.short)]
+    text = fit_text(bank, titles)
+    classes = image_class_texts(bank, text)
+    captions = caption_vectors(bank, text, drawings.items)
+    report("fitting pictures on three quarters, to check on the rest")
+    folds = split([drawing.group for drawing in drawings.items], seed)
+    trial = fit_image(drawings.features[folds.fit], captions[folds.fit], classes)
+    audio = fit_audio(sounds.features, audio_class_texts(bank, text))
+    held = [row for row in folds.check if drawings.items[row].titled]
+    checked = Checked(
+        bank=bank,
+        text=text,
+        drawings=[drawings.items[row] for row in held],
+        drawing_vectors=trial(drawings.features[held]),
+        photos=photos.items,
+        photo_vectors=trial(photos.features),
+        sounds=sounds.items,
+        sound_vectors=audio(sounds.features),
+    )
+    calibration, pairs = calibrate(checked)
+    metrics = _metrics(checked)
+    report("fitting pictures on all")
+    image = fit_image(drawings.features, captions, classes)
+    card = {
+        "command": COMMAND,
+        "seed": seed,
+        "data": DATA,
+        "licence": "Apache-2.0",
+        "fitted_on": {"drawings": len(drawings.items), "titled": sum(d.titled for d in drawings.items)},
+        "checked_on": {"drawings": len(held), "photos": len(photos.items), "sounds": len(sounds.items)},
+        "metrics": metrics,
+        "calibration_pairs": pairs,
+        "networks": {spec.name: spec.checksum for spec in CATALOG.values()},
+    }
+    _write(out, text, image, audio, calibration, card)
+    report(f"wrote {out} after {time.monotonic() - started:.0f} s")
+    return read_heads(out)
+
+
+def _metrics(checked: Checked) -> dict[str, dict[str, float]]:
+    """Text → picture and text → sound on contents that were not fitted on."""
+    found = {}
+    for name, items, vectors in (
+        ("text_to_held_out_drawing", checked.drawings, checked.drawing_vectors),
+        ("text_to_photo", checked.photos, checked.photo_vectors),
+        ("text_to_sound", checked.sounds, checked.sound_vectors),
+    ):
+        first = list({item.title: row for row, item in reversed(list(enumerate(items)))}.values())[::-1]
+        queries = checked.text(checked.bank([items[row].title for row in first]))
+        scores = retrieval_metrics(queries, vectors[first])
+        found[name] = {"items": len(first), **{key: round(value, 4) for key, value in scores.items()}}
+    return found
+
+
+def _encode(
+    kind: str, network: FeatureExtractor, items: Sequence[Captioned], cache: Path, report: Report
+) -> _Encoded:
+    """Features of all items that can be read; kept in the cache for the next run."""
+    digest = hashlib.sha256(json.dumps(network.identity, sort_keys=True).encode())
+    for item in items:
+        digest.update(f"{item.path.name}:{item.path.stat().st_size};".encode())
+    kept = cache / f"features-{network.modality}-{digest.hexdigest()[:16]}.npz"
+    if not kept.is_file():
+        features, rows = _run(kind, network, items, report)
+        cache.mkdir(parents=True, exist_ok=True)
+        beside = kept.with_suffix(f".{os.getpid()}.npz")
+        np.savez(beside, features=features, rows=rows)
+        beside.replace(kept)
+    stored = np.load(kept)
+    if len(stored["rows"]) < len(items) // 2 or not len(items):
+        raise SpaceError(
+            f"only {len(stored['rows'])} of {len(items)} {kind} could be read", "fetch the sources again"
+        )
+    return _Encoded([items[row] for row in stored["rows"]], stored["features"])
+
+
+def _run(
+    kind: str, network: FeatureExtractor, items: Sequence[Captioned], report: Report
+) -> tuple[Floats, list[int]]:
+    def prepare(item: Captioned) -> Any:
+        content: Content = Audio(item.path) if network.modality == Modality.AUDIO else Image(item.path)
+        try:
+            return network.prepare(content)
+        except ContentError as error:
+            return error
+
+    parts: list[Floats] = []
+    rows: list[int] = []
+    with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(items), 64):
+            prepared = list(pool.map(prepare, items[start : start + 64]))
+            read = [place for place, value in enumerate(prepared) if not isinstance(value, ContentError)]
+            if read:
+                parts.append(network.features([prepared[place] for place in read]))
+                rows.extend(start + place for place in read)
+            report(f"{kind}: {min(start + 64, len(items))} of {len(items)}, {len(rows)} read")
+    return np.concatenate(parts), rows
+
+
+def _write(
+    out: Path,
+    text: TextHead,
+    image: ImageHead,
+    audio: AudioHead,
+    calibration: Mapping[tuple[Modality, Modality], PairCalibration],
+    card: Mapping[str, Any],
+) -> None:
+    tensors = {
+        f"{modality}.{name}": np.ascontiguousarray(tensor)
+        for modality, head in (("text", text), ("image", image), ("audio", audio))
+        for name, tensor in head.tensors().items()
+    }
+    packed = write_tensors(tensors)
+    document = {
+        "name": NAME,
+        "tensors": {"file": TENSORS, "sha256": hashlib.sha256(packed).hexdigest(), "bytes": len(packed)},
+        "settings": {
+            "image": {
+                "temperature": image.temperature,
+                "top": image.top,
+                "class_weight": image.class_weight,
+                "width": image.drawings.width,
+            },
+            "audio": {"prior_power": audio.prior_power},
+        },
+        "calibration": {f"{query}->{item}": asdict(pair) for (query, item), pair in calibration.items()},
+        "card": dict(card),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, body in ((TENSORS, packed), (CARD, (json.dumps(document, indent=2) + "\n").encode())):
+        beside = out / f".{name}"
+        beside.write_bytes(body)
+        beside.replace(out / name)
