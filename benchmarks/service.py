@@ -36,6 +36,7 @@ from engine.batching import MicroBatcher
 from engine.config import load_settings
 from engine.events.sql import SqlEventStore
 from engine.pipeline import Engine
+from engine.searching import BatchedSearch
 from engine.service.logs import configure_logs
 from engine.threads import one_blas_thread
 from triveni.v1 import content_pb2, recommendation_pb2, recommendation_pb2_grpc
@@ -77,7 +78,8 @@ def concurrent(space: Space, items: int, folder: Path, rounds: int, calls: int) 
     drawn = catalogue(items, space.dimension)
     store = build(replace(drawn, manifest=space.manifest), folder)
     encoder = MicroBatcher(space)
-    engine = Engine(encoder, space.manifest, store)
+    search = BatchedSearch(store, workers=1)  # as `triveni serve` does over the embedded store
+    engine = Engine(encoder, space.manifest, store, search=search)
     events = SqlEventStore(f"sqlite:///{folder}-events.db")
     with serving(lambda: start_server(engine, encoder, store, events, space)) as server:
         context = multiprocessing.get_context("spawn")
@@ -87,6 +89,7 @@ def concurrent(space: Space, items: int, folder: Path, rounds: int, calls: int) 
         theirs.close()
         rates, latencies = ours.recv()
         client.join()
+    search.close()
     encoder.close()
     events.close()
     store.close()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.events.types import KnownItems
     from engine.history import StoredHistory
     from engine.pipeline import Engine
+    from engine.searching import BatchedSearch, Search
     from engine.service.server import ServerOptions
     from engine.store.base import VectorStore
     from engine.store.collections import Collections
@@ -167,8 +168,25 @@ def micro_batcher(settings: Settings, space: Space) -> MicroBatcher:
     return MicroBatcher(space, max_batch=settings.service.max_batch, max_queue=settings.service.max_queue)
 
 
+def batched_search(settings: Settings, store: VectorStore) -> BatchedSearch:
+    """A search that takes the calls that wait at the same time together.
+
+    The embedded store holds Python's lock while it searches, so one thread is all that it can use; a server answers
+    as many as ask.
+    """
+    from engine.searching import BatchedSearch
+
+    service = settings.service
+    workers = 1 if settings.store.backend == "edge" else service.threads
+    return BatchedSearch(store, max_batch=service.max_batch, max_queue=service.max_queue, workers=workers)
+
+
 def build_engine(
-    settings: Settings, space: Space, store: VectorStore, encoder: ContentEncoder | None = None
+    settings: Settings,
+    space: Space,
+    store: VectorStore,
+    encoder: ContentEncoder | None = None,
+    search: Search | None = None,
 ) -> Engine:
     """The engine over an open store.
 
@@ -177,6 +195,7 @@ def build_engine(
         space: the space of the store.
         store: the catalogue.
         encoder: encodes the contents of queries; None encodes each call by itself.
+        search: searches the store; None searches for each call by itself.
 
     Raises:
         SpaceError: if the store is of another space.
@@ -192,6 +211,7 @@ def build_engine(
         fuse_settings=settings.fuse,
         retrieve_settings=settings.retrieve,
         policy_settings=settings.policy,
+        search=search,
     )
 
 

@@ -40,7 +40,9 @@ def _serve(settings: Settings, options: ServerOptions) -> None:
     from engine import compose
     from engine.service.lifecycle import serve_until_signal
     from engine.service.server import Server
+    from engine.threads import one_blas_thread
 
+    one_blas_thread()
     space = compose.open_space(settings)
     with ExitStack() as opened:
         store = compose.open_store(settings, space)
@@ -49,5 +51,7 @@ def _serve(settings: Settings, options: ServerOptions) -> None:
         opened.callback(events.close)
         encoder = compose.micro_batcher(settings, space)
         opened.callback(encoder.close)
-        engine = compose.build_engine(settings, space, store, encoder)
+        search = compose.batched_search(settings, store)
+        opened.callback(search.close)
+        engine = compose.build_engine(settings, space, store, encoder, search)
         asyncio.run(serve_until_signal(Server(engine, encoder, store, events, space, options)))

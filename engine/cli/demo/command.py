@@ -70,7 +70,15 @@ def demo(
 
     console.rule("index", align="left")
     _run(
-        ["index", str(catalog), "--root", str(root), "--dead-letters", str(folder / "dead-letters.jsonl")],
+        [
+            "index",
+            str(catalog),
+            "--root",
+            str(root),
+            "--dead-letters",
+            str(folder / "dead-letters.jsonl"),
+            "--switch",
+        ],
         environment,
     )
 
