@@ -277,7 +277,13 @@ def peak(space: Space, catalog: Path, folder: Path) -> dict[str, float]:
 
 def new_store(space: Space, folder: Path) -> EdgeStore:
     """An empty store of a space."""
-    return EdgeStore(folder, fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
+    return EdgeStore(
+        folder,
+        fingerprint=space.fingerprint,
+        dimension=space.dimension,
+        modalities=space.modalities,
+        optimize_after=0,  # as `triveni index` does
+    )
 
 
 def stamps_catalog(stamps: Path, folder: Path, distinct: int | None, count: int | None) -> Path:
