@@ -1,0 +1,1 @@
+"""Learning from what people did: logs, baselines, training, evaluation, the registry of models."""

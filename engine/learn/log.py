@@ -1,0 +1,119 @@
+"""What people did, in columns: the form that training and evaluation read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Text
+from engine.events.types import UserEvent
+from engine.types import EventKind, ItemId, UserId, VectorInput
+
+Ints = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
+
+KINDS = tuple(EventKind)
+"""`EventLog.kind` indexes it."""
+KIND_OF: Mapping[EventKind, int] = {kind: code for code, kind in enumerate(KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """n events of all people in columns, ordered by time."""
+
+    users: tuple[UserId, ...]
+    """Everybody; `user` indexes it."""
+    items: tuple[ItemId, ...]
+    """The items that events name; `item` indexes it."""
+    user: Ints
+    """(n,)."""
+    item: Ints
+    """(n,); -1 where the event has a content of the person's own (a search, an upload)."""
+    kind: Ints
+    """(n,), indexes `KINDS`."""
+    value: Doubles
+    """(n,): stars, seconds or price; NaN where none was given."""
+    time: Doubles
+    """(n,): seconds since 1970, never falling."""
+    request: Ints
+    """(n,), indexes `requests`; -1 where the event names no request."""
+    requests: tuple[str, ...]
+    contents: Mapping[int, Text | VectorInput]
+    """By position in the log: what was searched or uploaded."""
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "EventLog":
+        """The events at these rows, which must rise; people, items and requests keep their numbers."""
+        place = {int(row): new for new, row in enumerate(rows.tolist()) if int(row) in self.contents}
+        return replace(
+            self,
+            user=self.user[rows],
+            item=self.item[rows],
+            kind=self.kind[rows],
+            value=self.value[rows],
+            time=self.time[rows],
+            request=self.request[rows],
+            contents={new: self.contents[row] for row, new in place.items()},
+        )
+
+    def before(self, time: float) -> "EventLog":
+        """The events that happened before a time, in seconds since 1970."""
+        return self.take(np.arange(int(np.searchsorted(self.time, time)), dtype=np.intp))
+
+    def of_user(self) -> list[npt.NDArray[np.intp]]:
+        """Per person the rows of their events, oldest first."""
+        order = np.argsort(self.user, kind="stable")
+        ends = np.searchsorted(self.user[order], np.arange(len(self.users) + 1))
+        return [order[start:end] for start, end in pairwise(ends)]
+
+
+def event_log(events: Iterable[UserEvent]) -> EventLog:
+    """Events in columns. They are ordered by time; of two at one time, the one that came first stays first.
+
+    Args:
+        events: with times, as an event store or a file gives them.
+    """
+    users: dict[UserId, int] = {}
+    items: dict[ItemId, int] = {}
+    requests: dict[str, int] = {}
+    columns: tuple[list[int], list[int], list[int], list[float], list[float], list[int]] = ([], [], [], [], [], [])
+    contents: dict[int, Text | VectorInput] = {}
+    for place, (who, event) in enumerate((one.user, one.event) for one in events):
+        if isinstance(event.content, Text | VectorInput):
+            contents[place] = event.content
+        row = (
+            users.setdefault(who, len(users)),
+            -1 if event.item is None else items.setdefault(event.item, len(items)),
+            KIND_OF[event.kind],
+            float("nan") if event.value is None else event.value,
+            _seconds(event.time),
+            requests.setdefault(event.request_id, len(requests)) if event.request_id else -1,
+        )
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)  # type: ignore[arg-type]
+    user, item, kind, value, time, request = columns
+    order = np.argsort(np.array(time, np.float64), kind="stable")
+    places = {int(old): new for new, old in enumerate(order.tolist())}
+    return EventLog(
+        tuple(users),
+        tuple(items),
+        np.array(user, np.int64)[order],
+        np.array(item, np.int64)[order],
+        np.array(kind, np.int64)[order],
+        np.array(value, np.float64)[order],
+        np.array(time, np.float64)[order],
+        np.array(request, np.int64)[order],
+        tuple(requests),
+        {places[old]: content for old, content in contents.items()},
+    )
+
+
+def _seconds(time: datetime | None) -> float:
+    if time is None:
+        raise ValueError("an event of a log needs a time")
+    return time.timestamp()

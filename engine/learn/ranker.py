@@ -1,0 +1,66 @@
+"""The protocol of everything that can be evaluated: baselines, the engine, and what it learned."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Floats
+from engine.items import ItemTable
+from engine.learn.log import Doubles, EventLog, Ints
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """b situations: a person, a moment, what they had done until then, and what they did next."""
+
+    user: Ints
+    """(b,), indexes the training log's `users`."""
+    time: Doubles
+    """(b,): the moment, seconds since 1970. Nothing that happened then or later may be used."""
+    history: tuple[Rows, ...]
+    """Per case the rows of the training log that are known of the person, oldest first."""
+    targets: tuple[Rows, ...]
+    """Per case the rows of the item table that followed, at least one."""
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, rows: Rows) -> "Cases":
+        """The cases at these rows."""
+        return Cases(
+            self.user[rows],
+            self.time[rows],
+            tuple(self.history[row] for row in rows.tolist()),
+            tuple(self.targets[row] for row in rows.tolist()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What may be learned from, and what is to be foretold."""
+
+    name: str
+    train: EventLog
+    """The events that may be learned from; no target of a case is in it."""
+    cases: Cases
+
+
+class Ranker(Protocol):
+    """Learns from a log, then scores all items for cases."""
+
+    @property
+    def name(self) -> str:
+        """The name in reports."""
+
+    def fit(self, log: EventLog, items: ItemTable) -> None:
+        """Learn; `log.items` need not all be in the table, nor the table's in the log."""
+
+    def score(self, cases: Cases) -> Floats:
+        """(b, m) over the item table's rows, higher is better; -inf for items that it would never show.
+
+        Items that were seen are scored like others: the evaluation leaves them out where it is told to.
+        """
