@@ -3,8 +3,12 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from encoders.types import Floats, Modality
 from engine.filters import Filter, Schema
@@ -32,13 +36,31 @@ class Point:
     payload: Payload = field(default_factory=dict)
 
 
+class Distance(StrEnum):
+    """How an extra vector is compared with a query's vector."""
+
+    COSINE = "cosine"
+    """By the angle: vectors are kept at unit length, and the query's length does not matter."""
+    DOT = "dot"
+    """By the dot product: vectors are kept as they are, and the query's length counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSpec:
+    """What an extra vector is."""
+
+    dimension: int
+    distance: Distance = Distance.COSINE
+
+
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """A search by one vector over one modality of the items."""
+    """A search by one vector over one modality of the items, or over one of the store's extra vectors."""
 
     vector: Floats
-    """(d,); its length does not matter."""
-    modality: Modality
+    """(d,); its length does not matter, but for an extra vector that is compared by dot product."""
+    modality: Modality | str
+    """A modality, or the name of an extra vector. Items that have no such vector are not found."""
     limit: int
     filter: Filter | None = None
     exclude: tuple[ItemId, ...] = ()
@@ -47,7 +69,7 @@ class VectorQuery:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The answer to a `VectorQuery`: ids and their cosines (n,), best first."""
+    """The answer to a `VectorQuery`: ids and their cosines or dot products (n,), best first."""
 
     ids: tuple[ItemId, ...]
     scores: Floats
@@ -65,6 +87,10 @@ class Page:
 class VectorStore(Protocol):
     """Keeps points of one space, and finds the nearest.
 
+    Beside the vectors of the space it keeps *extra* vectors, each under a name of its own with a dimension of its
+    own: the item vectors of a learned model, `taste-<version>`. They are written apart from the points, for
+    points that are there; they are not part of a `Point`, and go with it when it is deleted.
+
     Reads may run in many threads at once, beside one writer; the store serialises writers itself. What a
     write has acknowledged is there after kill -9.
     """
@@ -75,7 +101,7 @@ class VectorStore(Protocol):
 
     @property
     def dimension(self) -> int:
-        """The dimension of every vector."""
+        """The dimension of every vector of the space."""
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -85,8 +111,64 @@ class VectorStore(Protocol):
     def schema(self) -> Schema:
         """The payload fields that can be filtered on."""
 
+    @property
+    def vectors(self) -> Mapping[str, int]:
+        """The extra vectors that there are, with their dimensions."""
+
+    def distance_of(self, name: str) -> Distance:
+        """How an extra vector is compared.
+
+        Raises:
+            InvalidQueryError: if there is none of this name.
+        """
+
+    def add_vector(self, name: str, dimension: int, *, distance: Distance = Distance.COSINE) -> None:
+        """Make room for an extra vector. No point has it yet. Idempotent.
+
+        Args:
+            name: a word, a hyphen, and a version: `taste-7`; see `engine.store.extra`.
+            dimension: of the vectors.
+            distance: how they are compared.
+
+        Raises:
+            StoreError: if the name is malformed, or taken by a vector of another dimension or distance.
+        """
+
+    def put_vectors(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
+        """Set an extra vector of points that are there; their payloads and other vectors stay. Idempotent.
+
+        A large matrix is written in parts: readers may see some points with the new vector and others without.
+        The search graphs do not cover what was written until the next `optimize`.
+
+        Args:
+            name: of the extra vector.
+            ids: the items (n,); those that are not there are left out. Of a doubled one the last counts.
+            matrix: their vectors (n, d), float32.
+
+        Returns:
+            How many items it was set for.
+
+        Raises:
+            InvalidQueryError: if there is no extra vector of this name.
+            VectorError: if the matrix has the wrong shape, or holds NaN or infinity, or only zeros in a row that is
+                compared by cosine. Nothing is written.
+        """
+
+    def read_vectors(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """An extra vector of these items (n, d), as it is kept, and which of them have it (n,); else zeros.
+
+        Raises:
+            InvalidQueryError: if there is no extra vector of this name.
+        """
+
+    def drop_vector(self, name: str) -> None:
+        """Remove an extra vector from all points, and its name. Without effect if there is none."""
+
     def upsert(self, points: Sequence[Point]) -> None:
-        """Write points; one that is there is replaced whole. Idempotent.
+        """Write points; one that is there is replaced whole, but keeps its extra vectors. Idempotent.
+
+        Extra vectors stay as they are even if the contents changed, until `put_vectors` writes them again. Where
+        several processes write to one server, a put may be lost to an upsert of the same item at the same moment.
 
         Raises:
             VectorError: if a vector has the wrong dimension, or NaN, infinity or only zeros. Nothing is written.
@@ -107,7 +189,8 @@ class VectorStore(Protocol):
         """Search by several vectors in one batch; hits come in the order of the queries.
 
         Raises:
-            InvalidQueryError: if a filter names a field that is not in the schema, or one of the wrong kind.
+            InvalidQueryError: if a filter names a field that is not in the schema, or one of the wrong kind, or there
+                is no vector of the name asked for.
             VectorError: if a vector has the wrong dimension or is not finite.
         """
 
@@ -143,10 +226,10 @@ class VectorStore(Protocol):
         """Build the search indexes over what was written. Searches before it are exact, but slower."""
 
     def snapshot(self, path: Path) -> None:
-        """Write all points, the schema and the fingerprint to a file at `path`, atomically."""
+        """Write all points, extra vectors, the schema and the fingerprint to a file at `path`, atomically."""
 
     def restore(self, path: Path) -> None:
-        """Replace all points by those of a snapshot.
+        """Replace all points by those of a snapshot, and all extra vectors by its extra vectors.
 
         Raises:
             SpaceError: if the snapshot is of another space.

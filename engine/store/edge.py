@@ -6,22 +6,24 @@ because the shard's answers in Python objects cost more than its searches.
 
 import threading
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from encoders.types import Modality
+from encoders.types import Floats, Modality
 from engine.errors import StoreError
 from engine.filters import Filter, Schema
-from engine.store import validate
-from engine.store.base import Hits, Page, Point, VectorQuery, point_id
+from engine.store import extra, validate
+from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
 from engine.store.columns import points_of
 from engine.store.edge_folder import Description, FolderLock, copy_shard, remove_strays
 from engine.store.edge_read import ID, ROW, Directory, Entry, Reader
 from engine.store.edge_shard import GRAPH_FROM_BYTES, Shard, create_shard
+from engine.store.edge_vectors import EdgeVectors
 from engine.store.optimizer import Optimizer
 from engine.store.rows import VectorRows
 from engine.store.snapshot import read_snapshot, write_snapshot
@@ -81,12 +83,21 @@ class EdgeStore:
             self._rows = VectorRows(folder / "rows", dimension, modalities)
             self._directory = Directory()
             self._read_directory()
+            self._reader = Reader(self._directory, self._rows, self._shard.payloads, self._writing)
+            self._optimizer = Optimizer(optimize_after, self._writing, self._copy_shard, self._adopt_shard)
+            self._optimizer.count(max(0, len(self._directory.entries) - self._about.graphed))
+            self._extra = EdgeVectors(
+                self._shard,
+                self._directory,
+                self._writing,
+                lambda: self._about,
+                self._describe,
+                self._optimizer.wrote,
+                _CHUNK,
+            )
         except BaseException:
             self._lock.release()
             raise
-        self._reader = Reader(self._directory, self._rows, self._shard.payloads, self._writing)
-        self._optimizer = Optimizer(optimize_after, self._writing, self._copy_shard, self._adopt_shard)
-        self._optimizer.count(max(0, len(self._directory.entries) - self._about.graphed))
 
     def _read_directory(self) -> None:
         """Fill the directory from the shard's payloads; after a power cut the rows as well."""
@@ -100,7 +111,10 @@ class EdgeStore:
                 self._directory.put(item, Entry(row, key))
             if rebuild:
                 points = [
-                    Point(item, {Modality(name): np.asarray(one, np.float32) for name, one in vectors.items()})
+                    Point(
+                        item,
+                        {name: np.asarray(vectors[name], np.float32) for name in self.modalities if name in vectors},
+                    )
                     for (_, vectors, _), item in zip(page, items, strict=True)
                 ]
                 self._rows.put(rows, validate.check_points(points, self.dimension, self.modalities))
@@ -131,6 +145,33 @@ class EdgeStore:
         """The payload fields that can be filtered on."""
         return dict(self._about.schema)
 
+    @property
+    def vectors(self) -> Mapping[str, int]:
+        """The extra vectors that there are, with their dimensions."""
+        return {name: spec.dimension for name, spec in self._extra.specs.items()}
+
+    def distance_of(self, name: str) -> Distance:
+        """How an extra vector is compared; see `VectorStore.distance_of`."""
+        return extra.spec_of(name, self._extra.specs).distance
+
+    def add_vector(self, name: str, dimension: int, *, distance: Distance = Distance.COSINE) -> None:
+        """Make room for an extra vector; see `VectorStore.add_vector`."""
+        self._extra.add(name, VectorSpec(dimension, distance))
+
+    def put_vectors(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
+        """Set an extra vector of points that are there; see `VectorStore.put_vectors`."""
+        count = self._extra.put(name, ids, matrix)
+        self._optimizer.start_if_due(len(self._directory.entries))
+        return count
+
+    def read_vectors(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """An extra vector of these items, and which of them have it; see `VectorStore.read_vectors`."""
+        return self._extra.read(name, ids)
+
+    def drop_vector(self, name: str) -> None:
+        """Remove an extra vector; see `VectorStore.drop_vector`."""
+        self._extra.drop(name)
+
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
         points = list({point.id: point for point in points}.values())
@@ -148,8 +189,9 @@ class EdgeStore:
         keys = [uuid.UUID(point_id(point.id)) for point in points]
         with self._writing:
             self._shard.check_open()
+            self._extra.keep([point.id for point in points], keys, vectors)
             for modality in columns.keys() & self._about.unused:
-                self._shard.add_vector(modality, self.dimension)
+                self._shard.add_vector(modality.value, self.dimension)
                 self._describe(unused=tuple(name for name in self._about.unused if name != modality))
             rows = self._rows.write(len(points), columns)
             payloads = [{**point.payload, ID: point.id, ROW: row} for point, row in zip(points, rows, strict=True)]
@@ -187,16 +229,23 @@ class EdgeStore:
 
     def query(self, queries: Sequence[VectorQuery]) -> list[Hits]:
         """Search by several vectors in one batch; see `VectorStore.query`."""
-        validate.check_queries(queries, self.dimension, self.modalities, self._about.schema)
+        self._check(queries)
         self._shard.check_open()
         asked = [row for row, query in enumerate(queries) if query.modality not in self._about.unused]
         hits = [_NO_HITS] * len(queries)
-        answers = self._shard.search([queries[row] for row in asked], self._ef) if asked else []
+        try:
+            answers = self._shard.search([queries[row] for row in asked], self._ef) if asked else []
+        except StoreError:
+            self._check(queries)  # an extra vector may have been dropped meanwhile
+            raise
         for row, found in zip(asked, answers, strict=True):
             ids = [self._directory.items.get(key) for key in found.keys]
             there = [item is not None for item in ids]  # False if it was deleted while we searched
             hits[row] = Hits(tuple(item for item in ids if item is not None), found.scores[there])
         return hits
+
+    def _check(self, queries: Sequence[VectorQuery]) -> None:
+        validate.check_queries(queries, self.dimension, self.modalities, self._about.schema, self._extra.specs)
 
     def scroll(
         self,
@@ -242,9 +291,11 @@ class EdgeStore:
 
     def _copy_shard(self) -> Path | None:
         """Copy the shard for the optimizer; None where there is too little to build a graph over."""
-        if len(self._directory.entries) * self.dimension * 4 < GRAPH_FROM_BYTES:
+        widest = max([self.dimension, *self.vectors.values()])
+        if len(self._directory.entries) * widest * 4 < GRAPH_FROM_BYTES:
             return None
         self.flush()
+        self._extra.copied()
         return copy_shard(self._folder / self._about.shard)
 
     def _adopt_shard(self, path: Path, changed: Collection[ItemId]) -> None:
@@ -256,7 +307,8 @@ class EdgeStore:
 
             def catch_up(fresh: Shard) -> None:
                 for modality in set(self.modalities).difference(self._about.unused):
-                    fresh.add_vector(modality, self.dimension)
+                    fresh.add_vector(modality.value, self.dimension)
+                self._extra.catch_up(fresh)
                 for name in self._about.schema.keys() - fresh.indexed_fields():
                     fresh.index(name, self._about.schema[name])
                 fresh.delete(keys)

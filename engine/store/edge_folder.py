@@ -12,7 +12,8 @@ import os
 import shutil
 import sys
 import uuid
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +21,7 @@ from encoders.errors import SpaceError
 from encoders.types import Modality
 from engine.errors import StoreError, StoreInUseError
 from engine.filters import FieldKind, Schema
+from engine.store.base import Distance, VectorSpec
 
 _FORMAT = 1
 
@@ -37,7 +39,11 @@ class Description:
     unused: tuple[Modality, ...] = ()
     """Modalities that no item has had: the shard has no vector of that name, which would take space for all."""
     graphed: int = 0
-    """How many points there were when the search graphs were built."""
+    """How many points the search graphs hold as they are."""
+    extra: Mapping[str, VectorSpec] = field(default_factory=dict)
+    """The extra vectors."""
+    strays: tuple[str, ...] = ()
+    """Extra vectors that were being added or dropped: if the process ended meanwhile, the shard may have them."""
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -53,6 +59,11 @@ class Description:
                 raise StoreError(f"{path} was written by another version", "index the catalogue again")
             document["modalities"] = tuple(Modality(name) for name in document["modalities"])
             document["unused"] = tuple(Modality(name) for name in document.get("unused", ()))
+            document["extra"] = {
+                name: VectorSpec(int(spec["dimension"]), Distance(spec["distance"]))
+                for name, spec in document.get("extra", {}).items()
+            }
+            document["strays"] = tuple(document.get("strays", ()))
             document["schema"] = {name: FieldKind(kind) for name, kind in document["schema"].items()}
             return cls(**document)
         except FileNotFoundError:

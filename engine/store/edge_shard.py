@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import numpy as np
 import qdrant_edge as edge
 
-from encoders.types import Floats, Modality
+from encoders.types import Floats
 from engine.errors import StoreError
 from engine.filters import FieldKind, Filter
-from engine.store.base import VectorQuery, point_id
+from engine.store.base import Distance, VectorQuery, point_id
 from engine.store.edge_filter import excluding, to_edge
 from engine.types import Json
 
@@ -28,6 +28,7 @@ _KINDS = {
     FieldKind.DATETIME: edge.PayloadSchemaType.Datetime,
     FieldKind.GEO: edge.PayloadSchemaType.Geo,
 }
+_DISTANCES = {Distance.COSINE: edge.Distance.Cosine, Distance.DOT: edge.Distance.Dot}
 
 Answer = TypeVar("Answer")
 Record = tuple[uuid.UUID, Any, dict[str, Json]]
@@ -36,7 +37,7 @@ Record = tuple[uuid.UUID, Any, dict[str, Json]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The nearest points of one search: the numbers of their ids, and their cosines."""
+    """The nearest points of one search: the numbers of their ids, and their scores."""
 
     keys: list[int]
     scores: Floats
@@ -123,7 +124,7 @@ class Shard:
 
     def search(self, queries: Sequence[VectorQuery], ef: int) -> list[Found]:
         """Search by several vectors in one batch; those that differ only in the vector are faster side by side."""
-        kinds = [(query.modality.value, id(query.filter), id(query.exclude), query.limit) for query in queries]
+        kinds = [(str(query.modality), id(query.filter), id(query.exclude), query.limit) for query in queries]
         order = sorted(range(len(queries)), key=kinds.__getitem__)
         filters: dict[tuple[int, int], edge.Filter | None] = {}
         params = edge.SearchParams(hnsw_ef=ef)
@@ -132,7 +133,7 @@ class Shard:
             key = id(query.filter), id(query.exclude)
             if key not in filters:
                 filters[key] = excluding(query.filter, {point_id(item) for item in query.exclude})
-            nearest = edge.Query.Nearest(np.asarray(query.vector, np.float32).tolist(), query.modality.value)
+            nearest = edge.Query.Nearest(np.asarray(query.vector, np.float32).tolist(), str(query.modality))
             requests.append(
                 edge.QueryRequest(query.limit, query=nearest, filter=filters[key], with_payload=False, params=params)
             )
@@ -171,10 +172,26 @@ class Shard:
         request = edge.CountRequest(exact=True, filter=to_edge(filter_))
         return self._call(lambda shard: shard.count(request))
 
-    def add_vector(self, modality: Modality, dimension: int) -> None:
+    def add_vector(self, name: str, dimension: int, distance: Distance = Distance.COSINE) -> None:
         """Let points have a vector of this name; it takes space for all points. Twice is allowed."""
-        operation = edge.UpdateOperation.create_dense_vector(modality.value, dimension, edge.Distance.Cosine)
+        operation = edge.UpdateOperation.create_dense_vector(name, dimension, _DISTANCES[distance])
         self._call(lambda shard: shard.update(operation))
+
+    def drop_vector(self, name: str) -> None:
+        """Take the vector of this name from all points. Twice is allowed."""
+        operation = edge.UpdateOperation.delete_vector_name(name)
+        self._call(lambda shard: shard.update(operation))
+
+    def set_vectors(self, name: str, keys: Iterable[uuid.UUID], vectors: Iterable[list[float]]) -> None:
+        """Set one vector of points, all of which must be there; the rest of them stays."""
+        changes = [edge.PointVectors(key, {name: vector}) for key, vector in zip(keys, vectors, strict=True)]
+        operation = edge.UpdateOperation.update_vectors(changes)
+        self._call(lambda shard: shard.update(operation))
+
+    def vectors(self, keys: Sequence[uuid.UUID], names: Sequence[str]) -> dict[uuid.UUID, dict[str, list[float]]]:
+        """Those of the named vectors that the points have; of those points that are there."""
+        records = self._call(lambda shard: shard.retrieve([*keys], False, [*names]))
+        return {key: named for key, named, _ in map(_record, records)}
 
     def indexed_vectors(self) -> int:
         """How many vectors the search graphs hold."""

@@ -3,7 +3,7 @@
 import bisect
 import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,8 @@ import numpy.typing as npt
 from encoders.types import Floats, Modality
 from engine.errors import StoreError
 from engine.filters import Filter, Schema
-from engine.store import validate
-from engine.store.base import Hits, Page, Point, VectorQuery, point_id
+from engine.store import extra, validate
+from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
 from engine.store.columns import columns_of
 from engine.store.match import matches, values
 from engine.store.snapshot import read_snapshot, write_snapshot
@@ -36,7 +36,9 @@ class MemoryStore:
         self._schema: Schema = {}
         self._lock = threading.RLock()
         self._points: dict[ItemId, Point] = {}
-        self._columns: dict[Modality, tuple[list[ItemId], Floats]] = {}
+        self._extra: dict[str, VectorSpec] = {}
+        self._named: dict[str, dict[ItemId, Floats]] = {}
+        self._columns: dict[str, tuple[list[ItemId], Floats]] = {}
         self._order: list[tuple[str, ItemId]] = []
         self._closed = False
 
@@ -60,6 +62,47 @@ class MemoryStore:
         """The payload fields that can be filtered on."""
         return dict(self._schema)
 
+    @property
+    def vectors(self) -> Mapping[str, int]:
+        """The extra vectors that there are, with their dimensions."""
+        return {name: spec.dimension for name, spec in self._extra.items()}
+
+    def distance_of(self, name: str) -> Distance:
+        """How an extra vector is compared; see `VectorStore.distance_of`."""
+        return extra.spec_of(name, self._extra).distance
+
+    def add_vector(self, name: str, dimension: int, *, distance: Distance = Distance.COSINE) -> None:
+        """Make room for an extra vector; see `VectorStore.add_vector`."""
+        spec = VectorSpec(dimension, distance)
+        with self._opened():
+            if extra.is_new(name, spec, self._extra):
+                self._extra[name], self._named[name] = spec, {}
+
+    def put_vectors(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
+        """Set an extra vector of points that are there; see `VectorStore.put_vectors`."""
+        with self._opened():
+            vectors = extra.check_matrix(name, extra.spec_of(name, self._extra), ids, matrix)
+            there = {item: vector.copy() for item, vector in vectors.items() if item in self._points}
+            self._named[name].update(there)
+            self._columns.pop(name, None)
+            return len(there)
+
+    def read_vectors(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """An extra vector of these items, and which of them have it; see `VectorStore.read_vectors`."""
+        with self._opened():
+            matrix = np.zeros((len(ids), extra.spec_of(name, self._extra).dimension), np.float32)
+            present = np.array([item in self._named[name] for item in ids], np.bool_)
+            for row in np.flatnonzero(present).tolist():
+                matrix[row] = self._named[name][ids[row]]
+            return matrix, present
+
+    def drop_vector(self, name: str) -> None:
+        """Remove an extra vector; see `VectorStore.drop_vector`."""
+        with self._opened():
+            self._extra.pop(name, None)
+            self._named.pop(name, None)
+            self._columns.pop(name, None)
+
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
         vectors: list[dict[Modality, Floats]] = [{} for _ in points]
@@ -77,6 +120,8 @@ class MemoryStore:
             before = len(self._points)
             for item in ids:
                 self._points.pop(item, None)
+                for named in self._named.values():
+                    named.pop(item, None)
             self._changed()
             return before - len(self._points)
 
@@ -98,14 +143,17 @@ class MemoryStore:
 
     def query(self, queries: Sequence[VectorQuery]) -> list[Hits]:
         """Search by several vectors, exactly; see `VectorStore.query`."""
-        validate.check_queries(queries, self._dimension, self._modalities, self._schema)
         with self._opened():
+            validate.check_queries(queries, self._dimension, self._modalities, self._schema, self._extra)
             return [self._search(query) for query in queries]
 
     def _search(self, query: VectorQuery) -> Hits:
         ids, matrix = self._column(query.modality)
         vector = np.asarray(query.vector, np.float32)
-        scores = matrix @ (vector / np.linalg.norm(vector))
+        spec = self._extra.get(query.modality)
+        if spec is None or spec.distance is Distance.COSINE:
+            vector = vector / np.linalg.norm(vector)
+        scores = matrix @ vector
         excluded = frozenset(query.exclude)
         passing: npt.NDArray[np.intp] = np.array(
             [
@@ -119,13 +167,17 @@ class MemoryStore:
         best = passing[np.argsort(-scores[passing], kind="stable")][: query.limit]
         return Hits(tuple(ids[row] for row in best), scores[best])
 
-    def _column(self, modality: Modality) -> tuple[list[ItemId], Floats]:
-        if modality not in self._columns:
-            owners = [point for point in self._points.values() if modality in point.vectors]
-            rows = [point.vectors[modality] for point in owners]
-            matrix = np.stack(rows) if rows else np.zeros((0, self._dimension), np.float32)
-            self._columns[modality] = [point.id for point in owners], matrix
-        return self._columns[modality]
+    def _column(self, name: str) -> tuple[list[ItemId], Floats]:
+        if name not in self._columns:
+            if name in self._extra:
+                dimension, vectors = self._extra[name].dimension, self._named[name]
+            else:
+                modality, dimension = Modality(name), self._dimension
+                owners = [point for point in self._points.values() if modality in point.vectors]
+                vectors = {point.id: point.vectors[modality] for point in owners}
+            matrix = np.stack([*vectors.values()]) if vectors else np.zeros((0, dimension), np.float32)
+            self._columns[name] = [*vectors], matrix
+        return self._columns[name]
 
     def scroll(
         self,
@@ -186,7 +238,7 @@ class MemoryStore:
     def close(self) -> None:
         """Forget all points. Twice is allowed."""
         self._closed = True
-        self._points = {}
+        self._points, self._named = {}, {}
         self._changed()
 
     def _changed(self) -> None:

@@ -1,11 +1,13 @@
 """A Qdrant server or cluster, through qdrant-client."""
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from qdrant_client import QdrantClient, models
 
 from encoders.errors import SpaceError
@@ -13,10 +15,11 @@ from encoders.types import Floats, Modality
 from engine.errors import StoreError
 from engine.filters import FieldKind, Filter, Schema, fields
 from engine.store import validate
-from engine.store.base import Hits, Page, Point, VectorQuery, point_id
+from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
 from engine.store.columns import columns_of
 from engine.store.server_client import ServerClient, metadata
 from engine.store.server_filter import excluding, to_server
+from engine.store.server_vectors import ServerVectors
 from engine.store.snapshot import read_snapshot, write_snapshot
 from engine.types import Candidates, ItemId
 
@@ -74,6 +77,8 @@ class ServerStore:
         if not self._ask(lambda qdrant: qdrant.collection_exists(collection)):
             self._create(m, ef_construct)
         self._schema = self._read_schema()
+        self._writing = threading.Lock()
+        self._extra = ServerVectors(self._ask, collection, _CHUNK)
 
     def _create(self, m: int, ef_construct: int) -> None:
         vectors = {
@@ -117,6 +122,34 @@ class ServerStore:
         """The payload fields that can be filtered on."""
         return dict(self._schema)
 
+    @property
+    def vectors(self) -> Mapping[str, int]:
+        """The extra vectors that there are, with their dimensions."""
+        return {name: spec.dimension for name, spec in self._extra.look().items()}
+
+    def distance_of(self, name: str) -> Distance:
+        """How an extra vector is compared; see `VectorStore.distance_of`."""
+        return self._extra.find(name).distance
+
+    def add_vector(self, name: str, dimension: int, *, distance: Distance = Distance.COSINE) -> None:
+        """Make room for an extra vector, on qdrant 1.18 or later; see `VectorStore.add_vector`."""
+        with self._writing:
+            self._extra.add(name, VectorSpec(dimension, distance))
+
+    def put_vectors(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
+        """Set an extra vector of points that are there; see `VectorStore.put_vectors`."""
+        with self._writing:
+            return self._extra.put(name, ids, matrix)
+
+    def read_vectors(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """An extra vector of these items, and which of them have it; see `VectorStore.read_vectors`."""
+        return self._extra.read(name, ids)
+
+    def drop_vector(self, name: str) -> None:
+        """Remove an extra vector; see `VectorStore.drop_vector`."""
+        with self._writing:
+            self._extra.drop(name)
+
     def _check(self, filters: Sequence[Filter | None]) -> None:
         """Read the schema again if a filter names a field that another process may have indexed."""
         if any(field not in self._schema for one in filters if one is not None for field in fields(one)):
@@ -134,8 +167,12 @@ class ServerStore:
             models.PointStruct(id=point_id(point.id), vector=named, payload={**point.payload, _ID: point.id})
             for point, named in zip(points, vectors, strict=True)
         ]
-        for start in range(0, len(records), _CHUNK):
-            self._ask(_upsert(self._name, records[start : start + _CHUNK]))
+        with self._writing:
+            self._extra.look()
+            for start in range(0, len(records), _CHUNK):
+                chunk = records[start : start + _CHUNK]
+                self._extra.keep(chunk)
+                self._ask(_upsert(self._name, chunk))
 
     def delete(self, ids: Sequence[ItemId]) -> int:
         """Delete points, and say how many of them were there."""
@@ -154,10 +191,16 @@ class ServerStore:
         keys = [point_id(item) for item in dict.fromkeys(ids)]
         payload: Any = True if with_payload else [_ID]
         records = self._ask(
-            lambda qdrant: qdrant.retrieve(self._name, keys, with_payload=payload, with_vectors=with_vectors)
+            lambda qdrant: qdrant.retrieve(
+                self._name, keys, with_payload=payload, with_vectors=self._space(with_vectors)
+            )
         )
         found = {point.id: point for point in map(_point, records)}
         return [found.get(item) for item in ids]
+
+    def _space(self, with_vectors: bool) -> bool | list[str]:
+        """The vectors of the space to ask for, without the extra ones."""
+        return [modality.value for modality in self._modalities] if with_vectors else False
 
     def candidates(self, ids: Sequence[ItemId], *, with_payload: bool = True) -> Candidates:
         """The same in columns, for ranking: ids that are not there are left out, scores are zero."""
@@ -167,14 +210,18 @@ class ServerStore:
     def query(self, queries: Sequence[VectorQuery]) -> list[Hits]:
         """Search by several vectors in one batch; see `VectorStore.query`."""
         self._check([query.filter for query in queries])
-        validate.check_queries(queries, self._dimension, self._modalities, self._schema)
+        if any(
+            query.modality not in self._modalities and query.modality not in self._extra.specs for query in queries
+        ):
+            self._extra.look()
+        self._check_queries(queries)
         if not queries:
             return []
         params = models.SearchParams(hnsw_ef=self._ef)
         requests = [
             models.QueryRequest(
                 query=np.asarray(query.vector, np.float32).tolist(),
-                using=query.modality.value,
+                using=str(query.modality),
                 limit=query.limit,
                 filter=excluding(query.filter, [point_id(item) for item in query.exclude]),
                 params=params,
@@ -182,7 +229,13 @@ class ServerStore:
             )
             for query in queries
         ]
-        answers = self._ask(lambda qdrant: qdrant.query_batch_points(self._name, requests))
+        try:
+            answers = self._ask(lambda qdrant: qdrant.query_batch_points(self._name, requests))
+        except StoreError as error:
+            if "vector name" in str(error):  # another process may have dropped it
+                self._extra.look()
+                self._check_queries(queries)
+            raise
         return [
             Hits(
                 tuple(ItemId((point.payload or {})[_ID]) for point in answer.points),
@@ -190,6 +243,9 @@ class ServerStore:
             )
             for answer in answers
         ]
+
+    def _check_queries(self, queries: Sequence[VectorQuery]) -> None:
+        validate.check_queries(queries, self._dimension, self._modalities, self._schema, self._extra.specs)
 
     def scroll(
         self,
@@ -213,7 +269,7 @@ class ServerStore:
                 order_by=order,
                 offset=cursor,
                 with_payload=True,
-                with_vectors=with_vectors,
+                with_vectors=self._space(with_vectors),
             )
         )
         points = {point.id: point for point in map(_point, records)}

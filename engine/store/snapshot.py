@@ -1,21 +1,24 @@
 """One file that holds all of a store, and that every store can read: Parquet.
 
-Columns: `id`, `payload` (JSON), and one fixed-size list of float32 per modality, null where an item has none. The
-file's metadata carries the fingerprint, the dimension and the schema, so that other tools can use it too.
+Columns: `id`, `payload` (JSON), and one fixed-size list of float32 per modality and per extra vector, null where an
+item has none. The file's metadata carries the fingerprint, the dimension, the schema and what the extra vectors are,
+so that other tools can use it too.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from encoders.errors import SpaceError
+from encoders.types import Floats
 from engine.errors import StoreError
 from engine.filters import FieldKind
-from engine.store.base import Point, VectorStore
+from engine.store.base import Distance, Point, VectorSpec, VectorStore
 from engine.types import ItemId
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 _KEY = b"triveni"
 _PAGE = 1024
+
+Column = tuple[Floats, npt.NDArray[np.bool_]]
+"""Vectors (n, d), zeros where there is none, and which there are (n,)."""
 
 
 def write_snapshot(store: VectorStore, path: Path) -> None:
@@ -34,9 +40,16 @@ def write_snapshot(store: VectorStore, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    vector = pa.list_(pa.float32(), store.dimension)
-    about = {"fingerprint": store.fingerprint, "dimension": store.dimension, "schema": store.schema}
-    columns = [("id", pa.string()), ("payload", pa.string()), *((name.value, vector) for name in store.modalities)]
+    extra = dict(store.vectors)
+    widths = {**{modality.value: store.dimension for modality in store.modalities}, **extra}
+    about = {
+        "fingerprint": store.fingerprint,
+        "dimension": store.dimension,
+        "schema": store.schema,
+        "vectors": {name: [dimension, store.distance_of(name)] for name, dimension in extra.items()},
+    }
+    vectors = ((name, pa.list_(pa.float32(), width)) for name, width in widths.items())
+    columns = [("id", pa.string()), ("payload", pa.string()), *vectors]
     schema = pa.schema(columns, metadata={_KEY: json.dumps(about).encode()})
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -47,7 +60,7 @@ def write_snapshot(store: VectorStore, path: Path) -> None:
                 while True:
                     page = store.scroll(cursor=cursor, limit=_PAGE, with_vectors=True)
                     if page.points:
-                        writer.write_batch(_batch(page.points, schema, store))
+                        writer.write_batch(_batch(page.points, schema, store, [*extra]))
                     cursor = page.next_cursor
                     if cursor is None:
                         break
@@ -60,7 +73,9 @@ def write_snapshot(store: VectorStore, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _batch(points: tuple[Point, ...], schema: "pa.Schema", store: VectorStore) -> "pa.RecordBatch":
+def _batch(
+    points: tuple[Point, ...], schema: "pa.Schema", store: VectorStore, extra: Sequence[str]
+) -> "pa.RecordBatch":
     import pyarrow as pa
 
     arrays = [
@@ -69,20 +84,27 @@ def _batch(points: tuple[Point, ...], schema: "pa.Schema", store: VectorStore) -
     ]
     for modality in store.modalities:
         matrix = np.zeros((len(points), store.dimension), np.float32)
-        missing = np.ones(len(points), np.bool_)
+        present = np.zeros(len(points), np.bool_)
         for row, point in enumerate(points):
             if modality in point.vectors:
-                matrix[row], missing[row] = point.vectors[modality], False
-        arrays.append(
-            pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), store.dimension, mask=pa.array(missing))
-        )
+                matrix[row], present[row] = point.vectors[modality], True
+        arrays.append(_column(matrix, present))
+    ids = [point.id for point in points]
+    arrays += [_column(*store.read_vectors(name, ids)) for name in extra]
     return pa.record_batch(arrays, schema=schema)
+
+
+def _column(matrix: Floats, present: npt.NDArray[np.bool_]) -> "pa.FixedSizeListArray":
+    import pyarrow as pa
+
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1], mask=pa.array(~present))
 
 
 def read_snapshot(store: VectorStore, path: Path) -> None:
     """Make a store hold what a snapshot holds: write all of its points, then delete all others.
 
-    The store is never empty meanwhile, and if it is cut short the same call completes it.
+    The store is never empty meanwhile, and if it is cut short the same call completes it. Extra vectors that the
+    snapshot lacks, or has as another kind, are dropped.
 
     Raises:
         SpaceError: if the snapshot is of another space. Nothing is changed.
@@ -100,11 +122,16 @@ def read_snapshot(store: VectorStore, path: Path) -> None:
                     "restore it into a store of its own space",
                 )
             store.index_fields({name: FieldKind(kind) for name, kind in about["schema"].items()})
+            extra = {
+                str(name): VectorSpec(int(dimension), Distance(distance))
+                for name, (dimension, distance) in about.get("vectors", {}).items()
+            }
+            _agree(store, extra)
             kept: set[ItemId] = set()
             for batch in file.iter_batches(_PAGE):
                 points = list(_points(batch, store))
                 kept.update(point.id for point in points)
-                store.upsert(points)
+                _write(store, points, {name: _read_column(batch, name, one.dimension) for name, one in extra.items()})
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise StoreError(f"snapshot {path} cannot be read: {error}", "take it again, or name another file") from error
     cursor: str | None = None
@@ -117,15 +144,39 @@ def read_snapshot(store: VectorStore, path: Path) -> None:
     store.flush()
 
 
+def _agree(store: VectorStore, extra: Mapping[str, VectorSpec]) -> None:
+    """Let a store have these extra vectors and no others."""
+    for name, dimension in store.vectors.items():
+        if extra.get(name) != VectorSpec(dimension, store.distance_of(name)):
+            store.drop_vector(name)
+    for name, spec in extra.items():
+        store.add_vector(name, spec.dimension, distance=spec.distance)
+
+
+def _write(store: VectorStore, points: Sequence[Point], extra: Mapping[str, Column]) -> None:
+    """Write points with their extra vectors, and only those."""
+    ids = np.array([point.id for point in points], object)
+    for name, (_, present) in extra.items():
+        _, there = store.read_vectors(name, ids.tolist())
+        store.delete(ids[there & ~present].tolist())  # an upsert would keep what the snapshot has not
+    store.upsert(points)
+    for name, (matrix, present) in extra.items():
+        store.put_vectors(name, ids[present].tolist(), matrix[present])
+
+
+def _read_column(batch: "pa.RecordBatch", name: str, dimension: int) -> Column:
+    column = batch.column(name)
+    matrix = np.zeros((len(column), dimension), np.float32)
+    present = np.asarray(column.is_valid())
+    matrix[present] = column.flatten().to_numpy().reshape(-1, dimension)
+    return matrix, present
+
+
 def _points(batch: "pa.RecordBatch", store: VectorStore) -> Iterator[Point]:
     columns = {}
     for modality in store.modalities:
         if modality.value in batch.schema.names:
-            column = batch.column(modality.value)
-            matrix = np.zeros((len(column), store.dimension), np.float32)
-            present = np.asarray(column.is_valid())
-            matrix[present] = column.flatten().to_numpy().reshape(-1, store.dimension)
-            columns[modality] = matrix, present
+            columns[modality] = _read_column(batch, modality.value, store.dimension)
     for row, (item, payload) in enumerate(
         zip(batch.column("id").to_pylist(), batch.column("payload").to_pylist(), strict=True)
     ):

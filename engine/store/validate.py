@@ -13,7 +13,7 @@ from encoders.errors import VectorError
 from encoders.types import Floats, Modality
 from engine.errors import InvalidItemError, InvalidQueryError, StoreError
 from engine.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range, Schema
-from engine.store.base import Point, VectorQuery
+from engine.store.base import Distance, Point, VectorQuery, VectorSpec
 from engine.types import check_id
 
 Columns = Mapping[Modality, tuple[npt.NDArray[np.intp], Floats]]
@@ -74,8 +74,14 @@ def _check_shape(vector: Floats, dimension: int, where: str) -> None:
         )
 
 
-def check_vector(vector: Floats, dimension: int, where: str) -> None:
-    """Refuse a vector of the wrong shape, or that has no direction.
+def check_vector(vector: Floats, dimension: int, where: str, *, zero: bool = False) -> None:
+    """Refuse a vector of the wrong shape, or that is not finite, or all zeros, which has no direction.
+
+    Args:
+        vector: the vector.
+        dimension: that it should have.
+        where: for the message.
+        zero: whether all zeros will do.
 
     Raises:
         VectorError: naming `where` it is.
@@ -85,29 +91,38 @@ def check_vector(vector: Floats, dimension: int, where: str) -> None:
         norm = float(np.linalg.norm(np.asarray(vector, np.float32)))
     if not math.isfinite(norm):
         raise VectorError(f"{where} holds NaN or infinity, or numbers too large", "send finite numbers")
-    if norm == 0:
+    if norm == 0 and not zero:
         raise VectorError(f"{where} is all zeros", "leave the modality out instead")
 
 
 def check_queries(
-    queries: Sequence[VectorQuery], dimension: int, modalities: Collection[Modality], schema: Schema
+    queries: Sequence[VectorQuery],
+    dimension: int,
+    modalities: Collection[Modality],
+    schema: Schema,
+    extra: Mapping[str, VectorSpec],
 ) -> None:
     """Refuse searches that make no sense.
 
     Raises:
-        InvalidQueryError: if a limit is not positive, a modality is not kept, or a filter does not fit.
+        InvalidQueryError: if a limit is not positive, a vector is not kept, or a filter does not fit.
         VectorError: if a vector has the wrong dimension, is not finite or is all zeros.
     """
     checked: set[int] = set()
     for query in queries:
         check_limit(query.limit)
-        if query.modality not in modalities:
+        spec = extra.get(query.modality)
+        if spec is not None:
+            check_vector(query.vector, spec.dimension, "query vector", zero=spec.distance is Distance.DOT)
+        elif query.modality in modalities:
+            check_vector(query.vector, dimension, "query vector")
+        else:
+            what = "modality" if isinstance(query.modality, Modality) else "vector"
             raise InvalidQueryError(
-                f"modality {query.modality} is not in this store",
-                f"it keeps {', '.join(modalities)}",
+                f"{what} {query.modality} is not in this store",
+                f"it keeps {', '.join([*modalities, *extra])}",
                 field="modalities",
             )
-        check_vector(query.vector, dimension, "query vector")
         if query.filter is not None and id(query.filter) not in checked:
             check_filter(query.filter, schema)
             checked.add(id(query.filter))

@@ -43,6 +43,8 @@ class Pool:
             self._open[kind] = store, folder
         store = self._open[kind][0]
         store.delete(list(everything(store)))
+        for name in store.vectors:
+            store.drop_vector(name)
         return store
 
     def drop(self, kind: str) -> None:

@@ -1,0 +1,148 @@
+"""The extra vectors of a collection on a server: its named vectors that are no modality's."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from qdrant_client import QdrantClient, models
+
+from encoders.types import Floats
+from engine.errors import StoreError
+from engine.store import extra
+from engine.store.base import Distance, VectorSpec, point_id
+from engine.types import ItemId
+
+_DISTANCES = {Distance.COSINE: models.Distance.COSINE, Distance.DOT: models.Distance.DOT}
+_MEANINGS = {theirs: ours for ours, theirs in _DISTANCES.items()}
+
+Answer = TypeVar("Answer")
+
+
+class Ask(Protocol):
+    """Calls the server, with its errors as ours."""
+
+    def __call__(self, ask: Callable[[QdrantClient], Answer]) -> Answer:
+        """Call it."""
+
+
+class ServerVectors:
+    """Adds, writes, reads and drops extra vectors. What there is, the collection's own settings say.
+
+    Args:
+        ask: calls the server.
+        collection: the collection's name.
+        chunk: points per message.
+    """
+
+    def __init__(self, ask: Ask, collection: str, chunk: int) -> None:
+        self._ask = ask
+        self._name = collection
+        self._chunk = chunk
+        self.specs: Mapping[str, VectorSpec] = {}
+        """The extra vectors that there were when we last looked."""
+        self.look()
+
+    def look(self) -> Mapping[str, VectorSpec]:
+        """The extra vectors that there are now; another process may have added or dropped some."""
+        vectors = self._ask(lambda qdrant: qdrant.get_collection(self._name)).config.params.vectors
+        named = vectors if isinstance(vectors, dict) else {}
+        self.specs = {
+            name: VectorSpec(params.size, _MEANINGS[params.distance])
+            for name, params in named.items()
+            if extra.NAME.fullmatch(name) and params.distance in _MEANINGS
+        }
+        return self.specs
+
+    def find(self, name: str) -> VectorSpec:
+        """What an extra vector is, after a look if it is not known.
+
+        Raises:
+            InvalidQueryError: if there is none of this name.
+        """
+        return extra.spec_of(name, self.specs if name in self.specs else self.look())
+
+    def add(self, name: str, spec: VectorSpec) -> None:
+        """Make room for one; see `VectorStore.add_vector`."""
+        if not extra.is_new(name, spec, self.look()):
+            return
+        config = models.DenseVectorNameConfig(
+            dense=models.DenseVectorConfig(size=spec.dimension, distance=_DISTANCES[spec.distance])
+        )
+        try:
+            self._ask(lambda qdrant: qdrant.create_vector_name(self._name, name, config))
+        except StoreError as error:
+            raise StoreError(f"vector {name} cannot be added ({error})", "it takes qdrant 1.18 or later") from error
+        self.look()
+
+    def drop(self, name: str) -> None:
+        """Remove one; see `VectorStore.drop_vector`."""
+        if name in self.look():
+            self._ask(lambda qdrant: qdrant.delete_vector_name(self._name, name))
+            self.look()
+
+    def put(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
+        """Write vectors; see `VectorStore.put_vectors`."""
+        vectors = [*extra.check_matrix(name, self.find(name), ids, matrix).items()]
+        count = 0
+        for start in range(0, len(vectors), self._chunk):
+            count += self._put(
+                name, {point_id(item): vector for item, vector in vectors[start : start + self._chunk]}
+            )
+        return count
+
+    def _put(self, name: str, vectors: Mapping[str, Floats]) -> int:
+        """Write the vectors of those points that are there; the server refuses others, who may go at any moment."""
+        there = self._there([*vectors])
+        while there:
+            changes = [models.PointVectors(id=key, vector={name: vectors[key].tolist()}) for key in there]
+            try:
+                self._ask(_update(self._name, changes))
+                break
+            except StoreError:
+                before, there = there, self._there(there)
+                if len(there) == len(before):
+                    extra.spec_of(name, self.look())
+                    raise
+        return len(there)
+
+    def _there(self, keys: Sequence[str]) -> list[str]:
+        wanted: list[Any] = [*keys]
+        records = self._ask(lambda qdrant: qdrant.retrieve(self._name, wanted, with_payload=False))
+        return [str(record.id) for record in records]
+
+    def read(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Read vectors; see `VectorStore.read_vectors`."""
+        spec = self.find(name)
+        keys = {item: point_id(item) for item in ids}
+        found = self._named([*keys.values()], [name])
+        matrix = np.zeros((len(ids), spec.dimension), np.float32)
+        present = np.zeros(len(ids), np.bool_)
+        for row, item in enumerate(ids):
+            vector = found.get(keys[item], {}).get(name)
+            if vector is not None:
+                matrix[row], present[row] = vector, True
+        return matrix, present
+
+    def keep(self, records: Sequence[models.PointStruct]) -> None:
+        """Add to points that are about to be replaced the extra vectors that they have."""
+        if not self.specs:
+            return
+        kept = self._named([str(record.id) for record in records], [*self.specs])
+        for record in records:
+            if isinstance(record.vector, dict):
+                record.vector.update(kept.get(str(record.id), {}))
+
+    def _named(self, keys: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Those of the named vectors that the points have; of those points that are there."""
+        if not keys:
+            return {}
+        wanted: list[Any] = [*keys]
+        records = self._ask(
+            lambda qdrant: qdrant.retrieve(self._name, wanted, with_payload=False, with_vectors=[*names])
+        )
+        return {str(record.id): record.vector for record in records if isinstance(record.vector, dict)}
+
+
+def _update(collection: str, changes: list[models.PointVectors]) -> Callable[[QdrantClient], object]:
+    return lambda qdrant: qdrant.update_vectors(collection, changes, wait=True)
