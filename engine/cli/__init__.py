@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from encoders.errors import TriveniError
-from engine.cli import ask, encode, events, index, serve, space
+from engine.cli import ask, encode, events, index, serve, simulate, space
 from engine.cli.common import stderr
 from engine.cli.demo import command as demo
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 for command in (index.index, index.verify, serve.serve, ask.search, ask.recommend, encode.encode, demo.demo):
     app.command()(command)
+app.command()(simulate.simulate)
 app.add_typer(space.app, name="space")
 app.add_typer(events.app, name="events")
 

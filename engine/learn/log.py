@@ -81,22 +81,22 @@ def event_log(events: Iterable[UserEvent]) -> EventLog:
     users: dict[UserId, int] = {}
     items: dict[ItemId, int] = {}
     requests: dict[str, int] = {}
-    columns: tuple[list[int], list[int], list[int], list[float], list[float], list[int]] = ([], [], [], [], [], [])
+    columns: list[tuple[int, int, int, float, float, int]] = []
     contents: dict[int, Text | VectorInput] = {}
     for place, (who, event) in enumerate((one.user, one.event) for one in events):
         if isinstance(event.content, Text | VectorInput):
             contents[place] = event.content
-        row = (
-            users.setdefault(who, len(users)),
-            -1 if event.item is None else items.setdefault(event.item, len(items)),
-            KIND_OF[event.kind],
-            float("nan") if event.value is None else event.value,
-            _seconds(event.time),
-            requests.setdefault(event.request_id, len(requests)) if event.request_id else -1,
+        columns.append(
+            (
+                users.setdefault(who, len(users)),
+                -1 if event.item is None else items.setdefault(event.item, len(items)),
+                KIND_OF[event.kind],
+                float("nan") if event.value is None else event.value,
+                _seconds(event.time),
+                requests.setdefault(event.request_id, len(requests)) if event.request_id else -1,
+            )
         )
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)  # type: ignore[arg-type]
-    user, item, kind, value, time, request = columns
+    user, item, kind, value, time, request = zip(*columns, strict=True) if columns else ((),) * 6
     order = np.argsort(np.array(time, np.float64), kind="stable")
     places = {int(old): new for new, old in enumerate(order.tolist())}
     return EventLog(

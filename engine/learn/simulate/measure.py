@@ -1,0 +1,144 @@
+"""A shown list against the best possible one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.events.types import Impression
+from engine.learn.log import Doubles
+from engine.learn.simulate.errors import SimulationError
+from engine.learn.simulate.tastes import Rows
+from engine.learn.simulate.world import World
+from engine.types import Event, EventKind, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What became of n served lists of up to k places."""
+
+    person: Rows
+    """(n,): the number of the person in `World.users`."""
+    time: Doubles
+    """(n,): seconds since 1970."""
+    ndcg: Doubles
+    """(n,): NDCG of the list's k places over all items that could be shown; an item's gain is its true probability of
+    a click if looked at. The oracle's is 1, so this is the share of it. NaN where nothing could be shown."""
+    precision: Doubles
+    """(n,): the share of the k places that showed one of the items that appeal most to the person at that moment: the
+    first 50 (or as many as `run` was told) by the true probability of a click, of those that could be shown."""
+    shown: npt.NDArray[np.bool_]
+    """(n, k): whether there was an item."""
+    looked: npt.NDArray[np.bool_]
+    """(n, k): whether the person looked at it. No log shows this."""
+    clicked: npt.NDArray[np.bool_]
+    """(n, k)."""
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    @property
+    def click_rate(self) -> float:
+        """Clicks per item shown."""
+        return float(self.clicked.sum() / max(1, self.shown.sum()))
+
+    @property
+    def share_of_oracle(self) -> float:
+        """The mean of `ndcg`: the share of the oracle's NDCG."""
+        return float(np.nanmean(self.ndcg))
+
+    @property
+    def mean_precision(self) -> float:
+        """The mean of `precision`."""
+        return float(np.nanmean(self.precision))
+
+    def by_person(self) -> dict[str, Doubles]:
+        """Per person the mean of each figure: `click_rate`, `ndcg`, `precision`, (P',) each, beside `person`.
+
+        People are independent, lists of one person are not, so intervals are to be made over these. The people are
+        those who were served, by number; over the same visits they are the same for every server, so differences can
+        be taken pair by pair.
+        """
+        people, place = np.unique(self.person, return_inverse=True)
+        size = len(people)
+
+        def mean(values: Doubles) -> Doubles:
+            known = ~np.isnan(values)
+            total = np.bincount(place[known], values[known], size)
+            count = np.bincount(place[known], minlength=size)
+            return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+        clicks = np.bincount(place, self.clicked.sum(axis=1), size)
+        shown = np.bincount(place, self.shown.sum(axis=1), size)
+        return {
+            "person": people.astype(np.float64),
+            "click_rate": clicks / np.maximum(shown, 1),
+            "ndcg": mean(self.ndcg),
+            "precision": mean(self.precision),
+        }
+
+
+def ndcg_of(gain: Doubles, rows: Sequence[int] | Rows, places: int) -> float:
+    """NDCG of a list with graded gains (Järvelin and Kekäläinen, TOIS 2002).
+
+    Args:
+        gain: (m,), 0 or more: of every item, 0 for those that cannot be shown.
+        rows: the items shown, from the first place on.
+        places: only so many count, of the list and of the best one.
+
+    Returns:
+        0 to 1; NaN if no item has a gain.
+    """
+    shown = np.asarray(rows, np.intp)[:places]
+    count = min(places, len(gain))
+    best = -np.sort(-np.partition(gain, len(gain) - count)[-count:])
+    discount = 1 / np.log2(np.arange(places) + 2)
+    ideal = float(best @ discount[:count])
+    return float(gain[shown] @ discount[: len(shown)]) / ideal if ideal > 0 else float("nan")
+
+
+def share_of_oracle_ndcg(
+    world: World,
+    lists: Sequence[Impression],
+    histories: Mapping[UserId, Sequence[Event]],
+    *,
+    places: int | None = None,
+) -> Doubles:
+    """The NDCG of served lists over all items that could be shown, whose highest is the oracle's 1.
+
+    An item can be shown if it is in the catalogue at that time and the person has not acted on it before.
+
+    Args:
+        world: the world.
+        lists: served to its people.
+        histories: per person all that they did; what is younger than a list does not count for it.
+        places: only so many of a list count; None is `WorldConfig.places`.
+
+    Returns:
+        (n,).
+
+    Raises:
+        SimulationError: if a list is of nobody in the world, or shows an item that it does not have.
+    """
+    k = world.config.places if places is None else places
+    shares = np.zeros(len(lists))
+    for place, one in enumerate(lists):
+        gain = world.oracle(one.user, one.time)
+        gain[
+            acted_on(world, [e for e in histories.get(one.user, ()) if e.time is not None and e.time < one.time])
+        ] = 0.0
+        order = np.argsort(one.positions, kind="stable")
+        rows = world.items.rows(one.items)[order]
+        if (rows < 0).any():
+            gone = one.items[int(order[int(np.argmin(rows))])]
+            raise SimulationError(f"item {gone!r} is not in this world", "use the catalogue that it was made of")
+        shares[place] = ndcg_of(gain, rows, k)
+    return shares
+
+
+def acted_on(world: World, history: Sequence[Event]) -> Rows:
+    """The rows of the items that a history names, but for those that were only shown."""
+    names = {e.item for e in history if e.item is not None and e.kind is not EventKind.IMPRESSION}
+    rows = world.items.rows(sorted(names))
+    return rows[rows >= 0]
