@@ -1,0 +1,56 @@
+"""Requests become a batch of tensors. Tokens are padded on the left, candidates on the right."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from engine.rerank.features import Request, Table, gap_buckets
+from engine.rerank.model import Batch
+
+
+def collate(requests: Sequence[Request], table: Table, *, unknown: Sequence[np.ndarray] | None = None) -> Batch:
+    """Pad requests to one length, and gather the rows of the table that they use.
+
+    Args:
+        requests: at least one.
+        table: what their rows are rows of.
+        unknown: rows whose id is withheld, all of them; training makes known items new with it.
+    """
+    size = len(requests)
+    most = max(max(len(one.tokens.rows) for one in requests), 1)
+    wide = max(max(len(one.candidates) for one in requests), 1)
+    token_rows = np.zeros((size, most), np.int64)
+    kinds, gaps = np.zeros((size, most), np.int64), np.zeros((size, most), np.int64)
+    values, tokens = np.zeros((size, most), np.float32), np.zeros((size, most), np.bool_)
+    candidate_rows = np.zeros((size, wide), np.int64)
+    dense = np.zeros((size, wide, requests[0].dense.shape[1]), np.float32)
+    candidates = np.zeros((size, wide), np.bool_)
+    for row, one in enumerate(requests):
+        done = len(one.tokens.rows)
+        if done:
+            token_rows[row, -done:] = one.tokens.rows
+            kinds[row, -done:] = one.tokens.kinds
+            gaps[row, -done:] = gap_buckets(one.tokens.gaps)
+            values[row, -done:] = np.nan_to_num(one.tokens.values)
+            tokens[row, -done:] = True
+        shown = len(one.candidates)
+        candidate_rows[row, :shown] = one.candidates
+        dense[row, :shown] = one.dense
+        candidates[row, :shown] = True
+    used, places = np.unique(np.concatenate([token_rows.ravel(), candidate_rows.ravel()]), return_inverse=True)
+    vectors = np.stack([matrix[used] for matrix in table.vectors.values()], 1)  # (r, m, dimension)
+    present = np.stack([mask[used] for mask in table.present.values()], 1)  # (r, m)
+    return Batch(
+        torch.from_numpy(vectors),
+        torch.from_numpy(present),
+        torch.from_numpy(table.identity[used].astype(np.int64)),
+        torch.from_numpy(places[: token_rows.size].reshape(token_rows.shape)),
+        torch.from_numpy(kinds),
+        torch.from_numpy(gaps),
+        torch.from_numpy(values),
+        torch.from_numpy(tokens),
+        torch.from_numpy(places[token_rows.size :].reshape(candidate_rows.shape)),
+        torch.from_numpy(dense),
+        torch.from_numpy(candidates),
+    )
