@@ -1,6 +1,7 @@
 """Requests become a batch of tensors. Tokens are padded on the left, candidates on the right."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -9,33 +10,34 @@ from engine.rerank.features import Request, Table, gap_buckets
 from engine.rerank.model import Batch
 
 
-def collate(requests: Sequence[Request], table: Table, *, unknown: Sequence[np.ndarray] | None = None) -> Batch:
+def collate(requests: Sequence[Request], table: Table) -> Batch:
     """Pad requests to one length, and gather the rows of the table that they use.
 
     Args:
         requests: at least one.
         table: what their rows are rows of.
-        unknown: rows whose id is withheld, all of them; training makes known items new with it.
     """
     size = len(requests)
     most = max(max(len(one.tokens.rows) for one in requests), 1)
     wide = max(max(len(one.candidates) for one in requests), 1)
-    token_rows = np.zeros((size, most), np.int64)
+    token_rows, token_ids = np.zeros((size, most), np.int64), np.zeros((size, most), np.int64)
     kinds, gaps = np.zeros((size, most), np.int64), np.zeros((size, most), np.int64)
     values, tokens = np.zeros((size, most), np.float32), np.zeros((size, most), np.bool_)
-    candidate_rows = np.zeros((size, wide), np.int64)
+    candidate_rows, candidate_ids = np.zeros((size, wide), np.int64), np.zeros((size, wide), np.int64)
     dense = np.zeros((size, wide, requests[0].dense.shape[1]), np.float32)
     candidates = np.zeros((size, wide), np.bool_)
     for row, one in enumerate(requests):
         done = len(one.tokens.rows)
         if done:
             token_rows[row, -done:] = one.tokens.rows
+            token_ids[row, -done:] = table.identity[one.tokens.rows]
             kinds[row, -done:] = one.tokens.kinds
             gaps[row, -done:] = gap_buckets(one.tokens.gaps)
             values[row, -done:] = np.nan_to_num(one.tokens.values)
             tokens[row, -done:] = True
         shown = len(one.candidates)
         candidate_rows[row, :shown] = one.candidates
+        candidate_ids[row, :shown] = one.ids
         dense[row, :shown] = one.dense
         candidates[row, :shown] = True
     used, places = np.unique(np.concatenate([token_rows.ravel(), candidate_rows.ravel()]), return_inverse=True)
@@ -44,13 +46,21 @@ def collate(requests: Sequence[Request], table: Table, *, unknown: Sequence[np.n
     return Batch(
         torch.from_numpy(vectors),
         torch.from_numpy(present),
-        torch.from_numpy(table.identity[used].astype(np.int64)),
         torch.from_numpy(places[: token_rows.size].reshape(token_rows.shape)),
+        torch.from_numpy(token_ids),
         torch.from_numpy(kinds),
         torch.from_numpy(gaps),
         torch.from_numpy(values),
         torch.from_numpy(tokens),
         torch.from_numpy(places[token_rows.size :].reshape(candidate_rows.shape)),
+        torch.from_numpy(candidate_ids),
         torch.from_numpy(dense),
         torch.from_numpy(candidates),
     )
+
+
+def to_device(batch: Batch, device: str) -> Batch:
+    """The batch on a device."""
+    if device == "cpu":
+        return batch
+    return Batch(*(getattr(batch, one.name).to(device) for one in fields(batch)))

@@ -19,8 +19,8 @@ from engine.types import EventKind, Payload
 Bools = npt.NDArray[np.bool_]
 FieldUse = Literal["category", "number"]
 
-KINDS = (*EventKind, "query")
-"""Kinds of tokens; a query's parts are tokens too."""
+KINDS = tuple(kind for kind in EventKind if kind is not EventKind.IMPRESSION)
+"""Kinds of tokens. The parts of a query are tokens too: a text as a search, a picture or sound as an upload."""
 GAPS = 28
 """Buckets of time gaps: powers of two of seconds."""
 MAX_TOKENS = 50
@@ -92,7 +92,8 @@ def _one_hot(name: str, values: tuple[str, ...], payloads: Sequence[Payload]) ->
         for value in _values(payload.get(name)):
             if value in place:
                 found[row, place[value]] = 1
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6)
+    unit: Floats = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.float32(1e-6))
+    return unit
 
 
 def _numbers(name: str, payloads: Sequence[Payload]) -> npt.NDArray[np.float64]:
@@ -143,8 +144,10 @@ class Request:
     tokens: Tokens
     candidates: Rows
     """(c,), rows of a `Table`."""
+    ids: Rows
+    """(c,): the candidates' rows of the id embedding, 0 for one that the model is not to know."""
     dense: Floats
-    """(c, f)."""
+    """(c, f), float16 or float32."""
 
 
 def gap_buckets(gaps: npt.NDArray[np.float64]) -> Rows:
@@ -171,22 +174,22 @@ def feature_names(modalities: Sequence[Modality], scales: FieldScales) -> tuple[
 
 
 def dense_features(
-    counted: Floats, tokens: Tokens, positive: Rows, candidates: Rows, table: Table, now: float
+    counted: Floats, tokens: Tokens, positive: Rows, candidates: Rows, ids: Rows, table: Table, now: float
 ) -> Floats:
     """(c, f) float32, the columns of `feature_names`.
 
     Args:
-        counted: (s, m), `statistics.scores`.
+        counted: (s, c), `statistics.scores` of the candidates.
         tokens: the person's.
         positive: (k,), the items that they acted on favourably, oldest first.
         candidates: (c,).
+        ids: (c,), as in `Request`.
         table: the vectors and fields.
         now: seconds since 1970.
     """
-    here = counted[:, candidates]  # (s, c)
     relations = np.stack(_relations(positive, candidates, table)) if len(candidates) else np.zeros((0, 0))
     relations = relations.reshape(-1, len(candidates)).astype(np.float32)
-    compared = np.concatenate([here, relations])
+    compared = np.concatenate([counted, relations])
     numbers: list[Floats] = []
     for column in table.fields.numbers.values():
         known = column[positive[-_RECENT:]] if len(positive) else np.zeros(0, np.float32)
@@ -195,16 +198,16 @@ def dense_features(
         distance = np.abs(value - known.mean()) if len(known) else np.zeros_like(value)
         numbers += [np.nan_to_num(value), np.nan_to_num(distance)]
     age = np.nan_to_num((now - table.since[candidates]) / statistics.DAY)
-    gap = tokens.gaps[-1] if len(tokens.gaps) else 0.0
+    gap = max(float(tokens.gaps[-1]), 0.0) if len(tokens.gaps) else 0.0
     size = len(candidates)
     columns = [
-        np.log1p(np.maximum(here, 0)),
+        np.log1p(np.maximum(counted, 0)),
         _standardised(compared),
         _ranks(compared),
         relations,
         *(column[None] for column in numbers),
         (np.sign(age) * np.log1p(np.abs(age)))[None],
-        (table.identity[candidates] == 0).astype(np.float32)[None],
+        (ids == 0).astype(np.float32)[None],
         np.full((1, size), np.log1p(len(positive))),
         np.full((1, size), np.log1p(gap)),
     ]
@@ -232,7 +235,7 @@ def _relations(positive: Rows, candidates: Rows, table: Table) -> list[Floats]:
 def _standardised(columns: Floats) -> Floats:
     """Each row in deviations from its mean over the candidates, cut at -5 and 8."""
     mean, deviation = columns.mean(axis=1, keepdims=True), columns.std(axis=1, keepdims=True)
-    return np.clip((columns - mean) / (deviation + 1e-6), -5, 8)
+    return np.asarray(np.clip((columns - mean) / (deviation + 1e-6), -5, 8), np.float32)
 
 
 def _ranks(columns: Floats) -> Floats:

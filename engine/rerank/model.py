@@ -50,10 +50,10 @@ class Batch:
     """(r, m, dimension) float32."""
     present: Tensor
     """(r, m) bool."""
-    identity: Tensor
-    """(r,) int64, 0 for an item without an id."""
     token_rows: Tensor
     """(b, h) int64, into the r rows."""
+    token_ids: Tensor
+    """(b, h) int64, 0 for an item without an id."""
     kinds: Tensor
     """(b, h) int64."""
     gaps: Tensor
@@ -64,6 +64,8 @@ class Batch:
     """(b, h) bool: which tokens there are."""
     candidate_rows: Tensor
     """(b, c) int64, into the r rows."""
+    candidate_ids: Tensor
+    """(b, c) int64."""
     dense: Tensor
     """(b, c, f) float32."""
     candidates: Tensor
@@ -125,7 +127,7 @@ class CrossAttentionReranker(nn.Module):
         memory, padding = self.encode(batch, items)  # (b, 1 + h, d), (b, 1 + h)
 
         dense = (batch.dense - self.dense_mean) / self.dense_scale  # (b, c, f)
-        x = self.features(dense) + items[batch.candidate_rows] + self._ids(batch, batch.candidate_rows)  # (b, c, d)
+        x = self.features(dense) + items[batch.candidate_rows] + self._ids(batch.candidate_ids)  # (b, c, d)
         attended, _ = self.cross(self.cross_norm(x), memory, memory, key_padding_mask=padding, need_weights=False)
         x = x + attended  # (b, c, d)
         for layer in self.listwise:
@@ -139,7 +141,7 @@ class CrossAttentionReranker(nn.Module):
         place = torch.arange(length, device=items.device).flip(0)  # the newest token has position 0
         x = (
             items[batch.token_rows]
-            + self._ids(batch, batch.token_rows)
+            + self._ids(batch.token_ids)
             + self.kind(batch.kinds)
             + self.gap(batch.gaps)
             + self.value(batch.values[..., None])
@@ -151,9 +153,8 @@ class CrossAttentionReranker(nn.Module):
             x = layer(x, src_key_padding_mask=padding)
         return self.memory_norm(x), padding
 
-    def _ids(self, batch: Batch, rows: Tensor) -> Tensor:
+    def _ids(self, known: Tensor) -> Tensor:
         """(b, k) → (b, k, d): the id embeddings, dropped at random in training."""
-        known = batch.identity[rows]  # (b, k)
         if self.training and self.config.id_dropout:
             dropped = torch.rand(known.shape, device=known.device) < self.config.id_dropout
             known = known.masked_fill(dropped, 0)

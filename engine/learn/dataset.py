@@ -1,0 +1,299 @@
+"""Training rows: what people did becomes requests with what followed.
+
+A row may know only what was known at its moment. Its history ends before its label; the counts that are its features
+are cross-fitted, so that no count holds the label:
+
+- `time`: the log is cut into blocks of time, and the rows of a block are counted from the blocks before it. Nothing
+  in a row is younger than its label. This is what a served version is trained with.
+- `people`: the people are cut into folds, and the rows of a fold are counted from the other folds. Other people's
+  later events are in it, so it is only for evaluations whose protocol has them too (leave-last-out).
+
+Leaving only a row's own person out of the counts leaks: an item's count that is one lower than for everybody else
+says that this person is about to act on it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from encoders.types import Floats, Modality, Text
+from engine.items import ItemTable
+from engine.learn.errors import LeakError
+from engine.learn.log import KIND_OF, KINDS, EventLog
+from engine.rerank import features, sources
+from engine.rerank.features import FieldScales, Request, Table, Tokens, dense_features
+from engine.rerank.statistics import Rows, Sequences, Statistics, count, scores
+from engine.types import EventKind, VectorInput
+
+CrossFit = Literal["time", "people"]
+
+POSITIVE = frozenset({EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE, EventKind.RATE})
+NEGATIVE = frozenset({EventKind.SKIP, EventKind.DISLIKE})
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """Which events speak for an item."""
+
+    min_rating: float = 0.0
+    """A rating below is no positive event."""
+
+    def positive(self, log: EventLog) -> np.ndarray:
+        """(n,) bool: the events that speak for an item."""
+        kinds = np.isin(log.kind, [KIND_OF[kind] for kind in POSITIVE]) & (log.item >= 0)
+        low = (log.kind == KIND_OF[EventKind.RATE]) & (np.nan_to_num(log.value, nan=np.inf) < self.min_rating)
+        return np.asarray(kinds & ~low)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request and what followed."""
+
+    request: Request
+    positive: Rows
+    """(c,) bool: the candidates that were acted on."""
+    negative: Rows
+    """(c,) bool: the candidates that were disliked or skipped."""
+    positions: Rows
+    """(c,): the places they were shown in, from 1; all 0 where the candidates were retrieved, not shown."""
+    person: int
+    label_time: float
+    """Seconds since 1970."""
+    known_until: float
+    """The counts know nothing that happened then or later; infinite with cross-fitting by people."""
+
+
+class Situations:
+    """A log, laid over an item table: what is known of each person at each moment.
+
+    Args:
+        log: the events.
+        items: the catalogue.
+        scales: of the payload fields.
+        known: (m,) bool, the items that the model has an id of.
+        taste: which events are positive.
+    """
+
+    def __init__(self, log: EventLog, items: ItemTable, scales: FieldScales, known: np.ndarray, taste: Taste) -> None:
+        self.size = len(items)
+        rows = items.rows(log.items)
+        item = np.where(log.item >= 0, rows[log.item] if len(rows) else -1, -1)
+        self.token_rows, extra = _with_contents(log, item, items)
+        self.table = table_of(items, scales, known, extra)
+        self.log, self.item = log, item
+        self.positive = taste.positive(log) & (item >= 0)
+        self.negative = np.isin(log.kind, [KIND_OF[kind] for kind in NEGATIVE]) & (item >= 0)
+        self.of_user = log.of_user()
+        codes = [features.KINDS.index(kind) if kind in features.KINDS else -1 for kind in KINDS]
+        self.kinds = np.array(codes, np.intp)[log.kind]
+
+    def tokens(self, history: Rows, now: float) -> Tokens:
+        """The tokens of events, rows of the log; impressions, and events on items without a row, are left out."""
+        usable = (self.token_rows[history] >= 0) & (self.kinds[history] >= 0)
+        kept = history[usable][-features.MAX_TOKENS :]
+        return Tokens(
+            self.token_rows[kept],
+            self.kinds[kept],
+            self.log.value[kept].astype(np.float32),
+            now - self.log.time[kept],
+        )
+
+    def liked(self, history: Rows) -> Rows:
+        """The items of the positive events among rows of the log, oldest first."""
+        return self.item[history[self.positive[history]]]
+
+    def seen(self, history: Rows) -> Rows:
+        """The items of all events among rows of the log, but of impressions."""
+        shown = self.log.kind[history] == KIND_OF[EventKind.IMPRESSION]
+        rows = self.item[history[~shown]]
+        return np.unique(rows[rows >= 0])
+
+    def sequences(self) -> Sequences:
+        """Everybody's positive steps."""
+        kept = [rows[self.positive[rows]] for rows in self.of_user]
+        return Sequences(tuple(self.item[rows] for rows in kept), tuple(self.log.time[rows] for rows in kept))
+
+    def request(
+        self,
+        statistics: Statistics,
+        history: Rows,
+        now: float,
+        *,
+        candidates: Rows | None = None,
+        hide_seen: bool = True,
+        withheld: Rows | None = None,
+    ) -> Request:
+        """The request of a person at a moment.
+
+        Args:
+            statistics: the counts.
+            history: rows of the log that are known, oldest first.
+            now: seconds since 1970.
+            candidates: rows of the item table; None lets the sources choose them.
+            hide_seen: whether what the person acted on is no candidate.
+            withheld: items that the model is not to know, as if they were new.
+        """
+        positive, tokens = self.liked(history), self.tokens(history, now)
+        counted = scores(statistics, positive, now)  # (s, m)
+        if withheld is not None:
+            counted[:, withheld] = 0
+        if candidates is None:
+            hidden = self.seen(history) if hide_seen else np.zeros(0, np.intp)
+            parts = (
+                sources.counted_candidates(counted, hidden),
+                sources.content_candidates(self.table, positive, self.size, hidden),
+                sources.fresh_candidates(self.table, now, hidden),
+            )
+            candidates = np.unique(np.concatenate(parts))
+        ids = self.table.identity[candidates]
+        if withheld is not None:
+            ids = np.where(np.isin(candidates, withheld), 0, ids)
+        dense = dense_features(counted[:, candidates], tokens, positive, candidates, ids, self.table, now)
+        return Request(tokens, candidates, ids, dense.astype(np.float16))
+
+
+def _with_contents(log: EventLog, item: Rows, items: ItemTable) -> tuple[Rows, Mapping[Modality, dict[int, Floats]]]:
+    """(n,): each event's row in the table; and the vectors of the rows behind the items."""
+    token_rows = item.copy()
+    extra: dict[Modality, dict[int, Floats]] = {modality: {} for modality in items.vectors}
+    behind = len(items)
+    for row, content in sorted(log.contents.items()):
+        if isinstance(content, VectorInput) and content.modality in extra:
+            token_rows[row] = behind
+            extra[content.modality][behind] = np.asarray(content.values, np.float32)
+            behind += 1
+    return token_rows, extra
+
+
+def table_of(
+    items: ItemTable,
+    scales: FieldScales,
+    known: np.ndarray,
+    extra: Mapping[Modality, Mapping[int, Floats]] | None = None,
+) -> Table:
+    """An item table with what features need.
+
+    Args:
+        items: the catalogue.
+        scales: of the payload fields.
+        known: (m,) bool, the items that the model has an id of.
+        extra: per modality the vectors of the rows behind the items.
+    """
+    more = sum(len(rows) for rows in (extra or {}).values())
+    size = len(items) + more
+    vectors: dict[Modality, Floats] = {}
+    present: dict[Modality, np.ndarray] = {}
+    for modality, matrix in items.vectors.items():
+        vectors[modality] = np.concatenate([matrix, np.zeros((more, matrix.shape[1]), np.float32)])
+        present[modality] = np.concatenate([items.present[modality], np.zeros(more, np.bool_)])
+        for row, vector in (extra or {}).get(modality, {}).items():
+            vectors[modality][row], present[modality][row] = vector, True
+    identity = np.zeros(size, np.intp)
+    identity[np.flatnonzero(known)] = np.arange(1, int(known.sum()) + 1)
+    return Table(vectors, present, scales.apply(items.payloads), items.indexed_at, identity)
+
+
+def encode_texts(log: EventLog, encode: Callable[[Sequence[Text]], Sequence[Floats]]) -> EventLog:
+    """The log with its searched texts as vectors, each text encoded once."""
+    places = [row for row, content in log.contents.items() if isinstance(content, Text)]
+    texts = list(dict.fromkeys(log.contents[row] for row in places))
+    vectors = dict(zip(texts, encode(texts) if texts else (), strict=True))  # type: ignore[arg-type]
+    found = {row: VectorInput(Modality.TEXT, vectors[log.contents[row]]) for row in places}
+    return replace(log, contents={**log.contents, **found})
+
+
+@dataclass(frozen=True, slots=True)
+class RowSettings:
+    """Which rows are made."""
+
+    cross_fit: CrossFit = "time"
+    steps: int = 30
+    """The newest so many positive steps of each person become rows."""
+    skip: int = 2
+    """The first so many steps of a person are no rows: too little is known."""
+    folds: int = 10
+    withheld: float = 0.1
+    """The share of rows in which the label's item is treated as new, with as large a share of all others."""
+    seed: int = 0
+
+
+def next_step_rows(
+    situations: Situations, settings: RowSettings, progress: Callable[[float], None] = lambda _: None
+) -> Iterator[Example]:
+    """Rows of the people's positive steps: what did they do next? The candidates are what the sources find.
+
+    Steps that no source finds are left out: no order of the candidates could be right.
+    """
+    random = np.random.default_rng(settings.seed)
+    places = _places(situations, settings)
+    done = 0
+    for statistics, known_until, block in _blocks(situations, settings, places):
+        for person, row in block:
+            done += 1
+            log = situations.log
+            now, item = float(log.time[row]), int(situations.item[row])
+            mine = situations.of_user[person]
+            history = mine[: int(np.searchsorted(mine, row))]
+            withheld = _withheld(random, settings.withheld, situations.size, item)
+            request = situations.request(statistics, history, now, withheld=withheld)
+            positive = request.candidates == item
+            if positive.any():
+                none = np.zeros(len(positive), np.intp)
+                yield Example(request, positive, none.astype(np.bool_), none, person, now, known_until)
+            if done % 256 == 0:
+                progress(done / len(places))
+
+
+def _places(situations: Situations, settings: RowSettings) -> list[tuple[int, int]]:
+    """(person, row of the log) of the steps that become rows, oldest first."""
+    found: list[tuple[int, int]] = []
+    for person, rows in enumerate(situations.of_user):
+        steps = rows[situations.positive[rows]]
+        found += [(person, int(row)) for row in steps[settings.skip :][-settings.steps :]]
+    return sorted(found, key=lambda place: place[1])
+
+
+def _blocks(
+    situations: Situations, settings: RowSettings, places: Sequence[tuple[int, int]]
+) -> Iterator[tuple[Statistics, float, list[tuple[int, int]]]]:
+    """Counts, until when they know, and the rows that may use them."""
+    everybody = situations.sequences()
+    if settings.cross_fit == "people":
+        fold = np.random.default_rng(settings.seed).integers(0, settings.folds, len(everybody.items))
+        for number in range(settings.folds):
+            others = everybody.of(np.flatnonzero(fold != number).tolist())
+            scale = len(fold) / max(len(others.items), 1)
+            inside = [place for place in places if fold[place[0]] == number]
+            yield count(others, situations.size, scale=scale), float("inf"), inside
+        return
+    times = np.array([situations.log.time[row] for _, row in places], np.float64)
+    for number in range(settings.folds):
+        first, last = (len(places) * n // settings.folds for n in (number, number + 1))
+        if first == last:
+            continue
+        start = float(times[first])
+        yield count(everybody.before(start), situations.size), start, list(places[first:last])
+
+
+def _withheld(random: np.random.Generator, share: float, size: int, item: int) -> Rows | None:
+    if random.random() >= share:
+        return None
+    return np.union1d(np.flatnonzero(random.random(size) < share), [item]).astype(np.intp)
+
+
+def check_rows(examples: Sequence[Example], cross_fit: CrossFit) -> None:
+    """Refuse rows that know the future.
+
+    Raises:
+        LeakError: if a history reaches its label's time, or counts hold what is as young as the label.
+    """
+    for place, one in enumerate(examples):
+        if len(one.request.tokens.gaps) and one.request.tokens.gaps.min() < 0:
+            raise LeakError(f"training row {place} has a history younger than its label", "cut it at the label")
+        if cross_fit == "time" and one.known_until > one.label_time:
+            raise LeakError(
+                f"training row {place} of {one.label_time:.0f} uses counts until {one.known_until:.0f}",
+                "count only what happened before the row's block",
+            )

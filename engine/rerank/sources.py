@@ -1,0 +1,75 @@
+"""Where candidates come from besides the search in the shared space: what people did.
+
+Each source is named in the card of a model version, and its opinion is a feature of the reranker.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from encoders.types import Floats
+from engine.rerank import statistics
+from engine.rerank.features import Table
+from engine.rerank.statistics import Rows
+
+COUNTED: Mapping[str, int] = {
+    "follows": 70,
+    "follows_share": 40,
+    "linear": 70,
+    "popularity": 15,
+    "popularity_7d": 30,
+}
+"""How many candidates each count gives at most."""
+CONTENT = 20
+"""How many candidates each modality gives at most."""
+FRESH = 10
+
+
+def counted_candidates(counted: Floats, hidden: Rows) -> Rows:
+    """The items that the counts put first, each once, rising.
+
+    Args:
+        counted: (s, m), `statistics.scores`.
+        hidden: rows that are not to be candidates, such as what was seen.
+    """
+    place = {name: row for row, name in enumerate(statistics.NAMES)}
+    return _union([_best(counted[place[name]], most, hidden) for name, most in COUNTED.items()])
+
+
+def content_candidates(table: Table, positive: Rows, items: int, hidden: Rows) -> Rows:
+    """The items that are most like the last that a person acted on, by each modality; exact, for training.
+
+    Args:
+        table: the vectors; the first `items` rows are items.
+        positive: (k,), the items that the person acted on favourably, oldest first.
+        items: m.
+        hidden: rows that are not to be candidates.
+    """
+    found: list[Rows] = []
+    for modality, vectors in table.vectors.items():
+        there = table.present[modality]
+        known = positive[-20:]
+        known = known[there[known]]
+        if len(known):
+            likeness = np.where(there[:items], vectors[:items] @ vectors[known].mean(axis=0), 0)
+            found.append(_best(np.asarray(likeness, np.float32), CONTENT, hidden))
+    return _union(found)
+
+
+def fresh_candidates(table: Table, now: float, hidden: Rows) -> Rows:
+    """The items that came last, and not after now (seconds since 1970)."""
+    since = np.where(table.since < now, table.since, np.nan)
+    return _best(np.nan_to_num(since, nan=0.0), FRESH, hidden)
+
+
+def _best(scores: np.ndarray, most: int, hidden: Rows) -> Rows:
+    """The rows of the highest scores above 0."""
+    scores = scores.copy()
+    scores[hidden] = 0
+    most = min(most, len(scores))
+    top = np.argpartition(-scores, most - 1)[:most] if most else np.zeros(0, np.intp)
+    return np.asarray(top[scores[top] > 0], np.intp)
+
+
+def _union(rows: list[Rows]) -> Rows:
+    return np.unique(np.concatenate([np.zeros(0, np.intp), *rows]))
