@@ -5,6 +5,7 @@ Imports are inside the functions, so that a command loads only what it uses: PyT
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
     from engine.events.sql import SqlEventStore
     from engine.events.types import KnownItems
     from engine.history import StoredHistory
+    from engine.learn.registry import Registry
+    from engine.learn.trainings import Trainings
+    from engine.learn.worker import Train
+    from engine.models import Models
     from engine.pipeline import Engine
     from engine.searching import BatchedSearch, Search
     from engine.service.server import ServerOptions
+    from engine.serving import Loader, Serving
     from engine.store.base import VectorStore
     from engine.store.collections import Collections
 
@@ -187,6 +193,7 @@ def build_engine(
     store: VectorStore,
     encoder: ContentEncoder | None = None,
     search: Search | None = None,
+    models: Models | None = None,
 ) -> Engine:
     """The engine over an open store.
 
@@ -196,6 +203,7 @@ def build_engine(
         store: the catalogue.
         encoder: encodes the contents of queries; None encodes each call by itself.
         search: searches the store; None searches for each call by itself.
+        models: which model answers whom; None ranks without.
 
     Raises:
         SpaceError: if the store is of another space.
@@ -212,7 +220,41 @@ def build_engine(
         retrieve_settings=settings.retrieve,
         policy_settings=settings.policy,
         search=search,
+        models=models,
+        deadline_share=settings.models.deadline_share,
     )
+
+
+def registry(settings: Settings) -> Registry:
+    """The versions of the trained model."""
+    from engine.learn.registry import Registry
+
+    return Registry(settings.models.path)
+
+
+def model_loaders() -> Mapping[str, Loader]:
+    """By the kind of model that a card says, what loads its files."""
+    return {}
+
+
+def open_serving(settings: Settings, space: Space) -> Serving:
+    """What serves. It loads and follows once it is started."""
+    from engine.serving import Serving
+
+    return Serving(registry(settings), model_loaders(), space.fingerprint, standby=settings.models.standby)
+
+
+def open_trainings(settings: Settings, serving: Serving, train: Train | None = None) -> Trainings:
+    """The trainings of a server.
+
+    Args:
+        settings: the settings.
+        serving: promotes what passes the gate.
+        train: makes a version; None if this server does not train.
+    """
+    from engine.learn.trainings import Trainings
+
+    return Trainings(settings.models.path / ".trainings", train, serving, keep=settings.models.keep)
 
 
 def server_options(settings: Settings) -> ServerOptions:

@@ -4,7 +4,7 @@
     fuse      the vectors become interests, and things to stay away from               engine/fuse.py
     retrieve  every interest is searched for, in one call of the store                 engine/retrieve.py
     judge     the candidates get exact scores                                          engine/score.py
-    rerank    a model may give better ones                                             engine/rerank/
+    rerank    the person's model may give better ones                                  engine/rerank/
     policy    what is shown, in which order: slots, diversity, caps                    engine/policy/
     explain   which events and parts the score of each result rests on                 engine/explain.py
 
@@ -28,9 +28,11 @@ from engine.errors import InvalidQueryError
 from engine.evidence import probe
 from engine.explain import explain
 from engine.fuse import fuse
+from engine.models import Models, Untrained
 from engine.policy.seen import left_out
 from engine.policy.select import Policy, select
 from engine.rerank.base import Identity, Reranker
+from engine.rerank.tiers import Tiers
 from engine.resolve import Sources, resolve
 from engine.retrieve import retrieve
 from engine.score import judge
@@ -54,7 +56,8 @@ class Engine:
         fuse_settings: how a history becomes query vectors.
         retrieve_settings: how many candidates are fetched.
         policy_settings: what may be shown, where a query does not say.
-        reranker: the rerank stage.
+        models: which model answers whom; none unless told.
+        deadline_share: the part of the time left that a reranker may take.
         search: how the store is searched; each call for itself unless told.
         clock: tells the time, with a time zone.
 
@@ -71,7 +74,8 @@ class Engine:
         fuse_settings: FuseSettings | None = None,
         retrieve_settings: RetrieveSettings | None = None,
         policy_settings: PolicySettings | None = None,
-        reranker: Reranker | None = None,
+        models: Models | None = None,
+        deadline_share: float = 0.5,
         search: Search | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
@@ -87,7 +91,8 @@ class Engine:
         self.fuse_settings = self._fuse = fuse_settings or FuseSettings()
         self._retrieve = retrieve_settings or RetrieveSettings()
         self._policy = policy_settings or PolicySettings()
-        self._reranker: Reranker = reranker or Identity()
+        self._models: Models = models or Untrained()
+        self._tiers = Tiers(deadline_share)
         self._search: Search = search or DirectSearch(store)
 
     def recommend(self, query: Query, deadline: Deadline | None = None) -> Recommendations:
@@ -104,8 +109,14 @@ class Engine:
         """
         deadline = deadline or Deadline()
         check_query(query, self.manifest, self._retrieve.max_limit)
+        with self._models.use(query.user) as lease:
+            rerankers = lease.model.rerankers if lease.model else ()
+            made = self._recommend(query, rerankers, deadline)
+        return replace(made, compared=lease.compared) if lease.compared else made
+
+    def _recommend(self, query: Query, rerankers: Sequence[Reranker], deadline: Deadline) -> Recommendations:
         policy, exclude = Policy.of(query.policy, self._policy), left_out(query)
-        payloads = bool(policy.max_per_value) or self._reranker.reads_payloads
+        payloads = bool(policy.max_per_value) or any(reranker.reads_payloads for reranker in rerankers)
         calibration, correlation = self.manifest.calibration, self._fuse.correlation
 
         sources = resolve(query, self._encoder, self.manifest, self._store, self._fuse, self._clock(), deadline)
@@ -120,7 +131,8 @@ class Engine:
         judgement = judge(intent, candidates)
 
         deadline.check("reranking")
-        ranked = self._reranker.rerank(query, sources, replace(candidates, scores=judgement.scores))
+        judged = replace(candidates, scores=judgement.scores)
+        ranked, reranker = self._tiers.rerank(rerankers, query, sources, judged, deadline)
         row_of = {name: row for row, name in enumerate(candidates.ids)}
         rows = np.array([row_of[name] for name in ranked.ids], np.intp)
 
@@ -129,7 +141,7 @@ class Engine:
         chosen = select(ranked, interest, intent.shares, query.limit, policy, calibration, correlation)
         results = ranked.take(chosen)
         reasons = explain(intent, sources, judgement, results, rows[chosen])
-        return self._answer(results, reasons, sources, self._reranker.tier)
+        return self._answer(results, reasons, sources, reranker.version, reranker.tier)
 
     def _cold(
         self, query: Query, exclude: Sequence[ItemId], policy: Policy, sources: Sources, deadline: Deadline
@@ -146,17 +158,17 @@ class Engine:
         rules = replace(policy, min_score=None)  # a cold score is no evidence
         chosen = select(candidates, one, np.ones(1), query.limit, rules, self.manifest.calibration, correlation)
         reasons = [(Reason(kinds[row]),) for row in chosen]
-        return self._answer(candidates.take(chosen), reasons, sources, "cold")
+        return self._answer(candidates.take(chosen), reasons, sources, Identity.version, "cold")
 
     def _answer(
-        self, results: Candidates, reasons: Sequence[tuple[Reason, ...]], sources: Sources, tier: str
+        self, results: Candidates, reasons: Sequence[tuple[Reason, ...]], sources: Sources, model: str, tier: str
     ) -> Recommendations:
         return answer(
             results,
             reasons,
             self._store,
             fingerprint=self._fingerprint,
-            model=self._reranker.version,
+            model=model,
             tier=tier,
             skipped=sources.skipped,
         )

@@ -231,3 +231,5 @@ class Recommendations:
     """The stage that decided the order: "retrieval" where nothing reranks, "cold" for a person without history."""
     skipped: tuple[tuple[int, str], ...] = ()
     """(position in the history, reason) of events that could not be used."""
+    compared: str = ""
+    """While a candidate is tried on a share of people: the model version that the others get. Else ""."""

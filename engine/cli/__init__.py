@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from encoders.errors import TriveniError
-from engine.cli import ask, encode, events, index, serve, simulate, space
+from engine.cli import ask, encode, events, index, model, serve, simulate, space
 from engine.cli.common import stderr
 from engine.cli.demo import command as demo
 
@@ -22,6 +22,7 @@ for command in (index.index, index.verify, serve.serve, ask.search, ask.recommen
 app.command()(simulate.simulate)
 app.add_typer(space.app, name="space")
 app.add_typer(events.app, name="events")
+app.add_typer(model.app, name="model")
 
 
 @app.callback()

@@ -21,6 +21,10 @@ class Reranker(Protocol):
     def reads_payloads(self) -> bool:
         """Whether it needs the candidates' payloads; without, only those of the results are fetched."""
 
+    @property
+    def seconds(self) -> float:
+        """The time that it typically takes, measured; it is asked only where the deadline leaves more."""
+
     def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
         """Map candidates to candidates, all of them among those given."""
 
@@ -31,6 +35,7 @@ class Identity:
     version = "untrained"
     tier = "retrieval"
     reads_payloads = False
+    seconds = 0.0
 
     def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
         """Return the candidates as they are."""

@@ -23,6 +23,17 @@ def page_token(cursor: str | None, of_list: bytes) -> str:
     return base64.urlsafe_b64encode(_checksum(raw, of_list) + raw).decode()
 
 
+def page_size(size: int, default: int, most: int) -> int:
+    """How many a page holds.
+
+    Raises:
+        InvalidQueryError: if it is negative or more than `most`.
+    """
+    if 0 <= size <= most:
+        return size or default
+    raise InvalidQueryError(f"page_size is {size}", f"send 1 to {most}, or 0 for {default}", field="page_size")
+
+
 def cursor_of(token: str, of_list: bytes) -> str | None:
     """The store's cursor in a token; None for "", the first page.
 

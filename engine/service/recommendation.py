@@ -75,7 +75,9 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         """Name the answer; once it has left, log what it showed. What did not reach the caller was not shown."""
         call, now = current_call(), datetime.now(UTC)
         response.request_id = call.request_id
-        call.notes["tier"] = response.tier
+        call.notes |= {"model": response.model, "tier": response.tier}
+        if response.compared_model:
+            call.notes["compared_model"] = response.compared_model
 
         def log(ended: Any) -> None:
             if status_name(ended) == "OK":

@@ -16,6 +16,7 @@ from engine.events.check import EventLimits
 from engine.filters import FieldKind
 from engine.history import StoredHistory
 from engine.ingest import INDEXED_AT
+from engine.learn.trainings import Trainings
 from engine.pipeline import Engine
 from engine.service.catalog import CatalogServicer
 from engine.service.encoder import EncoderServicer
@@ -26,6 +27,7 @@ from engine.service.models import ModelServicer
 from engine.service.recommendation import RecommendationServicer
 from engine.service.warmup import warm_up
 from engine.service.work import Workers
+from engine.serving import Serving
 from engine.store.base import VectorStore
 from triveni.v1 import catalog_pb2_grpc, encoder_pb2_grpc, event_pb2_grpc, model_pb2_grpc, recommendation_pb2_grpc
 
@@ -35,13 +37,15 @@ READY = (
     "triveni.v1.CatalogService",
     "triveni.v1.EncoderService",
     "triveni.v1.EventService",
+    "triveni.v1.ModelService",
 )
 """Services that serve once an inference passed; "" stands for the server as a whole."""
-LATER = ("triveni.v1.ModelService",)
-"""Services that answer UNIMPLEMENTED in this release, and so never say that they serve."""
 
 _EVENT_THREADS = 4
 """Threads that record and read events. They are apart, so that a slow database holds up no recommendations."""
+
+_MODEL_THREADS = 2
+"""Threads that read cards and load models: a promotion holds up nobody."""
 
 _LINGER = 0.05
 """Seconds in which the last answers leave. The port is closed after them, not before: gRPC answers calls that it
@@ -74,7 +78,7 @@ class ServerOptions:
 class Server:
     """Serves an engine over gRPC. All its methods are called in one event loop.
 
-    It does not own the stores: whoever opened them closes them after `stop`.
+    It does not own stores and models: whoever opened them closes them after `stop`.
 
     Args:
         engine: answers queries.
@@ -83,6 +87,8 @@ class Server:
         events: what people did, and what they were shown.
         space: the encoders' space.
         options: how it listens.
+        serving: which model serves; ModelService changes it.
+        trainings: runs trainings; ModelService asks for them.
     """
 
     def __init__(
@@ -93,12 +99,17 @@ class Server:
         events: EventStore,
         space: Space,
         options: ServerOptions,
+        *,
+        serving: Serving | None = None,
+        trainings: Trainings | None = None,
     ) -> None:
         self._engine, self._encoder, self._store, self._space = engine, encoder, store, space
         self._options = options
         self._log = structlog.get_logger("triveni.service")
         self._workers = Workers(options.threads, options.max_queue)
         self._event_workers = Workers(_EVENT_THREADS, options.max_queue)
+        self._model_workers = Workers(_MODEL_THREADS, options.max_queue)
+        self._serving, self._trainings = serving, trainings
         self._events, self._impressions = events, ImpressionLog(events)
         self._stopping: asyncio.Task[None] | None = None
         self.port = 0
@@ -120,7 +131,7 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ),
         )
-        for service in (*READY, *LATER):
+        for service in READY:
             await self._health.set(service, _NOT_SERVING)
         self._add_services()
         try:
@@ -165,12 +176,15 @@ class Server:
                 EncoderServicer(self._encoder, self._space, workers),
             ),
             (event_pb2_grpc.add_EventServiceServicer_to_server, events),
-            (model_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer()),
+            (
+                model_pb2_grpc.add_ModelServiceServicer_to_server,
+                ModelServicer(self._serving, self._trainings, self._model_workers),
+            ),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ):
             add(servicer, server)
         if options.reflection:
-            names = (*READY[1:], *LATER, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (*READY[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
 
     async def wait(self) -> None:
@@ -194,6 +208,7 @@ class Server:
             self._log.warning("cancelled calls", running=self._calls.running)
         await asyncio.sleep(_LINGER)
         await self._server.stop(None)  # ends health watches and reflection streams too
-        for close in (self._workers.close, self._event_workers.close, self._impressions.close):
-            await asyncio.to_thread(close)
+        for workers in (self._workers, self._event_workers, self._model_workers):
+            await asyncio.to_thread(workers.close)
+        await asyncio.to_thread(self._impressions.close)
         self._log.info("stopped")

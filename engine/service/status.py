@@ -24,12 +24,6 @@ class MalformedError(TriveniError):
     status = "INVALID_ARGUMENT"
 
 
-class NotImplementedYetError(TriveniError):
-    """The contract has the method, this release does not."""
-
-    status = "UNIMPLEMENTED"
-
-
 class NotReadyError(TriveniError):
     """The server is starting or stopping."""
 
@@ -49,8 +43,12 @@ class UnexpectedError(TriveniError):
 
 def reason_of(error: TriveniError) -> str:
     """The kind of error in capitals: `InvalidQueryError` is INVALID_QUERY."""
-    name = type(error).__name__.removesuffix("Error")
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+    return reason_named(type(error).__name__)
+
+
+def reason_named(kind: str) -> str:
+    """The same, from the name of the error's class."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.removesuffix("Error")).upper()
 
 
 def grpc_status(error: TriveniError, request_id: str) -> grpc.Status:

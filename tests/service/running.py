@@ -19,8 +19,10 @@ from engine.events.base import EventStore
 from engine.events.known import CatalogItems
 from engine.events.sql import SqlEventStore
 from engine.filters import FieldKind
+from engine.learn.trainings import Trainings
 from engine.pipeline import Engine
 from engine.service.server import Server, ServerOptions
+from engine.serving import Serving
 from engine.store.base import VectorStore
 from engine.store.edge import EdgeStore
 from triveni.v1 import (
@@ -95,12 +97,15 @@ def running(
     options: ServerOptions = ServerOptions(address="127.0.0.1:0"),  # noqa: B008 (frozen)
     *,
     wrap: Callable[[ContentEncoder], ContentEncoder] = lambda encoder: encoder,
+    serving: Serving | None = None,
+    trainings: Trainings | None = None,
 ) -> Iterator[Running]:
     """Start a server, and stop it at the end. `wrap` may put something around its encoder."""
     batcher = MicroBatcher(space, max_batch=options.max_batch)
     encoder = wrap(batcher)
-    engine = Engine(encoder, space.manifest, store, retrieve_settings=RetrieveSettings(max_limit=1000))
-    server = Server(engine, encoder, store, events, space, options)
+    settings = RetrieveSettings(max_limit=1000)
+    engine = Engine(encoder, space.manifest, store, retrieve_settings=settings, models=serving)
+    server = Server(engine, encoder, store, events, space, options, serving=serving, trainings=trainings)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server", daemon=True)
     thread.start()

@@ -45,7 +45,7 @@ def answer(server: Running, method: str, request: object) -> dict[str, object]:
         ("triveni.v1.CatalogService", "SERVING"),
         ("triveni.v1.EncoderService", "SERVING"),
         ("triveni.v1.EventService", "SERVING"),
-        ("triveni.v1.ModelService", "NOT_SERVING"),
+        ("triveni.v1.ModelService", "SERVING"),
     ],
 )
 def test_health_per_service(server: Running, service: str, status: str) -> None:

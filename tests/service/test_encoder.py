@@ -1,12 +1,11 @@
-"""Encode, and the services that come later."""
+"""Encode."""
 
 import numpy as np
-import pytest
 
 from encoders.types import Audio, Image, Text
-from tests.service.running import Running, failure
+from tests.service.running import Running
 from tests.tiny import concept_png, concept_wav
-from triveni.v1 import content_pb2, encoder_pb2, model_pb2
+from triveni.v1 import content_pb2, encoder_pb2
 
 C = content_pb2.Content
 
@@ -30,10 +29,3 @@ def test_all_bad_is_an_answer_too(server: Running) -> None:
     response = server.encoder.Encode(encoder_pb2.EncodeRequest(contents=[C(image=b"no")]), timeout=10)
     assert (response.rows, response.vectors) == (0, b"")
     assert response.rejected[0].problem.remedy
-
-
-@pytest.mark.parametrize("method", [m.name for m in model_pb2.DESCRIPTOR.services_by_name["ModelService"].methods])
-def test_models_come_later(server: Running, method: str) -> None:
-    found = failure(lambda: getattr(server.models, method)(getattr(model_pb2, f"{method}Request")(), timeout=10))
-    assert found.code == "UNIMPLEMENTED"
-    assert "without training" in found.message

@@ -73,6 +73,7 @@ def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Resp
     response.fingerprint = answer.fingerprint
     response.model = answer.model
     response.tier = answer.tier
+    response.compared_model = answer.compared
     for result in answer.results:
         message = response.results.add(item_id=result.item, score=result.score, rank=result.rank)
         add_reason = message.reasons.add

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModelServiceStub:
-    """The versions of the ranking model. The methods answer UNIMPLEMENTED in this release.
+    """The versions of the ranking model: what serves, and trainings. A change takes effect at once, and fails no call.
     """
 
     def __init__(self, channel):
@@ -78,7 +78,7 @@ class ModelServiceStub:
 
 
 class ModelServiceServicer:
-    """The versions of the ranking model. The methods answer UNIMPLEMENTED in this release.
+    """The versions of the ranking model: what serves, and trainings. A change takes effect at once, and fails no call.
     """
 
     def ListModels(self, request, context):
@@ -96,21 +96,22 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PromoteModel(self, request, context):
-        """Makes a version the one that serves.
+        """Makes a version the one that serves. FAILED_PRECONDITION if it is corrupt, of another space or of a newer format.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackModel(self, request, context):
-        """Makes the version that served before serve again.
+        """Makes the version that served before serve again. FAILED_PRECONDITION if none did.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TrainModel(self, request, context):
-        """Begins to train a version and returns at once; GetTraining tells how far it is.
+        """Begins to train a version and returns at once; GetTraining tells how far it is. One runs at a time, others wait.
+        FAILED_PRECONDITION if the server does not train.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,7 +190,7 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService:
-    """The versions of the ranking model. The methods answer UNIMPLEMENTED in this release.
+    """The versions of the ranking model: what serves, and trainings. A change takes effect at once, and fails no call.
     """
 
     @staticmethod

@@ -85,20 +85,22 @@ class RecommendRequest(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ..., context: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "skipped")
+    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "skipped", "compared_model")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_MODEL_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[Recommendation]
     request_id: str
     fingerprint: str
     model: str
     tier: str
     skipped: _containers.RepeatedCompositeFieldContainer[SkippedEvent]
-    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., skipped: _Optional[_Iterable[_Union[SkippedEvent, _Mapping]]] = ...) -> None: ...
+    compared_model: str
+    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., skipped: _Optional[_Iterable[_Union[SkippedEvent, _Mapping]]] = ..., compared_model: _Optional[str] = ...) -> None: ...
 
 class Recommendation(_message.Message):
     __slots__ = ("item_id", "score", "rank", "payload", "reasons", "image_path", "audio_path")
@@ -157,15 +159,17 @@ class SearchRequest(_message.Message):
     def __init__(self, parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("results", "request_id", "fingerprint", "model", "tier")
+    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "compared_model")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_MODEL_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[Recommendation]
     request_id: str
     fingerprint: str
     model: str
     tier: str
-    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ...) -> None: ...
+    compared_model: str
+    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., compared_model: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,164 @@
+"""`triveni model`: the versions of the trained model, and which of them serves."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from engine.cli.common import console, settings_of, stderr
+
+if TYPE_CHECKING:
+    from engine.learn.card import ModelCard
+    from engine.learn.pointer import Pointer
+
+app = typer.Typer(
+    help="Versions of the trained model: list, show, promote, try on a share of people, roll back, retire.",
+    no_args_is_help=True,
+)
+
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="As `triveni model list` names it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
+
+
+@app.command("list")
+def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """List the versions, the newest first, with their figures beside those of what they were held against."""
+    from engine import compose
+
+    registry = compose.registry(settings_of(ctx))
+    cards, wrong = registry.scan()
+    pointer = registry.pointer()
+    if as_json:
+        print(json.dumps([_entry(card, pointer) for card in cards], indent=1))
+    elif not cards:
+        console.print(f"no model version in {registry.path}")
+    else:
+        table = Table()
+        for heading in ("version", "", "made", "events until", "figures"):
+            table.add_column(heading, overflow="fold")
+        for card in cards:
+            figures = "\n".join(_figure(card, name) for name in card.metrics)
+            table.add_row(
+                card.version, _role(card.version, pointer), _time(card.created), _time(card.data_until), figures
+            )
+        console.print(table)
+    for error in wrong:
+        stderr.print(f"[yellow]unusable:[/yellow] {error}", highlight=False, soft_wrap=True)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    version: Annotated[
+        str, typer.Argument(metavar="[VERSION]", help="As `triveni model list` names it; what serves if not given.")
+    ] = "",
+) -> None:
+    """Show the card of a version as JSON, once its files are compared with their checksums."""
+    from engine import compose
+    from engine.errors import NotFoundError
+
+    registry = compose.registry(settings_of(ctx))
+    name = version or registry.pointer().serving
+    if not name:
+        raise NotFoundError("no model version serves", "name one of `triveni model list`")
+    print(registry.verified(name)[1].to_json())
+
+
+@app.command()
+def promote(ctx: typer.Context, version: Version) -> None:
+    """Let a version serve. A running server follows within a second, and fails no call."""
+    from engine import compose
+
+    registry = compose.registry(settings_of(ctx))
+    registry.verified(version)
+    before, after = registry.change(lambda pointer: pointer.promoted(version))
+    _say(before, after)
+
+
+@app.command()
+def rollback(ctx: typer.Context) -> None:
+    """Let the version that served before serve again. A running server follows within a second."""
+    from engine import compose
+    from engine.learn.pointer import Pointer
+
+    registry = compose.registry(settings_of(ctx))
+    target = registry.pointer().rolled_back().serving
+    if target:
+        registry.verified(target)
+    _say(*registry.change(Pointer.rolled_back))
+
+
+@app.command()
+def candidate(
+    ctx: typer.Context,
+    version: Annotated[str, typer.Argument(metavar="[VERSION]", help="As `triveni model list` names it.")] = "",
+    share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The part of all people; models.candidate_share if not given.")
+    ] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="End the trial: everybody gets what serves.")] = False,
+) -> None:
+    """Try a version on a share of people, chosen by a hash of their ids. Responses and logs name both versions.
+
+    Example: triveni model candidate 20260601-120000-1a2b3c --share 0.1
+    """
+    from engine import compose
+
+    if stop == bool(version):
+        raise typer.BadParameter("name a version, or give --stop")
+    settings = settings_of(ctx)
+    registry = compose.registry(settings)
+    if stop:
+        before, after = registry.change(lambda pointer: pointer.untried())
+        console.print(f"{before.candidate or 'no version'} was tried, {_name(after.serving)} serves everybody now")
+        return
+    registry.verified(version)
+    part = settings.models.candidate_share if share is None else share
+    _, after = registry.change(lambda pointer: pointer.tried(version, part))
+    console.print(f"{version} serves {after.share:.1%} of people now, {_name(after.serving)} the others")
+
+
+@app.command()
+def retire(ctx: typer.Context, version: Version) -> None:
+    """Delete a version. One that serves, or is tried, is refused."""
+    from engine import compose
+
+    compose.registry(settings_of(ctx)).retire(version)
+    console.print(f"{version} is deleted")
+
+
+def _say(before: Pointer, after: Pointer) -> None:
+    console.print(f"{_name(before.serving)} served, {_name(after.serving)} serves now")
+
+
+def _name(version: str) -> str:
+    return version or "the untrained engine"
+
+
+def _role(version: str, pointer: Pointer) -> str:
+    if version == pointer.serving:
+        return "serves"
+    if version == pointer.candidate:
+        return f"tried on {pointer.share:.1%}"
+    return "before" if version in pointer.previous[-1:] else ""
+
+
+def _entry(card: ModelCard, pointer: Pointer) -> dict[str, object]:
+    share = pointer.share if card.version == pointer.candidate else 0.0
+    return {**card.model_dump(mode="json"), "serving": card.version == pointer.serving, "share": share}
+
+
+def _figure(card: ModelCard, name: str) -> str:
+    low, high = card.intervals.get(name, (None, None))
+    interval = "" if low is None else f" ({low:.4f} to {high:.4f})"
+    baseline = f", before {card.baseline_metrics[name]:.4f}" if name in card.baseline_metrics else ""
+    return f"{name} {card.metrics[name]:.4f}{interval}{baseline}"
+
+
+def _time(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else ""

@@ -1,0 +1,53 @@
+"""Which model answers whom: what the pipeline asks for, whoever keeps the models (engine/serving.py)."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.rerank.base import Reranker
+
+
+class ServedModel(Protocol):
+    """A version of the model, loaded. Any number of threads use it at once."""
+
+    @property
+    def version(self) -> str:
+        """Its name in the registry."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The space that it is of."""
+
+    @property
+    def rerankers(self) -> tuple[Reranker, ...]:
+        """Its tiers, the best first."""
+
+    def close(self) -> None:
+        """Let go of what it holds; nobody uses it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The model that answers one request."""
+
+    model: ServedModel | None = None
+    """None where nothing is trained."""
+    compared: str = ""
+    """While a candidate is tried: the version that the other people get, "untrained" for none. Else ""."""
+
+
+class Models(Protocol):
+    """Says which model answers whom."""
+
+    def use(self, user: str) -> AbstractContextManager[Lease]:
+        """The model of a person, which is not closed while the context is open; "" is nobody in particular."""
+
+
+class Untrained:
+    """Nothing is trained."""
+
+    @contextmanager
+    def use(self, user: str) -> Iterator[Lease]:
+        """No model."""
+        yield Lease()

@@ -1,0 +1,89 @@
+"""The gate: the interval of the difference has to lie above zero, on enough people."""
+
+import numpy as np
+import pytest
+
+from engine.errors import SettingsError
+from engine.learn.gate import judge_candidate
+
+
+def values(seed: int, size: int = 2000) -> np.ndarray:
+    return np.random.default_rng(seed).beta(0.3, 2, size)
+
+
+def test_a_clear_gain_passes_and_a_clear_loss_does_not() -> None:
+    old = values(0)
+    new = np.clip(old + np.random.default_rng(1).normal(0.02, 0.1, len(old)), 0, 1)
+    passed = judge_candidate(new, old, metric="ndcg_at_10")
+    assert passed.promote
+    assert 0 < passed.low < passed.difference < passed.high
+    np.testing.assert_allclose(passed.difference, (new - old).mean())
+    assert passed.reason.startswith("better: ndcg_at_10 +")
+    refused = judge_candidate(old, new)
+    assert not refused.promote
+    assert refused.high < 0
+    np.testing.assert_allclose((refused.low, refused.high), (-passed.high, -passed.low), atol=2e-3)
+
+
+def test_no_difference_does_not_pass() -> None:
+    old = values(0)
+    verdict = judge_candidate(old, old)
+    assert (verdict.promote, verdict.low, verdict.high) == (False, 0.0, 0.0)
+    assert "does not lie above zero" in verdict.reason
+
+
+def test_the_interval_is_the_one_of_the_normal_approximation() -> None:
+    gap = np.random.default_rng(2).normal(0.01, 0.2, 5000)
+    verdict = judge_candidate(gap, np.zeros(5000))
+    error = gap.std(ddof=1) / np.sqrt(5000)
+    np.testing.assert_allclose((verdict.low, verdict.high), gap.mean() + 1.96 * error * np.array([-1, 1]), atol=5e-4)
+
+
+def test_equal_candidates_pass_seldom() -> None:
+    """Two-sided 95 %: one in forty passes by chance."""
+    passed = 0
+    for seed in range(200):
+        noise = np.random.default_rng(seed).normal(0, 0.1, 300)
+        passed += judge_candidate(noise, np.zeros(300), seed=seed).promote
+    assert passed <= 14  # more has probability 1e-4
+
+
+def test_cases_of_one_person_count_together() -> None:
+    """A hundred times the same case of each of 120 people tells no more than one of each."""
+    gap = np.random.default_rng(3).normal(0.02, 0.1, 120)
+    once = judge_candidate(gap, np.zeros(120))
+    often, people = np.repeat(gap, 100), np.repeat(np.arange(120), 100)
+    together = judge_candidate(often, np.zeros(12000), people=people)
+    np.testing.assert_allclose((together.low, together.high), (once.low, once.high), atol=1e-9)
+    apart = judge_candidate(often, np.zeros(12000))
+    assert apart.high - apart.low < (once.high - once.low) / 5
+
+
+def test_too_few_people_are_refused_with_a_reason() -> None:
+    for count in (0, 1, 99):
+        verdict = judge_candidate(np.ones(count), np.zeros(count))
+        assert not verdict.promote
+        assert f"{count} people in the held-out cases are too few, 100 are needed" in verdict.reason
+    people = np.arange(500) % 99
+    assert "99 people" in judge_candidate(np.ones(500), np.zeros(500), people=people).reason
+    assert judge_candidate(np.ones(100), np.zeros(100)).promote
+
+
+def test_the_same_seed_says_the_same() -> None:
+    new, old = values(4, 500), values(5, 500)
+    assert judge_candidate(new, old, seed=7) == judge_candidate(new, old, seed=7)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "people"),
+    [
+        ([1.0], [1.0, 2.0], None),
+        ([[1.0]], [[1.0]], None),
+        ([np.nan], [1.0], None),
+        ([1.0], [np.inf], None),
+        ([1.0], [1.0], [1, 2]),
+    ],
+)
+def test_cases_that_do_not_match_are_refused(new: object, old: object, people: object) -> None:
+    with pytest.raises(SettingsError):
+        judge_candidate(new, old, people=people)  # type: ignore[arg-type]
