@@ -21,9 +21,9 @@ import numpy as np
 from encoders.types import Floats, Modality, Text
 from engine.items import ItemTable
 from engine.learn.errors import LeakError
-from engine.learn.log import KIND_OF, KINDS, EventLog
+from engine.learn.log import KIND_OF, KINDS, Doubles, EventLog, Ints
 from engine.rerank import features, sources
-from engine.rerank.features import FieldScales, Request, Table, Tokens, dense_features
+from engine.rerank.features import Bools, FieldScales, Request, Table, Tokens, dense_features
 from engine.rerank.statistics import Rows, Sequences, Statistics, count, scores
 from engine.types import EventKind, VectorInput
 
@@ -52,10 +52,10 @@ class Example:
     """A request and what followed."""
 
     request: Request
-    positive: Rows
-    """(c,) bool: the candidates that were acted on."""
-    negative: Rows
-    """(c,) bool: the candidates that were disliked or skipped."""
+    positive: Bools
+    """(c,): the candidates that were acted on."""
+    negative: Bools
+    """(c,): the candidates that were disliked or skipped."""
     positions: Rows
     """(c,): the places they were shown in, from 1; all 0 where the candidates were retrieved, not shown."""
     person: int
@@ -77,7 +77,7 @@ class Situations:
     """
 
     def __init__(self, log: EventLog, items: ItemTable, scales: FieldScales, known: np.ndarray, taste: Taste) -> None:
-        self.size = len(items)
+        self.size, self.ids = len(items), items.ids
         rows = items.rows(log.items)
         item = np.where(log.item >= 0, rows[log.item] if len(rows) else -1, -1)
         self.token_rows, extra = _with_contents(log, item, items)
@@ -228,12 +228,13 @@ def next_step_rows(
     """
     random = np.random.default_rng(settings.seed)
     places = _places(situations, settings)
-    done = 0
-    for statistics, known_until, block in _blocks(situations, settings, places):
-        for person, row in block:
+    log, done = situations.log, 0
+    people, times = log.user[places], log.time[places]
+    for statistics, known_until, block in blocks(situations, settings, people, times):
+        for place in block.tolist():
             done += 1
-            log = situations.log
-            now, item = float(log.time[row]), int(situations.item[row])
+            row, person, now = int(places[place]), int(people[place]), float(times[place])
+            item = int(situations.item[row])
             mine = situations.of_user[person]
             history = mine[: int(np.searchsorted(mine, row))]
             withheld = _withheld(random, settings.withheld, situations.size, item)
@@ -246,35 +247,38 @@ def next_step_rows(
                 progress(done / len(places))
 
 
-def _places(situations: Situations, settings: RowSettings) -> list[tuple[int, int]]:
-    """(person, row of the log) of the steps that become rows, oldest first."""
-    found: list[tuple[int, int]] = []
-    for person, rows in enumerate(situations.of_user):
-        steps = rows[situations.positive[rows]]
-        found += [(person, int(row)) for row in steps[settings.skip :][-settings.steps :]]
-    return sorted(found, key=lambda place: place[1])
+def _places(situations: Situations, settings: RowSettings) -> Rows:
+    """The steps that become rows: rows of the log, rising."""
+    found = [np.zeros(0, np.intp)]
+    found += [rows[situations.positive[rows]][settings.skip :][-settings.steps :] for rows in situations.of_user]
+    return np.sort(np.concatenate(found))
 
 
-def _blocks(
-    situations: Situations, settings: RowSettings, places: Sequence[tuple[int, int]]
-) -> Iterator[tuple[Statistics, float, list[tuple[int, int]]]]:
-    """Counts, until when they know, and the rows that may use them."""
+def blocks(
+    situations: Situations, settings: RowSettings, people: Ints, times: Doubles
+) -> Iterator[tuple[Statistics, float, Rows]]:
+    """Cross-fitting: counts, until when they know, and which moments may use them.
+
+    Args:
+        situations: the log.
+        settings: how it is cut.
+        people: (k,), of the moments.
+        times: (k,), of the moments, rising, seconds since 1970.
+    """
     everybody = situations.sequences()
     if settings.cross_fit == "people":
         fold = np.random.default_rng(settings.seed).integers(0, settings.folds, len(everybody.items))
         for number in range(settings.folds):
             others = everybody.of(np.flatnonzero(fold != number).tolist())
             scale = len(fold) / max(len(others.items), 1)
-            inside = [place for place in places if fold[place[0]] == number]
+            inside = np.flatnonzero(fold[people] == number)
             yield count(others, situations.size, scale=scale), float("inf"), inside
         return
-    times = np.array([situations.log.time[row] for _, row in places], np.float64)
     for number in range(settings.folds):
-        first, last = (len(places) * n // settings.folds for n in (number, number + 1))
-        if first == last:
-            continue
-        start = float(times[first])
-        yield count(everybody.before(start), situations.size), start, list(places[first:last])
+        first, last = (len(times) * n // settings.folds for n in (number, number + 1))
+        if first < last:
+            start = float(times[first])
+            yield count(everybody.before(start), situations.size), start, np.arange(first, last, dtype=np.intp)
 
 
 def _withheld(random: np.random.Generator, share: float, size: int, item: int) -> Rows | None:

@@ -22,9 +22,12 @@ class Cases:
     time: Doubles
     """(b,): the moment, seconds since 1970. Nothing that happened then or later may be used."""
     history: tuple[Rows, ...]
-    """Per case the rows of the training log that are known of the person, oldest first."""
+    """Per case the rows of the log that are known of the person, oldest first."""
     targets: tuple[Rows, ...]
     """Per case the rows of the item table that followed, at least one."""
+    log: EventLog | None = None
+    """The log that `history` indexes; None is the one that was learned from. Its people and items are numbered as
+    there. It is another one where more is known of a person than may be learned from."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -36,6 +39,7 @@ class Cases:
             self.time[rows],
             tuple(self.history[row] for row in rows.tolist()),
             tuple(self.targets[row] for row in rows.tolist()),
+            self.log,
         )
 
 

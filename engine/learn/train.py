@@ -164,7 +164,7 @@ def train(
         report(Progress((epoch + 1) / settings.epochs, f"epoch {epoch + 1} of {settings.epochs}", figures))
         if logs is not None:
             for name, value in figures.items():
-                logs.add_scalar(name, value, epoch)  # type: ignore[no-untyped-call]
+                logs.add_scalar(name, value, epoch)
         if folder is not None and rank == 0:
             save_state(
                 folder,
@@ -288,4 +288,4 @@ def _writer(folder: Path | None) -> "SummaryWriter | None":
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder / "logs"))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / "logs"))

@@ -1,0 +1,139 @@
+"""From what people did to a version of the model: rows, training, calibration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from engine.events.types import Impression
+from engine.items import ItemTable
+from engine.learn.dataset import CrossFit, Example, RowSettings, Situations, Taste, check_rows, next_step_rows
+from engine.learn.log import EventLog
+from engine.learn.shown import shown_rows
+from engine.learn.train import Progress, Report, Stopped, TrainSettings, held_out, logits_of, train
+from engine.rerank.features import FieldUse, feature_names, fit_scales
+from engine.rerank.model import OUTCOMES, ModelConfig
+from engine.rerank.statistics import count
+from engine.rerank.version import Utility, Version
+
+_CERTAIN_ROWS = 20
+"""Outcomes that calibration wants to see at least; an outcome seen less often is taken to never happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """What is learned, and how."""
+
+    fields: Mapping[str, FieldUse] = field(default_factory=dict)
+    """Payload fields that are features: "category" (one value or a list) or "number"."""
+    taste: Taste = field(default_factory=Taste)
+    rows: RowSettings = field(default_factory=RowSettings)
+    training: TrainSettings = field(default_factory=TrainSettings)
+    width: int = 64
+    history_layers: int = 1
+    candidate_layers: int = 1
+    dropout: float = 0.2
+    id_dropout: float = 0.5
+    utility: Utility = field(default_factory=Utility)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A version, and how its training went."""
+
+    version: Version
+    rows: int
+    epochs: tuple[dict[str, float], ...]
+
+
+def fit(
+    log: EventLog,
+    items: ItemTable,
+    settings: FitSettings,
+    *,
+    impressions: Sequence[Impression] = (),
+    cross_fit: CrossFit | None = None,
+    device: str = "cpu",
+    folder: Path | None = None,
+    report: Report = lambda _: None,
+    stopped: Stopped = lambda: False,
+) -> Fitted:
+    """Train a version.
+
+    Args:
+        log: what people did; searched texts as vectors, see `encode_texts`.
+        items: the catalogue.
+        settings: what and how.
+        impressions: lists that were served to people of the log.
+        cross_fit: overrides the settings'.
+        device: "cpu" or "cuda".
+        folder: where an interrupted training goes on from; None keeps nothing.
+        report: is told of the progress.
+        stopped: says whether to stop.
+
+    Raises:
+        TooLittleDataError: if there is too little to learn from.
+        LeakError: if a row knows the future.
+        Stop: if `stopped` says so.
+    """
+    rows_as = settings.rows if cross_fit is None else replace(settings.rows, cross_fit=cross_fit)
+    scales = fit_scales(items.payloads, settings.fields)
+    situations = Situations(log, items, scales, np.zeros(len(items), np.bool_), settings.taste)
+    acted = np.zeros(len(items), np.bool_)
+    acted[situations.item[situations.positive]] = True
+    situations = Situations(log, items, scales, acted, settings.taste)
+
+    def said(share: float) -> None:
+        report(Progress(0.3 * share, "making training rows", {}))
+
+    examples = list(next_step_rows(situations, rows_as, said))
+    examples += shown_rows(situations, impressions, rows_as, said)
+    check_rows(examples, rows_as.cross_fit)
+    config = ModelConfig(
+        tuple(modality.value for modality in items.vectors),
+        next(iter(items.vectors.values())).shape[1] if items.vectors else 0,
+        int(acted.sum()),
+        len(feature_names(list(items.vectors), scales)),
+        width=settings.width,
+        history_layers=settings.history_layers,
+        candidate_layers=settings.candidate_layers,
+        dropout=settings.dropout,
+        id_dropout=settings.id_dropout,
+    )
+    trained = train(
+        examples,
+        situations.table,
+        config,
+        settings.training,
+        device=device,
+        folder=folder,
+        report=lambda one: report(Progress(0.3 + 0.7 * one.share, one.stage, one.figures)),
+        stopped=stopped,
+    )
+    _, check = held_out(examples, settings.training.held_out)
+    certain = calibrate(check, logits_of(trained.model, check, situations.table))
+    version = Version(
+        trained.model, count(situations.sequences(), len(items)), items.ids, scales, settings.utility, certain
+    )
+    return Fitted(version, len(examples), trained.history)
+
+
+def calibrate(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> tuple[tuple[float, float], ...]:
+    """Per outcome (slope, intercept) that make the held-out logits probabilities (Platt 1999).
+
+    Of what was shown, if anything was: a candidate that was only retrieved was never offered to anybody.
+    """
+    shown = [place for place, one in enumerate(examples) if one.positions.any()]
+    places = shown or range(len(examples))
+    found: list[tuple[float, float]] = []
+    for column, name in enumerate(OUTCOMES):
+        scores = np.concatenate([np.zeros(0), *(logits[place][:, column] for place in places)])
+        labels = np.concatenate([np.zeros(0, np.bool_), *(getattr(examples[place], name) for place in places)])
+        if min(int(labels.sum()), int((~labels).sum())) < _CERTAIN_ROWS:
+            found.append((0.0, -20.0) if column else (1.0, 0.0))
+            continue
+        line = LogisticRegression().fit(scores[:, None], labels)
+        found.append((max(float(line.coef_[0, 0]), 1e-3), float(line.intercept_[0])))
+    return tuple(found)

@@ -1,0 +1,60 @@
+"""Training rows of lists that were served: what was shown, where, and what the person did about it."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from engine.events.types import Impression
+from engine.learn.dataset import Example, RowSettings, Situations, blocks
+
+
+def shown_rows(
+    situations: Situations,
+    impressions: Sequence[Impression],
+    settings: RowSettings,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Iterator[Example]:
+    """A row for each served list after which the person did something about it: positive, negative or both.
+
+    A list that nobody reacted to says little: perhaps nobody looked.
+
+    Args:
+        situations: the log; its events name the requests that they answer.
+        impressions: the served lists of people in the log.
+        settings: how counts are cross-fitted.
+        progress: is told the share that is done.
+    """
+    log = situations.log
+    user_of = {user: number for number, user in enumerate(log.users)}
+    request_of = {request: number for number, request in enumerate(log.requests)}
+    answers: dict[int, list[int]] = {}
+    for row in np.flatnonzero((log.request >= 0) & (situations.positive | situations.negative)).tolist():
+        answers.setdefault(int(log.request[row]), []).append(row)
+    lists = sorted(
+        (one for one in impressions if one.user in user_of and request_of.get(one.request_id, -1) in answers),
+        key=lambda one: one.time,
+    )
+    people = np.array([user_of[one.user] for one in lists], np.int64)
+    times = np.array([one.time.timestamp() for one in lists], np.float64)
+    row_of = {name: row for row, name in enumerate(situations.ids)}
+    done = 0
+    for statistics, known_until, block in blocks(situations, settings, people, times):
+        for place in block.tolist():
+            done += 1
+            one, now, person = lists[place], float(times[place]), int(people[place])
+            shown = [(row_of[name], at) for name, at in zip(one.items, one.positions, strict=True) if name in row_of]
+            if not shown:
+                continue
+            candidates, positions = (np.array(column, np.intp) for column in zip(*shown, strict=True))
+            followed = [row for row in answers[request_of[one.request_id]] if log.user[row] == person]
+            mine = situations.of_user[person]
+            history = mine[: int(np.searchsorted(log.time[mine], now))]
+            request = situations.request(statistics, history, now, candidates=candidates)
+            liked, disliked = (
+                np.isin(candidates, situations.item[[row for row in followed if kept[row]]])
+                for kept in (situations.positive, situations.negative)
+            )
+            if liked.any() or disliked.any():
+                yield Example(request, liked, disliked, positions, person, now, known_until)
+            if done % 256 == 0:
+                progress(done / len(lists))

@@ -1,0 +1,132 @@
+"""What the reranker has to know of items besides their vectors, in columns, so that a request parses no payloads."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.ingest import INDEXED_AT
+from engine.rerank.features import Fields, FieldScales
+from engine.rerank.statistics import Rows
+from engine.store.base import VectorStore
+from engine.types import ItemId, Payload
+
+MAX_AGE = 600.0
+"""Seconds after which an item's payload is read again: somebody else may have changed it."""
+MAX_ITEMS = 1_000_000
+_CHUNK = 4096
+
+Clock = Callable[[], float]
+
+
+class ItemCache:
+    """Columns of items, filled as they are asked for.
+
+    Args:
+        store: the catalogue.
+        scales: of the payload fields.
+        counted: the row in the version's counts of each item that it knows.
+        identity: (m,), the row of the network's id embedding by row of the counts.
+        clock: seconds, rising.
+    """
+
+    def __init__(
+        self,
+        store: VectorStore,
+        scales: FieldScales,
+        counted: Mapping[ItemId, int],
+        identity: Rows,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._store, self._scales, self._clock = store, scales, clock
+        self._counted, self._identity_of = counted, identity
+        self._lock = threading.Lock()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows: dict[ItemId, int] = {}
+        empty = self._scales.apply([])
+        self._categories = {name: _grown(column) for name, column in empty.categories.items()}
+        self._numbers = {name: _grown(column) for name, column in empty.numbers.items()}
+        self._since = np.zeros(_CHUNK)
+        self._read = np.zeros(_CHUNK)
+        self._count = np.zeros(_CHUNK, np.intp)
+        self._identity = np.zeros(_CHUNK, np.intp)
+
+    def rows(self, ids: Sequence[ItemId]) -> Rows:
+        """The row of each item in the columns. Items that are new, or were read long ago, are read from the store."""
+        with self._lock:
+            now = self._clock()
+            if len(self._rows) > MAX_ITEMS:
+                self._clear()
+            old = now - MAX_AGE
+            find = self._rows.get
+            missing = [name for name in dict.fromkeys(ids) if (row := find(name)) is None or self._read[row] < old]
+            if missing:
+                self._fill(missing, now)
+            return np.array([self._rows[name] for name in ids], np.intp)
+
+    def forget(self, ids: Sequence[ItemId]) -> None:
+        """Read these items again when they are next asked for: they were written."""
+        with self._lock:
+            for name in ids:
+                if (row := self._rows.get(name)) is not None:
+                    self._read[row] = -np.inf
+
+    def _fill(self, ids: list[ItemId], now: float) -> None:
+        points = self._store.retrieve(ids, with_vectors=False)
+        payloads: list[Payload] = [{} if point is None else point.payload for point in points]
+        fields = self._scales.apply(payloads)
+        rows = np.array([self._rows.setdefault(name, len(self._rows)) for name in ids], np.intp)
+        self._grow(len(self._rows))
+        for name, column in fields.categories.items():
+            self._categories[name][rows] = column
+        for name, column in fields.numbers.items():
+            self._numbers[name][rows] = column
+        counted = np.array([self._counted.get(name, -1) for name in ids], np.intp)
+        self._count[rows] = counted
+        self._identity[rows] = np.where(counted >= 0, self._identity_of[counted], 0) if len(self._identity_of) else 0
+        self._since[rows] = [_since(payload) for payload in payloads]
+        self._read[rows] = now
+
+    def _grow(self, size: int) -> None:
+        while len(self._since) < size:
+            self._since, self._read = _grown(self._since), _grown(self._read)
+            self._count, self._identity = _grown(self._count), _grown(self._identity)
+            self._categories = {name: _grown(column) for name, column in self._categories.items()}
+            self._numbers = {name: _grown(column) for name, column in self._numbers.items()}
+
+    def fields(self, rows: Rows) -> Fields:
+        """The payload fields of rows."""
+        return Fields(
+            {name: column[rows] for name, column in self._categories.items()},
+            {name: column[rows] for name, column in self._numbers.items()},
+        )
+
+    def since(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """(k,): when items came, seconds since 1970; NaN where unknown."""
+        return self._since[rows]
+
+    def counted(self, rows: Rows) -> Rows:
+        """(k,): rows of the counts, -1 for items that they do not know."""
+        return self._count[rows]
+
+    def identity(self, rows: Rows) -> Rows:
+        """(k,): rows of the network's id embedding, 0 for none."""
+        return self._identity[rows]
+
+
+def _grown(column: np.ndarray) -> np.ndarray:
+    more = max(len(column), _CHUNK)
+    return np.concatenate([column, np.zeros((more, *column.shape[1:]), column.dtype)])
+
+
+def _since(payload: Payload) -> float:
+    value = payload.get(INDEXED_AT)
+    try:
+        return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else float("nan")
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,128 @@
+"""The files of a version of the model: the network's weights, the counts, and what the features need.
+
+network.json            the network's shape, the payload fields' scales, the utility, the calibration
+network.safetensors     the weights
+statistics.safetensors  the counts, and the ids of the items that they are of
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_weights
+from safetensors.torch import save_file as save_weights
+from scipy import sparse
+
+from engine.rerank.features import FieldScales
+from engine.rerank.model import CrossAttentionReranker, ModelConfig
+from engine.rerank.statistics import Statistics
+from engine.types import ItemId
+
+NETWORK, WEIGHTS, STATISTICS = "network.json", "network.safetensors", "statistics.safetensors"
+KIND = "reranker"
+"""The kind that the card of such a version says."""
+
+_MATRICES = ("near", "far", "together")
+
+
+@dataclass(frozen=True, slots=True)
+class Utility:
+    """What the outcomes are worth: the score is the sum of their probabilities, each times its worth."""
+
+    positive: float = 1.0
+    negative: float = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of the model in memory."""
+
+    network: CrossAttentionReranker
+    statistics: Statistics
+    items: tuple[ItemId, ...]
+    """(m,): what the counts are of, in their order."""
+    scales: FieldScales
+    utility: Utility
+    calibration: tuple[tuple[float, float], ...]
+    """Per outcome (slope, intercept): the probability is sigmoid(slope * logit + intercept)."""
+
+    @property
+    def known(self) -> np.ndarray:
+        """(m,) bool: the items that the network has an id of."""
+        return np.asarray(self.statistics.popularity > 0)
+
+
+def save_version(version: Version, folder: Path) -> None:
+    """Write the files into an empty folder."""
+    about = {
+        "config": asdict(version.network.config),
+        "categories": dict(version.scales.categories),
+        "numbers": dict(version.scales.numbers),
+        "utility": asdict(version.utility),
+        "calibration": version.calibration,
+        "until": version.statistics.until,
+    }
+    (folder / NETWORK).write_text(json.dumps(about), encoding="utf-8")
+    weights = {
+        name: value.detach().cpu().contiguous().clone() for name, value in version.network.state_dict().items()
+    }
+    save_weights(weights, folder / WEIGHTS)
+    counts = version.statistics
+    text = "\0".join(version.items).encode()
+    columns: dict[str, np.ndarray] = {
+        "items": np.frombuffer(text, np.uint8).copy() if text else np.zeros(0, np.uint8),
+        "popularity": counts.popularity,
+        "linear_items": counts.linear_items.astype(np.int64),
+        "linear": counts.linear,
+        "event_times": counts.event_times,
+        "event_items": counts.event_items.astype(np.int64),
+    }
+    for name in _MATRICES:
+        matrix: sparse.csr_matrix = getattr(counts, name)
+        columns[f"{name}.data"] = matrix.data.astype(np.float32)
+        columns[f"{name}.indices"] = matrix.indices.astype(np.int32)
+        columns[f"{name}.indptr"] = matrix.indptr.astype(np.int64)
+    save_file(columns, folder / STATISTICS)
+
+
+def load_version(folder: Path) -> Version:
+    """Read the files.
+
+    Raises:
+        Exception: of any kind, if they are not what `save_version` wrote; whoever loads says which version it is.
+    """
+    about: dict[str, Any] = json.loads((folder / NETWORK).read_text(encoding="utf-8"))
+    shape = {**about["config"], "modalities": tuple(about["config"]["modalities"])}
+    network = CrossAttentionReranker(ModelConfig(**shape))
+    network.load_state_dict(load_weights(folder / WEIGHTS))
+    network.eval()
+    columns = load_file(folder / STATISTICS)
+    text = columns["items"].tobytes().decode()
+    size = len(columns["popularity"])
+    statistics = Statistics(
+        columns["popularity"],
+        _matrix(columns, "near", size),
+        _matrix(columns, "far", size),
+        _matrix(columns, "together", size),
+        columns["linear_items"].astype(np.intp),
+        columns["linear"],
+        columns["event_times"],
+        columns["event_items"].astype(np.intp),
+        float(about["until"]),
+    )
+    scales = FieldScales(
+        {name: tuple(values) for name, values in about["categories"].items()},
+        {name: (float(mean), float(deviation)) for name, (mean, deviation) in about["numbers"].items()},
+    )
+    items = tuple(ItemId(name) for name in text.split("\0")) if text else ()
+    calibration = tuple((float(slope), float(intercept)) for slope, intercept in about["calibration"])
+    return Version(network, statistics, items, scales, Utility(**about["utility"]), calibration)
+
+
+def _matrix(columns: Mapping[str, np.ndarray], name: str, size: int) -> sparse.csr_matrix:
+    parts = (columns[f"{name}.data"], columns[f"{name}.indices"], columns[f"{name}.indptr"])
+    return sparse.csr_matrix(parts, shape=(size, size))

@@ -1,0 +1,154 @@
+"""Training rows, training, and what comes of it, on a small world."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.learn.dataset import RowSettings, Situations, Taste, blocks, check_rows, next_step_rows
+from engine.learn.errors import LeakError, TooLittleDataError
+from engine.learn.fit import FitSettings, fit
+from engine.learn.learned import LearnedRanker
+from engine.learn.ranker import Cases
+from engine.learn.train import Stop, TrainSettings
+from engine.rerank.features import fit_scales
+from engine.rerank.statistics import count
+from engine.rerank.version import load_version, save_version
+from tests.learn.world import catalogue, walks
+
+FIELDS = {"group": "category", "price": "number"}
+QUICK = FitSettings(
+    fields=FIELDS,  # type: ignore[arg-type]
+    rows=RowSettings("time", steps=6, folds=4),
+    training=TrainSettings(epochs=3, batch=32),
+    width=16,
+)
+
+
+@pytest.fixture(scope="module")
+def situations() -> Situations:
+    items = catalogue()
+    log = walks(items)
+    return Situations(log, items, fit_scales(items.payloads, FIELDS), np.ones(len(items), np.bool_), Taste())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cross_fit", ["time", "people"])
+def test_rows_hold_their_label_and_pass_the_check(situations: Situations, cross_fit: str) -> None:
+    rows = list(next_step_rows(situations, RowSettings(cross_fit, steps=5, folds=4)))  # type: ignore[arg-type]
+    assert len(rows) > 100
+    assert all(row.positive.sum() == 1 for row in rows)
+    check_rows(rows, cross_fit)  # type: ignore[arg-type]
+
+
+def test_counts_of_a_block_know_nothing_of_it_or_later(situations: Situations) -> None:
+    settings = RowSettings("time", steps=5, folds=4)
+    places = np.arange(len(situations.log))
+    people, times = situations.log.user[places], situations.log.time[places]
+    for statistics, until, block in blocks(situations, settings, people, times):
+        assert statistics.event_times.max(initial=-np.inf) < until <= times[block].min()
+
+
+def test_counts_of_a_fold_leave_its_people_out(situations: Situations) -> None:
+    settings = RowSettings("people", folds=4)
+    people = np.arange(len(situations.of_user))
+    total = sum(len(rows) for rows in situations.of_user)
+    for statistics, _, block in blocks(situations, settings, people, np.zeros(len(people))):
+        mine = sum(len(situations.of_user[person]) for person in block.tolist())
+        assert len(statistics.event_items) == total - mine
+
+
+def test_a_planted_leak_is_caught(situations: Situations) -> None:
+    rows = list(next_step_rows(situations, RowSettings("time", steps=2, folds=4)))
+    leaky = replace(rows[5], known_until=rows[5].label_time + 1)
+    with pytest.raises(LeakError, match=r"training row 5 .* uses counts until"):
+        check_rows([*rows[:5], leaky], "time")
+    tokens = rows[7].request.tokens
+    younger = replace(tokens, gaps=tokens.gaps - tokens.gaps.min() - 1)
+    leaky = replace(rows[7], request=replace(rows[7].request, tokens=younger))
+    with pytest.raises(LeakError, match="history younger than its label"):
+        check_rows([leaky], "time")
+
+
+def test_a_version_ranks_what_follows_and_comes_back_from_disk(tmp_path: Path) -> None:
+    items = catalogue()
+    log = walks(items)
+    last = np.array([rows[-1] for rows in log.of_user()])
+    kept = np.setdiff1d(np.arange(len(log)), last)
+    train_log = log.take(kept)
+    order = np.argsort(log.user[last])
+    cases = Cases(
+        log.user[last][order],
+        log.time[last][order],
+        tuple(np.flatnonzero(train_log.user == user) for user in range(len(log.users))),
+        tuple(items.rows([log.items[log.item[row]]]) for row in last[order].tolist()),
+    )
+    ranker = LearnedRanker(QUICK)
+    ranker.fit(train_log, items)
+    scores = ranker.score(cases)
+    ranks = np.array([(row > row[target[0]]).sum() for row, target in zip(scores, cases.targets, strict=True)])
+    assert (ranks == 0).mean() > 0.5  # by chance 1 in 96; the rule holds in 8 of 10 steps
+    assert ranker.fitted is not None
+    save_version(ranker.fitted.version, tmp_path)
+    loaded = load_version(tmp_path)
+    examples = ranker.examples(cases.take(np.arange(3)))
+    from engine.learn.train import logits_of
+
+    table = ranker._situations.table
+    before, after = (logits_of(made.network, examples, table) for made in (ranker.fitted.version, loaded))
+    for one, two in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, two)
+    for name in ("near", "far", "together"):
+        one, two = getattr(loaded.statistics, name), getattr(ranker.fitted.version.statistics, name)
+        assert (one != two).nnz == 0
+    assert loaded.scales == ranker.fitted.version.scales
+    assert loaded.items == items.ids
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    items = catalogue()
+    log = walks(items, people=60)
+    quick = replace(QUICK, training=replace(QUICK.training, epochs=1))
+    one, two = (fit(log, items, quick).version.network.state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_training_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+    items = catalogue()
+    log = walks(items, people=60)
+    whole = fit(log, items, QUICK)
+    epochs: list[float] = []
+
+    def stopped() -> bool:
+        return len(epochs) >= 2
+
+    with pytest.raises(Stop):
+        fit(
+            log,
+            items,
+            QUICK,
+            folder=tmp_path,
+            report=lambda one: epochs.append(1) if "ndcg_at_10" in one.figures else None,
+            stopped=stopped,
+        )
+    seen: list[str] = []
+    resumed = fit(log, items, QUICK, folder=tmp_path, report=lambda one: seen.append(one.stage))
+    assert not any(stage.startswith(("epoch 1", "epoch 2")) for stage in seen)
+    assert resumed.epochs == whole.epochs
+    states = [one.version.network.state_dict() for one in (whole, resumed)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_too_little_is_said_and_makes_nothing() -> None:
+    items = catalogue()
+    with pytest.raises(TooLittleDataError, match="training rows are too few"):
+        fit(walks(items, people=2), items, QUICK)
+
+
+def test_counts_follow_by_lag() -> None:
+    from engine.rerank.statistics import Sequences
+
+    counted = count(Sequences((np.array([0, 1, 2]),), (np.array([1.0, 2.0, 3.0]),)), 4)
+    np.testing.assert_allclose(counted.near.toarray(), [[0, 1, 0.5, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(counted.popularity, [1, 1, 1, 0])
