@@ -173,9 +173,7 @@ def off_policy(
     ones = np.ones(len(weight))
     doubly = None
     if foretold is not None and expected is not None:
-        doubly = _ratio(
-            expected + weight * (logged.reward - foretold), ones, logged.person, level, samples, seed
-        )
+        doubly = _ratio(expected + weight * (logged.reward - foretold), ones, logged.person, level, samples, seed)
     squares = float(np.square(weight).sum())
     return OffPolicy(
         _ratio(weight * logged.reward, ones, logged.person, level, samples, seed),
@@ -205,7 +203,7 @@ def logged_places(served: Iterable[Served], kinds: frozenset[EventKind]) -> Logg
 
 
 def rate(logged: Logged, *, level: float = 0.95, samples: int = SAMPLES, seed: int = 0) -> Interval:
-    """The reward per place shown: the click-through rate where a click is the reward, conversion where a purchase is."""
+    """The reward per place shown: the click-through rate where it is a click, conversion where it is a purchase."""
     return bootstrap(logged.reward, logged.person, level=level, samples=samples, seed=seed)
 
 
@@ -233,7 +231,7 @@ def _sums(values: Doubles, people: Ints | None) -> Doubles:
     if people is None:
         return values
     _, number = np.unique(people, return_inverse=True)
-    return np.bincount(number, weights=values) if len(values) else values
+    return np.bincount(number, weights=values).astype(np.float64) if len(values) else values
 
 
 def _parts(samples: int, width: int) -> list[int]:

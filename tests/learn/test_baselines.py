@@ -1,0 +1,239 @@
+"""Baselines: by hand on small logs, against plain formulas, and against published orders on real data."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import ml100k
+from encoders.types import Modality
+from engine.learn import splits
+from engine.learn.baselines.boosted import LambdaMart, earlier_steps
+from engine.learn.baselines.choose import BASELINES, baselines
+from engine.learn.baselines.combined import Scores, Sum, standardised
+from engine.learn.baselines.content import MeanVector, Tfidf, without, words_of
+from engine.learn.baselines.factors import Als, Bpr, extra
+from engine.learn.baselines.linear import Ease, ItemKnn, UserKnn, nearest
+from engine.learn.baselines.matrix import Frame, seen_items
+from engine.learn.baselines.simple import Markov, Popularity
+from engine.learn.errors import TooLittleDataError, TrainingError
+from engine.learn.evaluate import EvaluateOptions, evaluate
+from engine.learn.log import event_log
+from engine.learn.ranker import Cases, Ranker
+from tests.learn.logs import clicks, crowd, event, table
+
+CROWD = event_log(crowd())
+TEXTS = [f"{'red' if row < 20 else 'blue'} thing number{row}" for row in range(40)]
+ITEMS = table([f"i{row}" for row in range(40)], texts=TEXTS)
+SPLIT = splits.leave_last_out(CROWD, ITEMS)
+MAKERS: dict[str, Callable[[], Ranker]] = {
+    "popularity": Popularity,
+    "markov": Markov,
+    "item-knn": ItemKnn,
+    "user-knn": UserKnn,
+    "tf-idf": Tfidf,
+    "mean vector": MeanVector,
+    "als": lambda: Als(factors=8),
+    "bpr": lambda: Bpr(factors=8, iterations=20),
+    "ease": lambda: Ease(l2=10),
+    "ease + markov": lambda: Sum([Ease(l2=10), Markov()], "ease + markov"),
+    "lambdamart": lambda: LambdaMart([Markov(), Ease(l2=10)], steps=3, rounds=10),
+}
+
+
+def test_every_baseline_has_a_test() -> None:
+    assert tuple(MAKERS) == BASELINES
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_scores_repeat_and_do_not_depend_on_the_batch(name: str) -> None:
+    first, second = MAKERS[name](), MAKERS[name]()
+    first.fit(SPLIT.train, ITEMS)
+    second.fit(SPLIT.train, ITEMS)
+    scores = first.score(SPLIT.cases)
+    assert first.name == name
+    assert scores.shape == (len(SPLIT.cases), len(ITEMS))
+    assert scores.dtype == np.float32
+    assert not np.isnan(scores).any()
+    np.testing.assert_array_equal(scores, second.score(SPLIT.cases))
+    some = np.array([7, 3])
+    np.testing.assert_allclose(first.score(SPLIT.cases.take(some)), scores[some], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_person_without_history_and_an_item_without_events_are_scored(name: str) -> None:
+    items = table([*ITEMS.ids, "never seen"], texts=[*TEXTS, "a red thing"])
+    ranker = MAKERS[name]()
+    ranker.fit(SPLIT.train, items)
+    nobody = Cases(SPLIT.cases.user[:1], SPLIT.cases.time[:1], (np.zeros(0, np.intp),), SPLIT.cases.targets[:1])
+    scores = ranker.score(nobody)
+    assert scores.shape == (1, 41)
+    assert not np.isnan(scores).any()
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name not in {"popularity", "mean vector", "bpr"}])
+def test_who_learns_tastes_beats_popularity_where_there_are_some(name: str) -> None:
+    done = evaluate(SPLIT, ITEMS, [MAKERS[name](), Popularity()])
+    ours, popularity = (result.metrics["ndcg@10"].mean for result in done.results)
+    assert ours > popularity
+
+
+def test_markov_by_hand() -> None:
+    log = event_log(clicks({"ann": "abc", "bob": "ab"}))
+    items = splits.items_of(log)  # a, b, c
+    ranker = Markov(lags=2, prior=0.5)
+    ranker.fit(log, items)
+    case = Cases(np.array([1]), np.array([0.0]), (np.flatnonzero(log.user == 1),), (np.array([2]),))
+    follows = np.array([[0, 2, 0.5], [0, 0, 1], [0, 0, 0]])
+    follows /= follows.sum(axis=1, keepdims=True) + 0.5
+    np.testing.assert_allclose(ranker.score(case)[0], follows[1] + follows[0] / 2, rtol=1e-6)
+
+
+def test_ease_solves_its_problem() -> None:
+    """Its weights are the minimum of |X - XB|² + λ|B|² with a zero diagonal: the gradient is zero off it."""
+    ranker = Ease(l2=3)
+    ranker.fit(SPLIT.train, ITEMS)
+    x = Frame.of(SPLIT.train, ITEMS, splits.ALL_POSITIVES).matrix().toarray().astype(np.float64)
+    items = np.arange(len(ITEMS))
+    log = event_log(event(f"p{item}", f"i{item}", float(item)) for item in items)  # one person per item
+    one = Cases(items, np.zeros(40), tuple(log.of_user()), (), log)
+    weights = ranker.score(one)[[log.items.index(name) for name in ITEMS.ids]].astype(np.float64)
+    gradient = -x.T @ (x - x @ weights) + 3 * weights
+    assert np.abs(gradient - np.diag(np.diag(gradient))).max() < 1e-3
+    assert np.abs(np.diag(weights)).max() == 0
+    assert np.abs(weights).max() > 0.1
+
+
+def test_knn_are_the_plain_cosines() -> None:
+    x = Frame.of(SPLIT.train, ITEMS, splits.ALL_POSITIVES).matrix().toarray()
+    item = x / np.maximum(np.linalg.norm(x, axis=0), 1e-9)
+    person = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+    among = item.T @ item * (1 - np.eye(len(ITEMS)))
+    alike = person @ person.T * (1 - np.eye(len(x)))
+    for ranker, plain in ((ItemKnn(1000), x @ among), (UserKnn(1000), alike @ x)):
+        ranker.fit(SPLIT.train, ITEMS)
+        np.testing.assert_allclose(ranker.score(SPLIT.cases), plain[SPLIT.cases.user], rtol=1e-4, atol=1e-5)
+
+
+def test_nearest_keeps_the_largest() -> None:
+    from scipy import sparse
+
+    kept = nearest(sparse.csr_array(np.array([[1.0, 3, 3, 2], [0, 0, 0, 5]])), 2).toarray()
+    assert kept.tolist() == [[0, 3, 3, 0], [0, 0, 0, 5]]
+
+
+def test_the_mean_vector_needs_and_uses_vectors() -> None:
+    ranker = MeanVector()
+    ranker.fit(SPLIT.train, ITEMS)
+    scores = ranker.score(SPLIT.cases)
+    assert np.isneginf(scores[:, ~ITEMS.present[Modality.TEXT]]).all()
+    with pytest.raises(TrainingError, match="no item has a vector"):
+        ranker.fit(SPLIT.train, without(ITEMS, Modality.TEXT))
+
+
+def test_words_of_a_payload() -> None:
+    assert words_of({"title": "a b", "tags": ["c", ["d"]], "price": 3, "x": None}) == "a b c d"
+    assert words_of({"title": "a b", "tags": ["c"]}, ("tags",)) == "c"
+    with pytest.raises(TrainingError, match="no item has a text"):
+        Tfidf().fit(SPLIT.train, table(ITEMS.ids))
+
+
+def test_standardised_scores() -> None:
+    told = standardised(np.array([[1, 3, -np.inf], [2, 2, 2], [-np.inf] * 3], np.float32))
+    assert told.tolist() == [[-1, 1, -np.inf], [0, 0, 0], [-np.inf] * 3]
+
+
+def test_labels_of_the_trees_are_in_nothing_that_the_rankers_learn_from() -> None:
+    rest, cases = earlier_steps(CROWD, ITEMS, splits.ALL_POSITIVES, 3)
+    rows = splits.table_rows(rest, ITEMS)
+    assert cases.log is CROWD
+    assert len(cases)
+    for user, moment, known, targets in zip(cases.user, cases.time, cases.history, cases.targets, strict=True):
+        mine = rest.user == user
+        assert (rest.time[mine] < moment).all()
+        assert not np.isin(rows[mine], targets).any()
+        assert (CROWD.time[known] < moment).all()
+        assert (CROWD.user[known] == user).all()
+        assert not seen_items(cases, CROWD, ITEMS)[0, cases.targets[0]].any()
+
+
+def test_cross_fitting_by_people_learns_from_others_only() -> None:
+    class Watched(Popularity):
+        def fit(self, log: splits.EventLog, items: splits.ItemTable) -> None:
+            super().fit(log, items)
+            self.people = set(log.user.tolist())
+
+        def score(self, cases: Cases) -> np.ndarray:
+            if cases.log is not None:
+                assert not self.people & set(cases.user.tolist())
+                checked.append(len(cases))
+            return super().score(cases)
+
+    checked: list[int] = []
+    LambdaMart([Watched()], cross_fit="people", steps=2, rounds=2).fit(CROWD, ITEMS)
+    assert sum(checked) > 60
+
+
+def test_too_little_for_trees_is_said() -> None:
+    log = event_log([event("ann", "i1", 0)])
+    with pytest.raises(TooLittleDataError, match="lambdamart"):
+        LambdaMart([Popularity()]).fit(log, ITEMS)
+
+
+def test_scores_from_a_file(tmp_path: Path) -> None:
+    users = np.array(SPLIT.train.users)
+    wanted = np.random.default_rng(0).random((len(users), 39)).astype(np.float32)
+    path = tmp_path / "sasrec.npz"
+    np.savez(path, users=users, items=np.array(ITEMS.ids[:0:-1]), scores=wanted)
+    ranker = Scores(path)
+    ranker.fit(SPLIT.train, ITEMS)
+    told = ranker.score(SPLIT.cases)
+    assert ranker.name == "sasrec"
+    assert np.isneginf(told[:, 0]).all()
+    np.testing.assert_array_equal(told[:, 1:], wanted[SPLIT.cases.user, ::-1])
+    np.savez(path, users=users[:1], items=np.array(ITEMS.ids[:2]), scores=np.ones((1, 2)))
+    ranker.fit(SPLIT.train, ITEMS)
+    with pytest.raises(TrainingError, match="no scores for person"):
+        ranker.score(SPLIT.cases)
+    for bad in ({"users": users, "items": users, "scores": np.ones(3)}, {"users": users}):
+        np.savez(path, **bad)
+        with pytest.raises(TrainingError, match=r"numpy\.savez"):
+            ranker.fit(SPLIT.train, ITEMS)
+    np.savez(path, users=np.array(["a", "a"]), items=np.array(["x"]), scores=np.ones((2, 1)))
+    with pytest.raises(TrainingError, match="twice"):
+        ranker.fit(SPLIT.train, ITEMS)
+    with pytest.raises(TrainingError, match=r"gone\.npz"):
+        Scores(tmp_path / "gone.npz").fit(SPLIT.train, ITEMS)
+
+
+def test_what_cannot_run_is_left_out_with_its_reason_or_refused() -> None:
+    bare = splits.items_of(CROWD)
+    chosen = baselines(bare)
+    assert dict(chosen.left_out) == {
+        "tf-idf": "no item has a text in its payload",
+        "mean vector": "no item has a vector",
+    }
+    assert [ranker.name for ranker in baselines(ITEMS).rankers] == list(BASELINES)
+    with pytest.raises(TrainingError, match="no item has a vector"):
+        baselines(bare, ["mean vector"])
+    with pytest.raises(TrainingError, match="'sasrec'"):
+        baselines(bare, ["sasrec"])
+    with pytest.raises(TrainingError, match=r"triveni\[evaluate\]"):
+        extra("a_library_that_nobody_has.part")
+
+
+def test_published_figures_on_movielens() -> None:
+    folder = ml100k.data_folder()
+    if folder is None:
+        pytest.skip("MovieLens-100K is neither in ../shared/data nor where TRIVENI_DATA points")
+    log, films = ml100k.read_ratings(folder), ml100k.read_films(folder)
+    split = splits.leave_last_out(log, films)
+    done = evaluate(
+        split, films, baselines(films, ["popularity", "ease", "markov", "ease + markov"]).rankers,
+        EvaluateOptions(reference="ease + markov", samples=200),
+    )  # fmt: skip
+    told = {result.name: result.metrics["ndcg@10"].mean for result in done.results}
+    assert done.cases == 943
+    wanted = {"popularity": 0.0450, "ease": 0.0737, "markov": 0.1109, "ease + markov": 0.1209}
+    assert told == pytest.approx(wanted, abs=0.002)

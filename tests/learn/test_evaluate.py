@@ -1,0 +1,169 @@
+"""The evaluation as a whole: figures, comparisons, groups, ablation, reports."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from encoders.types import Floats, Modality
+from engine.items import ItemTable
+from engine.learn import splits
+from engine.learn.baselines.content import MeanVector
+from engine.learn.baselines.simple import Markov, Popularity
+from engine.learn.errors import TooLittleDataError, TrainingError
+from engine.learn.evaluate import EvaluateOptions, evaluate
+from engine.learn.log import EventLog, event_log
+from engine.learn.ranker import Cases
+from engine.learn.report import as_document, as_tables, write_html
+from tests.learn.logs import clicks, crowd, event, table
+
+LOG = event_log(crowd(people=40))
+ITEMS = table([f"i{row}" for row in range(40)])
+SPLIT = splits.leave_last_out(LOG, ITEMS)
+
+
+KEEP_SEEN = EvaluateOptions(leave_seen_out=False)
+
+
+class Oracle:
+    """Knows what is to be foretold."""
+
+    name = "oracle"
+
+    def fit(self, log: EventLog, items: ItemTable) -> None:
+        self._size = len(items)
+
+    def score(self, cases: Cases) -> Floats:
+        scores = np.zeros((len(cases), self._size), np.float32)
+        for case, targets in enumerate(cases.targets):
+            scores[case, targets] = 1
+        return scores
+
+
+class Broken(Oracle):
+    name = "broken"
+
+    def __init__(self, scores: Floats) -> None:
+        self._scores = scores
+
+    def score(self, cases: Cases) -> Floats:
+        return self._scores
+
+
+def test_the_oracle_is_perfect_and_the_difference_is_said() -> None:
+    done = evaluate(
+        SPLIT, ITEMS, [Popularity(), Oracle(), Markov()], EvaluateOptions(ks=(1, 5), reference="popularity")
+    )
+    popular, oracle, markov = done.results
+    for name in ("ndcg@1", "ndcg@5", "hr@1", "mrr@5", "map@5", "recall@5"):
+        assert oracle.metrics[name].mean == pytest.approx(1), name
+    assert oracle.metrics["precision@5"].mean == pytest.approx(0.2)
+    assert not popular.against
+    apart = markov.against["ndcg@5"]
+    assert apart.mean == pytest.approx(markov.metrics["ndcg@5"].mean - popular.metrics["ndcg@5"].mean)
+    assert apart.low > 0
+    assert apart.p_value < 0.01
+    assert 0 < popular.metrics["coverage@5"].mean < markov.metrics["coverage@5"].mean <= 1
+    assert popular.metrics["novelty@5"].mean < markov.metrics["novelty@5"].mean
+    assert (
+        done.slice_sizes["all"]
+        == done.cases
+        == sum(done.slice_sizes[name] for name in ("new people", "short history", "long history"))
+    )
+    for group, values in markov.slices.items():
+        assert values["ndcg@5"].count == done.slice_sizes[group]
+
+
+def test_the_batch_changes_nothing() -> None:
+    one = evaluate(SPLIT, ITEMS, [Markov()], EvaluateOptions(batch=7)).results[0]
+    other = evaluate(SPLIT, ITEMS, [Markov()], EvaluateOptions(batch=1000)).results[0]
+    assert one.metrics == other.metrics
+
+
+def test_seen_items_are_left_out_or_not() -> None:
+    log = event_log([*clicks({"ann": "aba", "bob": "abc"})])
+    items = splits.items_of(log)
+    split = splits.leave_last_out(log, items)
+    left = evaluate(split, items, [Oracle()], EvaluateOptions(ks=(1,)))
+    assert (left.cases, left.dropped) == (1, 1)  # ann had her target before
+    kept = evaluate(split, items, [Oracle()], EvaluateOptions(ks=(1,), leave_seen_out=False))
+    assert (kept.cases, kept.dropped) == (2, 0)
+    only = splits.leave_last_out(event_log(clicks({"ann": "aba"})), items)
+    with pytest.raises(TooLittleDataError, match="no case has a target"):
+        evaluate(only, items, [Oracle()])
+
+
+def test_a_ranker_that_breaks_the_contract_is_named() -> None:
+    with pytest.raises(TrainingError, match="broken gave scores"):
+        evaluate(SPLIT, ITEMS, [Broken(np.zeros((1, 1), np.float32))])
+    with pytest.raises(TrainingError, match="broken: a score is NaN"):
+        evaluate(SPLIT, ITEMS, [Broken(np.full((len(SPLIT.cases), 40), np.nan, np.float32))], KEEP_SEEN)
+
+
+@pytest.mark.parametrize(
+    ("options", "ablate"),
+    [(EvaluateOptions(reference="x"), ()), (EvaluateOptions(), ("x",)), (EvaluateOptions(ks=(0,)), ())],
+)
+def test_wrong_options_are_refused(options: EvaluateOptions, ablate: tuple[str, ...]) -> None:
+    with pytest.raises(TrainingError, match=r"called 'x'|k is"):
+        evaluate(SPLIT, ITEMS, [Popularity()], options, ablate=ablate)
+    with pytest.raises(TrainingError, match="two rankers"):
+        evaluate(SPLIT, ITEMS, [Popularity(), Popularity()])
+
+
+def two_modalities() -> ItemTable:
+    """Pictures say which taste an item is of; texts say nothing."""
+    random = np.random.default_rng(0)
+    taste = np.where(np.arange(40)[:, None] < 20, 1.0, -1.0) * np.eye(8)[0] + 0.3 * random.standard_normal((40, 8))
+    noise = random.standard_normal((40, 8))
+    vectors = {
+        modality: (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
+        for modality, matrix in ((Modality.TEXT, noise), (Modality.IMAGE, taste))
+    }
+    return ItemTable(ITEMS.ids, vectors, dict.fromkeys(vectors, np.ones(40, bool)), ITEMS.payloads, ITEMS.indexed_at)
+
+
+def test_what_each_modality_gives_is_measured() -> None:
+    done = evaluate(SPLIT, two_modalities(), [MeanVector()], EvaluateOptions(ks=(20,)), ablate=["mean vector"])
+    assert done.cases + done.dropped == len(SPLIT.cases)
+    lost = {one.modality: one.difference["ndcg@20"] for one in done.results[0].ablations}
+    assert lost[Modality.IMAGE].high < 0
+    assert lost[Modality.IMAGE].mean < lost[Modality.TEXT].mean
+    assert done.results[0].metrics["diversity@20"].count == done.cases
+
+
+def test_reports(tmp_path: Path) -> None:
+    markup = "<script>alert(1)</script>"
+    oracle = Oracle()
+    oracle.name = markup
+    done = evaluate(
+        SPLIT, two_modalities(), [oracle, Markov(), MeanVector()],
+        EvaluateOptions(ks=(1, 10), reference="markov", samples=100),
+        ablate=["mean vector"], left_out=(("als", "implicit is not installed"),),
+    )  # fmt: skip
+    document = json.loads(json.dumps(as_document(done), allow_nan=False))
+    assert document["rankers"][1]["metrics"]["ndcg@10"]["mean"] == done.results[1].metrics["ndcg@10"].mean
+    assert set(document["rankers"][2]["without"]) == {"text", "image"}
+    assert document["left_out"] == {"als": "implicit is not installed"}
+    console = Console(width=200, record=True, file=StringIO())
+    for shown in as_tables(done):
+        console.print(shown)
+    write_html(tmp_path / "deep" / "report.html", done)
+    page = (tmp_path / "deep" / "report.html").read_text()
+    for text in (console.export_text(), page):
+        assert "implicit is not installed" in text
+        assert f"{done.results[1].metrics['ndcg@10'].mean:.4f}" in text
+    assert markup not in page
+    for outside in ("<script", "http://", "https://", "src=", "@import"):
+        assert outside not in page
+    assert page.count("<svg") >= 4
+
+
+def test_a_group_without_cases_is_left_out() -> None:
+    log = event_log([*clicks({"ann": "ab", "bob": "ab"}), event("cy", "a", 50)])
+    items = splits.items_of(log)
+    done = evaluate(splits.leave_last_out(log, items), items, [Popularity()])
+    assert set(done.results[0].slices) == {"short history", "new items"}
