@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from engine.history import StoredHistory
     from engine.learn.registry import Registry
     from engine.learn.trainings import Trainings
-    from engine.learn.worker import Train
     from engine.models import Models
     from engine.pipeline import Engine
     from engine.searching import BatchedSearch, Search
@@ -53,7 +52,8 @@ def open_space(settings: Settings) -> Space:
     if name == "starter":
         from encoders.starter import load_starter
 
-        return load_starter(settings.space.cache, limits, settings.space.device, settings.space.threads or None)
+        space = settings.space
+        return load_starter(space.cache, limits, space.device, space.threads or None, sources=space.sources)
     if name.startswith("openclip:"):
         from encoders.build import plain_openclip_space
 
@@ -61,23 +61,30 @@ def open_space(settings: Settings) -> Space:
     if Path(name).is_dir():
         from encoders.folder import load_space_folder
 
-        extractors = pivot_extractors(settings)
+        extractors = pivot_extractors(settings, limits)
         return load_space_folder(Path(name), extractors, device=torch_device(settings), limits=limits)
     raise SettingsError(
         f"there is no space {name!r}", "set space.name to starter, openclip:<model>/<pretrained> or a folder"
     )
 
 
-def pivot_extractors(settings: Settings) -> Extractors:
-    """The networks that bring long texts and sounds into an OpenCLIP space: those of the starter space."""
+def pivot_extractors(settings: Settings, limits: DecodeLimits) -> Extractors:
+    """The networks that bring long texts and sounds into an OpenCLIP space: those of the starter space.
+
+    Args:
+        settings: the settings.
+        limits: those of the space's other encoders, so that all share one budget of memory.
+    """
     from encoders.audio import SoundEncoder
     from encoders.folder import AUDIO, LONG_TEXT
     from encoders.text import SentenceEncoder
+    from encoders.types import Modality
 
-    space, limits = settings.space, decode_limits(settings)
+    space = settings.space
+    text, audio = space.sources.get(Modality.TEXT), space.sources.get(Modality.AUDIO)
     return {
-        LONG_TEXT: lambda: SentenceEncoder(space.cache, limits, space.device, space.threads or None),
-        AUDIO: lambda: SoundEncoder(space.cache, limits, space.threads or None),
+        LONG_TEXT: lambda: SentenceEncoder(space.cache, limits, space.device, space.threads or None, text),
+        AUDIO: lambda: SoundEncoder(space.cache, limits, space.threads or None, audio),
     }
 
 
@@ -232,29 +239,44 @@ def registry(settings: Settings) -> Registry:
     return Registry(settings.models.path)
 
 
-def model_loaders() -> Mapping[str, Loader]:
+def model_loaders(store: VectorStore) -> Mapping[str, Loader]:
     """By the kind of model that a card says, what loads its files."""
-    return {}
+    from engine.rerank.served import load_model
+    from engine.rerank.version import KIND
+
+    return {KIND: lambda folder, card: load_model(folder, card, store)}
 
 
-def open_serving(settings: Settings, space: Space) -> Serving:
+def open_serving(settings: Settings, space: Space, store: VectorStore) -> Serving:
     """What serves. It loads and follows once it is started."""
     from engine.serving import Serving
 
-    return Serving(registry(settings), model_loaders(), space.fingerprint, standby=settings.models.standby)
+    return Serving(registry(settings), model_loaders(store), space.fingerprint, standby=settings.models.standby)
 
 
-def open_trainings(settings: Settings, serving: Serving, train: Train | None = None) -> Trainings:
+def open_trainings(settings: Settings, serving: Serving, store: VectorStore) -> Trainings:
     """The trainings of a server.
 
     Args:
         settings: the settings.
         serving: promotes what passes the gate.
-        train: makes a version; None if this server does not train.
+        store: the catalogue; it is written to a file before each training, whose process cannot open it.
     """
+    from functools import partial
+
+    from engine.items import read_items, save_items
+    from engine.learn.job import train_version
     from engine.learn.trainings import Trainings
 
-    return Trainings(settings.models.path / ".trainings", train, serving, keep=settings.models.keep)
+    folder = settings.models.path / ".trainings"
+    items_file = folder / "items.npz"
+    return Trainings(
+        folder,
+        partial(train_version, settings, items_file),
+        serving,
+        keep=settings.models.keep,
+        prepare=lambda: save_items(read_items(store), items_file),
+    )
 
 
 def server_options(settings: Settings) -> ServerOptions:
@@ -271,4 +293,5 @@ def server_options(settings: Settings) -> ServerOptions:
         drain_seconds=service.drain_seconds,
         reflection=service.reflection,
         event_limits=event_limits(settings),
+        fields=dict(settings.index.fields),
     )

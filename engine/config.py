@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from encoders.types import Modality
 from engine.errors import SettingsError
 from engine.filters import FieldKind
 from engine.types import EventKind
@@ -34,6 +35,9 @@ class SpaceSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0)
     """Threads of a network on the CPU; 0 takes all cores."""
+    sources: Mapping[Modality, str] = Field(default_factory=dict)
+    """Where the weights of the starter space's networks are, if not in the installed packages: a folder, or
+    `hf-hub:<org>/<repository>`. They must be the same files: checksums are compared."""
 
 
 class LimitSettings(Section):
@@ -43,6 +47,8 @@ class LimitSettings(Section):
     max_pixels: int = Field(default=1 << 26, gt=0)
     max_seconds: float = Field(default=600.0, gt=0)
     max_characters: int = Field(default=100_000, gt=0)
+    max_decoding_bytes: int = Field(default=1 << 30, gt=0)
+    """Memory that large pictures and sounds take at once while they are decoded; more wait."""
 
 
 class StoreSettings(Section):
@@ -142,6 +148,28 @@ class EventSettings(Section):
     """Whether events on items that are not in the catalogue are refused."""
 
 
+class LearnSettings(Section):
+    """How a version of the model is trained from what people did."""
+
+    fields: Mapping[str, Literal["category", "number"]] = Field(default_factory=dict)
+    """Payload fields that are features of the ranking."""
+    min_rating: float = 0.0
+    """A rating below this many stars does not speak for an item."""
+    held_out: float = Field(default=0.1, gt=0, lt=0.5)
+    """The share of the events, the youngest, that a new version is judged on."""
+    epochs: int = Field(default=6, gt=0)
+    """The most passes over the training rows; it stops earlier when it gets no better."""
+    steps: int = Field(default=30, gt=0)
+    """The newest so many steps of each person become training rows."""
+    width: int = Field(default=64, gt=0, multiple_of=4)
+    """Of the network."""
+    positive_worth: float = 1.0
+    """What a click, like, purchase or rating is worth to the order of a list, times its probability."""
+    negative_worth: float = -1.0
+    """The same of a skip or dislike."""
+    seed: int = 0
+
+
 class ModelSettings(Section):
     """The versions of the trained model."""
 
@@ -198,6 +226,7 @@ class Settings(BaseSettings):
     retrieve: RetrieveSettings = RetrieveSettings()
     policy: PolicySettings = PolicySettings()
     events: EventSettings = EventSettings()
+    learn: LearnSettings = LearnSettings()
     models: ModelSettings = ModelSettings()
     service: ServiceSettings = ServiceSettings()
     log: LogSettings = LogSettings()

@@ -1,8 +1,10 @@
 """All items of a catalogue in columns: what training reads, and what serving looks items up in."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -82,3 +84,29 @@ def _seconds(value: object) -> float:
         return datetime.fromisoformat(value).timestamp()
     except ValueError:
         return float("nan")
+
+
+def save_items(items: ItemTable, path: Path) -> None:
+    """Write a table to a file (.npz), for another process."""
+    columns: dict[str, np.ndarray] = {"indexed_at": items.indexed_at}
+    for modality in items.vectors:
+        columns[f"vectors.{modality}"], columns[f"present.{modality}"] = (
+            items.vectors[modality],
+            items.present[modality],
+        )
+    text = json.dumps([items.ids, [dict(payload) for payload in items.payloads]])
+    np.savez(path, about=np.frombuffer(text.encode(), np.uint8), allow_pickle=False, **columns)
+
+
+def load_items(path: Path) -> ItemTable:
+    """Read what `save_items` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        ids, payloads = json.loads(file["about"].tobytes())
+        names = [name.removeprefix("vectors.") for name in file.files if name.startswith("vectors.")]
+        return ItemTable(
+            tuple(ids),
+            {Modality(name): file[f"vectors.{name}"] for name in names},
+            {Modality(name): file[f"present.{name}"] for name in names},
+            tuple(payloads),
+            file["indexed_at"],
+        )

@@ -1,11 +1,12 @@
 """Which model answers whom: what the pipeline asks for, whoever keeps the models (engine/serving.py)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from engine.rerank.base import Reranker
+from engine.types import ItemId, Query
 
 
 class ServedModel(Protocol):
@@ -22,6 +23,9 @@ class ServedModel(Protocol):
     @property
     def rerankers(self) -> tuple[Reranker, ...]:
         """Its tiers, the best first."""
+
+    def candidates(self, query: Query, exclude: Sequence[ItemId]) -> Sequence[ItemId]:
+        """Items that it would consider besides those that the search finds, without the excluded; unfiltered."""
 
     def close(self) -> None:
         """Let go of what it holds; nobody uses it any more."""

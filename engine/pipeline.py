@@ -27,11 +27,11 @@ from engine.encoding import ContentEncoder
 from engine.errors import InvalidQueryError
 from engine.evidence import probe
 from engine.explain import explain
-from engine.fuse import fuse
-from engine.models import Models, Untrained
+from engine.fuse import Intent, fuse
+from engine.models import Models, ServedModel, Untrained
 from engine.policy.seen import left_out
 from engine.policy.select import Policy, select
-from engine.rerank.base import Identity, Reranker
+from engine.rerank.base import Identity
 from engine.rerank.tiers import Tiers
 from engine.resolve import Sources, resolve
 from engine.retrieve import retrieve
@@ -110,11 +110,11 @@ class Engine:
         deadline = deadline or Deadline()
         check_query(query, self.manifest, self._retrieve.max_limit)
         with self._models.use(query.user) as lease:
-            rerankers = lease.model.rerankers if lease.model else ()
-            made = self._recommend(query, rerankers, deadline)
+            made = self._recommend(query, lease.model, deadline)
         return replace(made, compared=lease.compared) if lease.compared else made
 
-    def _recommend(self, query: Query, rerankers: Sequence[Reranker], deadline: Deadline) -> Recommendations:
+    def _recommend(self, query: Query, model: ServedModel | None, deadline: Deadline) -> Recommendations:
+        rerankers = model.rerankers if model else ()
         policy, exclude = Policy.of(query.policy, self._policy), left_out(query)
         payloads = bool(policy.max_per_value) or any(reranker.reads_payloads for reranker in rerankers)
         calibration, correlation = self.manifest.calibration, self._fuse.correlation
@@ -123,10 +123,18 @@ class Engine:
         modalities = query.modalities or tuple(self.manifest.encoders)
         intent = fuse(sources, probe(sources, calibration, modalities, correlation), self._fuse)
         if intent.empty:
-            return self._cold(query, exclude, policy, sources, deadline)
+            return self._cold(query, exclude, policy, sources, intent, deadline)
 
         candidates = retrieve(
-            intent, query, exclude, self._store, self._search, self._retrieve, deadline, with_payload=payloads
+            intent,
+            query,
+            exclude,
+            self._store,
+            self._search,
+            self._retrieve,
+            deadline,
+            with_payload=payloads,
+            more=self._tiers.candidates(model, query, exclude),
         )
         judgement = judge(intent, candidates)
 
@@ -137,31 +145,52 @@ class Engine:
         rows = np.array([row_of[name] for name in ranked.ids], np.intp)
 
         deadline.check("the policy")
-        interest = judgement.interest[rows]
-        chosen = select(ranked, interest, intent.shares, query.limit, policy, calibration, correlation)
+        trained = reranker.tier != Identity.tier  # its scores weigh the interests already
+        interest = np.zeros(len(rows), np.intp) if trained else judgement.interest[rows]
+        shares = np.ones(1) if trained else intent.shares
+        related = intent.related
+        chosen = select(ranked, interest, shares, query.limit, policy, calibration, correlation, related)
         results = ranked.take(chosen)
         reasons = explain(intent, sources, judgement, results, rows[chosen])
-        return self._answer(results, reasons, sources, reranker.version, reranker.tier)
+        return self._answer(results, reasons, sources, reranker.version, reranker.tier, deadline)
 
     def _cold(
-        self, query: Query, exclude: Sequence[ItemId], policy: Policy, sources: Sources, deadline: Deadline
+        self,
+        query: Query,
+        exclude: Sequence[ItemId],
+        policy: Policy,
+        sources: Sources,
+        intent: Intent,
+        deadline: Deadline,
     ) -> Recommendations:
-        """Popular or fresh items, for a person of whom nothing is known."""
+        """Popular or fresh items, for a person of whom nothing is known that they like."""
         if query.parts and not query.history:
             raise InvalidQueryError(
                 "no query part has a positive weight", "say what is wanted too", field="query.parts"
             )
         candidates, kinds = cold(
-            query, exclude, self._store, self._retrieve, deadline, with_payload=bool(policy.max_per_value)
+            query,
+            exclude,
+            self._store,
+            self._retrieve,
+            deadline,
+            intent=intent,
+            max_per_value=policy.max_per_value,
         )
         one, correlation = np.zeros(len(candidates), np.intp), self._fuse.correlation
         rules = replace(policy, min_score=None)  # a cold score is no evidence
         chosen = select(candidates, one, np.ones(1), query.limit, rules, self.manifest.calibration, correlation)
         reasons = [(Reason(kinds[row]),) for row in chosen]
-        return self._answer(candidates.take(chosen), reasons, sources, Identity.version, "cold")
+        return self._answer(candidates.take(chosen), reasons, sources, Identity.version, "cold", deadline)
 
     def _answer(
-        self, results: Candidates, reasons: Sequence[tuple[Reason, ...]], sources: Sources, model: str, tier: str
+        self,
+        results: Candidates,
+        reasons: Sequence[tuple[Reason, ...]],
+        sources: Sources,
+        model: str,
+        tier: str,
+        deadline: Deadline,
     ) -> Recommendations:
         return answer(
             results,
@@ -171,4 +200,5 @@ class Engine:
             model=model,
             tier=tier,
             skipped=sources.skipped,
+            deadline=deadline,
         )

@@ -15,6 +15,7 @@ from engine.deadline import Deadline
 from engine.fuse import Intent
 from engine.searching import Search
 from engine.store.base import Hits, VectorQuery, VectorStore
+from engine.store.match import matches
 from engine.types import Candidates, ItemId, Query
 
 
@@ -28,8 +29,20 @@ def retrieve(
     deadline: Deadline,
     *,
     with_payload: bool,
+    more: Sequence[ItemId] = (),
 ) -> Candidates:
-    """Fetch the candidates of every interest; their scores are not set yet.
+    """Fetch the candidates of every interest, and those that a model names; their scores are not set yet.
+
+    Args:
+        intent: what is searched for.
+        query: its filter and limit.
+        exclude: items that are not wanted.
+        store: the catalogue.
+        search: how it is searched.
+        settings: how many are fetched.
+        deadline: of the request.
+        with_payload: whether payloads are fetched too.
+        more: items to consider as well, if they pass the filter.
 
     Raises:
         InvalidQueryError: if the filter names a field that is not in the schema, or one of the wrong kind.
@@ -48,7 +61,17 @@ def retrieve(
     owners = np.array([row for row, _ in places], np.intp)
     ids = merge(hits, lengths, offsets, owners, limit, intent.probes.correlation)
     deadline.check("fetching candidates")
+    ids += _passing(query, set(ids), more, store)
     return store.candidates(ids, with_payload=with_payload)
+
+
+def _passing(query: Query, known: set[ItemId], more: Sequence[ItemId], store: VectorStore) -> list[ItemId]:
+    """Those of `more` that are not known yet and pass the query's filter."""
+    new = [name for name in more if name not in known]
+    if query.filter is None or not new:
+        return new
+    points = store.retrieve(new, with_vectors=False)
+    return [point.id for point in points if point is not None and matches(query.filter, point.payload, store.schema)]
 
 
 def merge(

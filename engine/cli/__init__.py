@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from encoders.errors import TriveniError
-from engine.cli import ask, encode, events, index, model, serve, simulate, space
-from engine.cli.common import stderr
+from engine.cli import ask, encode, evaluate, events, index, model, serve, simulate, space, train
+from engine.cli.common import tell
 from engine.cli.demo import command as demo
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
 for command in (index.index, index.verify, serve.serve, ask.search, ask.recommend, encode.encode, demo.demo):
     app.command()(command)
 app.command()(simulate.simulate)
+app.command()(evaluate.evaluate)
+app.command()(train.train)
 app.add_typer(space.app, name="space")
 app.add_typer(events.app, name="events")
 app.add_typer(model.app, name="model")
@@ -40,7 +42,7 @@ def main() -> None:
     try:
         app()
     except TriveniError as error:
-        stderr.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True, markup=True)
+        tell("error", "red", error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -37,12 +37,14 @@ def serve(
 
 
 def _serve(settings: Settings, options: ServerOptions) -> None:
+    from encoders.budget import give_back_memory
     from engine import compose
     from engine.service.lifecycle import serve_until_signal
     from engine.service.server import Server
     from engine.threads import one_blas_thread
 
     one_blas_thread()
+    give_back_memory()
     space = compose.open_space(settings)
     with ExitStack() as opened:
         store = compose.open_store(settings, space)
@@ -53,10 +55,10 @@ def _serve(settings: Settings, options: ServerOptions) -> None:
         opened.callback(encoder.close)
         search = compose.batched_search(settings, store)
         opened.callback(search.close)
-        serving = compose.open_serving(settings, space)
+        serving = compose.open_serving(settings, space, store)
         opened.callback(serving.close)
         serving.start()
-        trainings = compose.open_trainings(settings, serving)
+        trainings = compose.open_trainings(settings, serving, store)
         opened.callback(trainings.close)
         engine = compose.build_engine(settings, space, store, encoder, search, serving)
         server = Server(engine, encoder, store, events, space, options, serving=serving, trainings=trainings)

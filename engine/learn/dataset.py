@@ -22,6 +22,7 @@ from encoders.types import Floats, Modality, Text
 from engine.items import ItemTable
 from engine.learn.errors import LeakError
 from engine.learn.log import KIND_OF, KINDS, Doubles, EventLog, Ints
+from engine.learn.splits import Positives
 from engine.rerank import features, sources
 from engine.rerank.features import Bools, FieldScales, Request, Table, Tokens, dense_features
 from engine.rerank.statistics import Rows, Sequences, Statistics, count, scores
@@ -29,22 +30,7 @@ from engine.types import EventKind, VectorInput
 
 CrossFit = Literal["time", "people"]
 
-POSITIVE = frozenset({EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE, EventKind.RATE})
 NEGATIVE = frozenset({EventKind.SKIP, EventKind.DISLIKE})
-
-
-@dataclass(frozen=True, slots=True)
-class Taste:
-    """Which events speak for an item."""
-
-    min_rating: float = 0.0
-    """A rating below is no positive event."""
-
-    def positive(self, log: EventLog) -> np.ndarray:
-        """(n,) bool: the events that speak for an item."""
-        kinds = np.isin(log.kind, [KIND_OF[kind] for kind in POSITIVE]) & (log.item >= 0)
-        low = (log.kind == KIND_OF[EventKind.RATE]) & (np.nan_to_num(log.value, nan=np.inf) < self.min_rating)
-        return np.asarray(kinds & ~low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +59,19 @@ class Situations:
         items: the catalogue.
         scales: of the payload fields.
         known: (m,) bool, the items that the model has an id of.
-        taste: which events are positive.
+        positives: which events speak for an item.
     """
 
-    def __init__(self, log: EventLog, items: ItemTable, scales: FieldScales, known: np.ndarray, taste: Taste) -> None:
+    def __init__(
+        self, log: EventLog, items: ItemTable, scales: FieldScales, known: np.ndarray, positives: Positives
+    ) -> None:
         self.size, self.ids = len(items), items.ids
         rows = items.rows(log.items)
         item = np.where(log.item >= 0, rows[log.item] if len(rows) else -1, -1)
         self.token_rows, extra = _with_contents(log, item, items)
         self.table = table_of(items, scales, known, extra)
         self.log, self.item = log, item
-        self.positive = taste.positive(log) & (item >= 0)
+        self.positive = positives.of(log) & (item >= 0)
         self.negative = np.isin(log.kind, [KIND_OF[kind] for kind in NEGATIVE]) & (item >= 0)
         self.of_user = log.of_user()
         codes = [features.KINDS.index(kind) if kind in features.KINDS else -1 for kind in KINDS]

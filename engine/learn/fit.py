@@ -9,9 +9,10 @@ from sklearn.linear_model import LogisticRegression
 
 from engine.events.types import Impression
 from engine.items import ItemTable
-from engine.learn.dataset import CrossFit, Example, RowSettings, Situations, Taste, check_rows, next_step_rows
+from engine.learn.dataset import CrossFit, Example, RowSettings, Situations, check_rows, next_step_rows
 from engine.learn.log import EventLog
 from engine.learn.shown import shown_rows
+from engine.learn.splits import ALL_POSITIVES, Positives
 from engine.learn.train import Progress, Report, Stopped, TrainSettings, held_out, logits_of, train
 from engine.rerank.features import FieldUse, feature_names, fit_scales
 from engine.rerank.model import OUTCOMES, ModelConfig
@@ -28,7 +29,8 @@ class FitSettings:
 
     fields: Mapping[str, FieldUse] = field(default_factory=dict)
     """Payload fields that are features: "category" (one value or a list) or "number"."""
-    taste: Taste = field(default_factory=Taste)
+    positives: Positives = ALL_POSITIVES
+    """Which events speak for an item."""
     rows: RowSettings = field(default_factory=RowSettings)
     training: TrainSettings = field(default_factory=TrainSettings)
     width: int = 64
@@ -80,10 +82,10 @@ def fit(
     """
     rows_as = settings.rows if cross_fit is None else replace(settings.rows, cross_fit=cross_fit)
     scales = fit_scales(items.payloads, settings.fields)
-    situations = Situations(log, items, scales, np.zeros(len(items), np.bool_), settings.taste)
+    situations = Situations(log, items, scales, np.zeros(len(items), np.bool_), settings.positives)
     acted = np.zeros(len(items), np.bool_)
     acted[situations.item[situations.positive]] = True
-    situations = Situations(log, items, scales, acted, settings.taste)
+    situations = Situations(log, items, scales, acted, settings.positives)
 
     def said(share: float) -> None:
         report(Progress(0.3 * share, "making training rows", {}))
@@ -115,7 +117,15 @@ def fit(
     _, check = held_out(examples, settings.training.held_out)
     certain = calibrate(check, logits_of(trained.model, check, situations.table))
     version = Version(
-        trained.model, count(situations.sequences(), len(items)), items.ids, scales, settings.utility, certain
+        trained.model,
+        count(situations.sequences(), len(items)),
+        items.ids,
+        acted,
+        scales,
+        settings.utility,
+        certain,
+        settings.positives.kinds,
+        settings.positives.least,
     )
     return Fitted(version, len(examples), trained.history)
 

@@ -1,7 +1,5 @@
 """The learned engine as a `Ranker`, so that it is evaluated beside the baselines."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from encoders.types import Floats
@@ -10,8 +8,58 @@ from engine.learn.dataset import CrossFit, Example, Situations
 from engine.learn.fit import FitSettings, Fitted, fit
 from engine.learn.log import EventLog
 from engine.learn.ranker import Cases
+from engine.learn.splits import Positives
 from engine.learn.train import Report, logits_of
 from engine.rerank.learned import worth
+from engine.rerank.statistics import over
+from engine.rerank.version import Version
+
+
+class VersionRanker:
+    """A version that is there already, as a `Ranker`: `fit` only tells it of the people and the items.
+
+    Args:
+        version: the version.
+        positives: which events speak for an item.
+        name: the name in reports.
+    """
+
+    def __init__(self, version: Version, positives: Positives, *, name: str = "triveni") -> None:
+        self.version, self._positives, self._name = version, positives, name
+
+    @property
+    def name(self) -> str:
+        """The name in reports."""
+        return self._name
+
+    def fit(self, log: EventLog, items: ItemTable) -> None:
+        """Lay the log over the items; nothing is learned."""
+        place = {name: row for row, name in enumerate(self.version.items)}
+        rows = np.array([place.get(name, -1) for name in items.ids], np.intp)
+        self._columns, made = rows, self.version
+        known = (rows >= 0) & made.known[rows]
+        self.situations = Situations(log, items, made.scales, known, self._positives)
+        # The network's ids are numbered over the version's own items.
+        numbers = np.cumsum(made.known) * made.known
+        self.situations.table.identity[: len(items)] = np.where(rows >= 0, numbers[rows], 0)
+
+    def score(self, cases: Cases) -> Floats:
+        """(b, m): the worth of the candidates, -inf for all other items."""
+        examples = self.examples(cases)
+        found = np.full((len(cases), self.situations.size), -np.inf, np.float32)
+        for row, logits in enumerate(logits_of(self.version.network, examples, self.situations.table)):
+            found[row, examples[row].request.candidates] = worth(logits, self.version)
+        return found
+
+    def examples(self, cases: Cases) -> list[Example]:
+        """The cases as requests."""
+        found = []
+        statistics = over(self.version.statistics, self._columns)
+        for history, now in zip(cases.history, cases.time.tolist(), strict=True):
+            request = self.situations.request(statistics, history, now)
+            none = np.zeros(len(request.candidates), np.intp)
+            found.append(Example(request, none.astype(np.bool_), none.astype(np.bool_), none, 0, now, np.inf))
+        return found
 
 
 class LearnedRanker:
@@ -43,27 +91,9 @@ class LearnedRanker:
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """Train."""
         self.fitted = fit(log, items, self._settings, cross_fit=self._cross_fit, report=self._report)
-        made = self.fitted.version
-        self._situations = Situations(log, items, made.scales, made.known, self._settings.taste)
+        self.ranker = VersionRanker(self.fitted.version, self._settings.positives, name=self._name)
+        self.ranker.fit(log, items)
 
     def score(self, cases: Cases) -> Floats:
         """(b, m): the worth of the candidates, -inf for all other items."""
-        if self.fitted is None:
-            raise RuntimeError("fit comes before score")
-        made = self.fitted.version
-        examples = self.examples(cases)
-        found = np.full((len(cases), self._situations.size), -np.inf, np.float32)
-        for row, logits in enumerate(logits_of(made.network, examples, self._situations.table)):
-            found[row, examples[row].request.candidates] = worth(logits, made)
-        return found
-
-    def examples(self, cases: Cases) -> Sequence[Example]:
-        """The cases as requests."""
-        if self.fitted is None:
-            raise RuntimeError("fit comes before score")
-        found = []
-        for history, now in zip(cases.history, cases.time.tolist(), strict=True):
-            request = self._situations.request(self.fitted.version.statistics, history, now)
-            none = np.zeros(len(request.candidates), np.intp)
-            found.append(Example(request, none.astype(np.bool_), none.astype(np.bool_), none, 0, now, np.inf))
-        return found
+        return self.ranker.score(cases)

@@ -8,7 +8,7 @@ killed goes on where it was. Under torchrun the rows are spread over the process
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,8 @@ class TrainSettings:
     warm_up: float = 0.1
     """The share of the steps in which the rate rises."""
     weight_decay: float = 0.05
+    candidates: int = 64
+    """Candidates of a row that a step sees, drawn anew in every epoch; the positive ones are always among them."""
     calibration: float = 0.1
     """The weight of the outcomes' cross-entropy beside the listwise loss."""
     held_out: float = 0.1
@@ -121,9 +123,11 @@ def train(
     _standardise(model, learn)
     both = nn.ModuleDict({"model": model, "position": PositionBias()}).to(device)
     wrapped = DistributedDataParallel(_Loss(both, settings)) if world > 1 else _Loss(both, settings)
-    steps = max(math.ceil(len(learn) / (settings.batch * world)), 1)
+    steps = len(_batches(learn, settings.batch * world, np.random.default_rng(settings.seed)))
     optimizer = torch.optim.AdamW(both.parameters(), settings.rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _rate(steps * settings.epochs, settings.warm_up))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, rising_then_falling(steps * settings.epochs, settings.warm_up)
+    )
 
     history: list[dict[str, float]] = []
     best, best_state = -1.0, {name: value.clone() for name, value in model.state_dict().items()}
@@ -137,14 +141,15 @@ def train(
         if epoch - _best_epoch(history) > settings.patience:
             break
         torch.manual_seed(settings.seed * 1000 + epoch)
-        order = np.random.default_rng((settings.seed, epoch)).permutation(len(learn))
-        mine = np.array_split(np.resize(order, steps * world * settings.batch), steps)
+        random = np.random.default_rng((settings.seed, epoch))
+        mine = _batches(learn, settings.batch * world, random)
         total = 0.0
         wrapped.train()
         for step, rows in enumerate(mine):
             if stopped():
                 raise Stop
-            loss = wrapped([learn[row] for row in rows[rank::world].tolist()], table, device)
+            chosen = [thinned(learn[row], settings.candidates, random) for row in rows.tolist()]
+            loss = wrapped(chosen[rank::world], table, device)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(both.parameters(), 1.0)
@@ -180,6 +185,41 @@ def train(
             )
     model.load_state_dict(best_state)
     return Trained(model.to("cpu").eval(), tuple(history))
+
+
+def _batches(rows: Sequence[Example], size: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Rows in batches, in a random order; what was shown is not mixed with the longer rows that were retrieved.
+
+    The last batch of each kind is filled up from the beginning, so that every process always has rows.
+    """
+    shown = np.array([bool(one.positions.any()) for one in rows], np.bool_)
+    found: list[np.ndarray] = []
+    for kind in (np.flatnonzero(shown), np.flatnonzero(~shown)):
+        if len(kind):
+            order = random.permutation(kind)
+            count = math.ceil(len(order) / size)
+            found += np.split(np.resize(order, count * size), count)
+    return [found[place] for place in random.permutation(len(found)).tolist()]
+
+
+def thinned(example: Example, most: int, random: np.random.Generator) -> Example:
+    """A row with at most so many candidates: its positives, and others drawn by lot. What was shown stays whole."""
+    size = len(example.positive)
+    if size <= most or example.positions.any():
+        return example
+    others = np.flatnonzero(~example.positive)
+    kept = np.flatnonzero(example.positive)
+    rows = np.concatenate([kept, random.choice(others, max(most - len(kept), 0), replace=False)])
+    request = example.request
+    return replace(
+        example,
+        request=replace(
+            request, candidates=request.candidates[rows], ids=request.ids[rows], dense=request.dense[rows]
+        ),
+        positive=example.positive[rows],
+        negative=example.negative[rows],
+        positions=example.positions[rows],
+    )
 
 
 class _Loss(nn.Module):
@@ -257,7 +297,8 @@ def _standardise(model: CrossAttentionReranker, examples: Sequence[Example]) -> 
     model.dense_scale.copy_(torch.from_numpy(np.maximum(dense.std(axis=0), 1e-3)))
 
 
-def _rate(steps: int, warm_up: float) -> Callable[[int], float]:
+def rising_then_falling(steps: int, warm_up: float) -> Callable[[int], float]:
+    """The learning rate's factor by step: a linear warm-up over a share of the steps, then half a cosine to 0."""
     rising = max(int(steps * warm_up), 1)
 
     def rate(step: int) -> float:

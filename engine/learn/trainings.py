@@ -78,6 +78,7 @@ class Trainings:
         train: makes a version; None if nothing here trains.
         serving: promotes what passes the gate.
         keep: versions that are kept beside those that serve; see `Registry.prune`.
+        prepare: is called in this process before each training, whose own process cannot open an embedded store.
         clock: tells the time, with a time zone.
     """
 
@@ -88,10 +89,11 @@ class Trainings:
         serving: Serving,
         *,
         keep: int,
+        prepare: Callable[[], None] = lambda: None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._folder, self._train, self._serving = folder, train, serving
-        self._keep, self._clock = keep, clock
+        self._keep, self._prepare, self._clock = keep, prepare, clock
         self._log = structlog.get_logger("triveni.models")
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -225,6 +227,7 @@ class Trainings:
                 if not self._stop.is_set():
                     self._put(replace(self._known[training.id], progress=part, stage=stage), durably=False)
 
+        self._prepare()
         result = train_apart(self._train, training.window, training.seed, progress, self._stop)
         if isinstance(result, Stopped) and self._closing:
             self._end(training, TrainingState.FAILED, _SERVER_STOPPED)

@@ -18,7 +18,6 @@ from engine.rerank.version import Version
 from engine.resolve import Sources
 from engine.types import Candidates, Event, EventKind, ItemId, Query, ReasonKind, VectorInput
 
-_POSITIVE = frozenset({EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE, EventKind.RATE})
 _TIMINGS = 64
 
 
@@ -34,7 +33,6 @@ class LearnedReranker:
         name: the version's name.
         items: what is known of items.
         tier: the name of the tier.
-        min_rating: a rating below is no positive event; as in training.
         query_weight: the part of the retrieval's order where the request has an explicit query, which training rows
             do not have.
         clock: tells the time, with a time zone.
@@ -49,12 +47,11 @@ class LearnedReranker:
         items: ItemCache,
         *,
         tier: str = "full",
-        min_rating: float = 0.0,
         query_weight: float = 0.5,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._made, self._name, self._tier = version, name, tier
-        self._min_rating, self._query_weight, self._clock = min_rating, query_weight, clock
+        self._query_weight, self._clock = query_weight, clock
         self._items = items
         self._timings: list[float] = []
         self._lock = threading.Lock()
@@ -172,10 +169,10 @@ class LearnedReranker:
         return np.where(rows >= 0, counted[:, rows], np.float32(0))
 
     def _favours(self, event: Event) -> bool:
-        if event.item is None or event.kind not in _POSITIVE:
+        if event.item is None or event.kind not in self._made.kinds:
             return False
-        rated = event.kind is EventKind.RATE and event.value is not None
-        return not rated or event.value >= self._min_rating  # type: ignore[operator]
+        least = self._made.least.get(event.kind)
+        return least is None or (event.value is not None and event.value >= least)
 
 
 def worth(logits: Floats, version: Version) -> Floats:

@@ -141,6 +141,37 @@ def _ease(together: sparse.csr_matrix, popularity: Floats, regularisation: float
     return chosen, weights.astype(np.float32)
 
 
+def over(statistics: Statistics, rows: Rows) -> Statistics:
+    """The counts over other items.
+
+    Args:
+        statistics: over m items.
+        rows: (k,), the old row of each new item, -1 for one that the counts do not know.
+    """
+    if len(rows) == statistics.size and (rows == np.arange(len(rows))).all():
+        return statistics
+    there = np.flatnonzero(rows >= 0)
+    shape = (len(rows), statistics.size)
+    pick = sparse.csr_matrix((np.ones(len(there), np.float32), (there, rows[there])), shape=shape)  # (k, m)
+    back = np.full(statistics.size, -1, np.intp)
+    back[rows[there]] = there
+    linear = back[statistics.linear_items]
+    kept = np.flatnonzero(linear >= 0)
+    kept = kept[np.argsort(linear[kept])]
+    events = back[statistics.event_items]
+    return Statistics(
+        np.asarray(pick @ statistics.popularity, np.float32),
+        sparse.csr_matrix(pick @ statistics.near @ pick.T),
+        sparse.csr_matrix(pick @ statistics.far @ pick.T),
+        sparse.csr_matrix(pick @ statistics.together @ pick.T),
+        linear[kept],
+        statistics.linear[np.ix_(kept, kept)],
+        statistics.event_times[events >= 0],
+        events[events >= 0],
+        statistics.until,
+    )
+
+
 NAMES = (
     "follows",
     "follows_last",

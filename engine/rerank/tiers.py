@@ -8,9 +8,10 @@ import structlog
 
 from engine.deadline import Deadline
 from engine.errors import CancelledError, DeadlineError
+from engine.models import ServedModel
 from engine.rerank.base import Identity, Reranker
 from engine.resolve import Sources
-from engine.types import Candidates, Query
+from engine.types import Candidates, ItemId, Query
 
 _IDENTITY = Identity()
 
@@ -56,12 +57,22 @@ class Tiers:
             except (DeadlineError, CancelledError):
                 raise
             except Exception as error:  # noqa: BLE001 (whatever it is, the next tier answers)
-                self._report(reranker, error)
+                self._report(reranker.version, reranker.tier, error)
             deadline.check("the next reranker")
         return candidates, _IDENTITY
 
-    def _report(self, reranker: Reranker, error: Exception) -> None:
-        key = reranker.version, reranker.tier
+    def candidates(self, model: ServedModel | None, query: Query, exclude: Sequence[ItemId]) -> Sequence[ItemId]:
+        """What a model would consider besides what the search finds; nothing if it fails."""
+        if model is None:
+            return ()
+        try:
+            return model.candidates(query, exclude)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the search finds candidates)
+            self._report(model.version, "candidates", error)
+            return ()
+
+    def _report(self, version: str, tier: str, error: Exception) -> None:
+        key = version, tier
         with self._lock:
             new = key not in self._said
             self._said.add(key)

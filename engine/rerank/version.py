@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_weights
 from safetensors.torch import save_file as save_weights
@@ -20,7 +21,7 @@ from scipy import sparse
 from engine.rerank.features import FieldScales
 from engine.rerank.model import CrossAttentionReranker, ModelConfig
 from engine.rerank.statistics import Statistics
-from engine.types import ItemId
+from engine.types import EventKind, ItemId
 
 NETWORK, WEIGHTS, STATISTICS = "network.json", "network.safetensors", "statistics.safetensors"
 KIND = "reranker"
@@ -45,15 +46,16 @@ class Version:
     statistics: Statistics
     items: tuple[ItemId, ...]
     """(m,): what the counts are of, in their order."""
+    known: npt.NDArray[np.bool_]
+    """(m,): the items that the network has an id of; the counts may be younger and know more."""
     scales: FieldScales
     utility: Utility
     calibration: tuple[tuple[float, float], ...]
     """Per outcome (slope, intercept): the probability is sigmoid(slope * logit + intercept)."""
-
-    @property
-    def known(self) -> np.ndarray:
-        """(m,) bool: the items that the network has an id of."""
-        return np.asarray(self.statistics.popularity > 0)
+    kinds: frozenset[EventKind]
+    """The kinds of events that speak for an item; what training counted."""
+    least: Mapping[EventKind, float]
+    """Per kind the smallest value that counts."""
 
 
 def save_version(version: Version, folder: Path) -> None:
@@ -65,6 +67,8 @@ def save_version(version: Version, folder: Path) -> None:
         "utility": asdict(version.utility),
         "calibration": version.calibration,
         "until": version.statistics.until,
+        "kinds": sorted(version.kinds),
+        "least": dict(version.least),
     }
     (folder / NETWORK).write_text(json.dumps(about), encoding="utf-8")
     weights = {
@@ -75,6 +79,7 @@ def save_version(version: Version, folder: Path) -> None:
     text = "\0".join(version.items).encode()
     columns: dict[str, np.ndarray] = {
         "items": np.frombuffer(text, np.uint8).copy() if text else np.zeros(0, np.uint8),
+        "known": version.known.astype(np.uint8),
         "popularity": counts.popularity,
         "linear_items": counts.linear_items.astype(np.int64),
         "linear": counts.linear,
@@ -120,7 +125,17 @@ def load_version(folder: Path) -> Version:
     )
     items = tuple(ItemId(name) for name in text.split("\0")) if text else ()
     calibration = tuple((float(slope), float(intercept)) for slope, intercept in about["calibration"])
-    return Version(network, statistics, items, scales, Utility(**about["utility"]), calibration)
+    return Version(
+        network,
+        statistics,
+        items,
+        columns["known"].astype(np.bool_),
+        scales,
+        Utility(**about["utility"]),
+        calibration,
+        frozenset(EventKind(kind) for kind in about["kinds"]),
+        {EventKind(kind): float(least) for kind, least in about["least"].items()},
+    )
 
 
 def _matrix(columns: Mapping[str, np.ndarray], name: str, size: int) -> sparse.csr_matrix:

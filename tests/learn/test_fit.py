@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.learn.dataset import RowSettings, Situations, Taste, blocks, check_rows, next_step_rows
+from engine.learn.dataset import RowSettings, Situations, blocks, check_rows, next_step_rows
 from engine.learn.errors import LeakError, TooLittleDataError
 from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import LearnedRanker
 from engine.learn.ranker import Cases
+from engine.learn.splits import ALL_POSITIVES
 from engine.learn.train import Stop, TrainSettings
 from engine.rerank.features import fit_scales
 from engine.rerank.statistics import count
@@ -31,7 +32,7 @@ QUICK = FitSettings(
 def situations() -> Situations:
     items = catalogue()
     log = walks(items)
-    return Situations(log, items, fit_scales(items.payloads, FIELDS), np.ones(len(items), np.bool_), Taste())  # type: ignore[arg-type]
+    return Situations(log, items, fit_scales(items.payloads, FIELDS), np.ones(len(items), np.bool_), ALL_POSITIVES)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("cross_fit", ["time", "people"])
@@ -92,10 +93,10 @@ def test_a_version_ranks_what_follows_and_comes_back_from_disk(tmp_path: Path) -
     assert ranker.fitted is not None
     save_version(ranker.fitted.version, tmp_path)
     loaded = load_version(tmp_path)
-    examples = ranker.examples(cases.take(np.arange(3)))
+    examples = ranker.ranker.examples(cases.take(np.arange(3)))
     from engine.learn.train import logits_of
 
-    table = ranker._situations.table
+    table = ranker.ranker.situations.table
     before, after = (logits_of(made.network, examples, table) for made in (ranker.fitted.version, loaded))
     for one, two in zip(before, after, strict=True):
         np.testing.assert_array_equal(one, two)

@@ -1,6 +1,7 @@
 """A small but real model: its weights are one direction of the space, and items that lie in it come first."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from engine.learn.card import CardDraft, ModelCard
 from engine.learn.registry import Registry
 from engine.rerank.base import Reranker
 from engine.resolve import Sources
-from engine.types import Candidates, Query
+from engine.types import Candidates, ItemId, Query
 from tests.tiny import concept_space
 
 KIND = "direction"
@@ -54,6 +55,9 @@ class DirectionModel:
     @property
     def closed(self) -> bool:
         return self._closed.is_set()
+
+    def candidates(self, query: Query, exclude: Sequence[ItemId]) -> Sequence[ItemId]:
+        return ()
 
     def close(self) -> None:
         assert not self.closed, "closed twice"

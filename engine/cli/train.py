@@ -1,0 +1,102 @@
+"""`triveni train`: what people did becomes a version of the model, which serves if it is better."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from engine.cli.common import console, settings_of, stderr
+
+if TYPE_CHECKING:
+    from engine.config import Settings
+    from engine.learn.card import ModelCard
+
+
+def train(
+    ctx: typer.Context,
+    since: Annotated[str, typer.Option(help="Only events from this time on: RFC 3339; UTC without a zone.")] = "",
+    until: Annotated[str, typer.Option(help="Only events before this time.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Makes it repeatable; learn.seed if not given.")] = None,
+    promote: Annotated[
+        bool, typer.Option(help="Let the version serve if it beats what serves now, with the interval above zero.")
+    ] = True,
+) -> None:
+    """Train a version of the model from the recorded events, judge it, and let it serve if it is better.
+
+    A running server takes it over within a second. While a server holds an embedded store, ask it instead: its
+    ModelService has TrainModel.
+    """
+    from engine.learn.job import train_version
+    from engine.learn.worker import Window
+
+    settings = settings_of(ctx)
+    window = Window(_moment(since, "--since"), _moment(until, "--until") or datetime.now(UTC))
+    with tempfile.TemporaryDirectory() as folder:
+        items_file = Path(folder) / "items.npz"
+        _write_items(settings, items_file)
+        with _bar() as bar:
+            task = bar.add_task("starting", total=1.0)
+
+            def progress(part: float, stage: str) -> None:
+                bar.update(task, completed=part, description=stage)
+
+            number = settings.learn.seed if seed is None else seed
+            card = train_version(settings, items_file, progress, lambda: False, window, number)
+    _tell(card)
+    better = card.gate is not None and card.gate.promote
+    if better and promote:
+        from engine import compose
+
+        compose.registry(settings).change(lambda pointer: pointer.promoted(card.version))
+        console.print(f"{card.version} serves now: {card.gate.reason if card.gate else ''}")
+    elif card.gate is not None:
+        console.print(f"{card.version} does not serve: {card.gate.reason if not better else '--no-promote'}")
+        raise typer.Exit(0 if better else 1)
+
+
+def _write_items(settings: Settings, path: Path) -> None:
+    from engine import compose
+    from engine.items import read_items, save_items
+
+    with closing(compose.open_store(settings, compose.open_space(settings))) as store:
+        save_items(read_items(store), path)
+
+
+def _tell(card: ModelCard) -> None:
+    table = Table(title=f"version {card.version}, on {card.counts['cases']} people of the youngest events")
+    for heading in ("", "this version", "95 % interval", str(card.settings["held_against"])):
+        table.add_column(heading)
+    for name, value in card.metrics.items():
+        low, high = card.intervals[name]
+        table.add_row(name, f"{value:.4f}", f"{low:.4f} to {high:.4f}", f"{card.baseline_metrics[name]:.4f}")
+    console.print(table)
+    console.print("  ".join(f"{name} {count:,}" for name, count in card.counts.items()))
+
+
+def _bar() -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=stderr)
+
+
+def _moment(text: str, option: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time: give one like 2026-01-31T12:00:00Z", param_hint=option
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

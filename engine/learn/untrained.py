@@ -1,0 +1,109 @@
+"""The untrained engine as a `Ranker`: what a trained version is held against first."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+
+from encoders.space import SpaceManifest
+from encoders.types import Floats
+from engine.config import FuseSettings, PolicySettings, RetrieveSettings
+from engine.deadline import Deadline
+from engine.encoding import ContentEncoder
+from engine.errors import InvalidQueryError
+from engine.items import ItemTable
+from engine.learn.log import KINDS, EventLog
+from engine.learn.ranker import Cases, Rows
+from engine.pipeline import Engine
+from engine.store.base import Point
+from engine.store.memory import MemoryStore
+from engine.types import Event, Query
+
+DEPTH = 100
+"""Places that are asked for; deeper ones count as not shown."""
+
+
+class UntrainedRanker:
+    """Answers each case as the engine would, over the same items in memory.
+
+    Args:
+        manifest: of the items' space.
+        encoder: encodes searched texts.
+        fuse: how a history becomes query vectors.
+        retrieve: how many candidates are fetched.
+        policy: what may be shown.
+        name: the name in reports.
+    """
+
+    def __init__(
+        self,
+        manifest: SpaceManifest,
+        encoder: ContentEncoder,
+        *,
+        fuse: FuseSettings | None = None,
+        retrieve: RetrieveSettings | None = None,
+        policy: PolicySettings | None = None,
+        name: str = "untrained",
+    ) -> None:
+        self._manifest, self._encoder, self._name = manifest, encoder, name
+        self._settings = fuse, retrieve, policy
+
+    @property
+    def name(self) -> str:
+        """The name in reports."""
+        return self._name
+
+    def fit(self, log: EventLog, items: ItemTable) -> None:
+        """Nothing is learned: the items go into a store in memory."""
+        made = self._manifest
+        store = MemoryStore(fingerprint=made.fingerprint, dimension=made.dimension, modalities=tuple(made.encoders))
+        there = {modality: items.present[modality] for modality in items.vectors}
+        store.upsert(
+            [
+                Point(name, {m: items.vectors[m][row] for m in items.vectors if there[m][row]}, items.payloads[row])
+                for row, name in enumerate(items.ids)
+            ]
+        )
+        self._log, self._items, self._store = log, items, store
+
+    def score(self, cases: Cases) -> Floats:
+        """(b, m): the place that the engine gives an item, negative; -inf beyond `DEPTH`."""
+        found = np.full((len(cases), len(self._items)), -np.inf, np.float32)
+        for row, (history, now) in enumerate(zip(cases.history, cases.time.tolist(), strict=True)):
+            engine = self._engine(now)
+            query = Query(history=events_of(self._log, history), limit=DEPTH)
+            try:
+                results = engine.recommend(query, Deadline()).results
+            except InvalidQueryError:
+                continue
+            for place, result in enumerate(results):
+                found[row, self._items.row_of[result.item]] = -float(place)
+        return found
+
+    def _engine(self, now: float) -> Engine:
+        fuse, retrieve, policy = self._settings
+        moment = datetime.fromtimestamp(now, UTC)
+        clock: Callable[[], datetime] = lambda: moment  # noqa: E731
+        return Engine(
+            self._encoder,
+            self._manifest,
+            self._store,
+            fuse_settings=fuse,
+            retrieve_settings=retrieve,
+            policy_settings=policy,
+            clock=clock,
+        )
+
+
+def events_of(log: EventLog, rows: Rows) -> tuple[Event, ...]:
+    """Rows of a log as events."""
+    return tuple(
+        Event(
+            KINDS[log.kind[row]],
+            item=log.items[log.item[row]] if log.item[row] >= 0 else None,
+            content=log.contents.get(row),
+            time=datetime.fromtimestamp(float(log.time[row]), UTC),
+            value=None if np.isnan(log.value[row]) else float(log.value[row]),
+        )
+        for row in rows.tolist()
+    )
