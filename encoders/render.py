@@ -113,12 +113,7 @@ class _Worker:
             OSError: if the process is gone.
         """
         deadline = time.monotonic() + seconds
-        pipe = self._process.stdin
-        if pipe is None:  # pragma: no cover (it was opened above)
-            raise EOFError
-        view = memoryview(struct.pack("<III", len(svg), width, height) + svg)
-        while view:
-            view = view[pipe.write(view) :]
+        self._write(struct.pack("<III", len(svg), width, height) + svg, deadline)
         status, length = struct.unpack("<II", self._read(8, deadline))
         return status, self._read(length, deadline)
 
@@ -131,6 +126,19 @@ class _Worker:
             if pipe is not None:
                 pipe.close()
         self._process.wait()
+
+    def _write(self, message: bytes, deadline: float) -> None:
+        pipe = self._process.stdin
+        if pipe is None:  # pragma: no cover (it was opened above)
+            raise EOFError
+        os.set_blocking(pipe.fileno(), False)
+        view = memoryview(message)
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_WRITE)
+            while view:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    raise TimeoutError
+                view = view[pipe.write(view) or 0 :]
 
     def _read(self, length: int, deadline: float) -> bytes:
         pipe = self._process.stdout

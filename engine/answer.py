@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
+from engine.deadline import Deadline
 from engine.ingest import media_of, own_fields
 from engine.store.base import VectorStore
 from engine.types import Candidates, Reason, Recommendation, Recommendations
@@ -17,8 +18,15 @@ def answer(
     model: str,
     tier: str,
     skipped: tuple[tuple[int, str], ...],
+    deadline: Deadline,
 ) -> Recommendations:
-    """Fetch the payloads of the results alone, and number them. An item that was deleted meanwhile is left out."""
+    """Fetch the payloads of the results alone, and number them. An item that was deleted meanwhile is left out.
+
+    Raises:
+        DeadlineError: if the time is up.
+        CancelledError: if the caller went away.
+    """
+    deadline.check("fetching the results")
     points = store.retrieve(results.ids, with_vectors=False)
     listed: list[Recommendation] = []
     for name, score, point, why in zip(results.ids, results.scores.tolist(), points, reasons, strict=True):

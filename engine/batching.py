@@ -115,7 +115,7 @@ class Batcher(Generic[In, Out]):
         if not jobs:
             return
         try:
-            results = self._run([job.value for job in jobs])
+            answers = list(zip(jobs, self._run([job.value for job in jobs]), strict=True))
         except Exception as error:  # noqa: BLE001 (handed to the caller)
             if len(jobs) == 1:
                 jobs[0].future.set_exception(error)
@@ -123,8 +123,8 @@ class Batcher(Generic[In, Out]):
                 for job in jobs:
                     self._do([job])
             return
-        for job, result in zip(jobs, results, strict=True):
-            job.future.set_result(result)
+        for job, answer in answers:
+            job.future.set_result(answer)
 
 
 def gather(futures: "Sequence[Future[Out]]", deadline: Deadline, stage: str) -> list[Out | TriveniError]:

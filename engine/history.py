@@ -11,6 +11,7 @@ from engine.events.identity import event_id
 from engine.events.times import micros
 from engine.events.types import UserEvent
 from engine.types import Event, Query
+from engine.validate import MAX_HISTORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class StoredHistory:
         self._kinds = tuple(kind for kind, weight in settings.weights.items() if weight != 0)
 
     def join(self, query: Query, deadline: Deadline) -> Joined:
-        """The query with its person's recorded history; one without a person stays as it is.
+        """The query with its person's recorded history, as much as a query takes; without a person it stays as it is.
 
         An event that is both recorded and in the request counts once, as the request's. If the database fails, the
         request is answered from what it says itself, and the answer tells so: recommendations do not stop with it.
@@ -61,7 +62,8 @@ class StoredHistory:
         except EventStoreError as error:
             return Joined(query, own, str(error))
         sent = _ids(query, stored)
-        added = [event for event in reversed(stored) if event.id not in sent]
+        room = max(MAX_HISTORY - own, 0)
+        added = [event for event in stored if event.id not in sent][:room][::-1]
         return Joined(replace(query, history=(*query.history, *added)), own)
 
 

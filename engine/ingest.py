@@ -6,7 +6,6 @@ The engine's own payload fields begin with `_`: `_digest` says what was encoded,
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from types import MappingProxyType
 
 from encoders.errors import ContentError
 from encoders.types import Content, Floats, Modality, Text
-from engine.errors import InvalidItemError
+from engine.payload import check_payload
 from engine.store.base import Point
 from engine.types import Item, ItemId, Json, Payload
 
@@ -26,7 +25,6 @@ TEXT = "_text"
 MEDIA = MappingProxyType({Modality.IMAGE: "_image", Modality.AUDIO: "_audio"})
 """The payload field that holds the relative path of a modality's file."""
 
-MAX_DEPTH = 32
 _BLOCK = 1 << 20
 _DIGEST_FORM = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{32}")
 
@@ -149,59 +147,6 @@ def media_of(payload: Payload) -> Media:
 def rfc3339(time: datetime) -> str:
     """A time with a time zone as RFC 3339 in UTC, to the millisecond."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def check_payload(payload: Payload) -> Payload:
-    """Refuse a payload that a store cannot keep: only null, booleans, 64-bit integers, finite numbers, texts,
-    lists and objects of those, at most `MAX_DEPTH` deep.
-
-    Raises:
-        InvalidItemError: naming the field, the value and the remedy.
-    """
-    for key, value in payload.items():
-        _check_key(key, key)
-        _check_value(value, key, 1)
-    return payload
-
-
-def _check_key(key: object, path: str) -> None:
-    if not isinstance(key, str) or not key:
-        raise InvalidItemError(f"payload field {path!r} has a name that is not text", "rename it", field="payload")
-    _check_text(key, path)
-
-
-def _check_value(value: object, path: str, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise InvalidItemError(f"payload field {path[:80]} is over {MAX_DEPTH} deep", "flatten it", field=path[:80])
-    match value:
-        case None | bool():
-            pass
-        case str():
-            _check_text(value, path)
-        case int():
-            if not -(2**63) <= value < 2**63:
-                raise InvalidItemError(f"payload field {path} is {value}", "send 64-bit integers", field=path)
-        case float():
-            if not math.isfinite(value):
-                raise InvalidItemError(f"payload field {path} is {value}", "send finite numbers or null", field=path)
-        case list() | tuple():
-            for inner in value:
-                _check_value(inner, path, depth + 1)
-        case Mapping():
-            for key, inner in value.items():
-                _check_key(key, f"{path}.{key}")
-                _check_value(inner, f"{path}.{key}", depth + 1)
-        case _:
-            name = type(value).__name__
-            raise InvalidItemError(f"payload field {path} is a {name}", "send plain JSON values", field=path)
-
-
-def _check_text(value: str, path: str) -> None:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        problem = f"payload field {path!r} holds a lone surrogate: {value[:40]!r}"
-        raise InvalidItemError(problem, "send valid Unicode", field="payload") from None
 
 
 def _hash_content(content: Content) -> bytes:

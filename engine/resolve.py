@@ -81,14 +81,18 @@ def resolve(
         if part.weight != 0
     ]
     skipped: dict[int, str] = {}
-    for index in newest(query.history, now)[: settings.max_events]:
+    used = 0
+    for index in newest(query.history, now):
         event = query.history[index]
         source = event.content if event.content is not None else event.item
         weight = event_weight(event, now, settings)
         if source is None:
             skipped[index] = f"{event.kind} event has neither an item nor a content"
-        elif weight != 0:
+        elif weight != 0 and used < settings.max_events:
+            used += 1
             pending.append(_Pending(ReasonKind.EVENT, index, weight, source))
+        elif weight != 0:
+            skipped[index] = f"only the newest {settings.max_events} events are used"
     return _fill(pending, skipped, encoder, manifest, store, deadline)
 
 

@@ -35,7 +35,7 @@ class DirectSearch:
 
 
 class BatchedSearch:
-    """What waits while the store searches goes into its next batch, in one thread per core.
+    """What waits while the store searches goes into its next batch.
 
     A batch reads a collection without a search graph once for all its vectors, and keeps Python's lock less busy.
 

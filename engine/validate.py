@@ -10,17 +10,27 @@ from encoders.types import Modality
 from engine.errors import InvalidQueryError
 from engine.types import Event, EventKind, PolicyOptions, Query, VectorInput
 
+MAX_PARTS = 64
+"""Of one query. Work and memory grow with the square of the parts and events that are used."""
+MAX_HISTORY = 10_000
+"""Events that a query may come with; of these the newest are used, see `FuseSettings.max_events`."""
+MAX_EXCLUDED = 10_000
+
 
 def check_query(query: Query, manifest: SpaceManifest, max_limit: int) -> None:
     """Refuse a query that makes no sense.
 
     Raises:
-        InvalidQueryError: if the limit, a weight, an event or a policy option is out of range.
+        InvalidQueryError: if the limit, a weight, an event or a policy option is out of range, or there are too many
+            parts, events or excluded items.
         SpaceError: if a vector is of another space, or a modality is one that the space lacks.
         VectorError: if a vector has the wrong dimension, or NaN, infinity or only zeros.
     """
     if not 1 <= query.limit <= max_limit:
         raise InvalidQueryError(f"limit is {query.limit}", f"send 1 to {max_limit}", field="query.limit")
+    _check_length(len(query.parts), MAX_PARTS, "parts", "query.parts")
+    _check_length(len(query.history), MAX_HISTORY, "events", "query.history")
+    _check_length(len(query.policy.exclude), MAX_EXCLUDED, "excluded items", "query.policy.exclude")
     for modality in query.modalities:
         check_modality(modality, manifest, "query.modalities")
     for index, part in enumerate(query.parts):
@@ -32,6 +42,11 @@ def check_query(query: Query, manifest: SpaceManifest, max_limit: int) -> None:
     for index, event in enumerate(query.history):
         _check_event(event, f"query.history[{index}]")
     _check_policy(query.policy)
+
+
+def _check_length(length: int, most: int, what: str, field: str) -> None:
+    if length > most:
+        raise InvalidQueryError(f"query has {length} {what}", f"send {most} at most", field=field)
 
 
 def check_modality(modality: Modality, manifest: SpaceManifest, field: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from encoders.errors import TriveniError
 from engine.filters import Schema
-from engine.types import ItemId
+from engine.types import ItemId, check_id
 from indexers.errors import CatalogError, DuplicateError
 from indexers.readers import BadRow, Columns, Reader, Row, default_root, open_catalog
 from indexers.rows import DEFAULT_MAX_BYTES, DeadLetter, Entry, load_or_letter, payload_of, row_id
@@ -89,9 +89,10 @@ class Catalog:
         """The rows that have an id of their own."""
         for row in self.reader().rows():
             if isinstance(row, BadRow):
-                if row.id:
-                    seen.add(ItemId(row.id))
-                yield DeadLetter.of(row.line, row.id, row.error)
+                known = row.id if _names_an_item(row.id) else ""
+                if known:
+                    seen.add(ItemId(known))
+                yield DeadLetter.of(row.line, known, row.error)
                 continue
             try:
                 item_id = row_id(row, self.columns)
@@ -104,3 +105,12 @@ class Catalog:
                 problem = f"id {item_id!r} was in the catalogue before"
                 twice = DuplicateError(problem, "give every item an id of its own", field="id")
                 yield DeadLetter.of(row.line, item_id, twice)
+
+
+def _names_an_item(row_id: str) -> bool:
+    """Whether an id that was found in a bad row can be one: that of a file is its name, whatever bytes that has."""
+    try:
+        check_id(row_id)
+    except TriveniError:
+        return False
+    return True

@@ -1,6 +1,5 @@
 """Bulk indexing: a catalogue into a store."""
 
-import contextlib
 import os
 import threading
 import time
@@ -81,12 +80,22 @@ def index(
         except TriveniError as error:
             failure = error
         finally:
-            with contextlib.suppress(TriveniError) if failure else contextlib.nullcontext():
+            try:
                 _finish(store, watcher, complete=not (interrupted or dry_run))
-            watcher.close()
+            except TriveniError as error:
+                failure = failure or error
+            except KeyboardInterrupt:
+                interrupted = True
+            finally:
+                watcher.close()
+    stored = 0
+    try:
+        stored = store.count()
+    except TriveniError as error:
+        failure = failure or error
     report = tally.report(
         seconds=time.monotonic() - begun,
-        stored=store.count(),
+        stored=stored,
         pruned=pruned,
         dry_run=dry_run,
         interrupted=interrupted,

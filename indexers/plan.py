@@ -25,11 +25,11 @@ class Planned:
 
 def plan(entries: Sequence[Entry], store: VectorStore) -> list[Planned]:
     """Compare entries with the store. Vectors are only fetched where they will be used again."""
-    points = store.retrieve([entry.item.id for entry in entries], with_vectors=False)
+    points = store.retrieve([entry.item.id for entry in entries], with_vectors=False, once=True)
     planned = [Planned(entry, _outcome(entry, point)) for entry, point in zip(entries, points, strict=True)]
     reused = [row for row, it in enumerate(planned) if it.outcome is Outcome.PAYLOAD]
     if reused:
-        full = store.retrieve([planned[row].entry.item.id for row in reused])
+        full = store.retrieve([planned[row].entry.item.id for row in reused], once=True)
         for row, point in zip(reused, full, strict=True):
             entry = planned[row].entry
             wanted = {content.modality for content in entry.item.contents}

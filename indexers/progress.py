@@ -47,9 +47,10 @@ class Bar:
 
     Args:
         console: the terminal that it is drawn on.
+        doing: what the run does.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, doing: str = "indexing") -> None:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -60,7 +61,7 @@ class Bar:
             TextColumn("{task.fields[failed]}", style="red"),
             console=console,
         )
-        self._task = self._progress.add_task("indexing", total=None, start=False, rate="–", failed="")
+        self._task = self._progress.add_task(doing, total=None, start=False, rate="–", failed="")
         self._clock = Clock()
 
     def start(self, total: int | None) -> None:
@@ -90,10 +91,12 @@ class Lines:
 
     Args:
         every: seconds between lines.
+        doing: what the run does.
     """
 
-    def __init__(self, every: float = _EVERY_SECONDS) -> None:
+    def __init__(self, every: float = _EVERY_SECONDS, doing: str = "indexing") -> None:
         self._log = structlog.get_logger("triveni.index")
+        self._doing = doing
         self._every = every
         self._clock = Clock()
         self._told = 0.0
@@ -102,7 +105,7 @@ class Lines:
         """See `Watcher`."""
         self._clock = Clock(total)
         self._told = time.monotonic()
-        self._log.info("indexing", total=total)
+        self._log.info(self._doing, total=total)
 
     def update(self, done: int, failed: int) -> None:
         """See `Watcher`."""
@@ -116,7 +119,7 @@ class Lines:
             }
             if self._clock.left is not None:
                 facts |= {"total": self._clock.total, "seconds_left": round(self._clock.left)}
-            self._log.info("indexing", **facts)
+            self._log.info(self._doing, **facts)
 
     def phase(self, name: str) -> None:
         """See `Watcher`."""

@@ -46,7 +46,7 @@ class Report:
     seconds: float
     """From the first row to the flushed and optimised store."""
     stored: int
-    """Items in the store afterwards."""
+    """Items in the store afterwards; 0 if it did not say."""
     dry_run: bool = False
     interrupted: bool = False
 

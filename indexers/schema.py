@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 
 from engine.filters import FieldKind, Schema
+from engine.store.match import seconds_of
 from engine.types import Json, Payload
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]*")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
 _MAX_WORDS = 8
 _MAX_CHARACTERS = 120
 
@@ -51,7 +50,7 @@ def _kind(value: Json) -> FieldKind | None:
             return FieldKind.INTEGER
         case float():
             return FieldKind.FLOAT
-        case str() if _is_time(value):
+        case str() if seconds_of(value) is not None:
             return FieldKind.DATETIME
         case str() if len(value) <= _MAX_CHARACTERS and len(value.split()) <= _MAX_WORDS and "\n" not in value:
             return FieldKind.KEYWORD
@@ -59,16 +58,6 @@ def _kind(value: Json) -> FieldKind | None:
             return FieldKind.GEO
         case _:
             return None
-
-
-def _is_time(value: str) -> bool:
-    if not _TIME.fullmatch(value):
-        return False
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_place(value: Mapping[str, Json]) -> bool:

@@ -87,7 +87,7 @@ def verify(catalog: Catalog, store: VectorStore, *, fingerprint: str | None = No
     with IdSet() as seen, IdSet() as extra, ThreadPoolExecutor(readers or os.cpu_count() or 1) as pool:
         entries = _alive(catalog.entries(seen, pool), verdict)
         for group in batches(entries, _GROUP, lambda entry: entry.size, _GROUP_BYTES):
-            points = store.retrieve([entry.item.id for entry in group])
+            points = store.retrieve([entry.item.id for entry in group], once=True)
             for entry, point in zip(group, points, strict=True):
                 _compare(entry, point, verdict)
         collect_extra(store, seen, extra)

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from engine.types import Payload
+from engine.types import Json, Payload
 
 Key = tuple[str, str]
 """A payload field, and one of its values."""
@@ -38,9 +38,13 @@ class Caps:
         return full
 
 
+def values_of(payload: Payload, field: str) -> Sequence[Json]:
+    """The values of a field that a cap counts: those of a list, none if it is missing."""
+    value = payload.get(field)
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
 def _keys(limits: Mapping[str, int], payload: Payload) -> Iterator[Key]:
     for field in limits:
-        value = payload.get(field)
-        values = value if isinstance(value, list) else [] if value is None else [value]
-        for key in dict.fromkeys(str(one) for one in values):
+        for key in dict.fromkeys(str(one) for one in values_of(payload, field)):
             yield field, key

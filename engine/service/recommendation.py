@@ -20,6 +20,9 @@ from engine.service.work import Workers, deadline_of
 from engine.types import Query, Recommendations
 from triveni.v1 import recommendation_pb2, recommendation_pb2_grpc
 
+_MESSAGE_FIELDS = {"policy.exclude": "policy.exclude_item_ids"}
+"""Fields of a query that a message calls otherwise."""
+
 _Response = TypeVar("_Response", recommendation_pb2.RecommendResponse, recommendation_pb2.SearchResponse)
 
 
@@ -68,7 +71,8 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         try:
             return self._engine.recommend(query, deadline)
         except TriveniError as error:
-            error.field = error.field.removeprefix("query.")
+            field = error.field.removeprefix("query.")
+            error.field = _MESSAGE_FIELDS.get(field, field)
             raise
 
     def _serve(self, response: _Response, user: str, about: Mapping[str, str], context: Context) -> _Response:

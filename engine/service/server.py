@@ -13,7 +13,7 @@ from engine.encoding import ContentEncoder
 from engine.errors import SettingsError
 from engine.events.base import EventStore
 from engine.events.check import EventLimits
-from engine.filters import FieldKind
+from engine.filters import FieldKind, Schema
 from engine.history import StoredHistory
 from engine.ingest import INDEXED_AT
 from engine.learn.trainings import Trainings
@@ -73,6 +73,8 @@ class ServerOptions:
     reflection: bool = True
     event_limits: EventLimits = field(default_factory=EventLimits)
     """The largest event, as the event store has them."""
+    fields: Schema = field(default_factory=dict)
+    """Payload fields that can be filtered on, whether or not a bulk run has indexed the catalogue."""
 
 
 class Server:
@@ -147,7 +149,8 @@ class Server:
         self._log.info("ready", port=self.port, items=self._store.count(), space=self._space.manifest.name)
 
     def _warm_up(self) -> None:
-        self._store.index_fields({INDEXED_AT: FieldKind.DATETIME})  # a store that no bulk run made lacks it
+        # A store that no bulk run made lacks them.
+        self._store.index_fields({INDEXED_AT: FieldKind.DATETIME, **self._options.fields})
         warm_up(self._engine, self._encoder, self._space)
 
     def _add_services(self) -> None:

@@ -50,34 +50,40 @@ class Upserter:
             item if isinstance(item, TriveniError) else Outcome.STORED for item in items
         ]
         good = {row: item for row, item in enumerate(items) if not isinstance(item, TriveniError)}
+        repeats: dict[int, int] = {}
         try:
             known = self._known(list(good.values()))
-            points = self._points(good, known, results, deadline)
+            points = self._points(good, known, results, repeats, deadline)
             if points:
                 deadline.check("writing")
                 self._store.upsert(list(points.values()))
         except (DeadlineError, CancelledError):
             raise
         except TriveniError as error:
-            return [error if result is Outcome.STORED else result for result in results]
+            results = [error if result is Outcome.STORED else result for result in results]
+        for row, first in repeats.items():
+            result = results[first]
+            results[row] = result if isinstance(result, TriveniError) else Outcome.UNCHANGED
         return results
 
     def _known(self, items: Sequence[Item]) -> dict[ItemId, Point]:
         ids = list(dict.fromkeys(item.id for item in items))
-        return {point.id: point for point in self._store.retrieve(ids) if point is not None}
+        return {point.id: point for point in self._store.retrieve(ids, once=True) if point is not None}
 
     def _points(
         self,
         good: dict[int, Item],
         known: dict[ItemId, Point],
         results: list[Outcome | TriveniError],
+        repeats: dict[int, int],
         deadline: Deadline,
     ) -> dict[ItemId, Point]:
-        """The points to write, by id; what became of the others goes into `results`."""
+        """The points to write, by id. What became of the others goes into `results`; into `repeats`, for each that
+        says what an earlier one of the batch said, the row of that: it shares its fate."""
         digests: dict[int, Digest] = {}
         vectors: dict[int, dict[Modality, Floats]] = {}
         contents: list[tuple[int, Content]] = []
-        latest: dict[ItemId, Digest] = {}
+        latest: dict[ItemId, int] = {}
         for row, item in good.items():
             try:
                 digests[row] = digest(item)
@@ -86,7 +92,11 @@ class Upserter:
                 continue
             point = known.get(item.id)
             before = Digest.of_payload(point.payload) if point else None
-            if digests[row] == latest.get(item.id, before):
+            earlier = latest.get(item.id)
+            if earlier is not None and digests[row] == digests[earlier]:
+                repeats[row] = earlier
+                continue
+            if earlier is None and digests[row] == before:
                 results[row] = Outcome.UNCHANGED
                 continue
             if point and before and before.contents == digests[row].contents:
@@ -94,7 +104,7 @@ class Upserter:
             else:
                 vectors[row] = {}
                 contents += [(row, content) for content in item.contents]
-            latest[item.id] = digests[row]
+            latest[item.id] = row
 
         encoded = self._encoder.encode([content for _, content in contents], deadline) if contents else []
         for (row, content), result in zip(contents, encoded, strict=True):

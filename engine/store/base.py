@@ -178,9 +178,16 @@ class VectorStore(Protocol):
         """Delete points, and say how many of them were there."""
 
     def retrieve(
-        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True
+        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True, once: bool = False
     ) -> list[Point | None]:
-        """The points with these ids, in this order; None where there is none."""
+        """The points with these ids, in this order; None where there is none.
+
+        Args:
+            ids: the items.
+            with_vectors: whether the points come with their vectors.
+            with_payload: whether they come with their payloads.
+            once: that they are not likely to be asked for again soon, so a store need not keep them in memory.
+        """
 
     def candidates(self, ids: Sequence[ItemId], *, with_payload: bool = True) -> Candidates:
         """The same in columns, for ranking: ids that are not there are left out, scores are zero."""
@@ -201,6 +208,7 @@ class VectorStore(Protocol):
         cursor: str | None = None,
         limit: int = 256,
         with_vectors: bool = False,
+        with_payload: bool = True,
         order_by: str | None = None,
     ) -> Page:
         """A page of points, each exactly once over all pages.

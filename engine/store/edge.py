@@ -204,6 +204,7 @@ class EdgeStore:
             old = [self._directory.put(point.id, entry) for point, entry in zip(points, entries, strict=True)]
             self._rows.release([row for row in old if row is not None])
             self._optimizer.wrote(point.id for point in points)
+            self._flush_if_due()
 
     def delete(self, ids: Sequence[ItemId]) -> int:
         """Delete points, and say how many of them were there."""
@@ -214,18 +215,19 @@ class EdgeStore:
                 self._shard.delete(self._directory.entries[item].key for item in chunk)
                 self._rows.release([self._directory.pop(item) for item in chunk])
                 self._optimizer.wrote(chunk)
+            self._flush_if_due()
         return len(known)
 
     def retrieve(
-        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True
+        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True, once: bool = False
     ) -> list[Point | None]:
         """The points with these ids, in this order; None where there is none."""
-        found = self._reader.fetch(ids, with_vectors=with_vectors, with_payload=with_payload)
+        found = self._reader.fetch(ids, with_vectors=with_vectors, with_payload=with_payload, once=once)
         return points_of(found, ids)
 
     def candidates(self, ids: Sequence[ItemId], *, with_payload: bool = True) -> Candidates:
         """The same in columns, for ranking: ids that are not there are left out, scores are zero."""
-        return self._reader.fetch(ids, with_vectors=True, with_payload=with_payload)
+        return self._reader.fetch(ids, with_vectors=True, with_payload=with_payload, once=False)
 
     def query(self, queries: Sequence[VectorQuery]) -> list[Hits]:
         """Search by several vectors in one batch; see `VectorStore.query`."""
@@ -254,6 +256,7 @@ class EdgeStore:
         cursor: str | None = None,
         limit: int = 256,
         with_vectors: bool = False,
+        with_payload: bool = True,
         order_by: str | None = None,
     ) -> Page:
         """A page of points, each exactly once over all pages; see `VectorStore.scroll`."""
@@ -261,7 +264,7 @@ class EdgeStore:
         page, following = self._shard.scroll(cursor, limit, filter_=filter_, order_by=order_by)
         keys = dict.fromkeys(key.int for key, _, _ in page)
         ids = [item for key in keys if (item := self._directory.items.get(key)) is not None]
-        points = self.retrieve(ids, with_vectors=with_vectors)
+        points = self.retrieve(ids, with_vectors=with_vectors, with_payload=with_payload, once=True)
         return Page(tuple(point for point in points if point is not None), None if order_by else following)
 
     def count(self, filter_: Filter | None = None) -> int:
@@ -284,6 +287,11 @@ class EdgeStore:
             self._rows.sync()
             self._shard.flush()
             self._reader.forget_if(self._rows.synced())
+
+    def _flush_if_due(self) -> None:
+        """Give rows back to writers now and then: a store that serves for months may never be flushed by others."""
+        if self._rows.many_released:
+            self.flush()
 
     def optimize(self) -> None:
         """Build the search graphs over what was written; reads and writes go on meanwhile."""

@@ -1,5 +1,6 @@
 """How points of an embedded store are read: a directory in memory, vectors from rows, payloads from the shard."""
 
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,10 @@ ID, ROW = "_id", "_row"
 """The payload keys of the store's own."""
 
 _ATTEMPTS = 4
-_CACHED_PAYLOADS = 16_384
+_CACHED_BYTES = 32 << 20
+"""Of payloads, as `_size` estimates them."""
+_LARGE = 1 << 16
+"""A payload of so many bytes is not kept: it would take the place of many."""
 
 
 class Entry(NamedTuple):
@@ -52,6 +56,40 @@ class Directory:
         return entry.row
 
 
+class _Payloads:
+    """Payloads in memory, by item and row. Full, it begins anew: what is asked for all the time is soon back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[ItemId, tuple[int, Payload]] = {}
+        self._bytes = 0
+
+    def get(self, item: ItemId, row: int) -> Payload | None:
+        """The payload of an item as it was in this row; None if it is not here."""
+        held = self._held.get(item)
+        return held[1] if held is not None and held[0] == row else None
+
+    def put(self, item: ItemId, row: int, payload: Payload) -> None:
+        """Keep a payload, if it is not too large."""
+        size = _size(payload)
+        if size > _LARGE:
+            return
+        with self._lock:
+            if self._bytes + size > _CACHED_BYTES:
+                self._held, self._bytes = {}, 0
+            self._held[item] = row, payload
+            self._bytes += size  # one that replaces another counts beside it, until all go
+
+
+def _size(value: object) -> int:
+    """About how many bytes a payload takes in memory."""
+    if isinstance(value, Mapping):
+        return 240 + sum(64 + _size(key) + _size(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return 64 + sum(8 + _size(inner) for inner in value)
+    return sys.getsizeof(value)
+
+
 class Reader:
     """Reads points by their ids without a lock, beside a writer.
 
@@ -73,31 +111,38 @@ class Reader:
         self._rows = rows
         self._ask = payloads
         self._writing = writing
-        self._cache: dict[ItemId, tuple[int, Payload]] = {}
+        self._cache = _Payloads()
 
     def forget_if(self, rows_come_again: bool) -> None:
         """Drop the cached payloads if rows are about to be used again, and so no longer tell versions apart."""
         if rows_come_again:
-            self._cache = {}
+            self._cache = _Payloads()
 
-    def fetch(self, ids: Sequence[ItemId], *, with_vectors: bool, with_payload: bool) -> Candidates:
-        """The points that are there, in this order, each as one write left it."""
+    def fetch(self, ids: Sequence[ItemId], *, with_vectors: bool, with_payload: bool, once: bool) -> Candidates:
+        """The points that are there, in this order, each as one write left it.
+
+        Args:
+            ids: the items.
+            with_vectors: whether their vectors are read.
+            with_payload: whether their payloads are.
+            once: leave payloads that are not in memory out of it.
+        """
         for _ in range(_ATTEMPTS - 1):
-            found = self._try(ids, with_vectors, with_payload)
+            found = self._try(ids, with_vectors, with_payload, once)
             if found is not None:
                 return found
         with self._writing:
-            found = self._try(ids, with_vectors, with_payload)
+            found = self._try(ids, with_vectors, with_payload, once)
         if found is None:
             raise StoreError("a point of the store is not what was written last", "close the store and open it again")
         return found
 
-    def _try(self, ids: Sequence[ItemId], with_vectors: bool, with_payload: bool) -> Candidates | None:
+    def _try(self, ids: Sequence[ItemId], with_vectors: bool, with_payload: bool, once: bool) -> Candidates | None:
         """Read optimistically; None if a writer changed one of the points meanwhile."""
         entries = self._directory.entries
         found = {item: entry for item in ids if (entry := entries.get(item)) is not None}
         known = tuple(item for item in ids if item in found)
-        payloads = self._payloads(found) if with_payload else dict.fromkeys(found, _NOTHING)
+        payloads = self._payloads(found, once) if with_payload else dict.fromkeys(found, _NOTHING)
         vectors: dict[Modality, Floats] = {}
         present: dict[Modality, npt.NDArray[np.bool_]] = {}
         if with_vectors:
@@ -107,24 +152,24 @@ class Reader:
         scores = np.zeros(len(known), np.float32)
         return Candidates(known, scores, vectors, present, tuple(payloads[item] for item in known))
 
-    def _payloads(self, found: Mapping[ItemId, Entry]) -> dict[ItemId, Payload] | None:
+    def _payloads(self, found: Mapping[ItemId, Entry], once: bool) -> dict[ItemId, Payload] | None:
         cache = self._cache
-        payloads, missing = {}, []
+        payloads: dict[ItemId, Payload] = {}
+        missing: list[uuid.UUID] = []
         for item, entry in found.items():
-            cached = cache.get(item)
-            if cached is not None and cached[0] == entry.row:
-                payloads[item] = cached[1]
-            else:
+            cached = cache.get(item, entry.row)
+            if cached is None:
                 missing.append(entry.key)
+            else:
+                payloads[item] = cached
         if missing:
-            if len(cache) + len(missing) > _CACHED_PAYLOADS:
-                self._cache = cache = {}
             for payload in self._ask(missing):
                 item, row = ItemId(str(payload[ID])), payload[ROW]
                 payloads[item] = {key: value for key, value in payload.items() if key not in (ID, ROW)}
                 if row != found[item].row:
                     return None
-                cache[item] = found[item].row, payloads[item]
+                if not once:
+                    cache.put(item, found[item].row, payloads[item])
         return payloads if len(payloads) == len(found) else None
 
 

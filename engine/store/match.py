@@ -76,7 +76,8 @@ def _seconds(time: datetime | None) -> float | None:
     return None if time is None else time.timestamp()
 
 
-def _time(value: Json) -> float | None:
+def seconds_of(value: Json) -> float | None:
+    """A time as it stands in a payload, in seconds since 1970; None if it is none that the stores compare."""
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         return None
     try:
@@ -107,6 +108,6 @@ _READERS: Mapping[FieldKind, Callable[[Json], Any]] = {
     FieldKind.INTEGER: _integer,
     FieldKind.FLOAT: _number,
     FieldKind.BOOL: lambda value: value if isinstance(value, bool) else None,
-    FieldKind.DATETIME: _time,
+    FieldKind.DATETIME: seconds_of,
     FieldKind.GEO: _place,
 }

@@ -126,7 +126,7 @@ class MemoryStore:
             return before - len(self._points)
 
     def retrieve(
-        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True
+        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True, once: bool = False
     ) -> list[Point | None]:
         """The points with these ids, in this order; None where there is none."""
         with self._opened():
@@ -186,6 +186,7 @@ class MemoryStore:
         cursor: str | None = None,
         limit: int = 256,
         with_vectors: bool = False,
+        with_payload: bool = True,
         order_by: str | None = None,
     ) -> Page:
         """A page of points, each exactly once over all pages; see `VectorStore.scroll`."""
@@ -202,7 +203,7 @@ class MemoryStore:
             if order_by is not None:
                 keys = {item: list(values(self._points[item].payload, order_by, self._schema)) for item in ids}
                 ids = sorted((item for item in ids if keys[item]), key=lambda item: max(keys[item]), reverse=True)
-            points = self.retrieve(ids[:limit], with_vectors=with_vectors)
+            points = self.retrieve(ids[:limit], with_vectors=with_vectors, with_payload=with_payload)
         more = point_id(ids[limit]) if len(ids) > limit and order_by is None else None
         return Page(tuple(point for point in points if point is not None), more)
 

@@ -87,9 +87,10 @@ class Optimizer:
             try:
                 with self._writing:
                     path, written = self._copy(), self._written
+                    self._written = 0  # also where it is too small: another look is due after as many writes
                     if path is None:
                         return
-                    self._changed, self._written = set(), 0
+                    self._changed = set()
                 self._build(path, niceness)
                 self._adopt(path, self._changed)
             except BaseException as error:

@@ -20,6 +20,7 @@ from encoders.types import Floats, Modality
 from engine.store.validate import Columns
 
 _FIRST_CAPACITY = 1024
+_MANY_RELEASED = 2048
 
 Rows = npt.NDArray[np.intp]
 
@@ -60,6 +61,7 @@ class VectorRows:
         self._end = 0
         self._free: list[int] = []
         self._released: deque[tuple[float, int]] = deque()
+        self._since = 0
         self._rest_seconds = rest_seconds
         self._synced = not self._marker.exists()
         self._grow(max(self._capacity, _FIRST_CAPACITY))
@@ -130,6 +132,12 @@ class VectorRows:
         """Let go of rows that no point names any more; readers that are at them have time to finish."""
         now = time.monotonic()
         self._released.extend((now, row) for row in rows)
+        self._since += len(rows)
+
+    @property
+    def many_released(self) -> bool:
+        """Whether so many rows were let go since the last `synced` that another is due: only it gives them back."""
+        return self._since >= _MANY_RELEASED
 
     def read(self, rows: Rows) -> tuple[dict[Modality, Floats], dict[Modality, npt.NDArray[np.bool_]]]:
         """The vectors of n rows, per modality float32 (n, d) with zeros where there is none, and masks (n,)."""
@@ -166,6 +174,7 @@ class VectorRows:
         before, free = time.monotonic() - self._rest_seconds, len(self._free)
         while self._released and self._released[0][0] <= before:
             self._free.append(self._released.popleft()[1])
+        self._since = 0
         self._marker.unlink(missing_ok=True)
         self._synced = True
         self._whole = True

@@ -183,7 +183,7 @@ class ServerStore:
         return len(keys)
 
     def retrieve(
-        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True
+        self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True, once: bool = False
     ) -> list[Point | None]:
         """The points with these ids, in this order; None where there is none."""
         if not ids:
@@ -254,6 +254,7 @@ class ServerStore:
         cursor: str | None = None,
         limit: int = 256,
         with_vectors: bool = False,
+        with_payload: bool = True,
         order_by: str | None = None,
     ) -> Page:
         """A page of points, each exactly once over all pages; see `VectorStore.scroll`."""
@@ -268,7 +269,7 @@ class ServerStore:
                 limit=limit,
                 order_by=order,
                 offset=cursor,
-                with_payload=True,
+                with_payload=True if with_payload else [_ID],
                 with_vectors=self._space(with_vectors),
             )
         )

@@ -28,13 +28,23 @@ class ServerClient:
         where: the address, for messages.
         attempts: how often a call is tried that fails for a passing reason. All of our calls are idempotent.
         backoff_seconds: before the second attempt; doubled before each further one.
+        timeout_seconds: no further attempt begins so long after the first.
     """
 
-    def __init__(self, client: QdrantClient, where: str, *, attempts: int = 4, backoff_seconds: float = 0.2) -> None:
+    def __init__(
+        self,
+        client: QdrantClient,
+        where: str,
+        *,
+        attempts: int = 4,
+        backoff_seconds: float = 0.2,
+        timeout_seconds: float = 30.0,
+    ) -> None:
         self.where = where
         self._client: QdrantClient | None = client
         self._attempts = attempts
         self._backoff = backoff_seconds
+        self._timeout = timeout_seconds
         self._users = 1
 
     def share(self) -> Self:
@@ -48,7 +58,9 @@ class ServerClient:
         Raises:
             StoreError: if it cannot be reached, refuses the key, or answers with an error.
         """
+        until = time.monotonic() + self._timeout
         for attempt in range(1, self._attempts + 1):
+            pause = self._backoff * 2 ** (attempt - 1)
             if self._client is None:
                 raise StoreError(f"the connection to qdrant at {self.where} is closed", "open the store again")
             try:
@@ -56,9 +68,9 @@ class ServerClient:
             except TriveniError:
                 raise
             except Exception as error:
-                if not _passing(error) or attempt == self._attempts:
+                if not _passing(error) or attempt == self._attempts or time.monotonic() + pause >= until:
                     raise self._translate(error) from error
-            time.sleep(self._backoff * 2 ** (attempt - 1))
+            time.sleep(pause)
         raise AssertionError("the loop returns or raises")
 
     def _translate(self, error: Exception) -> StoreError:
@@ -87,7 +99,7 @@ def connect(url: str, *, api_key: str = "", timeout_seconds: float = 30.0) -> Se
             is faster where it can be reached. `:memory:` and `file:///a/folder` are qdrant-client's local mode,
             for tests: exact, in one thread.
         api_key: "" for none.
-        timeout_seconds: of each call.
+        timeout_seconds: of each attempt; nor does a call that fails try again once it took so long.
 
     Raises:
         StoreError: if the URL is of another kind.
@@ -108,11 +120,11 @@ def connect(url: str, *, api_key: str = "", timeout_seconds: float = 30.0) -> Se
             timeout=timeout,
             check_compatibility=False,
         )
-        return ServerClient(client, url)
+        return ServerClient(client, url, timeout_seconds=timeout_seconds)
     if parts.scheme in ("http", "https") and parts.hostname:
         port = parts.port or (443 if parts.scheme == "https" else 6333)
         client = QdrantClient(url=url, port=port, api_key=key, timeout=timeout, check_compatibility=False)
-        return ServerClient(client, url)
+        return ServerClient(client, url, timeout_seconds=timeout_seconds)
     raise StoreError(
         f"qdrant url {url!r} is of no known kind", "use http, https, grpc or grpcs, as in http://host:6333"
     )

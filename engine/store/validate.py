@@ -13,6 +13,7 @@ from encoders.errors import VectorError
 from encoders.types import Floats, Modality
 from engine.errors import InvalidItemError, InvalidQueryError, StoreError
 from engine.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range, Schema
+from engine.payload import check_payload
 from engine.store.base import Distance, Point, VectorQuery, VectorSpec
 from engine.types import check_id
 
@@ -47,7 +48,7 @@ def check_points(points: Sequence[Point], dimension: int, modalities: Collection
     positions: dict[Modality, list[int]] = {}
     for position, point in enumerate(points):
         check_id(point.id)
-        _check_json(point.payload, f"payload of item {point.id!r}")
+        _check_payload(point)
         if not point.vectors:
             raise VectorError(f"item {point.id!r} has no vector", "give it one of at least one modality")
         for modality, vector in point.vectors.items():
@@ -266,35 +267,8 @@ def _bad(problem: str, remedy: str) -> InvalidQueryError:
     return InvalidQueryError(problem, remedy, field="filter")
 
 
-def _check_json(value: object, where: str) -> None:
-    match value:
-        case None | bool():
-            return
-        case str():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise InvalidItemError(
-                    f"{where} holds {value[:40]!r}, not valid Unicode", "remove surrogates", field="payload"
-                ) from None
-        case int():
-            if not -(2**63) <= value < 2**63:
-                raise InvalidItemError(
-                    f"{where} holds {value}, more than 64 bits", "store it as text", field="payload"
-                )
-        case float():
-            if not math.isfinite(value):
-                raise InvalidItemError(f"{where} holds {value}", "leave it out, or send null", field="payload")
-        case list():
-            for part in value:
-                _check_json(part, where)
-        case Mapping():
-            for key, part in value.items():
-                if not isinstance(key, str):
-                    raise InvalidItemError(f"{where} has key {key!r}", "make it text", field="payload")
-                _check_json(key, where)
-                _check_json(part, where)
-        case _:
-            raise InvalidItemError(
-                f"{where} holds a {type(value).__name__}", "send plain JSON values", field="payload"
-            )
+def _check_payload(point: Point) -> None:
+    try:
+        check_payload(point.payload)
+    except InvalidItemError as error:
+        raise InvalidItemError(f"item {point.id!r}: {error.problem}", error.remedy, field=error.field) from None

@@ -1,6 +1,7 @@
 """The process that renders drawings: it may fail or hang, and the next drawing is rendered all the same."""
 
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -75,3 +76,14 @@ def test_the_processes_end_with_ours() -> None:
     assert not run.stderr
     with pytest.raises(ProcessLookupError):
         os.kill(int(run.stdout), 0)
+
+
+def test_a_process_that_does_not_listen_is_given_up() -> None:
+    """A drawing larger than a pipe holds cannot be handed to it."""
+    render_png(RED.format(5), 20, 20)
+    deaf = render._idle[-1]
+    os.kill(deaf._process.pid, signal.SIGSTOP)
+    with pytest.raises(LimitError, match=r"svg takes more than 0\.2 seconds"):
+        render_png(RED.format(5) + "<!--" + "x" * 1_000_000 + "-->", 20, 20, seconds=0.2)
+    assert deaf._process.poll() is not None
+    assert render_png(RED.format(5) + "<!--" + "x" * 1_000_000 + "-->", 20, 20).startswith(PNG)

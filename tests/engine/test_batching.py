@@ -161,6 +161,13 @@ class TestBatcher:
         assert found[:2] + found[3:] == [2, 4, 6]
         assert isinstance(found[2], ContentError)
 
+    def test_a_function_that_answers_too_little_fails_its_callers_alone(self):
+        batcher = Batcher(lambda batch: [] if 0 in batch else batch, name="echo", max_batch=4, max_queue=6)
+        with pytest.raises(ValueError, match="zip"):
+            gather(batcher.submit([0], Deadline(LONG)), Deadline(LONG), "test")
+        assert gather(batcher.submit([1], Deadline(LONG)), Deadline(LONG), "test") == [1]
+        batcher.close()
+
     def test_work_that_nobody_waits_for_is_not_done(self, batcher, gate):
         first = batcher.submit([1], Deadline())
         assert gate.came.wait(LONG)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encoders.space import PairCalibration, unit
+from encoders.space import LOWEST_WEIGHT, PairCalibration, unit
 from encoders.types import Floats, Modality
-from engine.evidence import MIN_WEIGHT, probe, spread
+from engine.evidence import probe, spread
 from tests.engine.scene import A, I, T
 
 
@@ -109,7 +109,7 @@ def test_a_pair_of_no_use_can_still_be_searched():
     probes = probe(things(np.random.default_rng(0), 2), calibrated, (T,), 0.5)
     vectors, _ = probes.searches(np.ones((1, 2), np.float32))[T]
     assert np.linalg.norm(vectors) > 0
-    assert probes.weights.min() >= np.float32(MIN_WEIGHT)
+    assert probes.weights.min() >= np.float32(LOWEST_WEIGHT)
 
 
 def test_nothing_in_common_is_no_evidence():

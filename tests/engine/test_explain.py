@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from encoders.types import Modality
 from engine.config import FuseSettings
 from engine.deadline import Deadline
 from engine.encoding import DirectEncoder
@@ -104,6 +105,24 @@ def test_the_modality_named_is_the_one_that_answered(mixed: Scene):
         assert result.reasons[0].modality in has
 
 
+def test_modalities_share_a_reason_by_what_they_give_to_its_evidence(mixed: Scene):
+    part = QueryPart(concept_text("cat", 48))
+    answer = mixed.ask(parts=(part,), limit=20)
+    space = concept_space()
+    query = space.encode([part.source])[0]
+    for result in answer.results:
+        (reason,) = result.reasons
+        item = mixed.store.candidates([result.item])
+        given = []
+        for modality in Modality:
+            pair = space.calibration[Modality.TEXT, modality]
+            cosine = float(item.vectors[modality][0] @ query)
+            given.append(max(pair.weight * (cosine - pair.mean) / pair.std, 0) if item.present[modality][0] else 0)
+        assert reason.by_modality == pytest.approx(np.array(given) / sum(given), abs=1e-3)
+        assert reason.modality is tuple(Modality)[int(np.argmax(reason.by_modality))]
+    assert max(sum(share > 0.1 for share in result.reasons[0].by_modality) for result in answer.results) == 3
+
+
 def _resolved(mixed: Scene, query: Query) -> tuple[Sources, Intent]:
     space = concept_space()
     encoder = DirectEncoder(space)
@@ -141,3 +160,4 @@ def test_where_nothing_lifts_an_item_the_least_bad_is_named(mixed: Scene):
     assert judgement.scores[rows].max() < 0
     reasons = explain(intent, sources, judgement, items.take(rows), rows)
     assert [[(r.index, r.share) for r in one] for one in reasons] == [[(0, 1.0)]] * 3
+    assert all(sum(reason.by_modality) == pytest.approx(1.0) for (reason,) in reasons)

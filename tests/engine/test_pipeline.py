@@ -7,6 +7,7 @@ import pytest
 
 from encoders.errors import ContentError, SpaceError
 from encoders.types import Audio, Image, Text
+from engine import cold
 from engine.config import FuseSettings
 from engine.deadline import Deadline
 from engine.encoding import DirectEncoder
@@ -14,7 +15,17 @@ from engine.errors import CancelledError, DeadlineError, InvalidQueryError, NotF
 from engine.filters import Match, Not, Range
 from engine.pipeline import Engine
 from engine.store.memory import MemoryStore
-from engine.types import Event, EventKind, ItemId, PolicyOptions, Query, QueryPart, ReasonKind, VectorInput
+from engine.types import (
+    Candidates,
+    Event,
+    EventKind,
+    ItemId,
+    PolicyOptions,
+    Query,
+    QueryPart,
+    ReasonKind,
+    VectorInput,
+)
 from tests.engine.scene import MIXED, NOW, A, I, Scene, T, concepts_of, event, likes, names_of, scene
 from tests.tiny import concept_audio, concept_image, concept_space, concept_text, tiny_space
 
@@ -151,7 +162,16 @@ class TestHistory:
     def test_only_the_newest_events_count(self):
         few = scene(concepts=["car", "bell", "cat"], fuse=FuseSettings(max_events=2))
         history = likes("car", [0], days=1) + likes("bell", [0], days=9) + likes("cat", [0], days=2)
-        assert set(concepts_of(few.ask(history=history, limit=10))) == {"car", "cat"}
+        answer = few.ask(history=history, limit=10)
+        assert set(concepts_of(answer)) == {"car", "cat"}
+        assert answer.skipped == ((1, "only the newest 2 events are used"),)
+
+    def test_events_that_weigh_nothing_take_no_place(self):
+        few = scene(concepts=["car", "bell"], fuse=FuseSettings(max_events=2))
+        shown = tuple(event(EventKind.IMPRESSION, f"bell-{number}") for number in range(5))
+        answer = few.ask(history=(*likes("car", [0], days=3), *shown), limit=5)
+        assert concepts_of(answer) == ["car"] * 5
+        assert answer.skipped == ()
 
     def test_query_and_history_are_mixed(self, mixed: Scene):
         answer = mixed.ask(parts=(QueryPart(concept_text("drum", 72)),), history=likes("rain", range(4)), limit=10)
@@ -277,8 +297,62 @@ class TestCold:
 
     def test_the_modalities_asked_for_hold(self, mixed: Scene):
         found = names_of(mixed.ask(limit=10, modalities=(A,)))
-        assert found
+        assert len(found) == 10
         assert all(int(name.split("-")[1]) % 5 in (2, 4) for name in found)
+
+    def test_a_modality_that_only_old_items_have_is_found(self):
+        shop = scene(concepts=["bell"], each=6, modalities=[(A,)])
+        for number in range(300):
+            shop.add("cat", number, (T,), popularity=number)
+        found = names_of(shop.ask(limit=5, modalities=(A,), policy=PolicyOptions(diversity=0.0)))
+        assert found == [f"bell-{number}" for number in (5, 4, 3, 2, 1)]
+
+    def test_a_modality_that_only_far_older_items_have_is_found(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(cold, "_MAX_PAGE", 100)
+        shop = scene(concepts=["bell"], each=6, modalities=[(A,)])
+        for number in range(300):
+            shop.add("cat", number, (T,))
+        found = names_of(shop.ask(limit=5, modalities=(A,), policy=PolicyOptions(diversity=0.0)))
+        assert found == [f"bell-{number}" for number in (5, 4, 3, 2, 1)]
+        some = shop.ask(limit=5, modalities=(A,), filter=Range("number", lt=2), policy=PolicyOptions(diversity=0.0))
+        assert names_of(some) == ["bell-1", "bell-0"]
+
+    @pytest.mark.parametrize("field", ["concept", "tag"])
+    def test_a_cap_holds_over_a_catalogue_that_came_category_by_category(self, field):
+        """The newest items are all of one category; with and without an index over the field."""
+        shop = scene(concepts=[])
+        for concept in ("cat", "dog", "car", "bell"):
+            for number in range(60):
+                shop.add(concept, number, (T,), tag=[concept])
+        answer = shop.ask(limit=8, policy=PolicyOptions(diversity=0.0, max_per_value={field: 2}))
+        assert concepts_of(answer) == ["bell", "bell", "car", "car", "dog", "dog", "cat", "cat"]
+        assert names_of(answer)[:2] == ["bell-59", "bell-58"]
+
+    def test_values_without_room_are_not_read_again_and_again(self, monkeypatch: pytest.MonkeyPatch):
+        """However long a category is: where a filter can leave it out, the next page begins behind it."""
+        shop = scene(concepts=["cat", "dog", "car", "bell"], each=60)
+        monkeypatch.setattr(cold, "_MAX_PAGE", 40)
+        answer = shop.ask(limit=8, policy=PolicyOptions(diversity=0.0, max_per_value={"concept": 2}))
+        assert concepts_of(answer) == ["bell", "bell", "car", "car", "dog", "dog", "cat", "cat"]
+
+    def test_a_history_of_dislikes_alone_pushes_away_what_is_like_them(self):
+        shop = scene(concepts=["cat", "bell"], each=40)
+        everything = PolicyOptions(diversity=0.0, include_seen=True)
+        assert concepts_of(shop.ask(limit=10, policy=everything)) == ["bell"] * 10
+        hated = (event(EventKind.DISLIKE, "bell-0"), event(EventKind.DISLIKE, "bell-4"))
+        answer = shop.ask(history=hated, limit=10, policy=everything)
+        assert answer.tier == "cold"
+        assert concepts_of(answer) == ["cat"] * 10
+        last = concepts_of(shop.ask(history=hated, limit=60, policy=everything))
+        assert last.index("bell") >= 40
+        assert len(last) == 60
+
+    def test_what_is_disliked_most_comes_last(self):
+        shop = scene(concepts=["cat", "bell"], each=20)
+        hated = (event(EventKind.DISLIKE, "bell-19"),)
+        answer = shop.ask(history=hated, limit=40, policy=PolicyOptions(diversity=0.0, include_seen=True))
+        assert names_of(answer)[-1] == "bell-19"
+        assert len(answer.results) == 40
 
     def test_an_empty_catalogue_gives_an_empty_answer(self):
         empty = scene(concepts=[])
@@ -325,6 +399,18 @@ class TestBadInput:
         with pytest.raises(DeadlineError, match=r"the deadline passed \d+ ms ago, before"):
             mixed.engine.recommend(Query(history=likes("cat", [0])), Deadline(-0.001))
         assert mixed.ask(history=likes("cat", [0])).results
+
+    def test_no_time_left_for_the_last_step(self):
+        shop, late = scene(concepts=["cat"]), Deadline()
+        real = shop.store.candidates
+
+        def candidates(*args: object, **kwargs: object) -> Candidates:
+            late._until = 0.0  # the time runs out while the store works
+            return real(*args, **kwargs)  # type: ignore[arg-type]
+
+        shop.store.candidates = candidates  # type: ignore[method-assign]
+        with pytest.raises(DeadlineError, match="before fetching the results"):
+            shop.engine.recommend(Query(limit=3), late)
 
     def test_a_caller_who_went_away(self, mixed: Scene):
         gone = Deadline()

@@ -38,11 +38,12 @@ def chosen(
     interest: list[int] | None = None,
     shares: list[float] | None = None,
     limit: int = 10,
+    related: float = 0.0,
     **rules: object,
 ) -> list[int]:
     policy = Policy(**({"diversity": 0.0, "max_per_value": {}, "min_score": None} | rules))  # type: ignore[arg-type]
     owners = np.array(interest if interest is not None else [0] * len(candidates), np.intp)
-    return select(candidates, owners, np.array(shares or []), limit, policy, CALIBRATION, 0.5).tolist()
+    return select(candidates, owners, np.array(shares or []), limit, policy, CALIBRATION, 0.5, related).tolist()
 
 
 def test_one_interest_without_diversity_is_ranked_by_score():
@@ -50,11 +51,32 @@ def test_one_interest_without_diversity_is_ranked_by_score():
 
 
 def test_places_by_the_method_of_dhondt():
-    # shares 3 : 2 : 1; quotients 3, 1.5, 1, .75 | 2, 1, .67 | 1, .5
-    candidates = pool([9, 8, 7, 6, 5, 4, 3, 2, 1])
+    # all as good; shares 3 : 2 : 1; quotients 3, 1.5, 1, .75 | 2, 1 | 1, .5, .33
+    candidates = pool([4.0] * 9)
     interest = [2, 2, 2, 0, 0, 0, 0, 1, 1]
     assert chosen(candidates, interest, [3, 2, 1], limit=6) == [3, 7, 4, 5, 8, 0]  # of equals the heavier first
     assert chosen(candidates, interest, [3, 2, 1], limit=99) == [3, 7, 4, 5, 8, 0, 6, 1, 2]
+
+
+@pytest.mark.parametrize("diversity", [0.0, 1e-9])
+def test_a_place_is_claimed_by_weight_and_by_how_good_the_best_candidate_is(diversity):
+    # beyond 1.0: .8, .7 | 2.8, 2.6, 2.4, 2.2 with half the weight; quotients .8, .35 | 1.4, .65, .4, .275
+    candidates = pool([1.8, 1.7, 3.8, 3.6, 3.4, 3.2])
+    interest = [0, 0, 1, 1, 1, 1]
+    assert chosen(candidates, interest, [1, 0.5], related=1.0, diversity=diversity) == [2, 0, 3, 4, 1, 5]
+
+
+@pytest.mark.parametrize("diversity", [0.0, 1e-9])
+def test_an_interest_without_a_related_candidate_comes_last(diversity):
+    candidates = pool([0.9, 0.5, 2.0, 1.5, 1.1, 0.7])
+    interest = [0, 0, 1, 1, 1, 1]
+    assert chosen(candidates, interest, [9, 1], related=1.0, diversity=diversity) == [2, 3, 4, 0, 5, 1]
+
+
+def test_interests_of_like_evidence_share_the_places_by_their_weight():
+    candidates = pool(np.linspace(5, 3, 30).tolist() + np.linspace(4, 2.5, 30).tolist())
+    rows = chosen(candidates, [0] * 30 + [1] * 30, [0.5, 0.5], limit=20, related=1.0)
+    assert sum(row >= 30 for row in rows) >= 6
 
 
 def test_an_interest_without_candidates_leaves_its_places_to_the_others():

@@ -32,6 +32,24 @@ BAD = [
     (Query(limit=-3), InvalidQueryError, "query.limit", "limit is -3: send 1 to 1000"),
     (Query(limit=1_000_000), InvalidQueryError, "query.limit", "limit is 1000000: send 1 to 1000"),
     (
+        Query(parts=(QueryPart(Text("x")),) * 65),
+        InvalidQueryError,
+        "query.parts",
+        "query has 65 parts: send 64 at most",
+    ),
+    (
+        Query(history=(Event(EventKind.LIKE, item=ItemId("x")),) * 10_001),
+        InvalidQueryError,
+        "query.history",
+        "query has 10001 events: send 10000 at most",
+    ),
+    (
+        Query(policy=PolicyOptions(exclude=(ItemId("x"),) * 10_001)),
+        InvalidQueryError,
+        "query.policy.exclude",
+        "query has 10001 excluded items: send 10000 at most",
+    ),
+    (
         Query(parts=(QueryPart(Text("x"), float("nan")),)),
         InvalidQueryError,
         "query.parts[0].weight",

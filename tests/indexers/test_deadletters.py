@@ -178,3 +178,14 @@ def test_root_that_is_no_folder(root: Path) -> None:
     path = write_jsonl(root / "i.jsonl", [])
     with pytest.raises(CatalogError, match="is not a folder"):
         Catalog(path, root / "nothing")
+
+
+def test_a_file_name_of_other_bytes_beside_a_bad_text(memory: VectorStore, space: Space, root: Path) -> None:
+    """Such a name cannot be an id, so it is in no letter; the run goes on."""
+    (root / os.fsdecode(b"caf\xe9.txt")).write_bytes(b"\xff\xfe\x00")
+    (root / "owl.txt").write_text("an owl")
+    report = index(Catalog(root), memory, space)
+    assert set(everything(memory)) == {"owl"}
+    assert report.errors == 1
+    assert [letter.id for letter in report.examples] == [""]
+    assert "UTF-8" in report.examples[0].reason

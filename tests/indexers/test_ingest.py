@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from encoders.errors import ContentError
 from encoders.types import Audio, Image, Modality, Text
 from engine.errors import InvalidItemError
-from engine.ingest import Digest, check_payload, digest, item_of, point_of
+from engine.ingest import Digest, digest, item_of, point_of
+from engine.payload import check_payload
 from engine.store.base import Point
 from engine.types import Item, ItemId, Json
 
@@ -121,6 +122,7 @@ def test_plain_payloads_pass(payload: dict[str, Json]) -> None:
         ({1: "x"}, "has a name that is not text"),
         ({"": "x"}, "has a name that is not text"),
         (np.float32(1), "is a float32"),
+        ((1, 2), "is a tuple"),
         ({"a": [[object()]]}, "payload field a.b.a is a object"),
     ],
 )

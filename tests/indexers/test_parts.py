@@ -163,6 +163,7 @@ def test_batches_hold_everything_in_order_and_end_in_time(weights: list[int], si
         ([True, False], FieldKind.BOOL),
         (["2024-05-01T10:00:00Z", "2024-05-02"], FieldKind.DATETIME),
         (["2024-05-01", "soon"], FieldKind.KEYWORD),
+        (["2024-05-01T10:00Z"], FieldKind.KEYWORD),  # no store compares it: see engine.store.match
         (["2024-13-45"], FieldKind.KEYWORD),
         ([{"lat": 1.5, "lon": 2}], FieldKind.GEO),
         ([{"lat": 1.5}], None),

@@ -19,6 +19,7 @@ from engine.types import ItemId
 from indexers.catalog import Catalog
 from indexers.errors import CatalogError, PruneError
 from indexers.pipeline import index
+from indexers.progress import Silent
 from indexers.report import IndexStoppedError, Outcome
 from tests.indexers.catalogs import (
     assert_same,
@@ -309,3 +310,28 @@ def test_modality_that_the_space_lacks(root: Path) -> None:
     assert "--ignore image" in report.examples[0].remedy
     ignoring = Catalog(catalog.path, root, ignore=frozenset({"image", "audio"}))
     assert index(ignoring, store, space).outcomes == {Outcome.UNCHANGED: 1, Outcome.ADDED: 3}
+
+
+class Watching(Silent):
+    """Notes that it was closed."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("step", ["flush", "optimize"])
+def test_a_store_that_fails_at_the_end_keeps_the_counts(
+    memory: VectorStore, space: Space, root: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def full() -> None:
+        raise StoreError("disk full", "make room")
+
+    watcher = Watching()
+    monkeypatch.setattr(memory, step, full)
+    with pytest.raises(IndexStoppedError, match="disk full: make room") as caught:
+        index(mixed_catalog(root, 9), memory, space, watcher=watcher)
+    assert caught.value.report.outcomes == {Outcome.ADDED: 9, Outcome.UNCHANGED: 0}
+    assert caught.value.report.stored == 9
+    assert watcher.closed

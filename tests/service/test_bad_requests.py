@@ -2,16 +2,16 @@
 
 import math
 import struct
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
 
-import grpc
 import numpy as np
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from engine.deadline import Deadline
+from engine.types import Query, Recommendations
 from tests.service.conftest import MAX_MESSAGE
 from tests.service.running import Failure, Running, failure
 from tests.tiny import concept_png, concept_wav, png_bytes
@@ -83,7 +83,9 @@ def expect(found: Failure, code: str, field: str, *words: str) -> None:
         ("empty audio", C(audio=b""), ("audio",)),
         ("empty text", C(text=""), ("text",)),
         ("blank text", C(text="  \n"), ("text",)),
-        ("long text", C(text="a" * 500_000), ("500000", "10000", "characters")),
+        ("a million characters", C(text="a" * 1_000_000), ("text", "1000000", "10000")),
+        ("text with NUL", C(text="a\0bird"), ("text", "NUL", "position 1")),
+        ("audio that claims ten hours", C(audio=long_wav()), ("audio", "1152000000", "8000 are there")),
         ("an image as audio", C(audio=concept_png("bird")), ("audio",)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -95,22 +97,13 @@ def test_content_that_cannot_be_read(server: Running, name: str, content: C, wor
     assert list(response.content_indexes) == [0, 2]
     assert [(one.index, one.problem.status) for one in response.rejected] == [(1, "INVALID_ARGUMENT")]
     assert response.rejected[0].problem.field == "contents[1]"
+    for word in words:
+        assert word in response.rejected[0].problem.message, response.rejected[0]
     answer = server.recommendations.Recommend(
         R.RecommendRequest(history=[E.Event(kind="EVENT_KIND_UPLOAD", content=content)], limit=1)
     )
     assert [skipped.index for skipped in answer.skipped] == [0]
     assert words[0] in answer.skipped[0].reason
-
-
-def test_text_with_nul_never_breaks_a_call(server: Running) -> None:
-    response = server.encoder.Encode(encoder_pb2.EncodeRequest(contents=[C(text="a\0bird")]))
-    assert response.rows + len(response.rejected) == 1
-
-
-def test_wav_that_claims_ten_hours(server: Running) -> None:
-    """Its header lies: what is there is decoded, or it is refused; nothing of ten hours is allocated."""
-    response = server.encoder.Encode(encoder_pb2.EncodeRequest(contents=[C(audio=long_wav())]), timeout=10)
-    assert response.rows + len(response.rejected) == 1
 
 
 def test_vectors(server: Running) -> None:
@@ -133,6 +126,19 @@ def test_vectors(server: Running) -> None:
 def test_limit(server: Running, limit: int) -> None:
     for call in (search, recommend):
         expect(failure(call(server, limit=limit)), "INVALID_ARGUMENT", "limit", str(limit), "1 to 1000")
+
+
+def test_queries_without_bounds_are_refused(server: Running) -> None:
+    """Work and memory grow with the square of the parts: enough of them would take all that there is."""
+    part, event = R.QueryPart(content=C(text="bird")), E.Event(kind="EVENT_KIND_LIKE", item_id="bird/text")
+    assert len(server.recommendations.Search(R.SearchRequest(parts=[part] * 64, limit=1)).results) == 1
+    expect(failure(search(server, parts=[part] * 65)), "INVALID_ARGUMENT", "parts", "65 parts", "send 64 at most")
+    found = failure(recommend(server, history=[event] * 10_001))
+    expect(found, "INVALID_ARGUMENT", "history", "10001 events", "send 10000 at most")
+    policy = R.PolicyOptions(exclude_item_ids=[str(number) for number in range(10_001)])
+    for call in (search, recommend):
+        found = failure(call(server, policy=policy))
+        expect(found, "INVALID_ARGUMENT", "policy.exclude_item_ids", "10001 excluded items", "send 10000 at most")
 
 
 def test_query_parts(server: Running) -> None:
@@ -282,23 +288,23 @@ def test_unknown_method(server: Running) -> None:
     assert failure(lambda: call(b"", timeout=10)).code == "UNIMPLEMENTED"
 
 
-def test_deadline_of_a_millisecond(server: Running) -> None:
+def test_deadline_of_a_millisecond(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller hears of it, and the server does not finish what nobody waits for."""
+    finished, real = [], server.server._engine.recommend
+
+    def recommend(query: Query, deadline: Deadline) -> Recommendations:
+        answer = real(query, deadline)
+        finished.append(query)
+        return answer
+
+    monkeypatch.setattr(server.server._engine, "recommend", recommend)
     history = [E.Event(kind="EVENT_KIND_UPLOAD", content=C(image=concept_png("bird", seed))) for seed in range(100)]
     request = R.RecommendRequest(history=history)
     for _ in range(5):
         found = failure(lambda: server.recommendations.Recommend(request, timeout=0.001))
         assert found.code == "DEADLINE_EXCEEDED"
-
-
-def test_client_that_cancels_frees_its_thread(server: Running) -> None:
-    workers = server.server._workers
-    history = [E.Event(kind="EVENT_KIND_UPLOAD", content=C(image=concept_png("bird", seed))) for seed in range(200)]
-    for _ in range(8):
-        call = server.recommendations.Recommend.future(R.RecommendRequest(history=history))
-        threading.Timer(0.01, call.cancel).start()
-        with pytest.raises((grpc.FutureCancelledError, grpc.RpcError)):
-            call.result(timeout=10)
     until = time.monotonic() + 10
-    while workers.pending and time.monotonic() < until:
+    while server.server._workers.pending and time.monotonic() < until:
         time.sleep(0.01)
-    assert workers.pending == 0
+    assert server.server._workers.pending == 0
+    assert finished == []

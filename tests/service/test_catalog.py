@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,17 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
-from encoders.errors import TriveniError
+from encoders.errors import ContentError, TriveniError
 from encoders.types import Content, Image, Text
+from engine.compose import server_options
+from engine.config import IndexSettings, Settings
 from engine.deadline import Deadline
 from engine.encoding import ContentEncoder, Encoded
+from engine.filters import FieldKind
 from engine.service.server import ServerOptions
+from engine.service.upsert import Outcome, Upserter
+from engine.store.edge import EdgeStore
+from engine.types import Item, ItemId
 from tests.service.running import Running, failure, item, open_edge, open_events, running
 from tests.tiny import concept_png, concept_space, concept_wav
 from triveni.v1 import catalog_pb2, content_pb2, filter_pb2, item_pb2, recommendation_pb2
@@ -126,7 +133,8 @@ def test_a_bad_item_does_not_end_the_stream(fresh: tuple[Running, Counting]) -> 
         result = by_id[item_id]
         assert result.outcome == REJECTED
         assert result.problem.status == "INVALID_ARGUMENT"
-        assert result.problem.message, result.problem.remedy
+        assert result.problem.message
+        assert result.problem.remedy
         assert result.problem.field in (field, ""), result
     assert run.store.count() == len(good)
 
@@ -167,6 +175,53 @@ def test_of_two_with_one_id_the_later_stays(fresh: tuple[Running, Counting]) -> 
     )
     assert [result.outcome for result in results] == [STORED, STORED, UNCHANGED, REJECTED]
     assert get(run, "a").text == "two"
+
+
+def test_what_is_said_twice_shares_the_fate_of_the_first(fresh: tuple[Running, Counting]) -> None:
+    """An item that is refused was not stored, so its repetition is not unchanged."""
+    run, counting = fresh
+    bad, good = Item(ItemId("bad"), (Image(b"no image"),)), Item(ItemId("good"), (Text("a bird"),))
+    upserter = Upserter(counting.encoder, run.store)
+    results = upserter.upsert([bad, good, bad, good, bad], Deadline())
+    assert results[1::2] == [Outcome.STORED, Outcome.UNCHANGED]
+    assert all(isinstance(result, ContentError) for result in results[::2])
+    assert [point.id for point in run.store.scroll().points] == ["good"]
+    assert upserter.upsert([good, good, bad], Deadline())[:2] == [Outcome.UNCHANGED, Outcome.UNCHANGED]
+
+
+def test_what_is_said_twice_fails_with_the_first(
+    fresh: tuple[Running, Counting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, counting = fresh
+
+    def broken(points: object) -> None:
+        raise _FullError("disk is full", "free some space")
+
+    good = Item(ItemId("good"), (Text("a bird"),))
+    with monkeypatch.context() as patch:
+        patch.setattr(run.store, "upsert", broken)
+        results = Upserter(counting.encoder, run.store).upsert([good, good], Deadline())
+    assert [type(result) for result in results] == [_FullError, _FullError]
+
+
+def test_fields_of_the_settings_can_be_filtered_on(tmp_path: Path) -> None:
+    """A catalogue that only the service fills has no bulk run that would index them."""
+    space = concept_space()
+    store = EdgeStore(
+        tmp_path / "items", fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities
+    )
+    events = open_events(tmp_path, store)
+    settings = Settings(index=IndexSettings(fields={"colour": FieldKind.KEYWORD, "price": FieldKind.FLOAT}))
+    options = replace(server_options(settings), address="127.0.0.1:0")
+    with running(space, store, events, options) as run:
+        run.upsert([item("a", text="a bird", colour="red"), item("b", text="a bird", colour="blue")])
+        red = F.Filter(match=F.Match(field="colour", value=F.Scalar(string_value="red")))
+        assert [one.id for one in run.catalog.ListItems(P.ListItemsRequest(filter=red)).items] == ["a"]
+        part = recommendation_pb2.QueryPart(content=content_pb2.Content(text="bird"))
+        found = run.recommendations.Search(recommendation_pb2.SearchRequest(parts=[part], filter=red))
+        assert [one.item_id for one in found.results] == ["a"]
+    events.close()
+    store.close()
 
 
 def test_results_come_while_the_stream_is_open(fresh: tuple[Running, Counting]) -> None:

@@ -15,6 +15,7 @@ from engine.history import StoredHistory
 from engine.service.convert.results import recommend_response
 from engine.service.impressions import ImpressionLog
 from engine.types import Event, EventKind, ItemId, Query, Recommendations, UserId
+from engine.validate import MAX_HISTORY
 from tests.events.stores import open_store, served
 
 
@@ -108,6 +109,10 @@ def test_only_the_newest_events_of_kinds_that_weigh_are_read(tmp_path: Path) -> 
     query = Query(user=UserId("ann"))
     join = StoredHistory(store, FuseSettings(max_events=3)).join
     assert [event.id for event in join(query, Deadline()).query.history] == ["e2", "e1", "e0"]
+    own = (Event(EventKind.LIKE, item=ItemId("bird")),) * (MAX_HISTORY - 1)
+    full = join(Query(user=UserId("ann"), history=own), Deadline()).query.history
+    assert len(full) == MAX_HISTORY  # more would be refused, for what the caller did not send
+    assert full[-1].id == "e0"
     settings = FuseSettings(weights=dict.fromkeys(EventKind, 0.0))
     assert StoredHistory(store, settings).join(query, Deadline()).query.history == ()
     store.close()

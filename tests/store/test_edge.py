@@ -14,7 +14,7 @@ import pytest
 
 from encoders.types import Floats, Modality
 from engine.errors import StoreError, StoreInUseError
-from engine.store import edge, optimizer
+from engine.store import edge, edge_read, optimizer
 from engine.store.base import Point, VectorQuery
 from engine.store.edge import EdgeStore
 from engine.types import ItemId
@@ -289,6 +289,61 @@ def test_rows_are_used_again_only_after_a_rest(tmp_path: Path) -> None:
         np.testing.assert_array_equal(kept[Modality.TEXT], vectors[2:])
         assert not present[Modality.IMAGE].any()
         rows.close()
+
+
+def test_rows_come_again_while_nobody_flushes(tmp_path: Path) -> None:
+    """A server that writes the same items for months neither flushes nor optimizes a small store."""
+    store = open_edge(tmp_path)
+    store._rows._rest_seconds = 0.0
+    changing = points(256)
+    for _ in range(40):
+        store.upsert(changing)
+    assert (tmp_path / "rows" / "present.u8").stat().st_size <= 4096
+    assert len(store._rows._released) < 4096
+    assert_same_points(everything(store), {one.id: one for one in changing})
+    for _ in range(10):
+        store.delete([one.id for one in changing])
+        store.upsert(changing)
+    assert (tmp_path / "rows" / "present.u8").stat().st_size <= 4096
+    store.close()
+
+
+def test_a_store_too_small_for_a_graph_is_looked_at_now_and_then() -> None:
+    """Not at every write once enough was written."""
+    looks: list[None] = []
+    watched = optimizer.Optimizer(10, threading.RLock(), lambda: looks.append(None), lambda path, ids: None)
+    for number in range(100):
+        watched.wrote([ItemId(str(number))])
+        watched.start_if_due(5)
+        if watched._thread is not None:
+            watched._thread.join()
+    assert len(looks) == 10
+
+
+def test_payloads_in_memory_are_bounded_by_their_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge_read, "_CACHED_BYTES", 200_000)
+    store = open_edge(tmp_path)
+    store.upsert([point(f"item {row}", row, payload={"text": "x" * 10_000}) for row in range(60)])
+    store.upsert([point("large", 99, payload={"text": "x" * 100_000})])
+    names = [ItemId(f"item {row}") for row in range(60)]
+    assert [one.payload["text"] for one in store.retrieve(names) if one] == ["x" * 10_000] * 60
+    assert store.retrieve([ItemId("large")])[0].payload["text"] == "x" * 100_000  # type: ignore[union-attr]
+    held = store._reader._cache._held
+    assert 0 < sum(len(str(payload)) for _, payload in held.values()) <= 200_000
+    assert "large" not in held
+    store.close()
+
+
+def test_payloads_that_are_read_once_are_not_kept(tmp_path: Path) -> None:
+    store = open_edge(tmp_path)
+    store.upsert(points(20))
+    names = [one.id for one in points(20)]
+    assert all(store.retrieve(names, once=True))
+    assert len(store.scroll(limit=20).points) == 20
+    assert store._reader._cache._held == {}
+    assert all(store.retrieve(names))
+    assert set(store._reader._cache._held) == set(names)
+    store.close()
 
 
 def test_a_row_used_again_shows_nothing_of_its_last_owner(tmp_path: Path) -> None:

@@ -52,6 +52,14 @@ def test_they_are_not_tried_forever(client: ServerClient) -> None:
     assert caught.value.status == "UNAVAILABLE"
 
 
+def test_they_are_not_tried_for_longer_than_a_call_may_take() -> None:
+    client = ServerClient(QdrantClient(":memory:"), "there", attempts=9, backoff_seconds=0.01, timeout_seconds=0.05)
+    errors: list[Exception] = [answer(503) for _ in range(9)]
+    with pytest.raises(StoreError, match="qdrant at there does not answer"):
+        client.call(failing(errors))
+    assert 9 - len(errors) in (1, 2, 3)  # the pauses are 10, 20, 40 ms
+
+
 @pytest.mark.parametrize(
     ("status", "message"), [(401, "refuses the api key: set store.api_key"), (403, "api key"), (400, "failed: .*400")]
 )

@@ -87,6 +87,7 @@ def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Resp
             why.share = reason.share
             if reason.modality:
                 why.modality = FROM_MODALITY[reason.modality]
+                why.modality_shares.extend(reason.by_modality)
         fill_struct(message.payload, result.payload)
         message.image_path = result.media.get(Modality.IMAGE, "")
         message.audio_path = result.media.get(Modality.AUDIO, "")
