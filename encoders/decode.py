@@ -7,11 +7,14 @@ many threads at once.
 import errno
 import os
 import stat
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from PIL import Image as Pillow
 
+from encoders.budget import ByteBudget
 from encoders.errors import ContentError, LimitError
 from encoders.pcm import decode_pcm
 from encoders.raster import check_pixels, decode_raster, open_raster, pixels_of
@@ -35,12 +38,17 @@ class DecodeLimits:
     """Length of a sound."""
     max_characters: int = 100_000
     """Length of a text, in code points."""
+    max_decoding_bytes: int = 1 << 30
+    """Memory that large pictures and sounds take at once while they are decoded, over all threads that share these
+    limits; more wait. One that takes more by itself is decoded alone."""
+    budget: ByteBudget = field(init=False, repr=False, compare=False)
+    """Keeps `max_decoding_bytes`."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not value > 0:
-                raise ValueError(f"limits.{field.name} is {value}: set a value above 0")
+        for limit in fields(self):
+            if limit.init and not getattr(self, limit.name) > 0:
+                raise ValueError(f"limits.{limit.name} is {getattr(self, limit.name)}: set a value above 0")
+        object.__setattr__(self, "budget", ByteBudget(self.max_decoding_bytes))
 
 
 DEFAULT_LIMITS = DecodeLimits()
@@ -99,20 +107,29 @@ def decode_image(content: Content, limits: DecodeLimits = DEFAULT_LIMITS, size: 
         ContentError: if it cannot be read, is truncated, corrupt or of no known format, or is not a picture.
         LimitError: if it is over a limit.
     """
+    with decoding_image(content, limits, size) as picture:
+        return picture
+
+
+@contextmanager
+def decoding_image(content: Content, limits: DecodeLimits, size: int | None = None) -> Iterator[Pillow.Image]:
+    """`decode_image` for the length of a `with` block, in which the picture counts in `limits.budget`."""
     if not isinstance(content, Image):
         raise _other("image", content)
     data = _read(content.source, "image", limits)
-    if is_svg(data):
-        drawing = render_svg(
-            data,
-            size=size,
-            max_bytes=limits.max_bytes,
-            max_pixels=limits.max_pixels,
-            check=lambda embedded: pixels_of(embedded, limits.max_pixels),
-        )
-        check_pixels(drawing.width * drawing.height, limits.max_pixels)
-        return decode_raster(drawing, None)
-    return decode_raster(open_raster(data, limits.max_pixels), size)
+    with limits.budget.lease() as lease:
+        if is_svg(data):
+            drawing = render_svg(
+                data,
+                size=size,
+                max_bytes=limits.max_bytes,
+                max_pixels=limits.max_pixels,
+                check=lambda embedded: pixels_of(embedded, limits.max_pixels),
+            )
+            check_pixels(drawing.width * drawing.height, limits.max_pixels)
+            yield decode_raster(drawing, None, lease.take)
+        else:
+            yield decode_raster(open_raster(data, limits.max_pixels), size, lease.take)
 
 
 def decode_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> Floats:
@@ -131,9 +148,18 @@ def decode_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> Fl
             infinity, or is not a sound.
         LimitError: if it is over a limit.
     """
+    with decoding_audio(content, limits, sample_rate) as samples:
+        return samples
+
+
+@contextmanager
+def decoding_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> Iterator[Floats]:
+    """`decode_audio` for the length of a `with` block, in which the sound counts in `limits.budget`."""
     if not isinstance(content, Audio):
         raise _other("audio", content)
-    return decode_pcm(_read(content.source, "audio", limits), limits.max_seconds, sample_rate)
+    data = _read(content.source, "audio", limits)
+    with limits.budget.lease() as lease:
+        yield decode_pcm(data, limits.max_seconds, sample_rate, lease.take)
 
 
 def _other(wanted: str, content: Content) -> ContentError:

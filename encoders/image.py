@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image as Pillow
 
 from encoders.catalog import EFFICIENTNET_LITE2, ModelSpec
-from encoders.decode import DEFAULT_LIMITS, DecodeLimits, decode_image
-from encoders.load import cached_onnx, find_weights, open_session, resolve_device
+from encoders.decode import DEFAULT_LIMITS, DecodeLimits, decoding_image
+from encoders.load import cached_onnx, exporter, find_weights, open_session, resolve_device
 from encoders.text import identity_of
 from encoders.types import Content, Floats, Modality, Prepared
 
@@ -56,7 +56,7 @@ class PictureEncoder:
         self._session: Any = None
         self._network: Any = None
         if self._device == "cpu":
-            self._session = open_session(cached_onnx(self.spec, cache, _exporter(weights)), threads)
+            self._session = open_session(cached_onnx(self.spec, cache, exporter(self.spec, weights)), threads)
         else:
             from encoders.networks import PictureNetwork, load_torch
 
@@ -78,8 +78,8 @@ class PictureEncoder:
         Raises:
             ContentError: if it is corrupt, of no known format, or over a limit.
         """
-        picture = decode_image(content, self._limits, DECODED_SIDE)
-        return Prepared(Modality.IMAGE, fit_square(picture, int(self.spec.input["side"])))
+        with decoding_image(content, self._limits, DECODED_SIDE) as picture:
+            return Prepared(Modality.IMAGE, fit_square(picture, int(self.spec.input["side"])))
 
     def features(self, batch: Sequence[Prepared]) -> Floats:
         """Pooled features, then logits, float32 (n, 1280 + 1000)."""
@@ -121,12 +121,3 @@ def fit_square(picture: Pillow.Image, side: int) -> Any:
     square = Pillow.new("RGB", (side, side), (255, 255, 255))
     square.paste(picture.resize(size, Pillow.Resampling.BICUBIC), ((side - size[0]) // 2, (side - size[1]) // 2))
     return np.asarray(square)
-
-
-def _exporter(weights: Path) -> Any:
-    def export(path: Path) -> None:
-        from encoders.networks import export_picture
-
-        export_picture(weights, path)
-
-    return export

@@ -90,6 +90,22 @@ def cached_onnx(spec: ModelSpec, cache: Path, export: Callable[[Path], None]) ->
     return target
 
 
+def exporter(spec: ModelSpec, weights: Path) -> Callable[[Path], None]:
+    """What `cached_onnx` asks for to translate a network of the catalogue; PyTorch is imported when it runs.
+
+    Args:
+        spec: the network.
+        weights: its file, or the folder of its files.
+    """
+
+    def export(path: Path) -> None:
+        from encoders.networks import EXPORTS
+
+        EXPORTS[spec.name](weights, path)
+
+    return export
+
+
 def open_session(path: Path, threads: int | None = None) -> Any:
     """Open an ONNX Runtime session on the CPU.
 

@@ -5,12 +5,15 @@ Importing this file imports PyTorch, so it is imported only where a network is r
 
 import json
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from encoders.catalog import EFFICIENTNET_LITE2, MINILM, YAMNET
 from encoders.errors import WeightsError
 
 
@@ -145,6 +148,12 @@ def export_yamnet(archive: Path, path: Path) -> None:
     plain = helper.make_model(made, opset_imports=list(model.opset_import), ir_version=model.ir_version)
     onnx.load_external_data_for_model(plain, str(source.parent))
     onnx.save(plain, str(path))
+
+
+EXPORTS: Mapping[str, Callable[[Path, Path], None]] = MappingProxyType(
+    {MINILM.name: export_sentence, EFFICIENTNET_LITE2.name: export_picture, YAMNET.name: export_yamnet}
+)
+"""Per network of the catalogue what translates it: its weights, and the file to write."""
 
 
 def load_torch(network: nn.Module, device: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from encoders.decode import DEFAULT_LIMITS, DecodeLimits, decode_image, decode_text
+from encoders.decode import DEFAULT_LIMITS, DecodeLimits, decode_text, decoding_image
 from encoders.errors import WeightsError
 from encoders.pivot import HeadEncoder, checksum_of
 from encoders.space import unit
@@ -123,8 +123,8 @@ class OpenClipImage:
 
     def prepare(self, content: Content) -> Prepared:
         """Decode, resize and normalise a picture: float32 (3, side, side); raises ContentError."""
-        picture = decode_image(content, self._clip.limits, self._clip.side)
-        return Prepared(self.modality, np.asarray(self._clip.transform(picture).numpy(), np.float32))
+        with decoding_image(content, self._clip.limits, self._clip.side) as picture:
+            return Prepared(self.modality, np.asarray(self._clip.transform(picture).numpy(), np.float32))
 
     def raw(self, batch: Sequence[Prepared]) -> Floats:
         """The model's own unit vectors, not centred, float32 (n, dimension)."""

@@ -14,13 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.errors import SpaceError
-from encoders.space import PairCalibration, unit
+from encoders.space import LOWEST_WEIGHT, PairCalibration, unit
 from encoders.types import Content, Floats, Modality, Prepared
 
 MIN_PAIRS = 20
 """Fewer pairs than this fit no head and measure no calibration."""
-LOWEST_WEIGHT = 0.05
-"""The weight of a pair of modalities that was measured to be no better than chance."""
 
 _LAMBDAS = tuple(10.0**exponent for exponent in range(-4, 4))
 """Tried ridge penalties, in units of the features' mean variance."""
@@ -47,6 +45,21 @@ class FeatureExtractor(Protocol):
         """Run the network: float32 (n, f)."""
 
 
+class Head(Protocol):
+    """A fitted map from features to the shared space."""
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of the shared space."""
+
+    @property
+    def checksum(self) -> str:
+        """Hex digits over all of its numbers."""
+
+    def __call__(self, features: Floats) -> Floats:
+        """Features float32 (n, f) → unit vectors float32 (n, d)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RidgeHead:
     """A linear map into the shared space, centred: vector = unit((features - offset) @ weight)."""
@@ -59,6 +72,11 @@ class RidgeHead:
     def __call__(self, features: Floats) -> Floats:
         """Features float32 (n, f) → unit vectors float32 (n, d)."""
         return unit(np.asarray((features - self.offset) @ self.weight, np.float32))
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of the shared space."""
+        return int(self.weight.shape[1])
 
     @property
     def checksum(self) -> str:
@@ -81,34 +99,34 @@ class RidgeFit:
 class HeadEncoder:
     """A feature extractor and its head: an `Encoder` of the shared space."""
 
-    def __init__(self, extractor: FeatureExtractor, head: RidgeHead) -> None:
-        self._extractor = extractor
-        self._head = head
+    def __init__(self, extractor: FeatureExtractor, head: Head) -> None:
+        self.extractor = extractor
+        self.head = head
 
     @property
     def modality(self) -> Modality:
         """The modality that the extractor takes."""
-        return self._extractor.modality
+        return self.extractor.modality
 
     @property
     def dimension(self) -> int:
         """The dimension of the shared space."""
-        return int(self._head.weight.shape[1])
+        return self.head.dimension
 
     @property
     def identity(self) -> dict[str, str]:
         """The extractor's identity and the checksum of the head."""
-        return {**self._extractor.identity, "head": self._head.checksum}
+        return {**self.extractor.identity, "head": self.head.checksum}
 
     def prepare(self, content: Content) -> Prepared:
         """Decode a content; see `Encoder.prepare`."""
-        return self._extractor.prepare(content)
+        return self.extractor.prepare(content)
 
     def forward(self, batch: Sequence[Prepared]) -> Floats:
         """Unit vectors, float32 (n, dimension)."""
         if not batch:
             return np.empty((0, self.dimension), np.float32)
-        return self._head(self._extractor.features(batch))
+        return self.head(self.extractor.features(batch))
 
 
 def checksum_of(*arrays: Floats) -> str:

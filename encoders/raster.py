@@ -75,13 +75,16 @@ def pixels_of(data: bytes, max_pixels: int) -> int:
     return image.width * image.height
 
 
-def decode_raster(image: ImageFile, size: int | None) -> Pillow.Image:
+def decode_raster(
+    image: ImageFile, size: int | None, take: Callable[[int], None] = lambda size: None
+) -> Pillow.Image:
     """Decode the first frame of an opened picture: upright, RGB, transparency on white.
 
     Args:
         image: what `open_raster` gave.
         size: the shorter side that will be needed, in pixels: a far larger picture is shrunk while it is
             decoded, to at least this. None keeps every pixel.
+        take: told, before pixels are allocated, how many bytes they take with all copies at the most; it may wait.
 
     Returns:
         An RGB picture.
@@ -93,6 +96,7 @@ def decode_raster(image: ImageFile, size: int | None) -> Pillow.Image:
     try:
         if size is not None:
             image.draft(None, (size, size))
+        take(image.width * image.height * _bytes_per_pixel(image.mode))
         image.load()
         turn = _orientation(image)
         plain = _plain(image)
@@ -103,6 +107,13 @@ def decode_raster(image: ImageFile, size: int | None) -> Pillow.Image:
         return plain.transpose(turn) if turn is not None else plain
     except Exception as error:
         raise _unreadable(name, error) from error
+
+
+def _bytes_per_pixel(mode: str) -> int:
+    """What decoding a pixel takes, all copies of it that are there at once together."""
+    if mode in ("1", "L"):
+        return 6
+    return 40 if mode[0] in "IF" else 16
 
 
 def check_pixels(pixels: int, limit: int) -> None:

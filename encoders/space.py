@@ -11,6 +11,9 @@ from encoders.base import Encoder
 from encoders.errors import SpaceError, VectorError
 from encoders.types import Content, Floats, Modality, Prepared, by_modality
 
+LOWEST_WEIGHT = 0.05
+"""Least trust in a pair of modalities, so that an item that has no better one can still be found."""
+
 
 @dataclass(frozen=True, slots=True)
 class PairCalibration:

@@ -13,11 +13,12 @@ from typing import Any
 
 from safetensors.numpy import load as read_tensors
 
-from encoders.align import AlignedEncoder, AudioHead, ImageHead, TextHead
+from encoders.align import AudioHead, ImageHead, TextHead
 from encoders.audio import SoundEncoder
 from encoders.decode import DecodeLimits
 from encoders.errors import WeightsError
 from encoders.image import PictureEncoder
+from encoders.pivot import HeadEncoder
 from encoders.space import PairCalibration, Space
 from encoders.text import SentenceEncoder
 from encoders.types import Modality
@@ -72,9 +73,9 @@ def load_starter(
     image = PictureEncoder(cache, limits, device, threads, origin.get(Modality.IMAGE))
     audio = SoundEncoder(cache, limits, threads, origin.get(Modality.AUDIO))
     encoders = {
-        Modality.TEXT: AlignedEncoder(text, fitted.text),
-        Modality.IMAGE: AlignedEncoder(image, fitted.image),
-        Modality.AUDIO: AlignedEncoder(audio, fitted.audio),
+        Modality.TEXT: HeadEncoder(text, fitted.text),
+        Modality.IMAGE: HeadEncoder(image, fitted.image),
+        Modality.AUDIO: HeadEncoder(audio, fitted.audio),
     }
     return Space(NAME, encoders, fitted.calibration)
 

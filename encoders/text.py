@@ -9,7 +9,7 @@ import numpy as np
 
 from encoders.catalog import MINILM, ModelSpec
 from encoders.decode import DEFAULT_LIMITS, DecodeLimits, decode_text
-from encoders.load import cached_onnx, find_weights, open_session, resolve_device
+from encoders.load import cached_onnx, exporter, find_weights, open_session, resolve_device
 from encoders.types import Content, Floats, Modality, Prepared
 
 _CELLS = 4096
@@ -55,7 +55,7 @@ class SentenceEncoder:
         self._session: Any = None
         self._network: Any = None
         if self._device == "cpu":
-            self._session = open_session(cached_onnx(self.spec, cache, _exporter(folder)), threads)
+            self._session = open_session(cached_onnx(self.spec, cache, exporter(self.spec, folder)), threads)
         else:
             from encoders.networks import SentenceNetwork, load_torch
 
@@ -113,15 +113,6 @@ def identity_of(spec: ModelSpec) -> dict[str, str]:
         "weights": spec.checksum,
         "preparation": spec.preparation,
     }
-
-
-def _exporter(folder: Path) -> Any:
-    def export(path: Path) -> None:
-        from encoders.networks import export_sentence
-
-        export_sentence(folder, path)
-
-    return export
 
 
 def _by_length(lengths: Sequence[int]) -> list[list[int]]:

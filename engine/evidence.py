@@ -20,11 +20,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from encoders.space import Calibration
+from encoders.space import LOWEST_WEIGHT, Calibration
 from encoders.types import Floats, Modality
-
-MIN_WEIGHT = 0.05
-"""Least trust in a pair of modalities, so that an item that has no better one can still be found."""
 
 
 class Columns(Protocol):
@@ -127,7 +124,7 @@ def probe(sources: Columns, calibration: Calibration, modalities: Sequence[Modal
             pair = calibration.get((modality, item_modality))
             if pair is None:
                 continue
-            weight = np.float32(max(pair.weight, MIN_WEIGHT))
+            weight = np.float32(max(pair.weight, LOWEST_WEIGHT))
             there = sources.present[modality].astype(np.float32)  # (n,)
             total += vectors * (there * (weight / np.float32(pair.std)))[:, None]
             offsets[:, column] += there * (weight * np.float32(pair.mean / pair.std))

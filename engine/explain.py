@@ -1,8 +1,10 @@
 """Why an item is shown: what of its score falls away without a query part or an event."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from encoders.types import Floats
+from encoders.types import Floats, Modality
 from engine.evidence import Columns
 from engine.fuse import Intent
 from engine.resolve import Sources
@@ -67,6 +69,7 @@ def explain(
     absent = [~items.present[m] if m in items.present else np.ones(len(rows), bool) for m in intent.probes.modalities]
     terms[np.broadcast_to(np.array(absent)[:, None, :], terms.shape)] = -np.inf
     best = terms.argmax(axis=0)  # (n, k)
+    parts = _parts(terms, best, intent.probes.modalities)
     positive = np.maximum(fall, 0)
     order = np.argsort(-positive, axis=0, kind="stable")[:MAX_REASONS]  # (reasons, k)
     shares = np.take_along_axis(positive, order, axis=0).astype(np.float64)
@@ -79,9 +82,29 @@ def explain(
     modalities = intent.probes.modalities
     return [
         tuple(
-            Reason(sources.kinds[n], int(sources.indexes[n]), modalities[best[n, k]], share)
+            Reason(sources.kinds[n], int(sources.indexes[n]), modalities[best[n, k]], share, tuple(parts[n][k]))
             for n, share in zip(order[:, k].tolist(), shares[:, k].tolist(), strict=True)
             if share > 0
         )
         for k in range(len(rows))
     ]
+
+
+def _parts(terms: Floats, best: Rows, modalities: Sequence[Modality]) -> list[list[list[float]]]:
+    """What part of the evidence that speaks for an item each of its modalities gives, by n, k and `Modality`.
+
+    Args:
+        terms: weighted z per item modality (M, n, k), -inf where the item lacks it.
+        best: the modality that gives most (n, k): all of it where nothing speaks for the item.
+        modalities: the M.
+    """
+    order = tuple(Modality)
+    parts = np.zeros((*best.shape, len(order)), np.float64)
+    for column, modality in enumerate(modalities):
+        parts[:, :, order.index(modality)] = np.maximum(terms[column], 0)
+    total = parts.sum(axis=2)
+    places = np.array([order.index(modality) for modality in modalities], np.intp)
+    hopeless = total <= 0
+    parts[hopeless, places[best[hopeless]]] = total[hopeless] = 1
+    found: list[list[list[float]]] = (parts / total[:, :, None]).tolist()
+    return found

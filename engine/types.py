@@ -201,6 +201,9 @@ class Reason:
     """The modality of the item that answered, the one that contributed most."""
     share: float = 1.0
     """The part of the score that falls away without this query part or event; shares of a result sum to 1."""
+    by_modality: tuple[float, ...] = ()
+    """How much each modality of the item speaks for it, in the order of `Modality`; they sum to 1. Empty where the
+    kind says it all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
 
 Answer = recommendation_pb2.RecommendResponse | recommendation_pb2.SearchResponse
 
+NOTABLE = 0.25
+"""A modality is named in a reason if it gives at least this part of it."""
+
 _WORDS = {"text": "text", "image": "picture", "audio": "sound"}
 
 
@@ -59,10 +62,18 @@ def why(
             label = part_label(parts[reason.index])
         else:
             label = event_label(history[reason.index])
-        modality = content_pb2.Modality.Name(reason.modality).removeprefix("MODALITY_").lower()
-        by = f" by its {_WORDS[modality]}" if modality in _WORDS else ""
-        said.append(f"{label} {reason.share:.0%}{by}")
+        said.append(f"{label} {reason.share:.0%}{_by(reason)}")
     return "; ".join(said)
+
+
+def _by(reason: recommendation_pb2.Reason) -> str:
+    """The modalities of the item that gave a reason a good part of its weight, the strongest first."""
+    shares = list(reason.modality_shares)
+    strong = sorted((n for n, share in enumerate(shares) if share >= NOTABLE), key=lambda n: -shares[n])
+    numbers = [n + 1 for n in strong] or [reason.modality]
+    names = [content_pb2.Modality.Name(number).removeprefix("MODALITY_").lower() for number in numbers]
+    words = [_WORDS[name] for name in names if name in _WORDS]
+    return f" by its {' and '.join(words)}" if words else ""
 
 
 def left_out(skipped: recommendation_pb2.SkippedEvent) -> str:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.common import console, settings_of
-from engine.errors import StoreError
+from engine.cli.common import console, server_error, settings_of
 
 if TYPE_CHECKING:
     from triveni.v1 import recommendation_pb2
@@ -107,7 +106,8 @@ def _parts(
     from engine.cli import request
 
     contents = [request.text(words)] if words else []
-    contents += [request.media(path) for path in (*(images or ()), *(sounds or ()))]
+    contents += [request.picture(path) for path in images or ()]
+    contents += [request.sound(path) for path in sounds or ()]
     return [request.part(source) for source in (*contents, *(items or ()))]
 
 
@@ -135,7 +135,7 @@ def _from_server(address: str, asked: recommendation_pb2.RecommendRequest) -> re
         try:
             answer: recommendation_pb2.RecommendResponse = stub.Recommend(asked, timeout=30)
         except grpc.RpcError as error:
-            raise StoreError(f"the server at {address} answered {error.code().name}: {error.details()}") from None
+            raise server_error(address, error) from None
     return answer
 
 

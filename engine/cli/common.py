@@ -1,16 +1,48 @@
 """What every command needs: the settings, a console, and errors that end with an exit code."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from engine.config import Settings, load_settings
+from engine.errors import StoreError
 
-console = Console()
+if TYPE_CHECKING:
+    import grpc
+
+    from indexers.progress import Watcher
+
+# Titles, paths and messages may hold [square brackets] and :colons:, which are to be printed as they are.
+console = Console(markup=False, emoji=False)
 """For results, on standard output."""
-stderr = Console(stderr=True)
+stderr = Console(stderr=True, markup=False, emoji=False)
 """For progress and errors."""
+
+
+def tell(label: str, style: str, message: object) -> None:
+    """Print a message after a coloured label on standard error, whatever characters it holds."""
+    stderr.print(Text.assemble((f"{label}:", style), " ", str(message)), soft_wrap=True)
+
+
+def server_error(address: str, error: grpc.RpcError) -> StoreError:
+    """What a server answered instead of what was asked for."""
+    return StoreError(f"the server at {address} answered {error.code().name}: {error.details()}")
+
+
+def watcher_of(settings: Settings, doing: str) -> Watcher:
+    """Says how far a run is: a bar on a terminal, log lines elsewhere; both on standard error."""
+    from engine.service.logs import configure_logs
+    from indexers.progress import Bar, Lines
+
+    if stderr.is_terminal:
+        return Bar(stderr, doing)
+    configure_logs(settings.log.level, json_lines=settings.log.json_lines)
+    return Lines(doing=doing)
 
 
 def settings_of(ctx: typer.Context) -> Settings:

@@ -1,14 +1,31 @@
 """`triveni encode`: the vectors of a catalogue as a file, for an evaluation of one's own."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.common import console, settings_of, stderr
+from engine.cli.common import console, settings_of, stderr, watcher_of
 
-CHUNK = 256
-"""Rows that are decoded and encoded together."""
+if TYPE_CHECKING:
+    import numpy as np
+
+    from encoders.space import Space
+    from encoders.types import Floats, Modality, Prepared
+    from indexers.catalog import Catalog
+    from indexers.progress import Watcher
+    from indexers.rows import DeadLetter, Entry
+
+    Ready = tuple[Entry, tuple[Prepared, ...]]
+    """An item, and its contents as the networks take them."""
+
+BATCH_BYTES = 128 << 20
+"""Decoded contents that are encoded together, at most."""
 
 
 def encode(
@@ -23,62 +40,135 @@ def encode(
     """Encode a catalogue, and write ids and vectors to an .npz file.
 
     The file holds `ids` (n,), `fingerprint`, and for each modality that occurs `<modality>` (n, d), float32 unit
-    vectors, and `<modality>_present` (n,): rows without that modality are zeros and not to be read.
+    vectors, and `<modality>_present` (n,): rows without that modality are zeros and not to be read. Bad rows are
+    named and left out.
     """
     import numpy as np
 
-    from encoders.errors import TriveniError
-    from encoders.types import Floats, Modality, Prepared
     from engine import compose
-    from indexers.readers import Row, default_root, open_catalog
-    from indexers.rows import load
+    from indexers.catalog import Catalog
+    from indexers.errors import CatalogError
 
     settings = settings_of(ctx)
-    space = compose.open_space(settings)
-    base = (root or default_root(catalog)).resolve()
-    ids: list[str] = []
-    places: dict[Modality, list[int]] = {}
-    blocks: dict[Modality, list[Floats]] = {}
-    waiting: list[tuple[int, Prepared]] = []
-    bad = 0
-
-    def forward() -> None:
-        vectors = space.forward([prepared for _, prepared in waiting])
-        for (row, prepared), vector in zip(waiting, vectors, strict=True):
-            places.setdefault(prepared.modality, []).append(row)
-            blocks.setdefault(prepared.modality, []).append(vector[None])
-        waiting.clear()
-
-    for row in open_catalog(catalog, root=root).rows():
-        try:
-            if not isinstance(row, Row):
-                raise row.error
-            item = load(row, base, {}, frozenset(), settings.limits.max_bytes).item
-            prepared = [space.prepare(content) for content in item.contents]
-        except TriveniError as error:
-            bad += 1
-            stderr.print(f"line {row.line}: {error}", highlight=False, soft_wrap=True)
-            continue
-        waiting += [(len(ids), each) for each in prepared]
-        ids.append(item.id)
-        if len(waiting) >= CHUNK:
-            forward()
-    if waiting:
-        forward()
-
-    columns: dict[str, np.ndarray] = {"ids": np.array(ids, np.str_), "fingerprint": np.array(space.fingerprint)}
-    for modality, rows in places.items():
-        matrix = np.zeros((len(ids), space.dimension), np.float32)
-        matrix[rows] = np.concatenate(blocks[modality])
-        columns[str(modality)] = matrix
-        columns[f"{modality}_present"] = np.isin(np.arange(len(ids)), rows)
+    try:
+        source = Catalog(catalog, root, max_bytes=settings.limits.max_bytes)
+    except CatalogError as error:
+        raise typer.BadParameter(str(error)) from None
     part = output.with_name(output.name + ".part")
-    with part.open("wb") as file:
-        np.savez(file, **columns)  # type: ignore[arg-type]
-    part.replace(output)
-    counts = ", ".join(f"{len(rows)} of {modality}" for modality, rows in places.items())
+    try:
+        file = part.open("wb")
+    except OSError as error:
+        problem = (
+            f"cannot write {part} ({(error.strerror or str(error)).lower()}): name a file in a folder that is there"
+        )
+        raise typer.BadParameter(problem) from None
+    try:
+        with file:
+            space = compose.open_space(settings)
+            made = _Vectors(space)
+            watcher = watcher_of(settings, "encoding")
+            watcher.start(source.reader().total())
+            try:
+                _fill(made, source, settings.index.decoders or os.cpu_count() or 1, settings.index.batch, watcher)
+            finally:
+                watcher.close()
+            np.savez(file, **made.columns())  # type: ignore[arg-type]
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    counts = ", ".join(f"{len(rows)} of {modality}" for modality, rows in made.rows.items())
     console.print(
-        f"{output}: {len(ids)} items ({counts}), {space.dimension} dimensions, {bad} bad rows", highlight=False
+        f"{output}: {len(made.ids)} items ({counts}), {space.dimension} dimensions, {made.bad} bad rows",
+        highlight=False,
+        soft_wrap=True,
     )
-    if bad > max_errors:
+    if made.bad > max_errors:
         raise typer.Exit(1)
+
+
+class _Vectors:
+    """The vectors of the items so far."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.ids: list[str] = []
+        self.rows: dict[Modality, list[int]] = {}
+        """Per modality the numbers of the items that have it."""
+        self.bad = 0
+        self._vectors: dict[Modality, list[Floats]] = {}
+
+    def add(self, group: list[Ready]) -> None:
+        """Encode items; one that the networks refuse is left out, and the others are not."""
+        try:
+            vectors = iter(self.space.forward([one for _, prepared in group for one in prepared]))
+        except Exception as error:
+            if len(group) == 1:
+                self.refuse(_letter(group[0][0], error))
+                return
+            before = len(self.ids)
+            for each in group:
+                self.add([each])
+            if len(self.ids) == before:
+                raise  # not a bad item: the networks do not work
+            return
+        for entry, prepared in group:
+            for one in prepared:
+                self.rows.setdefault(one.modality, []).append(len(self.ids))
+                self._vectors.setdefault(one.modality, []).append(next(vectors))
+            self.ids.append(entry.item.id)
+
+    def refuse(self, letter: DeadLetter) -> None:
+        """Name a bad row and count it."""
+        self.bad += 1
+        name = f"line {letter.line}" + (f", {letter.id}" if letter.id else "")
+        stderr.print(f"{name}: {letter.reason}: {letter.remedy}", highlight=False, soft_wrap=True)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """What the file holds."""
+        import numpy as np
+
+        columns = {"ids": np.array(self.ids, np.str_), "fingerprint": np.array(self.space.fingerprint)}
+        for modality, rows in self.rows.items():
+            matrix = np.zeros((len(self.ids), self.space.dimension), np.float32)
+            matrix[rows] = self._vectors[modality]
+            columns[str(modality)] = matrix
+            columns[f"{modality}_present"] = np.isin(np.arange(len(self.ids)), rows)
+        return columns
+
+
+def _fill(made: _Vectors, source: Catalog, decoders: int, batch: int, watcher: Watcher) -> None:
+    """Encode a catalogue: files are read and decoded in threads, a few rows ahead of the networks."""
+    from indexers.rows import DeadLetter
+    from indexers.seen import IdSet
+    from indexers.stages import batches, ordered_map
+
+    def prepare(entry: Entry | DeadLetter) -> Ready | DeadLetter:
+        if isinstance(entry, DeadLetter):
+            return entry
+        try:
+            return entry, tuple(made.space.prepare(content) for content in entry.item.contents)
+        except Exception as error:  # noqa: BLE001 (whatever a file does to a decoder, the run goes on)
+            return _letter(entry, error)
+
+    def good(results: Iterator[Ready | DeadLetter]) -> Iterator[Ready]:
+        for result in results:
+            if isinstance(result, DeadLetter):
+                made.refuse(result)
+            else:
+                yield result
+
+    with ThreadPoolExecutor(decoders) as pool, IdSet() as seen:
+        results = ordered_map(pool, prepare, source.entries(seen, pool), 2 * decoders)
+        for group in batches(good(results), batch, _size, BATCH_BYTES):
+            made.add(group)
+            watcher.update(len(made.ids) + made.bad, made.bad)
+
+
+def _size(ready: Ready) -> int:
+    return sum(int(getattr(one.value, "nbytes", 0)) for one in ready[1])
+
+
+def _letter(entry: Entry, error: Exception) -> DeadLetter:
+    from indexers.rows import DeadLetter
+
+    return DeadLetter.of(entry.line, entry.item.id, error)

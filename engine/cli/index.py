@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from engine.cli.common import console, settings_of, stderr
+from engine.cli.common import console, settings_of, stderr, watcher_of
 
 if TYPE_CHECKING:
     from encoders.space import Space
     from engine.config import Settings
     from engine.store.base import VectorStore
     from indexers.catalog import Catalog
-    from indexers.progress import Watcher
     from indexers.report import Report
     from indexers.verify import Verdict
 
@@ -93,7 +92,7 @@ def index(
                 force=force,
                 dry_run=dry_run,
                 dead_letters=letters,
-                watcher=_watcher(settings),
+                watcher=watcher_of(settings, "indexing"),
             )
     except IndexStoppedError as error:
         _summary(error.report, letters, as_json)
@@ -193,17 +192,6 @@ def _pairs(values: list[str] | None, option: str) -> dict[str, str]:
             raise typer.BadParameter(f"{option} {value!r} is not NAME=VALUE: write it as in triveni index --help")
         pairs[name] = other
     return pairs
-
-
-def _watcher(settings: Settings) -> Watcher:
-    """A bar on a terminal, log lines elsewhere; both on standard error."""
-    from engine.service.logs import configure_logs
-    from indexers.progress import Bar, Lines
-
-    if stderr.is_terminal:
-        return Bar(stderr)
-    configure_logs(settings.log.level, json_lines=settings.log.json_lines)
-    return Lines()
 
 
 @contextmanager

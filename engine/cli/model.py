@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from engine.cli.common import console, settings_of, stderr
+from engine.cli.common import console, settings_of, tell
 
 if TYPE_CHECKING:
     from engine.learn.card import ModelCard
@@ -47,7 +47,7 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
             )
         console.print(table)
     for error in wrong:
-        stderr.print(f"[yellow]unusable:[/yellow] {error}", highlight=False, soft_wrap=True)
+        tell("unusable", "yellow", error)
     if wrong:
         raise typer.Exit(1)
 

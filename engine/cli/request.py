@@ -9,10 +9,8 @@ from typing import Any
 
 from encoders.errors import ContentError
 from engine.errors import InvalidQueryError
+from indexers.readers.folder import AUDIOS
 from triveni.v1 import content_pb2, event_pb2, filter_pb2, recommendation_pb2
-
-SOUNDS = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff"})
-"""The endings of sound files; any other file is taken for a picture."""
 
 _CONDITION = re.compile(r"^(?P<field>[^=<>!]+?)\s*(?P<op>!=|>=|<=|=|>|<)\s*(?P<value>.+)$")
 _KINDS = {name.removeprefix("EVENT_KIND_").lower(): name for name, number in event_pb2.EventKind.items() if number}
@@ -24,19 +22,38 @@ def text(words: str) -> content_pb2.Content:
     return content_pb2.Content(text=words)
 
 
-def media(path: Path) -> content_pb2.Content:
-    """A picture or a sound from a file, told apart by the file's ending.
+def picture(path: Path) -> content_pb2.Content:
+    """A picture from a file, whatever its name.
 
     Raises:
         ContentError: if the file cannot be read.
     """
+    return content_pb2.Content(image=_bytes_of(path))
+
+
+def sound(path: Path) -> content_pb2.Content:
+    """A sound from a file, whatever its name.
+
+    Raises:
+        ContentError: if the file cannot be read.
+    """
+    return content_pb2.Content(audio=_bytes_of(path))
+
+
+def media(path: Path) -> content_pb2.Content:
+    """A picture or a sound from a file: a sound if its ending is one of a sound in a folder that is indexed.
+
+    Raises:
+        ContentError: if the file cannot be read.
+    """
+    return sound(path) if path.suffix.lower() in AUDIOS else picture(path)
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ContentError(f"cannot read {path}: {error.strerror}", "name a file that is there") from None
-    if path.suffix.lower() in SOUNDS:
-        return content_pb2.Content(audio=data)
-    return content_pb2.Content(image=data)
 
 
 def part(source: content_pb2.Content | str, weight: float = 1.0) -> recommendation_pb2.QueryPart:
@@ -95,8 +112,10 @@ def _event_of(row: dict[str, Any], folder: Path) -> event_pb2.Event:
         target = str(row["item"])
     elif "text" in row:
         target = text(row["text"])
-    elif "image" in row or "audio" in row:
-        target = media(folder / row.get("image", row.get("audio", "")))
+    elif "image" in row:
+        target = picture(folder / row["image"])
+    elif "audio" in row:
+        target = sound(folder / row["audio"])
     else:
         raise ValueError("it names no item, text, image or audio")
     time = datetime.fromisoformat(row["time"]) if "time" in row else None

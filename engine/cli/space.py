@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -141,51 +143,108 @@ def _build_openclip(
     settings: Settings, model: str, output: Path, catalog: Path, root: Path | None, seed: int
 ) -> None:
     from encoders.build import build_space
-    from encoders.folder import AUDIO, LONG_TEXT
+    from encoders.folder import AUDIO, LONG_TEXT, read_card
     from encoders.openclip import load_openclip
     from engine import compose
 
-    clip = load_openclip(model, device=compose.torch_device(settings), limits=compose.decode_limits(settings))
-    extractors = compose.pivot_extractors(settings)
-    examples = list(_examples(settings, catalog, root))
-    has_audio = any(example.audio is not None for example in examples)
+    captioned = Captioned(catalog, root, settings.limits.max_bytes)
+    with stderr.status("reading the catalogue"):
+        found = captioned.count()
+    limits = compose.decode_limits(settings)
+    clip = load_openclip(model, device=compose.torch_device(settings), limits=limits)
+    extractors = compose.pivot_extractors(settings, limits)
     with stderr.status("encoding") as status:
         space = build_space(
             f"{OPENCLIP}{model}",
             clip,
-            examples,
+            captioned.examples(),
             output,
             long_text=extractors[LONG_TEXT](),
-            audio=extractors[AUDIO]() if has_audio else None,
+            audio=extractors[AUDIO]() if found.sounds else None,
             card={"data": str(catalog)},
             seed=seed,
-            progress=lambda done: status.update(f"encoding: {done} of {len(examples)}"),
+            progress=lambda done: status.update(f"encoding: {done} of {found.examples}"),
+        )
+    undecoded = int(read_card(output)["card"]["skipped"])
+    if found.bad or found.uncaptioned or undecoded:
+        stderr.print(
+            f"left out {found.bad} bad rows, {found.uncaptioned} without a text and a picture or sound, "
+            f"and {undecoded} that cannot be decoded",
+            highlight=False,
         )
     console.print(f"wrote {output}: {', '.join(space.modalities)}, fingerprint {space.fingerprint}")
     console.print(f'to use it, set name = "{output}" in [space], then index your catalogue with --switch')
 
 
-def _examples(settings: Settings, catalog: Path, root: Path | None) -> Iterator[Example]:
-    """The rows of a catalogue that have a text and a picture or a sound; bad rows are passed over."""
-    from encoders.build import Example
-    from encoders.errors import TriveniError
-    from encoders.types import Audio, Image, Text
-    from indexers.readers import Row, default_root, open_catalog
-    from indexers.rows import load
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a catalogue holds."""
 
-    base = (root or default_root(catalog)).resolve()
-    for row in open_catalog(catalog, root=root).rows():
-        if not isinstance(row, Row):
-            continue
-        try:
-            item = load(row, base, {}, frozenset(), settings.limits.max_bytes).item
-        except TriveniError:
-            continue
-        found = {type(content): content for content in item.contents}
-        text, image, audio = found.get(Text), found.get(Image), found.get(Audio)
-        if isinstance(text, Text) and (image or audio):
-            yield Example(
-                text.text,
-                image if isinstance(image, Image) else None,
-                audio if isinstance(audio, Audio) else None,
-            )
+    examples: int
+    """Rows with a text and a picture or a sound."""
+    sounds: int
+    """Examples with a sound."""
+    bad: int
+    uncaptioned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Captioned:
+    """The rows of a catalogue that have a text and a picture or a sound; read anew each time, a row at a time.
+
+    Args:
+        catalog: the file or folder.
+        root: where its paths begin, None for its own folder.
+        max_bytes: the largest file that is read.
+    """
+
+    catalog: Path
+    root: Path | None
+    max_bytes: int
+
+    def count(self) -> Counts:
+        """Count what is there; files are read, but not decoded."""
+        examples = sounds = bad = uncaptioned = 0
+        for row in self._rows():
+            if row is None:
+                bad += 1
+            elif row.image is None and row.audio is None:
+                uncaptioned += 1
+            else:
+                examples += 1
+                sounds += row.audio is not None
+        return Counts(examples, sounds, bad, uncaptioned)
+
+    def examples(self) -> Iterator[Example]:
+        """The examples. What lies in a file is named, not held: it is read when it is decoded."""
+        for row in self._rows():
+            if row is not None and (row.image is not None or row.audio is not None):
+                yield row
+
+    def _rows(self) -> Iterator[Example | None]:
+        """Every row; None for a bad one, and neither picture nor sound for one that captions nothing."""
+        from encoders.build import Example
+        from encoders.types import Audio, Image, Modality, Text
+        from indexers.catalog import Catalog
+        from indexers.readers import default_root
+        from indexers.rows import DeadLetter
+        from indexers.seen import IdSet
+
+        base = (self.root or default_root(self.catalog)).resolve()
+        source = Catalog(self.catalog, self.root, max_bytes=self.max_bytes)
+        with ThreadPoolExecutor(2) as pool, IdSet() as seen:
+            for entry in source.entries(seen, pool):
+                if isinstance(entry, DeadLetter):
+                    yield None
+                    continue
+                found = {content.modality: content for content in entry.item.contents}
+                text, image, audio = (found.get(each) for each in (Modality.TEXT, Modality.IMAGE, Modality.AUDIO))
+                if not isinstance(text, Text):
+                    yield Example("")
+                    continue
+                paths = {modality: base / path for modality, path in entry.media.items()}
+                yield Example(
+                    text.text,
+                    Image(paths.get(Modality.IMAGE, image.source)) if isinstance(image, Image) else None,
+                    Audio(paths.get(Modality.AUDIO, audio.source)) if isinstance(audio, Audio) else None,
+                )

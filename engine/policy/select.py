@@ -2,8 +2,10 @@
 
 Three things are weighed at every place of the list:
 
-- *slots*: where the history has several interests, places go to them in proportion to their weight by D'Hondt's
-  method, so that a strong interest does not crowd out the others;
+- *slots*: where the history has several interests, places go to them by D'Hondt's method, so that a strong interest
+  does not crowd out the others. What an interest claims is its weight times the evidence of its best candidate beyond
+  a merely related one: an interest for which a filter left nothing good claims little, and one for which nothing is
+  related claims nothing before the others have had theirs;
 - *diversity*: within the interest whose turn it is, maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998)
   between the score and the likeness to what was chosen;
 - *caps*: at most so many results with one value of a payload field.
@@ -56,6 +58,7 @@ def select(
     policy: Policy,
     calibration: Calibration,
     correlation: float,
+    related: float = 0.0,
 ) -> Rows:
     """Choose at most `limit` candidates: their rows, in the order in which they are shown.
 
@@ -67,10 +70,11 @@ def select(
         policy: the rules.
         calibration: of the space.
         correlation: see `engine.evidence`.
+        related: the score from which on a candidate counts for its interest's claim.
     """
     if not len(shares):
         interest, shares = np.zeros(len(candidates), np.intp), np.ones(1, np.float32)
-    order = _by_slots(candidates.scores, interest, shares)
+    order = _by_slots(candidates.scores, interest, shares, related)
     if policy.min_score is not None:
         order = order[candidates.scores[order] >= policy.min_score]
     if policy.diversity == 0 and not policy.max_per_value:
@@ -78,22 +82,31 @@ def select(
     caps = Caps(policy.max_per_value, candidates.payloads)
     pool = order[: max(POOL, 2 * limit)]
     alike = likeness(candidates.take(pool), calibration, correlation) if policy.diversity > 0 else None
-    return _greedy(candidates.scores, interest, shares, order, len(pool), limit, policy.diversity, alike, caps)
+    return _greedy(
+        candidates.scores, interest, shares, related, order, len(pool), limit, policy.diversity, alike, caps
+    )
 
 
-def _by_slots(scores: Floats, interest: Rows, shares: Doubles) -> Rows:
-    """All rows in D'Hondt's order: the r-th best of an interest stands at r over the interest's share."""
+def _claims(shares: Doubles, scores: Floats, places: Doubles | Rows, related: float) -> Doubles:
+    """D'Hondt's quotients, any shape: what an interest claims whose best is such, if it gets so many places."""
+    return np.asarray(shares * np.maximum(scores - np.float32(related), 0) / places, np.float64)
+
+
+def _by_slots(scores: Floats, interest: Rows, shares: Doubles, related: float) -> Rows:
+    """All rows in D'Hondt's order; those that claim nothing by their score."""
     order: Rows = np.lexsort((-scores, interest))  # by interest, then by score
     counts = np.bincount(interest, minlength=len(shares))
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     rank = np.arange(1, len(order) + 1) - starts[interest[order]]
-    return order[np.argsort(rank / shares[interest[order]], kind="stable")]
+    claims = _claims(shares[interest[order]], scores[order], rank, related)
+    return order[np.lexsort((-scores[order], -claims))]
 
 
 def _greedy(
     scores: Floats,
     interest: Rows,
     shares: Doubles,
+    related: float,
     order: Rows,
     pool: int,
     limit: int,
@@ -114,9 +127,11 @@ def _greedy(
         open_ = alive[rows]
         if not open_.any():
             break
-        turn = (taken + 1) / shares
-        turn[np.bincount(owner[open_], minlength=len(shares)) == 0] = np.inf
-        mine = open_ & (owner == turn.argmin())
+        tops = np.full(len(shares), -np.inf, np.float32)
+        np.maximum.at(tops, owner[open_], scores[rows][open_])
+        claims = np.where(np.isfinite(tops), _claims(shares, tops, taken + 1, related), -1.0)
+        turn = np.lexsort((-tops, -claims))[0]
+        mine = open_ & (owner == turn)
         best = int(np.where(mine, value - diversity * nearest, -np.inf).argmax())
         row = int(rows[best])
         chosen.append(row)

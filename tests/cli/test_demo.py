@@ -93,6 +93,13 @@ def test_page_holds_thumbnail_player_and_reason_and_escapes_titles(tmp_path):
     assert not re.search(r'(src|href)="(?!data:)', html), "the page must need nothing outside itself"
 
 
+def test_reason_names_the_modalities_that_gave_a_good_part_of_it():
+    part = recommendation_pb2.QueryPart(content=content_pb2.Content(text="a bird"))
+    both = answer()
+    both.results[0].reasons[0].modality_shares.extend([0.3, 0.6, 0.1])
+    assert why(both.results[0].reasons, [part], []) == "query “a bird” 100% by its picture and text"
+
+
 def test_reason_says_what_answered():
     part = recommendation_pb2.QueryPart(content=content_pb2.Content(text="a bird"))
     assert why(answer().results[0].reasons, [part], []) == "query “a bird” 100% by its picture"

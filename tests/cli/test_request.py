@@ -5,10 +5,11 @@ import json
 import pytest
 
 from encoders.errors import ContentError
-from engine.cli import request
+from engine.cli import ask, request
 from engine.errors import InvalidQueryError
 from engine.filters import And, AnyOf, Match, Not, Range
 from engine.service.convert.filters import filter_of as engine_filter
+from indexers.readers.folder import AUDIOS
 from triveni.v1 import event_pb2
 
 
@@ -90,6 +91,23 @@ def test_bad_lines_of_a_history_are_named(tmp_path, row):
 def test_unknown_kind_names_the_known_ones():
     with pytest.raises(InvalidQueryError, match="purchase"):
         request.event("adore", "42")
+
+
+@pytest.mark.parametrize("ending", AUDIOS)
+def test_an_upload_is_a_sound_by_the_endings_that_are_indexed_as_sounds(tmp_path, ending):
+    path = tmp_path / f"a{ending.upper()}"
+    path.write_bytes(b"x")
+    assert request.media(path).audio == b"x"
+
+
+def test_a_file_named_by_an_option_is_what_the_option_says_whatever_its_ending(tmp_path):
+    for name in ("tone.opus", "tone", "tone.png"):
+        (tmp_path / name).write_bytes(b"x")
+        parts = ask._parts("", [tmp_path / name], [tmp_path / name], None)
+        assert [part.content.WhichOneof("content") for part in parts] == ["image", "audio"]
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"kind": "upload", "audio": "tone"}\n{"kind": "upload", "image": "tone.opus"}\n')
+    assert [event.content.WhichOneof("content") for event in request.history(path)] == ["audio", "image"]
 
 
 def test_missing_media_says_which(tmp_path):

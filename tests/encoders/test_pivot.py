@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from encoders.errors import SpaceError, VectorError
-from encoders.pivot import LOWEST_WEIGHT, RidgeHead, checksum_of, fit_ridge, measure_calibration, retrieval_metrics
-from encoders.space import unit
+from encoders.pivot import RidgeHead, checksum_of, fit_ridge, measure_calibration, retrieval_metrics
+from encoders.space import LOWEST_WEIGHT, unit
 from encoders.types import Floats, Modality
 
 

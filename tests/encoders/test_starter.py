@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoders.align import AlignedEncoder
 from encoders.base import Encoder
 from encoders.decode import DecodeLimits
 from encoders.errors import ContentError, WeightsError
+from encoders.pivot import HeadEncoder
 from encoders.space import Space
 from encoders.starter import CARD, HEADS, TENSORS, load_starter, read_heads
 from encoders.types import Audio, Content, Floats, Image, Modality, Text
@@ -231,7 +231,7 @@ def test_heads_are_small() -> None:
 
 def _extractor(space: Space, modality: Modality):
     encoder = space.encoder(modality)
-    assert isinstance(encoder, AlignedEncoder)
+    assert isinstance(encoder, HeadEncoder)
     return encoder.extractor
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.common import console, settings_of, stderr
+from engine.cli.common import console, server_error, settings_of, stderr, tell
 
 if TYPE_CHECKING:
     from engine.cli.demo.questions import Picks, Question
@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 MAX_ITEMS = 20_000
 """Of a larger catalogue only the first are looked at, to choose what to ask."""
 
+MAX_ERRORS = 1_000_000_000
+"""Bad rows of a catalogue never end the demo; they are counted."""
+
 STORE_VARIABLES = (
     "TRIVENI_STORE__BACKEND",
     "TRIVENI_STORE__PATH",
     "TRIVENI_STORE__COLLECTION",
     "TRIVENI_EVENTS__URL",
+    "TRIVENI_MODELS__PATH",
 )
 
 
@@ -59,7 +63,7 @@ def demo(
         try:
             catalog, root = catalogs.tux_paint(Path("var/tuxpaint"))
         except DownloadError as error:
-            stderr.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+            tell("error", "red", error)
             stderr.print(
                 "To see the demo with a catalogue of your own: make demo CATALOG=items.jsonl ROOT=folder/of/media"
             )
@@ -67,28 +71,39 @@ def demo(
         picks = questions.TUX_PAINT
     root = root or catalog.parent
     environment = _environment(folder, catalog)
+    command = [sys.executable, "-m", "engine.cli"]
+    own: Path | None = ctx.find_root().params.get("settings")
+    if own is not None:
+        command += ["--settings", str(own)]
+    letters = folder / "dead-letters.jsonl"
 
     console.rule("index", align="left")
     _run(
+        command,
         [
             "index",
             str(catalog),
             "--root",
             str(root),
             "--dead-letters",
-            str(folder / "dead-letters.jsonl"),
+            str(letters),
+            "--max-errors",
+            str(MAX_ERRORS),
             "--switch",
         ],
         environment,
     )
+    left_out = _lines(letters)
+    if left_out:
+        stderr.print(f"{left_out} bad rows are left out of the demo: see {letters}", style="yellow", highlight=False)
 
     console.rule("serve", align="left")
-    with _server(environment, folder / "server.log") as (address, seconds):
+    with _server(command, environment, folder / "server.log") as (address, seconds):
         console.print(f"ready after {seconds:.1f} s at {address}; its log is {folder / 'server.log'}")
         answers, items, fingerprint = _ask(address, picks, root, settings.service.max_message_bytes)
     about = {
         "catalogue": str(catalog),
-        "items": str(len(items)),
+        "items": str(len(items)) + (f", {left_out} bad rows left out" if left_out else ""),
         "space": f"{settings.space.name} {fingerprint[:12]}",
         "ready after": f"{seconds:.1f} s",
     }
@@ -97,21 +112,35 @@ def demo(
 
 
 def _environment(folder: Path, catalog: Path) -> dict[str, str]:
-    """The environment of the demo's commands: stores of its own for each catalogue."""
+    """The environment of the demo's commands: stores of its own for each catalogue, no model of others."""
     name = hashlib.blake2b(str(catalog.resolve()).encode(), digest_size=4).hexdigest()
-    values = ("edge", str(folder / f"store-{name}"), "items", f"sqlite:///{folder / f'events-{name}.db'}")
+    values = (
+        "edge",
+        str(folder / f"store-{name}"),
+        "items",
+        f"sqlite:///{folder / f'events-{name}.db'}",
+        str(folder / f"trained-{name}"),
+    )
     return {**os.environ, **dict(zip(STORE_VARIABLES, values, strict=True))}
 
 
-def _run(arguments: list[str], environment: dict[str, str]) -> None:
+def _lines(path: Path) -> int:
+    """Lines of a file, 0 if it is not there."""
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def _run(command: list[str], arguments: list[str], environment: dict[str, str]) -> None:
     console.print(f"$ triveni {' '.join(arguments)}", style="dim", highlight=False, soft_wrap=True)
-    done = subprocess.run([sys.executable, "-m", "engine.cli", *arguments], env=environment, check=False)
+    done = subprocess.run([*command, *arguments], env=environment, check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)
 
 
 @contextmanager
-def _server(environment: dict[str, str], log: Path) -> Iterator[tuple[str, float]]:
+def _server(command: list[str], environment: dict[str, str], log: Path) -> Iterator[tuple[str, float]]:
     """A server in a process of its own; gives its address and the seconds until it was ready, and stops it."""
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -123,7 +152,7 @@ def _server(environment: dict[str, str], log: Path) -> Iterator[tuple[str, float
     began = time.monotonic()
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "engine.cli", "serve", "--address", address],
+            [*command, "serve", "--address", address],
             env=environment, stdout=file, stderr=file,
         )  # fmt: skip
     try:
@@ -137,9 +166,7 @@ def _server(environment: dict[str, str], log: Path) -> Iterator[tuple[str, float
                 except grpc.RpcError:
                     pass
                 if process.poll() is not None or time.monotonic() - began > 120:
-                    stderr.print(
-                        f"[red]error:[/red] the server did not start:\n{log.read_text()[-2000:]}", highlight=False
-                    )
+                    tell("error", "red", f"the server did not start:\n{log.read_text()[-2000:]}")
                     raise typer.Exit(1)
                 time.sleep(0.05)
         yield address, time.monotonic() - began
@@ -152,7 +179,11 @@ def _server(environment: dict[str, str], log: Path) -> Iterator[tuple[str, float
 
 
 def _ask(address: str, picks: Picks | None, root: Path, max_message_bytes: int) -> tuple[list[Answered], Items, str]:
-    """Ask the server at an address all questions; gives the answers, the catalogue by id, and the space."""
+    """Ask the server at an address all questions; gives the answers, the catalogue by id, and the space.
+
+    Raises:
+        StoreError: if the server answers with an error.
+    """
     import grpc
 
     from engine.cli import answer as answers
@@ -162,11 +193,17 @@ def _ask(address: str, picks: Picks | None, root: Path, max_message_bytes: int) 
     options = [("grpc.max_receive_message_length", max_message_bytes)]
     answered: list[Answered] = []
     with grpc.insecure_channel(address, options=options) as channel:
-        items, fingerprint = _list_items(catalog_pb2_grpc.CatalogServiceStub(channel))
         stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
+        try:
+            items, fingerprint = _list_items(catalog_pb2_grpc.CatalogServiceStub(channel))
+        except grpc.RpcError as error:
+            raise server_error(address, error) from None
         for question in questions.questions(picks or questions.picks_of(list(items.values())), items, root):
             began = time.perf_counter()
-            answer = stub.Recommend(question.request, timeout=30)
+            try:
+                answer = stub.Recommend(question.request, timeout=30)
+            except grpc.RpcError as error:
+                raise server_error(address, error) from None
             answered.append((question, answer, (time.perf_counter() - began) * 1000))
             console.print()
             console.print(answers.table(question.caption, answer, question.request.parts, question.request.history))

@@ -32,13 +32,13 @@ class Picks:
 TUX_PAINT = Picks(
     words="a bird that sings",
     pictured="animals/birds/owl",
-    heard="animals/mammals/dogs/dog",
+    heard="animals/birds/rooster",
     searched="musical instruments",
     clicked="hobbies/music/string/violin",
     liked="animals/birds/blackbird",
     uploaded_picture="food/fruit/apple_red",
-    uploaded_sound="animals/mammals/bovines/cow",
-    disliked="animals/mammals/dogs/dog",
+    uploaded_sound="animals/mammals/bovines/ram",
+    disliked="vehicles/auto/sportscar",
     filter_field="category",
     filter_value="animals",
 )
@@ -91,10 +91,12 @@ def questions(picks: Picks, items: dict[str, item_pb2.StoredItem], root: Path, l
     """The questions that these picks allow, in the order in which they are asked."""
 
     def picture(item_id: str) -> content_pb2.Content | None:
-        return _file(root, items[item_id].image_path) if item_id in items else None
+        path = items[item_id].image_path if item_id in items else ""
+        return request.picture(root / path) if path else None
 
     def sound(item_id: str) -> content_pb2.Content | None:
-        return _file(root, items[item_id].audio_path) if item_id in items else None
+        path = items[item_id].audio_path if item_id in items else ""
+        return request.sound(root / path) if path else None
 
     asked = []
     for caption, label, content, own in (
@@ -164,7 +166,3 @@ def _kind(event: event_pb2.Event) -> str:
         return f"a {kind}"
     word = {"image": " of a picture", "audio": " of a sound"}.get(event.content.WhichOneof("content") or "", "")
     return f"{'an' if kind[0] in 'aiou' else 'a'} {kind}{word}"
-
-
-def _file(root: Path, relative: str) -> content_pb2.Content | None:
-    return request.media(root / relative) if relative else None
