@@ -191,7 +191,7 @@ def _values(ranker: Ranker, log: EventLog, items: ItemTable, cases: Cases) -> di
         some = cases.take(np.arange(start, min(start + 256, len(cases)), dtype=np.intp))
         best = metrics.top(ranker.score(some), max(KS), seen_items(some, log, items))
         found.append(metrics.per_case(best, some.targets, KS))
-    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    return {name.replace("@", "_at_"): np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
 def _with_counts(version: Version, situations: Situations) -> Version:

@@ -44,7 +44,7 @@ class TrainSettings:
     warm_up: float = 0.1
     """The share of the steps in which the rate rises."""
     weight_decay: float = 0.05
-    candidates: int = 64
+    candidates: int = 96
     """Candidates of a row that a step sees, drawn anew in every epoch; the positive ones are always among them."""
     calibration: float = 0.1
     """The weight of the outcomes' cross-entropy beside the listwise loss."""
