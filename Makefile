@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 CATALOG ?=
 ROOT ?=
 
-.PHONY: help setup demo test check format serve index bench proto clean
+.PHONY: help setup demo test check format serve index train evaluate bench proto clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,13 @@ serve: $(STAMP) ## serve the indexed catalogue over gRPC
 index: $(STAMP) ## index a catalogue: make index CATALOG=items.jsonl ROOT=folder/of/media
 	@test -n '$(CATALOG)' || { echo "name a catalogue: make index CATALOG=items.jsonl ROOT=folder/of/media" >&2; exit 2; }
 	$(BIN)/triveni index '$(CATALOG)' $(if $(ROOT),--root '$(ROOT)')
+
+train: $(STAMP) ## train a version of the model from the recorded events; it serves if it is better
+	$(BIN)/triveni train
+
+evaluate: $(STAMP) ## the baselines on the recorded events, with intervals; writes var/evaluation.html
+	@mkdir -p var
+	$(BIN)/triveni evaluate --report var/evaluation.html
 
 bench: $(STAMP) ## measure every figure of the README
 	$(BIN)/python -m benchmarks

@@ -23,12 +23,15 @@ from engine.items import ItemTable
 from engine.learn.errors import LeakError
 from engine.learn.log import KIND_OF, KINDS, Doubles, EventLog, Ints
 from engine.learn.splits import Positives
-from engine.rerank import features, sources
+from engine.rerank import features, sources, statistics
 from engine.rerank.features import Bools, FieldScales, Request, Table, Tokens, dense_features
 from engine.rerank.statistics import Rows, Sequences, Statistics, count, scores
 from engine.types import EventKind, VectorInput
 
 CrossFit = Literal["time", "people"]
+
+_NONE = np.zeros(0, np.intp)
+_POPULARITY = statistics.NAMES.index("popularity")
 
 NEGATIVE = frozenset({EventKind.SKIP, EventKind.DISLIKE})
 
@@ -43,12 +46,17 @@ class Example:
     negative: Bools
     """(c,): the candidates that were disliked or skipped."""
     positions: Rows
-    """(c,): the places they were shown in, from 1; all 0 where the candidates were retrieved, not shown."""
+    """(c,): the places they were shown in, from 1; 0 for a candidate that was only retrieved."""
     person: int
     label_time: float
     """Seconds since 1970."""
     known_until: float
     """The counts know nothing that happened then or later; infinite with cross-fitting by people."""
+
+    @property
+    def judged(self) -> Bools:
+        """(c,): the candidates that the person's answer tells of: what was shown, or all where nothing was."""
+        return self.positions > 0 if self.positions.any() else np.ones(len(self.positions), np.bool_)
 
 
 class Situations:
@@ -105,36 +113,35 @@ class Situations:
 
     def request(
         self,
-        statistics: Statistics,
+        counts: Statistics,
         history: Rows,
         now: float,
         *,
-        candidates: Rows | None = None,
-        hide_seen: bool = True,
+        shown: Rows = _NONE,
         withheld: Rows | None = None,
     ) -> Request:
         """The request of a person at a moment.
 
         Args:
-            statistics: the counts.
+            counts: what is known of the items.
             history: rows of the log that are known, oldest first.
             now: seconds since 1970.
-            candidates: rows of the item table; None lets the sources choose them.
-            hide_seen: whether what the person acted on is no candidate.
+            shown: items that are candidates in any case, besides those that the sources find.
             withheld: items that the model is not to know, as if they were new.
         """
         positive, tokens = self.liked(history), self.tokens(history, now)
-        counted = scores(statistics, positive, now)  # (s, m)
+        counted = scores(counts, positive, now)  # (s, m)
         if withheld is not None:
             counted[:, withheld] = 0
-        if candidates is None:
-            hidden = self.seen(history) if hide_seen else np.zeros(0, np.intp)
-            parts = (
-                sources.counted_candidates(counted, hidden),
-                sources.content_candidates(self.table, positive, self.size, hidden),
-                sources.fresh_candidates(self.table, now, hidden),
-            )
-            candidates = np.unique(np.concatenate(parts))
+        hidden = self.seen(history)
+        new = counted[_POPULARITY] == 0
+        parts = (
+            shown,
+            sources.counted_candidates(counted, hidden),
+            sources.content_candidates(self.table, positive, new, hidden),
+            sources.fresh_candidates(self.table, now, hidden),
+        )
+        candidates = np.unique(np.concatenate(parts))
         ids = self.table.identity[candidates]
         if withheld is not None:
             ids = np.where(np.isin(candidates, withheld), 0, ids)
@@ -202,7 +209,7 @@ class RowSettings:
     skip: int = 2
     """The first so many steps of a person are no rows: too little is known."""
     folds: int = 10
-    withheld: float = 0.1
+    withheld: float = 0.15
     """The share of rows in which the label's item is treated as new, with as large a share of all others."""
     seed: int = 0
 
@@ -218,7 +225,7 @@ def next_step_rows(
     places = _places(situations, settings)
     log, done = situations.log, 0
     people, times = log.user[places], log.time[places]
-    for statistics, known_until, block in blocks(situations, settings, people, times):
+    for counts, known_until, block in blocks(situations, settings, people, times):
         for place in block.tolist():
             done += 1
             row, person, now = int(places[place]), int(people[place]), float(times[place])
@@ -226,7 +233,7 @@ def next_step_rows(
             mine = situations.of_user[person]
             history = mine[: int(np.searchsorted(mine, row))]
             withheld = _withheld(random, settings.withheld, situations.size, item)
-            request = situations.request(statistics, history, now, withheld=withheld)
+            request = situations.request(counts, history, now, withheld=withheld)
             positive = request.candidates == item
             if positive.any():
                 none = np.zeros(len(positive), np.intp)

@@ -139,8 +139,10 @@ def calibrate(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> tupl
     places = shown or range(len(examples))
     found: list[tuple[float, float]] = []
     for column, name in enumerate(OUTCOMES):
-        scores = np.concatenate([np.zeros(0), *(logits[place][:, column] for place in places)])
-        labels = np.concatenate([np.zeros(0, np.bool_), *(getattr(examples[place], name) for place in places)])
+        scores = np.concatenate([np.zeros(0), *(logits[place][examples[place].judged, column] for place in places)])
+        labels = np.concatenate(
+            [np.zeros(0, np.bool_), *(getattr(examples[place], name)[examples[place].judged] for place in places)]
+        )
         if min(int(labels.sum()), int((~labels).sum())) < _CERTAIN_ROWS:
             found.append((0.0, -20.0) if column else (1.0, 0.0))
             continue

@@ -16,7 +16,8 @@ def shown_rows(
 ) -> Iterator[Example]:
     """A row for each served list after which the person did something about it: positive, negative or both.
 
-    A list that nobody reacted to says little: perhaps nobody looked.
+    Its candidates are what was shown and what the sources find, so that features mean what they mean in serving; only
+    what was shown is judged. A list that nobody reacted to says little: perhaps nobody looked.
 
     Args:
         situations: the log; its events name the requests that they answer.
@@ -38,20 +39,22 @@ def shown_rows(
     times = np.array([one.time.timestamp() for one in lists], np.float64)
     row_of = {name: row for row, name in enumerate(situations.ids)}
     done = 0
-    for statistics, known_until, block in blocks(situations, settings, people, times):
+    for counts, known_until, block in blocks(situations, settings, people, times):
         for place in block.tolist():
             done += 1
             one, now, person = lists[place], float(times[place]), int(people[place])
             shown = [(row_of[name], at) for name, at in zip(one.items, one.positions, strict=True) if name in row_of]
             if not shown:
                 continue
-            candidates, positions = (np.array(column, np.intp) for column in zip(*shown, strict=True))
+            rows, places = (np.array(column, np.intp) for column in zip(*shown, strict=True))
             followed = [row for row in answers[request_of[one.request_id]] if log.user[row] == person]
             mine = situations.of_user[person]
             history = mine[: int(np.searchsorted(log.time[mine], now))]
-            request = situations.request(statistics, history, now, candidates=candidates)
+            request = situations.request(counts, history, now, shown=rows)
+            positions = np.zeros(len(request.candidates), np.intp)
+            positions[np.searchsorted(request.candidates, rows)] = places
             liked, disliked = (
-                np.isin(candidates, situations.item[[row for row in followed if kept[row]]])
+                np.isin(request.candidates, situations.item[[row for row in followed if kept[row]]]) & (positions > 0)
                 for kept in (situations.positive, situations.negative)
             )
             if liked.any() or disliked.any():

@@ -123,7 +123,7 @@ def train(
     _standardise(model, learn)
     both = nn.ModuleDict({"model": model, "position": PositionBias()}).to(device)
     wrapped = DistributedDataParallel(_Loss(both, settings)) if world > 1 else _Loss(both, settings)
-    steps = len(_batches(learn, settings.batch * world, np.random.default_rng(settings.seed)))
+    steps = max(math.ceil(len(learn) / (settings.batch * world)), 1)
     optimizer = torch.optim.AdamW(both.parameters(), settings.rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, rising_then_falling(steps * settings.epochs, settings.warm_up)
@@ -138,11 +138,11 @@ def train(
         state.restore(optimizer, schedule)
     logs = _writer(folder) if rank == 0 else None
     for epoch in range(first, settings.epochs):
-        if epoch - _best_epoch(history) > settings.patience:
+        if epoch - best_epoch(history) > settings.patience:
             break
         torch.manual_seed(settings.seed * 1000 + epoch)
         random = np.random.default_rng((settings.seed, epoch))
-        mine = _batches(learn, settings.batch * world, random)
+        mine = _batches(len(learn), settings.batch * world, random)
         total = 0.0
         wrapped.train()
         for step, rows in enumerate(mine):
@@ -187,29 +187,19 @@ def train(
     return Trained(model.to("cpu").eval(), tuple(history))
 
 
-def _batches(rows: Sequence[Example], size: int, random: np.random.Generator) -> list[np.ndarray]:
-    """Rows in batches, in a random order; what was shown is not mixed with the longer rows that were retrieved.
-
-    The last batch of each kind is filled up from the beginning, so that every process always has rows.
-    """
-    shown = np.array([bool(one.positions.any()) for one in rows], np.bool_)
-    found: list[np.ndarray] = []
-    for kind in (np.flatnonzero(shown), np.flatnonzero(~shown)):
-        if len(kind):
-            order = random.permutation(kind)
-            count = math.ceil(len(order) / size)
-            found += np.split(np.resize(order, count * size), count)
-    return [found[place] for place in random.permutation(len(found)).tolist()]
+def _batches(count: int, size: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Rows in batches, in a random order; the last is filled up from the beginning: every process needs rows."""
+    number = max(math.ceil(count / size), 1)
+    return np.split(np.resize(random.permutation(count), number * size), number)
 
 
 def thinned(example: Example, most: int, random: np.random.Generator) -> Example:
-    """A row with at most so many candidates: its positives, and others drawn by lot. What was shown stays whole."""
-    size = len(example.positive)
-    if size <= most or example.positions.any():
+    """A row with at most so many candidates: its positives, what was shown, and others drawn by lot."""
+    if len(example.positive) <= most:
         return example
-    others = np.flatnonzero(~example.positive)
-    kept = np.flatnonzero(example.positive)
-    rows = np.concatenate([kept, random.choice(others, max(most - len(kept), 0), replace=False)])
+    must = example.positive | (example.positions > 0)
+    kept, others = np.flatnonzero(must), np.flatnonzero(~must)
+    rows = np.concatenate([kept, random.choice(others, min(max(most - len(kept), 0), len(others)), replace=False)])
     request = example.request
     return replace(
         example,
@@ -232,7 +222,7 @@ class _Loss(nn.Module):
     def forward(self, rows: Sequence[Example], table: Table, device: str) -> Tensor:
         """The loss of some rows."""
         batch = to_device(collate([one.request for one in rows], table), device)
-        positive, negative, positions = (
+        positive, negative, judged, positions = (
             torch.from_numpy(column).to(device) for column in _labels(rows, batch.candidates.shape[1])
         )
         with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
@@ -240,19 +230,21 @@ class _Loss(nn.Module):
         logits = logits.float()
         seen = logits[..., 0] + self.both["position"](positions)  # (b, c)
         with_bias = torch.stack([seen, logits[..., 1]], -1)
-        ranking = listwise(seen, positive, batch.candidates)
-        certain = outcomes(with_bias, positive, negative, batch.candidates, positions > 0)
+        ranking = listwise(seen, positive, judged)
+        certain = outcomes(with_bias, positive, negative, judged, positions > 0)
         return ranking + self.calibration * certain
 
 
-def _labels(rows: Sequence[Example], wide: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    positive, negative = np.zeros((len(rows), wide), np.bool_), np.zeros((len(rows), wide), np.bool_)
+def _labels(rows: Sequence[Example], wide: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(b, c) each: positive, negative, judged, positions."""
+    positive, negative, judged = (np.zeros((len(rows), wide), np.bool_) for _ in range(3))
     positions = np.zeros((len(rows), wide), np.int64)
     for place, one in enumerate(rows):
         shown = len(one.positive)
         positive[place, :shown], negative[place, :shown] = one.positive, one.negative
+        judged[place, :shown] = one.judged
         positions[place, :shown] = one.positions
-    return positive, negative, positions
+    return positive, negative, judged, positions
 
 
 def held_out(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
@@ -279,11 +271,12 @@ def logits_of(
 def measure(
     model: CrossAttentionReranker, examples: Sequence[Example], table: Table, device: str = "cpu"
 ) -> dict[str, float]:
-    """NDCG@10 of the positives among a row's candidates, over rows that have one."""
+    """NDCG@10 of the positives among the candidates of a row that are judged, over rows that have one."""
     gains: list[float] = []
     for one, logits in zip(examples, logits_of(model, examples, table, device), strict=True):
         if one.positive.any():
-            ranks = np.flatnonzero(one.positive[np.argsort(-logits[:, 0], kind="stable")][:10])
+            order = np.argsort(-np.where(one.judged, logits[:, 0], -np.inf), kind="stable")
+            ranks = np.flatnonzero(one.positive[order][:10])
             ideal = 1 / np.log2(np.arange(min(int(one.positive.sum()), 10)) + 2)
             gains.append(float((1 / np.log2(ranks + 2)).sum() / ideal.sum()))
     return {"ndcg_at_10": float(np.mean(gains)) if gains else 0.0}
@@ -309,7 +302,7 @@ def rising_then_falling(steps: int, warm_up: float) -> Callable[[int], float]:
     return rate
 
 
-def _best_epoch(history: Sequence[dict[str, float]]) -> int:
+def best_epoch(history: Sequence[dict[str, float]]) -> int:
     """From 1; 0 before the first."""
     figures = [one["ndcg_at_10"] for one in history]
     return figures.index(max(figures)) + 1 if figures else 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from encoders.types import Floats
 from engine.rerank import statistics
-from engine.rerank.features import Table
+from engine.rerank.features import Bools, Table
 from engine.rerank.statistics import Rows
 
 COUNTED: Mapping[str, int] = {
@@ -22,7 +22,10 @@ COUNTED: Mapping[str, int] = {
 """How many candidates each count gives at most."""
 CONTENT = 20
 """How many candidates each modality gives at most."""
+NEW = 50
+"""How many candidates come from the items that nobody has acted on yet."""
 FRESH = 10
+_RECENT = 20
 
 
 def counted_candidates(counted: Floats, hidden: Rows) -> Rows:
@@ -36,24 +39,36 @@ def counted_candidates(counted: Floats, hidden: Rows) -> Rows:
     return _union([_best(counted[place[name]], most, hidden) for name, most in COUNTED.items()])
 
 
-def content_candidates(table: Table, positive: Rows, items: int, hidden: Rows) -> Rows:
+def content_candidates(table: Table, positive: Rows, new: Bools, hidden: Rows) -> Rows:
     """The items that are most like the last that a person acted on, by each modality; exact, for training.
 
+    Of the items that nobody has acted on yet, which no count speaks for, some more by all modalities and categories.
+
     Args:
-        table: the vectors; the first `items` rows are items.
+        table: the vectors and fields; the first m rows are items.
         positive: (k,), the items that the person acted on favourably, oldest first.
-        items: m.
+        new: (m,), the items that nobody has acted on.
         hidden: rows that are not to be candidates.
     """
+    size, known = len(new), positive[-_RECENT:]
     found: list[Rows] = []
+    together = np.zeros(size, np.float32)
     for modality, vectors in table.vectors.items():
         there = table.present[modality]
-        known = positive[-20:]
-        known = known[there[known]]
+        these = known[there[known]]
+        if len(these):
+            likeness = np.where(there[:size], vectors[:size] @ vectors[these].mean(axis=0), 0).astype(np.float32)
+            found.append(_best(likeness, CONTENT, hidden))
+            together += _standardised(likeness)
+    for matrix in table.fields.categories.values():
         if len(known):
-            likeness = np.where(there[:items], vectors[:items] @ vectors[known].mean(axis=0), 0)
-            found.append(_best(np.asarray(likeness, np.float32), CONTENT, hidden))
-    return _union(found)
+            together += _standardised(matrix[:size] @ matrix[known].mean(axis=0))
+    above = np.where(new, together - together.min(initial=0) + 1, 0) if len(known) else np.zeros(size)
+    return _union([*found, _best(above, NEW, hidden)])
+
+
+def _standardised(values: Floats) -> Floats:
+    return np.asarray((values - values.mean()) / (values.std() + 1e-6), np.float32)
 
 
 def fresh_candidates(table: Table, now: float, hidden: Rows) -> Rows:
