@@ -3,7 +3,7 @@
     python -m benchmarks.ml100k                     each person's last rating, from all earlier ones, among all films
     python -m benchmarks.ml100k --hidden 0.1        only films that training never saw, among all films
     python -m benchmarks.ml100k --untrained         without what is learned
-        [--rankers ease markov …] [--min-value 4 --ease-l2 50] [--seed 0] [--report out.html] [--json]
+        [--rankers ease markov …] [--min-value 4 --ease-l2 50] [--lift 1 2] [--seed 0] [--report out.html] [--json]
 
 Titles, plots and posters are encoded by the starter space, once: the vectors stay in var/ml100k.
 
@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 import pyarrow.csv as pacsv
 
-from encoders.types import Content, Image, Modality, Text
+from encoders.types import Content, Floats, Image, Modality, Text
 from engine.events.types import UserEvent
 from engine.items import ItemTable
 from engine.learn.dataset import RowSettings
 from engine.learn.fit import FitSettings
-from engine.learn.learned import LearnedRanker
+from engine.learn.learned import LearnedRanker, VersionRanker
 from engine.learn.log import EventLog, event_log
-from engine.learn.ranker import Ranker
+from engine.learn.ranker import Cases, Ranker
 from engine.learn.train import Progress, TrainSettings
 from engine.types import Event, EventKind, ItemId, UserId
 
@@ -134,17 +134,35 @@ def untrained() -> Ranker:
     return UntrainedRanker(space.manifest, DirectEncoder(space))
 
 
-def learned(seed: int) -> Ranker:
+def learned(seed: int) -> LearnedRanker:
     """The whole pipeline, trained."""
     training, rows = replace(LEARNED.training, seed=seed), replace(LEARNED.rows, seed=seed)
     settings = replace(LEARNED, training=training, rows=rows)
-    return LearnedRanker(
-        settings, cross_fit="people", report=lambda one: _say(f"{one.stage} {_figures(one)}".strip())
-    )
+    return LearnedRanker(settings, cross_fit="people", report=_report)
 
 
-def _figures(progress: Progress) -> str:
-    return " ".join(f"{name} {value:.4f}" for name, value in progress.figures.items() if len(progress.figures) > 1)
+class Lifted:
+    """What was trained already, with new items lifted."""
+
+    def __init__(self, trained: LearnedRanker, lift: float) -> None:
+        self._trained, self._lift, self.name = trained, lift, f"{trained.name}, new items + {lift:g}"
+
+    def fit(self, log: EventLog, items: ItemTable) -> None:
+        """Nothing is trained again."""
+        version = self._trained.ranker.version
+        lifted = replace(version, utility=replace(version.utility, new=self._lift))
+        self._ranker = VersionRanker(lifted, LEARNED.positives)
+        self._ranker.fit(log, items)
+
+    def score(self, cases: Cases) -> Floats:
+        """(b, m)."""
+        return self._ranker.score(cases)
+
+
+def _report(progress: Progress) -> None:
+    if "ndcg_at_10" in progress.figures:
+        figures = " ".join(f"{name} {value:.4f}" for name, value in progress.figures.items())
+        _say(f"{progress.stage}: {figures}")
 
 
 def _say(text: str) -> None:
@@ -165,6 +183,7 @@ def main() -> int:
     parser.add_argument("--ease-l2", type=float, default=500.0, help="the penalty of EASE")
     parser.add_argument("--untrained", action="store_true", help="leave out what is learned")
     parser.add_argument("--hidden", type=float, default=0.0, help="the share of films that training never sees")
+    parser.add_argument("--lift", type=float, nargs="*", default=[], help="also with these lifts of new items")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--report", type=Path, help="an HTML page to write")
     parser.add_argument("--json", action="store_true")
@@ -184,7 +203,8 @@ def main() -> int:
     chosen = baselines(films, arguments.rankers, l2=arguments.ease_l2)
     rankers: list[Ranker] = list(chosen.rankers)
     if not arguments.untrained:
-        rankers += [untrained(), learned(arguments.seed)]
+        trained = learned(arguments.seed)
+        rankers += [untrained(), trained, *(Lifted(trained, lift) for lift in arguments.lift)]
     names = [ranker.name for ranker in rankers]
     preferred = ("mean vector",) if hidden else ("lambdamart", "ease + markov")
     reference = next((name for name in preferred if name in names), names[0])

@@ -127,7 +127,7 @@ class _Resampler:
 
     The result is that of `scipy.signal.resample_poly` over the whole sound: each block is filtered with as much of
     its neighbours as the filter reaches. An odd ratio is replaced by the nearest with a denominator up to 1000: the
-    pitch moves by less than 1e-4 of itself.
+    pitch moves by less than 1e-3 of itself (two hundredths of a semitone).
 
     Args:
         rate: of the sound, in Hz.
@@ -143,7 +143,7 @@ class _Resampler:
         self._held = np.empty(0, np.float32)
         """What came last: `before` samples that are done, and the rest."""
         self._before = 0
-        if rate != wanted:
+        if self._up != self._down:
             from scipy.signal import firwin  # slow to import; pictures and texts never need it
 
             larger = max(self._up, self._down)

@@ -167,6 +167,8 @@ class LearnSettings(Section):
     """What a click, like, purchase or rating is worth to the order of a list, times its probability."""
     negative_worth: float = -1.0
     """The same of a skip or dislike."""
+    new_lift: float = 0.0
+    """Added to the logit of items that nobody had acted on: above 0, they get a chance at the cost of known ones."""
     seed: int = 0
 
 

@@ -50,7 +50,7 @@ def fit_settings(settings: Settings, seed: int) -> FitSettings:
         rows=RowSettings(steps=learn.steps, seed=seed),
         training=TrainSettings(epochs=learn.epochs, seed=seed),
         width=learn.width,
-        utility=Utility(learn.positive_worth, learn.negative_worth),
+        utility=Utility(learn.positive_worth, learn.negative_worth, learn.new_lift),
     )
 
 

@@ -48,7 +48,8 @@ class VersionRanker:
         examples = self.examples(cases)
         found = np.full((len(cases), self.situations.size), -np.inf, np.float32)
         for row, logits in enumerate(logits_of(self.version.network, examples, self.situations.table)):
-            found[row, examples[row].request.candidates] = worth(logits, self.version)
+            request = examples[row].request
+            found[row, request.candidates] = worth(logits, request.ids == 0, self.version)
         return found
 
     def examples(self, cases: Cases) -> list[Example]:

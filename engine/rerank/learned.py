@@ -11,7 +11,7 @@ import torch
 from encoders.types import Audio, Floats, Image, Modality
 from engine.rerank import features, sources
 from engine.rerank.collate import collate
-from engine.rerank.features import Request, Table, Tokens, dense_features
+from engine.rerank.features import Bools, Request, Table, Tokens, dense_features
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.statistics import Rows, scores
 from engine.rerank.version import Version
@@ -92,7 +92,7 @@ class LearnedReranker:
         request, table = self.request(query, sources, candidates)
         with torch.inference_mode():
             logits = self._made.network(collate([request], table))[0].numpy()  # (c, outcomes)
-        learned = worth(logits, self._made)
+        learned = worth(logits, request.ids == 0, self._made)
         if query.parts:
             learned = self._query_weight * _standard(candidates.scores) + (1 - self._query_weight) * _standard(
                 learned
@@ -175,10 +175,12 @@ class LearnedReranker:
         return least is None or (event.value is not None and event.value >= least)
 
 
-def worth(logits: Floats, version: Version) -> Floats:
-    """(c,): the worth of the probable outcomes of logits (c, outcomes)."""
+def worth(logits: Floats, new: Bools, version: Version) -> Floats:
+    """(c,): the worth of the probable outcomes of logits (c, outcomes); `new` (c,) are items without an id."""
     slopes, intercepts = np.array(version.calibration, np.float64).T
-    likely = 1 / (1 + np.exp(-(logits * slopes + intercepts)))  # (c, outcomes)
+    lifted = logits.astype(np.float64)
+    lifted[:, 0] += version.utility.new * new
+    likely = 1 / (1 + np.exp(-(lifted * slopes + intercepts)))  # (c, outcomes)
     return np.asarray(likely @ np.array([version.utility.positive, version.utility.negative]), np.float32)
 
 

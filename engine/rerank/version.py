@@ -36,6 +36,9 @@ class Utility:
 
     positive: float = 1.0
     negative: float = -1.0
+    new: float = 0.0
+    """Added to the positive outcome's logit of an item that nobody had acted on: above 0, new items get a chance at
+    the cost of known ones."""
 
 
 @dataclass(frozen=True, slots=True)
