@@ -21,7 +21,8 @@ from engine.types import Candidates, Event, EventKind, ItemId, Query, ReasonKind
 _TIMINGS = 64
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """Now, in UTC."""
     return datetime.now(UTC)
 
 
@@ -48,7 +49,7 @@ class LearnedReranker:
         *,
         tier: str = "full",
         query_weight: float = 0.5,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = now,
     ) -> None:
         self._made, self._name, self._tier = version, name, tier
         self._query_weight, self._clock = query_weight, clock
@@ -74,14 +75,14 @@ class LearnedReranker:
 
     def candidates(self, query: Query, exclude: Sequence[ItemId]) -> list[ItemId]:
         """The items that the counts put first for a person's history; filters are the caller's business."""
-        now = self._clock()
-        places = sorted(range(len(query.history)), key=lambda place: (query.history[place].time or now, place))
+        moment = self._clock()
+        places = sorted(range(len(query.history)), key=lambda place: (query.history[place].time or moment, place))
         events = [query.history[place] for place in places]
         liked = [event.item for event in events if event.item is not None and self._favours(event)]
         known, hidden = (
             rows[rows >= 0] for rows in (self._items.counted(self._items.rows(ids)) for ids in (liked, exclude))
         )
-        found = sources.counted_candidates(scores(self._made.statistics, known, now.timestamp()), hidden)
+        found = sources.counted_candidates(scores(self._made.statistics, known, moment.timestamp()), hidden)
         return [self._made.items[row] for row in found.tolist()]
 
     def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
@@ -105,8 +106,8 @@ class LearnedReranker:
 
     def request(self, query: Query, given: Sources, candidates: Candidates) -> tuple[Request, Table]:
         """The request as numbers: the table's rows are the candidates, then the tokens."""
-        now = self._clock()
-        events, rows = self._tokens(query, given, now)
+        moment = self._clock()
+        events, rows = self._tokens(query, given, moment)
         size = len(candidates)
         names = [*candidates.ids, *(event.item for event in events if event.item is not None)]
         cached = self._items.rows(names)
@@ -115,21 +116,21 @@ class LearnedReranker:
         table = self._table(candidates, given, rows, places_of)
         places = np.arange(size, size + len(events), dtype=np.intp)
         values = [float("nan") if event.value is None else event.value for event in events]
-        times = [now.timestamp() if event.time is None else event.time.timestamp() for event in events]
+        times = [moment.timestamp() if event.time is None else event.time.timestamp() for event in events]
         tokens = Tokens(
             places,
             np.array([features.KINDS.index(event.kind) for event in events], np.intp),
             np.array(values, np.float32),
-            np.maximum(now.timestamp() - np.array(times, np.float64), 0),
+            np.maximum(moment.timestamp() - np.array(times, np.float64), 0),
         )
         favoured = np.array([self._favours(event) for event in events], np.bool_)
         positive = places[favoured] if len(events) else places
         counts = self._items.counted(cached)
         liked = counts[size:][[yes for event, yes in zip(events, favoured, strict=True) if event.item is not None]]
-        counted = self._counted(liked[liked >= 0], counts[:size], now.timestamp())
+        counted = self._counted(liked[liked >= 0], counts[:size], moment.timestamp())
         ids = table.identity[:size]
         rows_of = np.arange(size, dtype=np.intp)
-        dense = dense_features(counted, tokens, positive, rows_of, ids, table, now.timestamp())
+        dense = dense_features(counted, tokens, positive, rows_of, ids, table, moment.timestamp())
         return Request(tokens.newest(), rows_of, ids, dense), table
 
     def _tokens(self, query: Query, given: Sources, now: datetime) -> tuple[list[Event], Rows]:

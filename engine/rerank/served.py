@@ -1,13 +1,14 @@
 """A version of the model as the engine serves it: its tiers, and the candidates that it adds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from engine.learn.card import ModelCard
 from engine.rerank.itemcache import ItemCache
-from engine.rerank.learned import LearnedReranker
+from engine.rerank.learned import LearnedReranker, now
 from engine.rerank.version import Version, load_version
 from engine.store.base import VectorStore
 from engine.types import ItemId, Query
@@ -21,14 +22,23 @@ class LearnedModel:
         name: the version's name.
         fingerprint: the space that it is of.
         store: the catalogue.
+        clock: tells the time, with a time zone.
     """
 
-    def __init__(self, version: Version, name: str, fingerprint: str, store: VectorStore) -> None:
+    def __init__(
+        self,
+        version: Version,
+        name: str,
+        fingerprint: str,
+        store: VectorStore,
+        *,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
         identity = np.zeros(len(version.items), np.intp)
         identity[np.flatnonzero(version.known)] = np.arange(1, int(version.known.sum()) + 1)
         rows = {item: row for row, item in enumerate(version.items)}
         self._items = ItemCache(store, version.scales, rows, identity)
-        self._full = LearnedReranker(version, name, self._items)
+        self._full = LearnedReranker(version, name, self._items, clock=clock)
         self._name, self._fingerprint = name, fingerprint
 
     @property

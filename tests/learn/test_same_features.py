@@ -1,0 +1,105 @@
+"""The same request gives the same numbers in training and in serving."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import torch
+
+from engine.ingest import INDEXED_AT
+from engine.learn.dataset import RowSettings
+from engine.learn.fit import FitSettings, fit
+from engine.learn.learned import VersionRanker
+from engine.learn.log import event_log
+from engine.learn.ranker import Cases
+from engine.learn.splits import ALL_POSITIVES
+from engine.learn.train import TrainSettings, logits_of
+from engine.learn.untrained import events_of
+from engine.rerank.collate import collate
+from engine.rerank.served import LearnedModel
+from engine.resolve import Sources
+from engine.store.base import Point
+from engine.store.memory import MemoryStore
+from engine.types import Query, ReasonKind
+from tests.learn.world import catalogue, walks
+
+FIELDS = {"group": "category", "price": "number"}
+
+
+def test_serving_sees_what_training_saw() -> None:
+    items = catalogue()
+    log = walks(items)
+    settings = FitSettings(
+        fields=FIELDS,  # type: ignore[arg-type]
+        rows=RowSettings("time", steps=6, folds=4),
+        training=TrainSettings(epochs=1, batch=32),
+        width=16,
+    )
+    version = fit(log, items, settings).version
+    person = 7
+    history = np.flatnonzero(log.user == person)
+    moment = datetime.fromtimestamp(float(log.time[history[-1]]), UTC) + timedelta(hours=3)
+
+    ranker = VersionRanker(version, ALL_POSITIVES)
+    ranker.fit(log, items)
+    nothing = np.zeros(0, np.intp)
+    (example,) = ranker.examples(Cases(np.array([person]), np.array([moment.timestamp()]), (history,), (nothing,)))
+
+    store = MemoryStore(fingerprint="f", dimension=16, modalities=tuple(items.vectors))
+    since = [datetime.fromtimestamp(at, UTC).isoformat() for at in items.indexed_at.tolist()]
+    store.upsert(
+        [
+            Point(
+                name,
+                {m: items.vectors[m][row] for m in items.vectors if items.present[m][row]},
+                {**items.payloads[row], INDEXED_AT: since[row]},
+            )
+            for row, name in enumerate(items.ids)
+        ]
+    )
+    model = LearnedModel(version, "v", "f", store, clock=lambda: moment)
+    events = events_of(log, history)
+    rows = items.rows([event.item for event in events if event.item is not None])[::-1]  # newest first
+    sources = Sources(
+        (ReasonKind.EVENT,) * len(rows),
+        np.arange(len(rows), dtype=np.intp)[::-1],
+        np.ones(len(rows)),
+        {m: items.vectors[m][rows] for m in items.vectors},
+        {m: items.present[m][rows] for m in items.vectors},
+        (),
+    )
+    candidates = store.candidates([items.ids[row] for row in example.request.candidates.tolist()])
+    (reranker,) = model.rerankers
+    request, table = reranker.request(Query(history=events), sources, candidates)
+
+    np.testing.assert_array_equal(request.ids, example.request.ids)
+    np.testing.assert_array_equal(request.tokens.kinds, example.request.tokens.kinds)
+    np.testing.assert_allclose(request.tokens.gaps, example.request.tokens.gaps, atol=1e-3)
+    np.testing.assert_allclose(
+        request.dense.astype(np.float16).astype(np.float32), example.request.dense.astype(np.float32), atol=2e-3
+    )
+    with torch.inference_mode():
+        served = version.network(collate([request], table))[0].numpy()
+    (trained,) = logits_of(version.network, [example], ranker.situations.table)
+    np.testing.assert_allclose(served, trained, atol=5e-3)
+
+
+def test_candidates_of_the_counts_are_those_of_training() -> None:
+    items = catalogue()
+    log = walks(items)
+    assert len(event_log([])) == 0
+    settings = FitSettings(rows=RowSettings("time", steps=6, folds=4), training=TrainSettings(epochs=1), width=16)
+    version = fit(log, items, settings).version
+    history = np.flatnonzero(log.user == 3)
+    moment = datetime.fromtimestamp(float(log.time[history[-1]]), UTC) + timedelta(hours=1)
+    store = MemoryStore(fingerprint="f", dimension=16, modalities=tuple(items.vectors))
+    model = LearnedModel(version, "v", "f", store, clock=lambda: moment)
+    events = events_of(log, history)
+    seen = [event.item for event in events if event.item is not None]
+    found = set(model.candidates(Query(history=events), seen))
+    ranker = VersionRanker(version, ALL_POSITIVES)
+    ranker.fit(log, items)
+    nothing = np.zeros(0, np.intp)
+    (example,) = ranker.examples(Cases(np.array([3]), np.array([moment.timestamp()]), (history,), (nothing,)))
+    assert found
+    assert found.isdisjoint(seen)
+    assert found <= {items.ids[row] for row in example.request.candidates.tolist()}
