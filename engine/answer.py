@@ -4,9 +4,12 @@ import uuid
 from collections.abc import Sequence
 
 from engine.deadline import Deadline
-from engine.ingest import media_of, own_fields
+from engine.ingest import TEXT, media_of, own_fields
 from engine.store.base import VectorStore
 from engine.types import Candidates, Reason, Recommendation, Recommendations
+
+TEXT_SHOWN = 200
+"""Characters of an item's text that an answer shows."""
 
 
 def answer(
@@ -32,5 +35,6 @@ def answer(
     for name, score, point, why in zip(results.ids, results.scores.tolist(), points, reasons, strict=True):
         if point is not None:
             own, media = own_fields(point.payload), media_of(point.payload)
-            listed.append(Recommendation(name, score, len(listed) + 1, own, why, media))
+            text = str(point.payload.get(TEXT) or "")[:TEXT_SHOWN]
+            listed.append(Recommendation(name, score, len(listed) + 1, own, why, media, text))
     return Recommendations(tuple(listed), uuid.uuid4().hex, fingerprint, model, tier, skipped)

@@ -218,6 +218,8 @@ class Recommendation:
     reasons: tuple[Reason, ...]
     media: Mapping[Modality, str] = field(default_factory=dict)
     """Paths of its picture and sound below the catalogue's root, where it was indexed from files."""
+    text: str = ""
+    """The beginning of its text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
 
 Answer = recommendation_pb2.RecommendResponse | recommendation_pb2.SearchResponse
 
+TITLE = 60
+"""Characters of a text that stand for a title."""
 NOTABLE = 0.25
 """A modality is named in a reason if it gives at least this part of it."""
 
@@ -88,11 +90,17 @@ def left_out(skipped: recommendation_pb2.SkippedEvent) -> str:
 
 
 def title_of(result: recommendation_pb2.Recommendation) -> str:
-    """What an item is called: its payload's title or name, else its id."""
+    """What an item is called: its payload's title or name, else its text, else its id."""
     for key in ("title", "name"):
         if key in result.payload.fields:
             return str(result.payload.fields[key].string_value)
-    return result.item_id
+    return shortened(result.text) or result.item_id
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE else line[: TITLE - 1].rstrip() + "…"
 
 
 def table(

@@ -120,7 +120,11 @@ def _show(
     if as_json:
         print(answers.as_json(answer))
         return
-    console.print(answers.table(caption, answer, asked.parts, asked.history))
+    if not answer.results:
+        said = "the filter and the policy left nothing" if asked.HasField("filter") else "nothing is indexed"
+        console.print(f"no results: {said}; `triveni index` fills the store", style="yellow")
+    else:
+        console.print(answers.table(caption, answer, asked.parts, asked.history))
     for skipped in answer.skipped:
         console.print(answers.left_out(skipped), style="yellow")
 

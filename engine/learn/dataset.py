@@ -219,7 +219,8 @@ def next_step_rows(
 ) -> Iterator[Example]:
     """Rows of the people's positive steps: what did they do next? The candidates are what the sources find.
 
-    Steps that no source finds are left out: no order of the candidates could be right.
+    Steps that answer a served list are left out: they tell what was shown as much as what is liked, and have rows of
+    their own (`shown_rows`). So are those that no source finds: no order of the candidates could be right.
     """
     random = np.random.default_rng(settings.seed)
     places = _places(situations, settings)
@@ -245,7 +246,9 @@ def next_step_rows(
 def _places(situations: Situations, settings: RowSettings) -> Rows:
     """The steps that become rows: rows of the log, rising."""
     found = [np.zeros(0, np.intp)]
-    found += [rows[situations.positive[rows]][settings.skip :][-settings.steps :] for rows in situations.of_user]
+    for rows in situations.of_user:
+        steps = rows[situations.positive[rows]][settings.skip :]
+        found.append(steps[situations.log.request[steps] < 0][-settings.steps :])
     return np.sort(np.concatenate(found))
 
 

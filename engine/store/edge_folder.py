@@ -133,7 +133,7 @@ class FolderLock:
             os.close(self._file)
             raise StoreInUseError(
                 f"store {folder} is in use by process {holder}",
-                "stop that process, or write through its server's UpsertItems",
+                "stop that process, or ask its server: --server HOST:PORT to search, UpsertItems to write",
             ) from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()} ({' '.join(sys.argv)[:150]})".encode(errors="replace"), 0)

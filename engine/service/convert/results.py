@@ -91,4 +91,5 @@ def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Resp
         fill_struct(message.payload, result.payload)
         message.image_path = result.media.get(Modality.IMAGE, "")
         message.audio_path = result.media.get(Modality.AUDIO, "")
+        message.text = result.text
     return response
