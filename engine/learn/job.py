@@ -27,6 +27,7 @@ from engine.learn.learned import VersionRanker
 from engine.learn.log import EventLog, event_log
 from engine.learn.pointer import UNTRAINED
 from engine.learn.ranker import Cases, Ranker
+from engine.learn.replay import replayed_ndcg, shown_lists
 from engine.learn.splits import Positives, by_time
 from engine.learn.stats import bootstrap
 from engine.learn.train import Progress, Stop, TrainSettings
@@ -37,7 +38,9 @@ from engine.rerank.version import KIND, Utility, Version, load_version, save_ver
 from engine.types import EventKind
 
 KS = (10,)
-METRICS = ("ndcg_at_10", "hr_at_10", "recall_at_10")
+REPLAYED = "replayed_ndcg"
+"""Over served lists: was what people chose put higher?"""
+METRICS = (REPLAYED, "ndcg_at_10", "hr_at_10", "recall_at_10")
 
 
 def fit_settings(settings: Settings, seed: int) -> FitSettings:
@@ -110,10 +113,18 @@ def train_version(
     serving = _serving(settings, space, made)
     values = {ranker.name: _values(ranker, split.train, items, split.cases) for ranker in (candidate, serving)}
     ours, theirs = values[candidate.name], values[serving.name]
+    people, metric = split.cases.user, "ndcg_at_10"
+    later = [one for one in impressions if one.time.timestamp() >= until]
+    lists, worth = shown_lists(log, split.train, items, later, made.positives)
+    if len(lists):  # what was not shown could not be chosen: only what was shown is judged
+        people, metric = lists.user, REPLAYED
+        for ranker, figures in ((candidate, ours), (serving, theirs)):
+            figures[REPLAYED] = replayed_ndcg(ranker, lists, worth)
     verdict = judge_candidate(
-        ours["ndcg_at_10"],
-        theirs["ndcg_at_10"],
-        people=split.cases.user,
+        ours[metric],
+        theirs[metric],
+        metric=metric,
+        people=people,
         confidence=settings.models.confidence,
         min_cases=settings.models.min_cases,
         seed=seed,
@@ -122,7 +133,8 @@ def train_version(
     progress(0.95, "writing the version")
     whole = Situations(log, items, fitted.version.scales, fitted.version.known, made.positives)
     version = _with_counts(fitted.version, whole)
-    intervals = {name: bootstrap(ours[name], split.cases.user, seed=seed) for name in METRICS}
+    whose = {name: people if name == REPLAYED else split.cases.user for name in ours if name in METRICS}
+    intervals = {name: bootstrap(ours[name], whose[name], seed=seed) for name in whose}
     draft = CardDraft(
         kind=KIND,
         fingerprint=space.fingerprint,
@@ -135,9 +147,10 @@ def train_version(
             "rows": fitted.rows,
             "served_lists": len(impressions),
             "cases": len(split.cases),
+            "judged_lists": len(lists),
         },
-        metrics={name: float(ours[name].mean()) for name in METRICS},
-        baseline_metrics={name: float(theirs[name].mean()) for name in METRICS},
+        metrics={name: float(ours[name].mean()) for name in whose},
+        baseline_metrics={name: float(theirs[name].mean()) for name in whose},
         intervals={name: (one.low, one.high) for name, one in intervals.items()},
         seed=seed,
         git_commit=git_commit(Path(__file__).parent),

@@ -56,8 +56,9 @@ class VersionRanker:
         """The cases as requests."""
         found = []
         statistics = over(self.version.statistics, self._columns)
-        for history, now in zip(cases.history, cases.time.tolist(), strict=True):
-            request = self.situations.request(statistics, history, now)
+        nothing = (np.zeros(0, np.intp),) * len(cases)
+        for history, now, shown in zip(cases.history, cases.time.tolist(), cases.shown or nothing, strict=True):
+            request = self.situations.request(statistics, history, now, shown=shown)
             none = np.zeros(len(request.candidates), np.intp)
             found.append(Example(request, none.astype(np.bool_), none.astype(np.bool_), none, 0, now, np.inf))
         return found

@@ -28,6 +28,8 @@ class Cases:
     log: EventLog | None = None
     """The log that `history` indexes; None is the one that was learned from. Its people and items are numbered as
     there. It is another one where more is known of a person than may be learned from."""
+    shown: tuple[Rows, ...] | None = None
+    """Per case the items that were shown, which a ranker has to score whatever it thinks of them; None asks all."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -40,6 +42,7 @@ class Cases:
             tuple(self.history[row] for row in rows.tolist()),
             tuple(self.targets[row] for row in rows.tolist()),
             self.log,
+            None if self.shown is None else tuple(self.shown[row] for row in rows.tolist()),
         )
 
 

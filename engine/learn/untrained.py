@@ -17,7 +17,7 @@ from engine.learn.ranker import Cases, Rows
 from engine.pipeline import Engine
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
-from engine.types import Event, Query
+from engine.types import Event, PolicyOptions, Query
 
 DEPTH = 100
 """Places that are asked for; deeper ones count as not shown."""
@@ -71,7 +71,9 @@ class UntrainedRanker:
         found = np.full((len(cases), len(self._items)), -np.inf, np.float32)
         for row, (history, now) in enumerate(zip(cases.history, cases.time.tolist(), strict=True)):
             engine = self._engine(now)
-            query = Query(history=events_of(self._log, history), limit=DEPTH)
+            policy = PolicyOptions(include_seen=cases.shown is not None)
+            depth = DEPTH if cases.shown is None else len(self._items)
+            query = Query(history=events_of(self._log, history), limit=depth, policy=policy)
             try:
                 results = engine.recommend(query, Deadline()).results
             except InvalidQueryError:
@@ -82,6 +84,7 @@ class UntrainedRanker:
 
     def _engine(self, now: float) -> Engine:
         fuse, retrieve, policy = self._settings
+        deep = (retrieve or RetrieveSettings()).model_copy(update={"max_limit": max(len(self._items), 1000)})
         moment = datetime.fromtimestamp(now, UTC)
         clock: Callable[[], datetime] = lambda: moment  # noqa: E731
         return Engine(
@@ -89,7 +92,7 @@ class UntrainedRanker:
             self._manifest,
             self._store,
             fuse_settings=fuse,
-            retrieve_settings=retrieve,
+            retrieve_settings=deep,
             policy_settings=policy,
             clock=clock,
         )
