@@ -102,7 +102,7 @@ def trained(settings: Settings, space: Space, items: ItemTable, diary: Diary, se
         if "ndcg_at_10" in progress.figures:
             print(progress.stage, progress.figures, file=sys.stderr, flush=True)
 
-    return fit(log, items, fit_settings(settings, seed), impressions=diary.impressions, report=report)
+    return fit(log, items, fit_settings(settings, space.manifest, seed), impressions=diary.impressions, report=report)
 
 
 def _interval(values: np.ndarray) -> tuple[float, float, float]:

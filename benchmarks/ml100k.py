@@ -136,8 +136,14 @@ def untrained() -> Ranker:
 
 def learned(seed: int) -> LearnedRanker:
     """The whole pipeline, trained."""
+    from engine.compose import open_space
+    from engine.config import FuseSettings, load_settings
+    from engine.rerank.content import ContentScorer
+
     training, rows = replace(LEARNED.training, seed=seed), replace(LEARNED.rows, seed=seed)
-    settings = replace(LEARNED, training=training, rows=rows)
+    manifest = open_space(load_settings()).manifest
+    content = ContentScorer(manifest.calibration, FuseSettings())
+    settings = replace(LEARNED, training=training, rows=rows, content=content)
     return LearnedRanker(settings, cross_fit="people", report=_report)
 
 
@@ -151,7 +157,7 @@ class Lifted:
         """Nothing is trained again."""
         version = self._trained.ranker.version
         lifted = replace(version, utility=replace(version.utility, new=self._lift))
-        self._ranker = VersionRanker(lifted, LEARNED.positives)
+        self._ranker = VersionRanker(lifted, LEARNED.positives, self._trained.settings.content)
         self._ranker.fit(log, items)
 
     def score(self, cases: Cases) -> Floats:

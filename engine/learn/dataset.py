@@ -24,7 +24,8 @@ from engine.learn.errors import LeakError
 from engine.learn.log import KIND_OF, KINDS, Doubles, EventLog, Ints
 from engine.learn.splits import Positives
 from engine.rerank import features, sources, statistics
-from engine.rerank.features import Bools, FieldScales, Request, Table, Tokens, dense_features
+from engine.rerank.content import ContentScorer
+from engine.rerank.features import NEGATIVE, Bools, FieldScales, Request, Table, Tokens, dense_features
 from engine.rerank.statistics import Rows, Sequences, Statistics, count, scores
 from engine.types import EventKind, VectorInput
 
@@ -32,8 +33,6 @@ CrossFit = Literal["time", "people"]
 
 _NONE = np.zeros(0, np.intp)
 _POPULARITY = statistics.NAMES.index("popularity")
-
-NEGATIVE = frozenset({EventKind.SKIP, EventKind.DISLIKE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +67,19 @@ class Situations:
         scales: of the payload fields.
         known: (m,) bool, the items that the model has an id of.
         positives: which events speak for an item.
+        content: gives the engine's own opinion of items; None where the space has no calibration.
     """
 
     def __init__(
-        self, log: EventLog, items: ItemTable, scales: FieldScales, known: np.ndarray, positives: Positives
+        self,
+        log: EventLog,
+        items: ItemTable,
+        scales: FieldScales,
+        known: Bools,
+        positives: Positives,
+        content: ContentScorer | None = None,
     ) -> None:
-        self.size, self.ids = len(items), items.ids
+        self.size, self.ids, self.content = len(items), items.ids, content
         rows = items.rows(log.items)
         item = np.where(log.item >= 0, rows[log.item] if len(rows) else -1, -1)
         self.token_rows, extra = _with_contents(log, item, items)
@@ -99,6 +105,10 @@ class Situations:
     def liked(self, history: Rows) -> Rows:
         """The items of the positive events among rows of the log, oldest first."""
         return self.item[history[self.positive[history]]]
+
+    def disliked(self, history: Rows) -> Rows:
+        """The items of the negative events among rows of the log, oldest first."""
+        return self.item[history[self.negative[history]]]
 
     def seen(self, history: Rows) -> Rows:
         """The items of all events among rows of the log, but of impressions."""
@@ -145,7 +155,13 @@ class Situations:
         ids = self.table.identity[candidates]
         if withheld is not None:
             ids = np.where(np.isin(candidates, withheld), 0, ids)
-        dense = dense_features(counted[:, candidates], tokens, positive, candidates, ids, self.table, now)
+        disliked = self.disliked(history)
+        content = np.zeros(len(candidates), np.float32)
+        if self.content is not None:
+            content = self.content.scores(tokens, candidates, self.table)
+        dense = dense_features(
+            counted[:, candidates], tokens, positive, disliked, candidates, ids, self.table, content, now
+        )
         return Request(tokens, candidates, ids, dense.astype(np.float16))
 
 

@@ -14,6 +14,7 @@ from engine.learn.log import EventLog
 from engine.learn.shown import shown_rows
 from engine.learn.splits import ALL_POSITIVES, Positives
 from engine.learn.train import Progress, Report, Stopped, TrainSettings, held_out, logits_of, train
+from engine.rerank.content import ContentScorer
 from engine.rerank.features import FieldUse, feature_names, fit_scales
 from engine.rerank.model import OUTCOMES, ModelConfig
 from engine.rerank.statistics import count
@@ -38,6 +39,8 @@ class FitSettings:
     candidate_layers: int = 1
     dropout: float = 0.2
     id_dropout: float = 0.5
+    content: ContentScorer | None = None
+    """Gives the engine's own opinion of items."""
     utility: Utility = field(default_factory=Utility)
 
 
@@ -82,10 +85,10 @@ def fit(
     """
     rows_as = settings.rows if cross_fit is None else replace(settings.rows, cross_fit=cross_fit)
     scales = fit_scales(items.payloads, settings.fields)
-    situations = Situations(log, items, scales, np.zeros(len(items), np.bool_), settings.positives)
+    situations = Situations(log, items, scales, np.zeros(len(items), np.bool_), settings.positives, settings.content)
     acted = np.zeros(len(items), np.bool_)
     acted[situations.item[situations.positive]] = True
-    situations = Situations(log, items, scales, acted, settings.positives)
+    situations = Situations(log, items, scales, acted, settings.positives, settings.content)
 
     def said(share: float) -> None:
         report(Progress(0.3 * share, "making training rows", {}))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from encoders.errors import TriveniError
-from encoders.space import Space
+from encoders.space import Space, SpaceManifest
 from encoders.types import Floats, Text
 from engine.compose import open_events, open_space, registry, torch_device
 from engine.config import Settings
@@ -33,6 +33,7 @@ from engine.learn.stats import bootstrap
 from engine.learn.train import Progress, Stop, TrainSettings
 from engine.learn.untrained import UntrainedRanker
 from engine.learn.worker import Window
+from engine.rerank.content import ContentScorer
 from engine.rerank.statistics import count
 from engine.rerank.version import KIND, Utility, Version, load_version, save_version
 from engine.types import EventKind
@@ -43,7 +44,7 @@ REPLAYED = "replayed_ndcg"
 METRICS = (REPLAYED, "ndcg_at_10", "hr_at_10", "recall_at_10")
 
 
-def fit_settings(settings: Settings, seed: int) -> FitSettings:
+def fit_settings(settings: Settings, manifest: SpaceManifest, seed: int) -> FitSettings:
     """What the settings say of training."""
     learn = settings.learn
     least = {EventKind.RATE: learn.min_rating} if learn.min_rating > 0 else {}
@@ -53,6 +54,7 @@ def fit_settings(settings: Settings, seed: int) -> FitSettings:
         rows=RowSettings(steps=learn.steps, seed=seed),
         training=TrainSettings(epochs=learn.epochs, seed=seed),
         width=learn.width,
+        content=ContentScorer(manifest.calibration, settings.fuse),
         utility=Utility(learn.positive_worth, learn.negative_worth, learn.new_lift),
     )
 
@@ -88,7 +90,7 @@ def train_version(
     progress(0.02, "reading events")
     log, impressions = _read(settings, window)
     log = encode_texts(log, lambda texts: [_encoded(space, text) for text in texts])
-    made = fit_settings(settings, seed)
+    made = fit_settings(settings, space.manifest, seed)
     split = by_time(log, items, share=settings.learn.held_out, positives=made.positives)
     until = float(split.cases.time.min())
 
@@ -109,7 +111,7 @@ def train_version(
         raise CancelledError("the training was cancelled", "start it again") from None
 
     progress(0.87, "judging it on the youngest events")
-    candidate = VersionRanker(fitted.version, made.positives)
+    candidate = VersionRanker(fitted.version, made.positives, made.content)
     serving = _serving(settings, space, made)
     values = {ranker.name: _values(ranker, split.train, items, split.cases) for ranker in (candidate, serving)}
     ours, theirs = values[candidate.name], values[serving.name]
@@ -184,7 +186,7 @@ def _serving(settings: Settings, space: Space, made: FitSettings) -> Ranker:
     if name != UNTRAINED:
         try:
             folder, _ = versions.verified(name, space.fingerprint)
-            return VersionRanker(load_version(folder), made.positives, name=name)
+            return VersionRanker(load_version(folder), made.positives, made.content, name=name)
         except CheckpointError:
             pass  # what cannot be loaded does not serve either
     return UntrainedRanker(

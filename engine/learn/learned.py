@@ -10,6 +10,7 @@ from engine.learn.log import EventLog
 from engine.learn.ranker import Cases
 from engine.learn.splits import Positives
 from engine.learn.train import Report, logits_of
+from engine.rerank.content import ContentScorer
 from engine.rerank.learned import worth
 from engine.rerank.statistics import over
 from engine.rerank.version import Version
@@ -21,11 +22,14 @@ class VersionRanker:
     Args:
         version: the version.
         positives: which events speak for an item.
+        content: gives the engine's own opinion of items; as in training.
         name: the name in reports.
     """
 
-    def __init__(self, version: Version, positives: Positives, *, name: str = "triveni") -> None:
-        self.version, self._positives, self._name = version, positives, name
+    def __init__(
+        self, version: Version, positives: Positives, content: ContentScorer | None = None, *, name: str = "triveni"
+    ) -> None:
+        self.version, self._positives, self._content, self._name = version, positives, content, name
 
     @property
     def name(self) -> str:
@@ -38,7 +42,7 @@ class VersionRanker:
         rows = np.array([place.get(name, -1) for name in items.ids], np.intp)
         self._columns, made = rows, self.version
         known = (rows >= 0) & made.known[rows]
-        self.situations = Situations(log, items, made.scales, known, self._positives)
+        self.situations = Situations(log, items, made.scales, known, self._positives, self._content)
         # The network's ids are numbered over the version's own items.
         numbers = np.cumsum(made.known) * made.known
         self.situations.table.identity[: len(items)] = np.where(rows >= 0, numbers[rows], 0)
@@ -82,7 +86,7 @@ class LearnedRanker:
         name: str = "triveni",
         report: Report = lambda _: None,
     ) -> None:
-        self._settings, self._cross_fit, self._name, self._report = settings, cross_fit, name, report
+        self.settings, self._cross_fit, self._name, self._report = settings, cross_fit, name, report
         self.fitted: Fitted | None = None
 
     @property
@@ -92,8 +96,10 @@ class LearnedRanker:
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """Train."""
-        self.fitted = fit(log, items, self._settings, cross_fit=self._cross_fit, report=self._report)
-        self.ranker = VersionRanker(self.fitted.version, self._settings.positives, name=self._name)
+        self.fitted = fit(log, items, self.settings, cross_fit=self._cross_fit, report=self._report)
+        self.ranker = VersionRanker(
+            self.fitted.version, self.settings.positives, self.settings.content, name=self._name
+        )
         self.ranker.fit(log, items)
 
     def score(self, cases: Cases) -> Floats:

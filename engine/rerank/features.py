@@ -21,6 +21,8 @@ FieldUse = Literal["category", "number"]
 
 KINDS = tuple(kind for kind in EventKind if kind is not EventKind.IMPRESSION)
 """Kinds of tokens. The parts of a query are tokens too: a text as a search, a picture or sound as an upload."""
+NEGATIVE = frozenset({EventKind.SKIP, EventKind.DISLIKE})
+"""Kinds of events that speak against an item."""
 GAPS = 28
 """Buckets of time gaps: powers of two of seconds."""
 MAX_TOKENS = 50
@@ -157,8 +159,9 @@ def gap_buckets(gaps: npt.NDArray[np.float64]) -> Rows:
 
 def feature_names(modalities: Sequence[Modality], scales: FieldScales) -> tuple[str, ...]:
     """The columns of `Request.dense`."""
-    relations = [f"{m}_{span}" for m in modalities for span in ("recent", "last")]
+    relations = [f"{m}_{span}" for m in modalities for span in ("recent", "last", "nearest", "disliked")]
     relations += [f"{name}_{span}" for name in scales.categories for span in ("recent", "last")]
+    relations.append("content")
     compared = [*statistics.NAMES, *relations]
     return (
         *statistics.NAMES,
@@ -174,7 +177,15 @@ def feature_names(modalities: Sequence[Modality], scales: FieldScales) -> tuple[
 
 
 def dense_features(
-    counted: Floats, tokens: Tokens, positive: Rows, candidates: Rows, ids: Rows, table: Table, now: float
+    counted: Floats,
+    tokens: Tokens,
+    positive: Rows,
+    negative: Rows,
+    candidates: Rows,
+    ids: Rows,
+    table: Table,
+    content: Floats,
+    now: float,
 ) -> Floats:
     """(c, f) float32, the columns of `feature_names`.
 
@@ -182,13 +193,14 @@ def dense_features(
         counted: (s, c), `statistics.scores` of the candidates.
         tokens: the person's.
         positive: (k,), the items that they acted on favourably, oldest first.
+        negative: the items that they skipped or disliked, oldest first.
         candidates: (c,).
         ids: (c,), as in `Request`.
         table: the vectors and fields.
+        content: (c,), the engine's own opinion of them, see engine/rerank/content.py; zeros where there is none.
         now: seconds since 1970.
     """
-    relations = np.stack(_relations(positive, candidates, table)) if len(candidates) else np.zeros((0, 0))
-    relations = relations.reshape(-1, len(candidates)).astype(np.float32)
+    relations = np.stack([*_relations(positive, negative, candidates, table), content]).astype(np.float32)
     compared = np.concatenate([counted, relations])
     numbers: list[Floats] = []
     for column in table.fields.numbers.values():
@@ -214,8 +226,11 @@ def dense_features(
     return np.ascontiguousarray(np.concatenate(columns).T, np.float32)
 
 
-def _relations(positive: Rows, candidates: Rows, table: Table) -> list[Floats]:
-    """How like the candidates are to what the person acted on: by each modality, by each category."""
+def _relations(positive: Rows, negative: Rows, candidates: Rows, table: Table) -> list[Floats]:
+    """How like the candidates are to what the person acted on: by each modality, by each category.
+
+    The mean says what they like on the whole; the nearest, of people with several tastes, whether it is one of them.
+    """
     found: list[Floats] = []
     for modality, vectors in table.vectors.items():
         there = table.present[modality]
@@ -224,12 +239,21 @@ def _relations(positive: Rows, candidates: Rows, table: Table) -> list[Floats]:
             known = known[there[known]]
             mean = vectors[known].mean(axis=0) if len(known) else np.zeros(vectors.shape[1], np.float32)
             found.append(vectors[candidates] @ mean)
+        found += [_nearest(vectors, there, rows[-MAX_TOKENS:], candidates) for rows in (positive, negative)]
     for matrix in table.fields.categories.values():
         for span in (_RECENT, _LAST):
             known = positive[-span:]
             mean = matrix[known].mean(axis=0) if len(known) else np.zeros(matrix.shape[1], np.float32)
             found.append(matrix[candidates] @ mean)
     return found
+
+
+def _nearest(vectors: Floats, there: Bools, rows: Rows, candidates: Rows) -> Floats:
+    """(c,): the highest cosine with any of the rows; 0 without one."""
+    known = rows[there[rows]]
+    if not len(known):
+        return np.zeros(len(candidates), np.float32)
+    return np.asarray((vectors[candidates] @ vectors[known].T).max(axis=1), np.float32)
 
 
 def _standardised(columns: Floats) -> Floats:

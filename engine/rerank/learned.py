@@ -11,7 +11,7 @@ import torch
 from encoders.types import Audio, Floats, Image, Modality
 from engine.rerank import features, sources
 from engine.rerank.collate import collate
-from engine.rerank.features import Bools, Request, Table, Tokens, dense_features
+from engine.rerank.features import NEGATIVE, Bools, Request, Table, Tokens, dense_features
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.statistics import Rows, scores
 from engine.rerank.version import Version
@@ -130,7 +130,11 @@ class LearnedReranker:
         counted = self._counted(liked[liked >= 0], counts[:size], moment.timestamp())
         ids = table.identity[:size]
         rows_of = np.arange(size, dtype=np.intp)
-        dense = dense_features(counted, tokens, positive, rows_of, ids, table, moment.timestamp())
+        turned = np.array([event.item is not None and event.kind in NEGATIVE for event in events], np.bool_)
+        negative = places[turned] if len(events) else places
+        dense = dense_features(
+            counted, tokens, positive, negative, rows_of, ids, table, candidates.scores, moment.timestamp()
+        )
         return Request(tokens.newest(), rows_of, ids, dense), table
 
     def _tokens(self, query: Query, given: Sources, now: datetime) -> tuple[list[Event], Rows]:

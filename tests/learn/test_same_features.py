@@ -1,10 +1,13 @@
 """The same request gives the same numbers in training and in serving."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import torch
 
+from encoders.space import Calibration, PairCalibration
+from engine.config import FuseSettings
 from engine.ingest import INDEXED_AT
 from engine.learn.dataset import RowSettings
 from engine.learn.fit import FitSettings, fit
@@ -15,12 +18,20 @@ from engine.learn.splits import ALL_POSITIVES
 from engine.learn.train import TrainSettings, logits_of
 from engine.learn.untrained import events_of
 from engine.rerank.collate import collate
+from engine.rerank.content import ContentScorer
 from engine.rerank.served import LearnedModel
 from engine.resolve import Sources
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
 from engine.types import Query, ReasonKind
 from tests.learn.world import catalogue, walks
+
+
+def calibration() -> Calibration:
+    """Of a space in which all pairs of modalities behave alike."""
+    pair = PairCalibration(mean=0.1, std=0.3, weight=1.0)
+    return {(one, two): pair for one in catalogue().vectors for two in catalogue().vectors}
+
 
 FIELDS = {"group": "category", "price": "number"}
 
@@ -34,12 +45,13 @@ def test_serving_sees_what_training_saw() -> None:
         training=TrainSettings(epochs=1, batch=32),
         width=16,
     )
-    version = fit(log, items, settings).version
+    content = ContentScorer(calibration(), FuseSettings())
+    version = fit(log, items, replace(settings, content=content)).version
     person = 7
     history = np.flatnonzero(log.user == person)
     moment = datetime.fromtimestamp(float(log.time[history[-1]]), UTC) + timedelta(hours=3)
 
-    ranker = VersionRanker(version, ALL_POSITIVES)
+    ranker = VersionRanker(version, ALL_POSITIVES, content)
     ranker.fit(log, items)
     nothing = np.zeros(0, np.intp)
     (example,) = ranker.examples(Cases(np.array([person]), np.array([moment.timestamp()]), (history,), (nothing,)))
@@ -67,7 +79,9 @@ def test_serving_sees_what_training_saw() -> None:
         {m: items.present[m][rows] for m in items.vectors},
         (),
     )
-    candidates = store.candidates([items.ids[row] for row in example.request.candidates.tolist()])
+    found = store.candidates([items.ids[row] for row in example.request.candidates.tolist()])
+    scores = content.scores(example.request.tokens, example.request.candidates, ranker.situations.table)
+    candidates = replace(found, scores=scores)
     (reranker,) = model.rerankers
     request, table = reranker.request(Query(history=events), sources, candidates)
 

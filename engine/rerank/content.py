@@ -1,0 +1,70 @@
+"""The engine's own opinion of candidates, by what they are: a feature of the reranker.
+
+In serving it comes with the candidates: it is the score that they were retrieved with. Training makes it here, by the
+same functions, of the same events.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from encoders.space import Calibration
+from encoders.types import Floats
+from engine.config import FuseSettings
+from engine.evidence import probe
+from engine.fuse import fuse
+from engine.rerank.features import KINDS, Table, Tokens
+from engine.rerank.statistics import Rows
+from engine.resolve import Sources, event_weight
+from engine.score import judge
+from engine.types import Candidates, Event, ItemId, ReasonKind
+
+
+@dataclass(frozen=True, slots=True)
+class ContentScorer:
+    """Scores rows of a table as the untrained engine would, without a query."""
+
+    calibration: Calibration
+    fuse: FuseSettings
+
+    def scores(self, tokens: Tokens, candidates: Rows, table: Table) -> Floats:
+        """(c,) float32, `engine.score.judge`; zeros for a person of whom nothing speaks.
+
+        Args:
+            tokens: what the person did, oldest first.
+            candidates: (c,), rows of the table.
+            table: the vectors.
+        """
+        now = datetime.now(UTC)
+        weights = np.array([self._weight(tokens, place, now) for place in range(len(tokens.rows))])
+        used = np.flatnonzero(weights)[::-1]  # the newest first
+        if not len(used):
+            return np.zeros(len(candidates), np.float32)
+        rows = tokens.rows[used]
+        sources = Sources(
+            (ReasonKind.EVENT,) * len(used),
+            used.astype(np.intp),
+            weights[used],
+            {modality: vectors[rows] for modality, vectors in table.vectors.items()},
+            {modality: there[rows] for modality, there in table.present.items()},
+            (),
+        )
+        correlation = self.fuse.correlation
+        intent = fuse(sources, probe(sources, self.calibration, tuple(table.vectors), correlation), self.fuse)
+        if intent.empty:
+            return np.zeros(len(candidates), np.float32)
+        items = Candidates(
+            (ItemId(""),) * len(candidates),
+            np.zeros(len(candidates), np.float32),
+            {modality: vectors[candidates] for modality, vectors in table.vectors.items()},
+            {modality: there[candidates] for modality, there in table.present.items()},
+            (),
+        )
+        return judge(intent, items).scores
+
+    def _weight(self, tokens: Tokens, place: int, now: datetime) -> float:
+        value = float(tokens.values[place])
+        event = Event(KINDS[int(tokens.kinds[place])], value=None if np.isnan(value) else value)
+        age = max(float(tokens.gaps[place]), 0.0) / 86400
+        return event_weight(event, now, self.fuse) * float(0.5 ** (age / self.fuse.half_life_days))
