@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-ALL = ("space", "store", "indexing", "recommend", "service", "events")
+ALL = ("space", "store", "indexing", "recommend", "service", "events", "rerank", "ml100k", "learning")
 
 
 def main() -> int:

@@ -148,9 +148,9 @@ class _Seen:
         self.contents.append(hash((line.user, event.kind, time, event.value, str(target))))
         self.impressions.append(event.kind is EventKind.IMPRESSION)
         self.unrated += event.kind is EventKind.RATE and event.value is None
-        self.unasked += not event.request_id
         if event.item is not None:
             self.items[event.item] += 1
+            self.unasked += not event.request_id  # a search or an upload answers no list
         return None
 
     def _refuse(self, number: int, error: EventError) -> None:
@@ -237,7 +237,7 @@ def _unknown(items: Counter[ItemId], known_items: KnownItems | None) -> Iterator
 def _missing(seen: _Seen) -> Iterator[Finding]:
     if seen.unrated:
         yield Finding("missing.value", seen.unrated, "ratings without stars", "write 1 to 5 into value")
-    answers = len(seen.times)
+    answers = sum(seen.items.values())
     if 0 < seen.unasked < answers:
         problem = "events that name no request, where others do"
         yield Finding("missing.request_id", seen.unasked, problem, "pass on the request id of the list acted on")

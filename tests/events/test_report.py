@@ -113,3 +113,10 @@ def test_unknown_items() -> None:
 def test_missing(code: str, event: UserEvent) -> None:
     found = findings([*CLEAN, event])
     assert (found.keys(), found[code].count) == ({code}, 1)
+
+
+def test_a_search_answers_no_list() -> None:
+    search = UserEvent(UserId("ann"), Event(EventKind.SEARCH, content=Text("red"), time=ago(minutes=3)))
+    asked, unasked = click(request_id="r", time=ago(minutes=2)), click(item="b", time=ago(minutes=1))
+    assert "missing.request_id" not in findings([search, asked])
+    assert findings([search, asked, unasked])["missing.request_id"].count == 1
