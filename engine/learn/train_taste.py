@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from encoders.types import Floats
@@ -250,8 +251,8 @@ def _loss(
     positions = network.people(to_device(histories(tokens, table), device))  # (b, 1 + h, t)
     taste = positions[torch.from_numpy(which), torch.from_numpy(position)] / network.temperature  # (n, t)
     yes, no = (torch.from_numpy(part).to(device) for part in np.split(columns, [len(wanted)]))
-    positive = (taste * items[yes]).sum(1)  # (n,)
-    others = taste @ items[no].T  # (n, k)
+    positive = (taste * F.embedding(yes, items)).sum(1)  # (n,)
+    others = taste @ F.embedding(no, items).T  # (n, k)
     hits = yes[:, None] == no[None]  # (n, k)
     if settings.loss == "gbce":
         return gbce(positive + both.offset, others + both.offset, hits, negatives.size)

@@ -14,6 +14,7 @@ Shapes: b requests, h tokens, c candidates, r rows of the table that the batch u
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from engine.rerank.features import GAPS, KINDS, MAX_TOKENS
@@ -127,7 +128,9 @@ class CrossAttentionReranker(nn.Module):
         memory, padding = self.encode(batch, items)  # (b, 1 + h, d), (b, 1 + h)
 
         dense = (batch.dense - self.dense_mean) / self.dense_scale  # (b, c, f)
-        x = self.features(dense) + items[batch.candidate_rows] + self._ids(batch.candidate_ids)  # (b, c, d)
+        x = (
+            self.features(dense) + F.embedding(batch.candidate_rows, items) + self._ids(batch.candidate_ids)
+        )  # (b, c, d)
         attended, _ = self.cross(self.cross_norm(x), memory, memory, key_padding_mask=padding, need_weights=False)
         x = x + attended  # (b, c, d)
         for layer in self.listwise:
@@ -140,7 +143,7 @@ class CrossAttentionReranker(nn.Module):
         size, length = batch.token_rows.shape
         place = torch.arange(length, device=items.device).flip(0)  # the newest token has position 0
         x = (
-            items[batch.token_rows]
+            F.embedding(batch.token_rows, items)
             + self._ids(batch.token_ids)
             + self.kind(batch.kinds)
             + self.gap(batch.gaps)

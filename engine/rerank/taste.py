@@ -137,7 +137,7 @@ class TwoTowers(nn.Module):
     def people(self, batch: Histories) -> Tensor:
         """(b, 1 + h, t): the taste vector before the first token, and after each."""
         x = (
-            self.contents(batch.vectors, batch.present)[batch.rows]
+            F.embedding(batch.rows, self.contents(batch.vectors, batch.present))
             + self.identity(self._dropped(batch.ids))
             + self.kind(batch.kinds)
             + self.wait(batch.waits)

@@ -73,7 +73,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     assert writer.stdout.readline() == "open\n"
     try:
         with pytest.raises(
-            StoreInUseError, match=f"in use by process {writer.pid} .*: stop that process, or write"
+            StoreInUseError, match=f"in use by process {writer.pid} .*: stop that process, or ask its server"
         ) as caught:
             open_edge(tmp_path)
         assert caught.value.status == "FAILED_PRECONDITION"
