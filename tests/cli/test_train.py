@@ -1,0 +1,86 @@
+"""From an empty store to a version that serves: index, simulate, train, judge, promote, recommend."""
+
+import json
+from pathlib import Path
+
+import pytest
+import structlog
+from click.testing import Result
+from typer.testing import CliRunner
+
+from encoders.errors import TriveniError
+from engine import compose
+from engine.cli import app
+from engine.config import load_settings
+from engine.deadline import Deadline
+from engine.types import Event, EventKind, ItemId, Query, UserId
+
+MODELS = Path(__file__).parents[2] / "var" / "models"
+THINGS = {
+    "food": ("apple", "pear", "bread", "cheese", "soup", "cake", "rice", "lemon", "onion", "pepper"),
+    "animals": ("dog", "cat", "horse", "cow", "owl", "eagle", "salmon", "snake", "frog", "bear"),
+    "music": ("violin", "cello", "drum", "flute", "piano", "guitar", "harp", "trumpet", "organ", "banjo"),
+    "vehicles": ("car", "bus", "train", "ship", "plane", "bicycle", "tram", "truck", "canoe", "sledge"),
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    quick = {"LEARN__EPOCHS": "1", "LEARN__WIDTH": "16", "LEARN__STEPS": "5", "MODELS__MIN_CASES": "5"}
+    for name, value in {"SPACE__CACHE": str(MODELS), "SPACE__DEVICE": "cpu", **quick}.items():
+        monkeypatch.setenv(f"TRIVENI_{name}", value)
+    monkeypatch.setenv("TRIVENI_LEARN__FIELDS", '{"category": "category"}')
+    rows = [
+        {"id": f"{kind}-{name}", "text": f"A {name}.", "category": kind}
+        for kind, names in THINGS.items()
+        for name in names
+    ]
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def call(*arguments: str, code: int | None = 0) -> Result:
+        result = CliRunner().invoke(app, arguments)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert code is None or result.exit_code == code, result.output
+        return result
+
+    yield call
+    structlog.reset_defaults()  # the commands set it up for their own standard error
+
+
+def test_the_whole_loop(run) -> None:
+    run("index", "items.jsonl")
+    with pytest.raises(TriveniError, match="event"):
+        run("train")
+    assert json.loads(run("model", "list", "--json").stdout) == []
+
+    run("simulate", "--people", "40", "--impressions", "1200", "--days", "20", "--seed", "3")
+    said = run("train", "--seed", "1", "--no-promote", code=None)
+    assert said.exit_code in (0, 1)
+    (version,) = json.loads(run("model", "list", "--json").stdout)
+    settings = load_settings()
+    card = compose.registry(settings).card(version["version"])
+    assert card.kind == "reranker"
+    assert card.gate is not None
+    assert card.gate.metric == "replayed_ndcg"
+    assert card.gate.promote == (said.exit_code == 0)
+    assert 0 < card.metrics["replayed_ndcg"] <= 1
+    assert set(card.metrics) == set(card.baseline_metrics) == set(card.intervals)
+
+    run("model", "promote", version["version"])
+    structlog.reset_defaults()
+    space = compose.open_space(settings)
+    store = compose.open_store(settings, space)
+    serving = compose.open_serving(settings, space, store)
+    try:
+        serving.start()
+        engine = compose.build_engine(settings, space, store, models=serving)
+        liked = tuple(Event(EventKind.LIKE, ItemId(f"music-{name}")) for name in ("violin", "cello"))
+        answer = engine.recommend(Query(history=liked, limit=5, user=UserId("u")), Deadline())
+        assert (answer.model, answer.tier) == (version["version"], "full")
+        assert len(answer.results) == 5
+        assert {result.item for result in answer.results}.isdisjoint(event.item for event in liked)
+    finally:
+        serving.close()
+        store.close()
