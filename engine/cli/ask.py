@@ -150,6 +150,7 @@ def _from_store(
     from engine.deadline import Deadline
     from engine.history import Joined
     from engine.service import convert
+    from engine.service.logs import configure_logs
 
     settings = settings_of(ctx)
     query = convert.recommend_query(asked)
@@ -159,5 +160,11 @@ def _from_store(
             joined = compose.stored_history(settings, events).join(query, Deadline())
     space = compose.open_space(settings)
     with closing(compose.open_store(settings, space)) as store:
-        engine = compose.build_engine(settings, space, store)
-        return convert.recommend_response(engine.recommend(joined.query), joined)
+        if not compose.registry(settings).pointer().serving:  # PyTorch takes seconds to load
+            engine = compose.build_engine(settings, space, store)
+            return convert.recommend_response(engine.recommend(joined.query), joined)
+        configure_logs("warning", json_lines=settings.log.json_lines)  # standard output is the answer's
+        with closing(compose.open_serving(settings, space, store)) as serving:
+            serving.start()
+            engine = compose.build_engine(settings, space, store, models=serving)
+            return convert.recommend_response(engine.recommend(joined.query), joined)

@@ -70,6 +70,9 @@ def test_the_whole_loop(run) -> None:
 
     run("model", "promote", version["version"])
     structlog.reset_defaults()
+    asked = json.loads(run("recommend", "--like", "music-violin", "--json").stdout)
+    assert (asked["model"], asked["tier"]) == (version["version"], "full")
+    structlog.reset_defaults()
     space = compose.open_space(settings)
     store = compose.open_store(settings, space)
     serving = compose.open_serving(settings, space, store)
