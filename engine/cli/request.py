@@ -125,8 +125,8 @@ def _event_of(row: dict[str, Any], folder: Path) -> event_pb2.Event:
 def filter_of(conditions: Iterable[str]) -> filter_pb2.Filter | None:
     """A filter from conditions that must all hold.
 
-    `category=birds`, `category=birds|fish` (one of), `category!=food`, `price<10`, `price>=2.5`. Whole numbers
-    and true/false are read as such, unless they stand in double quotes.
+    `category=birds`, `category=birds|fish` (one of), `category!=food`, `price<10`, `price=41.99`. Numbers and
+    true/false are read as such, unless they stand in double quotes.
 
     Raises:
         InvalidQueryError: if a condition cannot be read.
@@ -152,7 +152,10 @@ def _condition(condition: str) -> filter_pb2.Filter:
                 f"{value!r} in the filter {condition!r} is not a number", "compare with one"
             ) from None
     values = [_scalar(each) for each in value.split("|")]
-    if len(values) == 1:
+    if re.fullmatch(r"-?\d+\.\d+", value):  # a fraction is a range: fields of fractions are not matched
+        number = float(value)
+        equal = filter_pb2.Filter(range=filter_pb2.Range(field=field, gte=number, lte=number))
+    elif len(values) == 1:
         equal = filter_pb2.Filter(match=filter_pb2.Match(field=field, value=values[0]))
     else:
         equal = filter_pb2.Filter(match_any=filter_pb2.MatchAny(field=field, values=values))

@@ -33,6 +33,9 @@ def parsed(*conditions: str):
         ("price>=2.5", Range("price", gte=2.5)),
         ("price<=3", Range("price", lte=3.0)),
         ("price>3", Range("price", gt=3.0)),
+        ("price=41.99", Range("price", gte=41.99, lte=41.99)),
+        ("price!=-0.5", Not(Range("price", gte=-0.5, lte=-0.5))),
+        ('release="1.5"', Match("release", "1.5")),
     ],
 )
 def test_conditions_become_filters(condition, expected):
