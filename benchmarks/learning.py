@@ -34,7 +34,7 @@ from engine.learn.simulate.loop import Diary, run_loop, simulate
 from engine.learn.simulate.world import World
 from engine.learn.stats import bootstrap, paired
 from engine.learn.train import Progress
-from engine.models import Lease, ServedModel
+from engine.models import Fixed
 from engine.pipeline import Engine
 from engine.rerank.served import LearnedModel
 from engine.store.base import Point
@@ -63,23 +63,6 @@ class AtItsTime:
         """A list."""
         self._clock.now = time
         return self._serve(person, time, history)
-
-
-class Always:
-    """One model for everybody."""
-
-    def __init__(self, model: ServedModel | None) -> None:
-        self._model = model
-
-    def use(self, user: str) -> "Always":
-        """The model."""
-        return self
-
-    def __enter__(self) -> Lease:
-        return Lease(self._model)
-
-    def __exit__(self, *error: object) -> None:
-        return None
 
 
 def memory_store(space: Space, items: ItemTable) -> MemoryStore:
@@ -142,7 +125,7 @@ def main() -> int:
             fuse_settings=settings.fuse,
             retrieve_settings=settings.retrieve,
             policy_settings=settings.policy,
-            models=Always(served),
+            models=Fixed(served),
             clock=clock,
         )
         serve = AtItsTime(world, engine, clock)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.learning import Always
 from benchmarks.recommend import NOW, NoEncoder, Recorder, build, person
 from benchmarks.synthetic import catalogue
 from engine.events.types import UserEvent
@@ -26,6 +25,7 @@ from engine.learn.dataset import RowSettings
 from engine.learn.fit import FitSettings, fit
 from engine.learn.log import event_log
 from engine.learn.train import TrainSettings
+from engine.models import Fixed
 from engine.pipeline import Engine
 from engine.rerank.collate import collate
 from engine.rerank.learned import LearnedReranker
@@ -95,7 +95,7 @@ def main() -> None:
             for held in (store, recorder)
         ]
         engine, recorded = (
-            Engine(NoEncoder(), made.manifest, held, models=Always(model), clock=lambda: NOW)  # type: ignore[arg-type]
+            Engine(NoEncoder(), made.manifest, held, models=Fixed(model), clock=lambda: NOW)  # type: ignore[arg-type]
             for held, model in zip((store, recorder), models, strict=True)
         )
         models[1].cut.keep = True

@@ -48,10 +48,13 @@ class Models(Protocol):
         """The model of a person, which is not closed while the context is open; "" is nobody in particular."""
 
 
-class Untrained:
-    """Nothing is trained."""
+class Fixed:
+    """One model for everybody; none where nothing is trained."""
+
+    def __init__(self, model: ServedModel | None = None) -> None:
+        self._model = model
 
     @contextmanager
     def use(self, user: str) -> Iterator[Lease]:
-        """No model."""
-        yield Lease()
+        """The model."""
+        yield Lease(self._model)

@@ -28,7 +28,7 @@ from engine.errors import InvalidQueryError
 from engine.evidence import probe
 from engine.explain import explain
 from engine.fuse import Intent, fuse
-from engine.models import Models, ServedModel, Untrained
+from engine.models import Fixed, Models, ServedModel
 from engine.policy.seen import left_out
 from engine.policy.select import Policy, select
 from engine.rerank.base import Identity
@@ -91,7 +91,7 @@ class Engine:
         self.fuse_settings = self._fuse = fuse_settings or FuseSettings()
         self._retrieve = retrieve_settings or RetrieveSettings()
         self._policy = policy_settings or PolicySettings()
-        self._models: Models = models or Untrained()
+        self._models: Models = models or Fixed()
         self._tiers = Tiers(deadline_share)
         self._search: Search = search or DirectSearch(store)
 

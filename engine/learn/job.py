@@ -1,6 +1,7 @@
 """A training from beginning to end: read what people did, train, judge, put the version into the registry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,7 +90,7 @@ def train_version(
     space, items = open_space(settings), load_items(items_file)
     progress(0.02, "reading events")
     log, impressions = _read(settings, window)
-    log = encode_texts(log, lambda texts: [_encoded(space, text) for text in texts])
+    log = encode_texts(log, lambda texts: _encoded(space, texts))
     made = fit_settings(settings, space.manifest, seed)
     split = by_time(log, items, share=settings.learn.held_out, positives=made.positives)
     until = float(split.cases.time.min())
@@ -172,11 +173,13 @@ def _read(settings: Settings, window: Window) -> tuple[EventLog, list[Impression
     return log, served
 
 
-def _encoded(space: Space, text: Text) -> Floats:
-    found = space.encode([text])[0]
-    if isinstance(found, TriveniError):
-        raise found
-    return np.asarray(found, np.float32)
+def _encoded(space: Space, texts: Sequence[Text]) -> list[Floats]:
+    vectors: list[Floats] = []
+    for found in space.encode(list(texts)):
+        if isinstance(found, TriveniError):
+            raise found
+        vectors.append(found)
+    return vectors
 
 
 def _serving(settings: Settings, space: Space, made: FitSettings) -> Ranker:
@@ -184,11 +187,9 @@ def _serving(settings: Settings, space: Space, made: FitSettings) -> Ranker:
     versions = registry(settings)
     name = versions.pointer().serving
     if name != UNTRAINED:
-        try:
+        with suppress(CheckpointError):  # what cannot be loaded does not serve either
             folder, _ = versions.verified(name, space.fingerprint)
             return VersionRanker(load_version(folder), made.positives, made.content, name=name)
-        except CheckpointError:
-            pass  # what cannot be loaded does not serve either
     return UntrainedRanker(
         space.manifest,
         DirectEncoder(space),

@@ -69,13 +69,6 @@ class ItemCache:
                 self._fill(missing, now)
             return np.array([self._rows[name] for name in ids], np.intp)
 
-    def forget(self, ids: Sequence[ItemId]) -> None:
-        """Read these items again when they are next asked for: they were written."""
-        with self._lock:
-            for name in ids:
-                if (row := self._rows.get(name)) is not None:
-                    self._read[row] = -np.inf
-
     def _fill(self, ids: list[ItemId], now: float) -> None:
         points = self._store.retrieve(ids, with_vectors=False)
         payloads: list[Payload] = [{} if point is None else point.payload for point in points]

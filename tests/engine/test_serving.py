@@ -18,7 +18,7 @@ from engine.errors import CancelledError, DeadlineError, NotFoundError
 from engine.learn.card import CARD, ModelCard
 from engine.learn.errors import CheckpointError, ModelError
 from engine.learn.registry import POINTER, Registry
-from engine.models import Lease, ServedModel
+from engine.models import Fixed, ServedModel
 from engine.pipeline import Engine
 from engine.rerank.base import Reranker
 from engine.resolve import Sources
@@ -326,22 +326,6 @@ class TieredModel(DirectionModel):
         self.rerankers = tuple(make_one(self) for make_one in rerankers)
 
 
-class Always:
-    """One model for everybody."""
-
-    def __init__(self, model: ServedModel) -> None:
-        self._model = model
-
-    def use(self, user: str) -> "Always":
-        return self
-
-    def __enter__(self) -> Lease:
-        return Lease(self._model)
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-
 class Failing(Direction):
     """Raises what it is told to, once it is asked."""
 
@@ -378,7 +362,7 @@ def test_the_best_tier_that_the_deadline_leaves_time_for_answers(
     small: Scene, left: float | None, share: float, tier: str
 ) -> None:
     model = TieredModel(full(seconds=40.0), distilled(seconds=5.0))
-    found = engine_of(small, Always(model), deadline_share=share).recommend(query(), Deadline(left))
+    found = engine_of(small, Fixed(model), deadline_share=share).recommend(query(), Deadline(left))
     assert found.tier == tier
     assert found.model == ("untrained" if tier == "retrieval" else "v1")
     if tier != "retrieval":
@@ -387,11 +371,11 @@ def test_the_best_tier_that_the_deadline_leaves_time_for_answers(
 
 @pytest.mark.parametrize("kind", [Failing, Unsound])
 def test_a_tier_that_fails_is_logged_once_and_the_next_one_answers(small: Scene, kind: type[Direction]) -> None:
-    engine = engine_of(small, Always(TieredModel(full(kind), distilled())))
+    engine = engine_of(small, Fixed(TieredModel(full(kind), distilled())))
     with capture_logs() as logs:
         assert {engine.recommend(query()).tier for _ in range(3)} == {"small"}
     assert [(line["event"], line["version"], line["tier"]) for line in logs] == [("reranker failed", "v1", "full")]
-    only = engine_of(small, Always(TieredModel(full(kind))))
+    only = engine_of(small, Fixed(TieredModel(full(kind))))
     assert only.recommend(query()).tier == "retrieval"
 
 
@@ -402,4 +386,4 @@ def test_a_call_that_is_over_falls_to_no_other_tier(small: Scene, error: Excepti
 
     Over.error = error
     with pytest.raises(type(error)):
-        engine_of(small, Always(TieredModel(full(Over), distilled()))).recommend(query())
+        engine_of(small, Fixed(TieredModel(full(Over), distilled()))).recommend(query())
