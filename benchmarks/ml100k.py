@@ -4,6 +4,8 @@
     python -m benchmarks.ml100k --hidden 0.1        only films that training never saw, among all films
     python -m benchmarks.ml100k --untrained         without what is learned
         [--rankers ease markov …] [--min-value 4 --ease-l2 50] [--lift 1 2] [--seed 0] [--report out.html] [--json]
+        [--ablate]                                          also without each modality's vectors
+        [--scores sasrec.npz] [--write-train train.csv]     scores made elsewhere: see benchmarks/sasrec.py
 
 Titles, plots and posters are encoded by the starter space, once: the vectors stay in var/ml100k.
 
@@ -29,7 +31,7 @@ from engine.items import ItemTable
 from engine.learn.dataset import RowSettings
 from engine.learn.fit import FitSettings
 from engine.learn.learned import LearnedRanker, VersionRanker
-from engine.learn.log import EventLog, event_log
+from engine.learn.log import EventLog, event_log, user_events
 from engine.learn.ranker import Cases, Ranker
 from engine.learn.train import Progress, TrainSettings
 from engine.types import Event, EventKind, ItemId, UserId
@@ -178,8 +180,11 @@ def _say(text: str) -> None:
 def main() -> int:
     """Evaluate the baselines and print the table."""
     from engine.cli.common import console
+    from engine.events.files import export_events
     from engine.learn.baselines.choose import BASELINES, baselines
-    from engine.learn.evaluate import EvaluateOptions, evaluate
+    from engine.learn.baselines.combined import Scores
+    from engine.learn.evaluate import evaluate
+    from engine.learn.evaluation import EvaluateOptions
     from engine.learn.report import as_document, as_tables, write_html
     from engine.learn.splits import Positives, hide_items, leave_last_out
 
@@ -190,6 +195,9 @@ def main() -> int:
     parser.add_argument("--untrained", action="store_true", help="leave out what is learned")
     parser.add_argument("--hidden", type=float, default=0.0, help="the share of films that training never sees")
     parser.add_argument("--lift", type=float, nargs="*", default=[], help="also with these lifts of new items")
+    parser.add_argument("--ablate", action="store_true", help="also score without each modality's vectors")
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores made elsewhere, .npz")
+    parser.add_argument("--write-train", type=Path, help="only write the events that may be learned from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--report", type=Path, help="an HTML page to write")
     parser.add_argument("--json", action="store_true")
@@ -206,8 +214,13 @@ def main() -> int:
     log = log.take(np.flatnonzero(Positives(least={EventKind.RATE: arguments.min_value}).of(log)))
     hidden = arguments.hidden
     split = hide_items(log, films, hidden, arguments.seed) if hidden else leave_last_out(log, films)
-    chosen = baselines(films, arguments.rankers, l2=arguments.ease_l2)
-    rankers: list[Ranker] = list(chosen.rankers)
+    if arguments.write_train:
+        export_events(arguments.write_train, user_events(split.train))
+        return 0
+    chosen = baselines(
+        films, arguments.rankers, l2=arguments.ease_l2, fields=LEARNED.fields, cross_fit="people", seed=arguments.seed
+    )
+    rankers: list[Ranker] = [*chosen.rankers, *(Scores(path) for path in arguments.scores)]
     if not arguments.untrained:
         trained = learned(arguments.seed)
         rankers += [untrained(), trained, *(Lifted(trained, lift) for lift in arguments.lift)]
@@ -215,7 +228,7 @@ def main() -> int:
     preferred = ("mean vector",) if hidden else ("lambdamart", "ease + markov")
     reference = next((name for name in preferred if name in names), names[0])
     options = EvaluateOptions(ks=(1, 10), reference=reference)
-    done = evaluate(split, films, rankers, options, left_out=chosen.left_out, on_step=_say)
+    done = evaluate(split, films, rankers, options, ablate=arguments.ablate, left_out=chosen.left_out, on_step=_say)
     if arguments.json:
         print(json.dumps(as_document(done), indent=2))
     else:

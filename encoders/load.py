@@ -106,11 +106,11 @@ def exporter(spec: ModelSpec, weights: Path) -> Callable[[Path], None]:
     return export
 
 
-def open_session(path: Path, threads: int | None = None) -> Any:
+def open_session(file: Path | bytes, threads: int | None = None) -> Any:
     """Open an ONNX Runtime session on the CPU.
 
     Args:
-        path: the ONNX file.
+        file: the ONNX file, or what is in it.
         threads: threads within one operation, None for one per core.
 
     Returns:
@@ -124,7 +124,8 @@ def open_session(path: Path, threads: int | None = None) -> Any:
     options.log_severity_level = 3
     # Spinning threads would take the cores from the decoding that runs beside the network.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    source = file if isinstance(file, bytes) else str(file)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def resolve_device(device: str) -> str:

@@ -15,6 +15,7 @@ TEXT_SHOWN = 200
 def answer(
     results: Candidates,
     reasons: Sequence[tuple[Reason, ...]],
+    propensities: Sequence[float],
     store: VectorStore,
     *,
     fingerprint: str,
@@ -32,9 +33,10 @@ def answer(
     deadline.check("fetching the results")
     points = store.retrieve(results.ids, with_vectors=False)
     listed: list[Recommendation] = []
-    for name, score, point, why in zip(results.ids, results.scores.tolist(), points, reasons, strict=True):
+    for row, (name, point, why) in enumerate(zip(results.ids, points, reasons, strict=True)):
         if point is not None:
             own, media = own_fields(point.payload), media_of(point.payload)
             text = str(point.payload.get(TEXT) or "")[:TEXT_SHOWN]
-            listed.append(Recommendation(name, score, len(listed) + 1, own, why, media, text))
+            score, chance = float(results.scores[row]), float(propensities[row])
+            listed.append(Recommendation(name, score, len(listed) + 1, own, why, media, text, chance))
     return Recommendations(tuple(listed), uuid.uuid4().hex, fingerprint, model, tier, skipped)

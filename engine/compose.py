@@ -5,7 +5,8 @@ Imports are inside the functions, so that a command loads only what it uses: PyT
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -201,6 +202,7 @@ def build_engine(
     encoder: ContentEncoder | None = None,
     search: Search | None = None,
     models: Models | None = None,
+    clock: Callable[[], datetime] | None = None,
 ) -> Engine:
     """The engine over an open store.
 
@@ -211,11 +213,13 @@ def build_engine(
         encoder: encodes the contents of queries; None encodes each call by itself.
         search: searches the store; None searches for each call by itself.
         models: which model answers whom; None ranks without.
+        clock: tells the time, with a time zone; None is the computer's.
 
     Raises:
         SpaceError: if the store is of another space.
     """
     from engine.encoding import DirectEncoder
+    from engine.events.times import now_utc
     from engine.pipeline import Engine
     from engine.remember import RememberedTexts
 
@@ -229,6 +233,7 @@ def build_engine(
         search=search,
         models=models,
         deadline_share=settings.models.deadline_share,
+        clock=clock or now_utc,
     )
 
 
@@ -249,9 +254,18 @@ def model_loaders(store: VectorStore) -> Mapping[str, Loader]:
 
 def open_serving(settings: Settings, space: Space, store: VectorStore) -> Serving:
     """What serves. It loads and follows once it is started."""
+    from functools import partial
+
+    from engine.rerank.taste_index import drop_others
     from engine.serving import Serving
 
-    return Serving(registry(settings), model_loaders(store), space.fingerprint, standby=settings.models.standby)
+    return Serving(
+        registry(settings),
+        model_loaders(store),
+        space.fingerprint,
+        standby=settings.models.standby,
+        kept=partial(drop_others, store),
+    )
 
 
 def open_trainings(settings: Settings, serving: Serving, store: VectorStore) -> Trainings:

@@ -4,6 +4,7 @@ A variable is named TRIVENI_ + section + __ + key: `TRIVENI_STORE__PATH=/data/it
 `engine.compose` read settings; everything else takes plain arguments.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,7 @@ from encoders.types import Modality
 from engine.errors import SettingsError
 from engine.filters import FieldKind
 from engine.types import EventKind
+from engine.variables import NESTED, PREFIX, check_variables, nearest
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -135,6 +137,9 @@ class PolicySettings(Section):
     """What may be shown."""
 
     diversity: Share = 0.1
+    explore: Share = 0.0
+    """How probably a place of a recommendation shows another candidate by lot, so that the log tells what the order
+    never shows. Searches, and lists with caps, do not explore."""
     max_per_value: Mapping[str, int] = Field(default_factory=dict)
     min_score: float | None = None
 
@@ -159,10 +164,20 @@ class LearnSettings(Section):
     """The share of the events, the youngest, that a new version is judged on."""
     epochs: int = Field(default=6, gt=0)
     """The most passes over the training rows; it stops earlier when it gets no better."""
+    taste_epochs: int = Field(default=12, ge=0)
+    """The most passes over the histories for the learned query vector; 0 leaves it out."""
     steps: int = Field(default=30, gt=0)
     """The newest so many steps of each person become training rows."""
     width: int = Field(default=64, gt=0, multiple_of=4)
     """Of the network."""
+    rate: float = Field(default=2e-3, gt=0)
+    """The highest learning rate."""
+    batch: int = Field(default=64, gt=0)
+    """Training rows of a step."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """How often a part of the network is left out in training."""
+    id_dropout: float = Field(default=0.5, ge=0, lt=1)
+    """How often an item's id is left out in training, so that its contents have to do."""
     positive_worth: float = 1.0
     """What a click, like, purchase or rating is worth to the order of a list, times its probability."""
     negative_worth: float = -1.0
@@ -218,7 +233,7 @@ class LogSettings(Section):
 class Settings(BaseSettings):
     """All settings."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="TRIVENI_", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter=NESTED)
 
     space: SpaceSettings = SpaceSettings()
     limits: LimitSettings = LimitSettings()
@@ -256,15 +271,29 @@ def load_settings(path: Path | None = None) -> Settings:
         path = Path("triveni.toml")
     if path is not None and not path.is_file():
         raise SettingsError(f"no settings file at {path}", "name one that is there, or none for the defaults")
+    check_variables(os.environ, _keys())
     try:
         table = TomlConfigSettingsSource(Settings, toml_file=path)() if path else {}
         return Settings(**table)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(step) for step in first["loc"])
+        place = path or "the environment"
+        if first["type"] == "extra_forbidden":
+            remedy = f"{nearest(key, _keys())}correct it in {place}; triveni.example.toml explains every key"
+            raise SettingsError(f"there is no setting {key} (found {first.get('input')!r})", remedy) from None
         raise SettingsError(
             f"setting {key} is wrong: {first['msg'].lower()} (found {first.get('input')!r})",
-            f"correct it in {path or 'the environment'}; triveni.example.toml explains every key",
+            f"correct it in {place}; triveni.example.toml explains every key",
         ) from None
     except ValueError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", "correct that line") from None
+
+
+def _keys() -> list[str]:
+    """`section` and `section.key` of all settings."""
+    found: list[str] = []
+    for section, one in Settings.model_fields.items():
+        keys = one.annotation.model_fields if isinstance(one.annotation, type(BaseModel)) else {}
+        found += [section, *(f"{section}.{key}" for key in keys)]
+    return found

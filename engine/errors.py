@@ -33,6 +33,12 @@ class StoreInUseError(StoreError):
     status = "FAILED_PRECONDITION"
 
 
+class DiskError(TriveniError):
+    """A file cannot be written: the disk is full, or the folder may not be written."""
+
+    status = "UNAVAILABLE"
+
+
 class SettingsError(TriveniError):
     """A setting is missing, unknown, or out of range."""
 

@@ -5,8 +5,31 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from encoders.types import Floats
 from engine.rerank.base import Reranker
+from engine.resolve import Sources
 from engine.types import ItemId, Query
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraSearch:
+    """A search by one of the store's extra vectors."""
+
+    name: str
+    vector: Floats
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model makes of one request."""
+
+    rerankers: tuple[Reranker, ...] = ()
+    """Its tiers for this request, the best first."""
+    items: Sequence[ItemId] = ()
+    """Items that it would consider besides those that searches find, without the excluded; unfiltered."""
+    searches: Sequence[ExtraSearch] = ()
+    """What it would search for besides."""
 
 
 class ServedModel(Protocol):
@@ -20,12 +43,17 @@ class ServedModel(Protocol):
     def fingerprint(self) -> str:
         """The space that it is of."""
 
-    @property
-    def rerankers(self) -> tuple[Reranker, ...]:
-        """Its tiers, the best first."""
+    def read(self, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+        """What it makes of a request.
 
-    def candidates(self, query: Query, exclude: Sequence[ItemId]) -> Sequence[ItemId]:
-        """Items that it would consider besides those that the search finds, without the excluded; unfiltered."""
+        Args:
+            query: the request.
+            sources: its parts and events, with their vectors.
+            exclude: items that are not wanted.
+        """
+
+    def changed(self, ids: Sequence[ItemId]) -> None:
+        """Items were written or deleted: nothing that it remembers of them holds."""
 
     def close(self) -> None:
         """Let go of what it holds; nobody uses it any more."""

@@ -25,20 +25,21 @@ from engine.config import FuseSettings, PolicySettings, RetrieveSettings
 from engine.deadline import Deadline
 from engine.encoding import ContentEncoder
 from engine.errors import InvalidQueryError
-from engine.evidence import probe
+from engine.evidence import Doubles, probe
 from engine.explain import explain
 from engine.fuse import Intent, fuse
 from engine.models import Fixed, Models, ServedModel
+from engine.policy.explore import explore
 from engine.policy.seen import left_out
-from engine.policy.select import Policy, select
+from engine.policy.select import Policy, Rows, select
 from engine.rerank.base import Identity
 from engine.rerank.tiers import Tiers
 from engine.resolve import Sources, resolve
-from engine.retrieve import retrieve
+from engine.retrieve import passing, retrieve
 from engine.score import judge
 from engine.searching import DirectSearch, Search
 from engine.store.base import VectorStore
-from engine.types import Candidates, ItemId, Query, Reason, Recommendations
+from engine.types import Candidates, ItemId, Query, Reason, ReasonKind, Recommendations
 from engine.validate import check_query
 
 
@@ -114,17 +115,16 @@ class Engine:
         return replace(made, compared=lease.compared) if lease.compared else made
 
     def _recommend(self, query: Query, model: ServedModel | None, deadline: Deadline) -> Recommendations:
-        rerankers = model.rerankers if model else ()
         policy, exclude = Policy.of(query.policy, self._policy), left_out(query)
-        payloads = bool(policy.max_per_value) or any(reranker.reads_payloads for reranker in rerankers)
         calibration, correlation = self.manifest.calibration, self._fuse.correlation
 
         sources = resolve(query, self._encoder, self.manifest, self._store, self._fuse, self._clock(), deadline)
         modalities = query.modalities or tuple(self.manifest.encoders)
         intent = fuse(sources, probe(sources, calibration, modalities, correlation), self._fuse)
         if intent.empty:
-            return self._cold(query, exclude, policy, sources, intent, deadline)
+            return self._cold(query, exclude, policy, sources, intent, model, deadline)
 
+        reading = self._tiers.read(model, query, sources, exclude)
         candidates = retrieve(
             intent,
             query,
@@ -133,14 +133,14 @@ class Engine:
             self._search,
             self._retrieve,
             deadline,
-            with_payload=payloads,
-            more=self._tiers.candidates(model, query, exclude),
+            with_payload=bool(policy.max_per_value) or any(one.reads_payloads for one in reading.rerankers),
+            reading=reading,
         )
         judgement = judge(intent, candidates)
 
         deadline.check("reranking")
         judged = replace(candidates, scores=judgement.scores)
-        ranked, reranker = self._tiers.rerank(rerankers, query, sources, judged, deadline)
+        ranked, reranker = self._tiers.rerank(reading.rerankers, query, sources, judged, deadline)
         row_of = {name: row for row, name in enumerate(candidates.ids)}
         rows = np.array([row_of[name] for name in ranked.ids], np.intp)
 
@@ -150,9 +150,10 @@ class Engine:
         shares = np.ones(1) if trained else intent.shares
         related = intent.related
         chosen = select(ranked, interest, shares, query.limit, policy, calibration, correlation, related)
+        chosen, chances = _explored(chosen, ranked, query, policy)
         results = ranked.take(chosen)
         reasons = explain(intent, sources, judgement, results, rows[chosen])
-        return self._answer(results, reasons, sources, reranker.version, reranker.tier, deadline)
+        return self._answer(results, reasons, chances, sources, model, reranker.tier, deadline)
 
     def _cold(
         self,
@@ -161,6 +162,7 @@ class Engine:
         policy: Policy,
         sources: Sources,
         intent: Intent,
+        model: ServedModel | None,
         deadline: Deadline,
     ) -> Recommendations:
         """Popular or fresh items, for a person of whom nothing is known that they like."""
@@ -177,28 +179,53 @@ class Engine:
             intent=intent,
             max_per_value=policy.max_per_value,
         )
+        kind_of, tier = dict(zip(candidates.ids, kinds, strict=True)), "cold"
+        reading = self._tiers.read(model, query, sources, exclude)
+        if reading.rerankers:  # it knows what others like, and what this person does not
+            wider = self._store.candidates(
+                [*candidates.ids, *passing(query, set(candidates.ids), reading.items, self._store)],
+                with_payload=bool(policy.max_per_value) or any(one.reads_payloads for one in reading.rerankers),
+            )
+            if query.modalities:
+                has = [wider.present[m] for m in query.modalities if m in wider.present]
+                wider = wider.take(np.flatnonzero(np.any(has, axis=0)) if has else np.zeros(0, np.intp))
+            ranked, reranker = self._tiers.rerank(reading.rerankers, query, sources, wider, deadline)
+            if reranker.tier != Identity.tier:
+                candidates, tier = ranked, reranker.tier
         one, correlation = np.zeros(len(candidates), np.intp), self._fuse.correlation
         rules = replace(policy, min_score=None)  # a cold score is no evidence
         chosen = select(candidates, one, np.ones(1), query.limit, rules, self.manifest.calibration, correlation)
-        reasons = [(Reason(kinds[row]),) for row in chosen]
-        return self._answer(candidates.take(chosen), reasons, sources, Identity.version, "cold", deadline)
+        chosen, chances = _explored(chosen, candidates, query, rules)
+        results = candidates.take(chosen)
+        reasons = [(Reason(kind_of.get(name, ReasonKind.POPULAR)),) for name in results.ids]
+        return self._answer(results, reasons, chances, sources, model, tier, deadline)
 
     def _answer(
         self,
         results: Candidates,
         reasons: Sequence[tuple[Reason, ...]],
+        chances: Doubles,
         sources: Sources,
-        model: str,
+        model: ServedModel | None,
         tier: str,
         deadline: Deadline,
     ) -> Recommendations:
         return answer(
             results,
             reasons,
+            chances.tolist(),
             self._store,
             fingerprint=self._fingerprint,
-            model=model,
+            model=model.version if model else Identity.version,
             tier=tier,
             skipped=sources.skipped,
             deadline=deadline,
         )
+
+
+def _explored(chosen: Rows, candidates: Candidates, query: Query, policy: Policy) -> tuple[Rows, Doubles]:
+    """The list with exploration, and the probability of each place; who searches gets what they asked for."""
+    if policy.explore <= 0 or query.parts or policy.max_per_value:
+        return chosen, np.ones(len(chosen))
+    lowest = -np.inf if policy.min_score is None else policy.min_score
+    return explore(chosen, np.flatnonzero(candidates.scores >= lowest), policy.explore, np.random.default_rng())

@@ -13,6 +13,7 @@ from encoders.types import Floats
 from engine.config import RetrieveSettings
 from engine.deadline import Deadline
 from engine.fuse import Intent
+from engine.models import Reading
 from engine.searching import Search
 from engine.store.base import Hits, VectorQuery, VectorStore
 from engine.store.match import matches
@@ -29,7 +30,7 @@ def retrieve(
     deadline: Deadline,
     *,
     with_payload: bool,
-    more: Sequence[ItemId] = (),
+    reading: Reading,
 ) -> Candidates:
     """Fetch the candidates of every interest, and those that a model names; their scores are not set yet.
 
@@ -42,7 +43,7 @@ def retrieve(
         settings: how many are fetched.
         deadline: of the request.
         with_payload: whether payloads are fetched too.
-        more: items to consider as well, if they pass the filter.
+        reading: what the model would search for and consider besides.
 
     Raises:
         InvalidQueryError: if the filter names a field that is not in the schema, or one of the wrong kind.
@@ -55,18 +56,22 @@ def retrieve(
         VectorQuery(vectors[modality][0][row], modality, limit, query.filter, tuple(exclude))
         for row, modality in places
     ]
-    hits = search.search(queries, deadline)
+    also = [VectorQuery(one.vector, one.name, one.limit, query.filter, tuple(exclude)) for one in reading.searches]
+    hits = search.search([*queries, *also], deadline)
+    hits, more = hits[: len(queries)], [name for hit in hits[len(queries) :] for name in hit.ids]
     lengths = np.array([np.linalg.norm(one.vector) for one in queries], np.float32)
     offsets = np.array([vectors[modality][1][row] for row, modality in places], np.float32)
     owners = np.array([row for row, _ in places], np.intp)
     ids = merge(hits, lengths, offsets, owners, limit, intent.probes.correlation)
     deadline.check("fetching candidates")
-    ids += _passing(query, set(ids), more, store)
+    known = set(ids)
+    ids += [name for name in dict.fromkeys(more) if name not in known]
+    ids += passing(query, {*known, *more}, reading.items, store)
     return store.candidates(ids, with_payload=with_payload)
 
 
-def _passing(query: Query, known: set[ItemId], more: Sequence[ItemId], store: VectorStore) -> list[ItemId]:
-    """Those of `more` that are not known yet and pass the query's filter."""
+def passing(query: Query, known: set[ItemId], more: Sequence[ItemId], store: VectorStore) -> list[ItemId]:
+    """Those of `more` that are not known yet and pass the query's filter, in their order."""
     new = [name for name in more if name not in known]
     if query.filter is None or not new:
         return new

@@ -6,7 +6,7 @@ going back takes no loading.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,14 @@ from pathlib import Path
 import structlog
 
 from encoders.errors import TriveniError
+from engine.held import Held
 from engine.learn.card import ModelCard
 from engine.learn.errors import CheckpointError
 from engine.learn.pointer import UNTRAINED, Pointer
 from engine.learn.registry import Registry
 from engine.models import Lease, ServedModel
 from engine.rerank.base import Identity
+from engine.types import ItemId
 
 POLL_SECONDS = 0.25
 """How often the pointer is looked at, so that a change by another process is seen within a second."""
@@ -30,54 +32,15 @@ Loader = Callable[[Path, ModelCard], ServedModel]
 answered by the version before meanwhile."""
 
 
-class _Held:
-    """A loaded model, and how many requests use it."""
-
-    def __init__(self, model: ServedModel, log: structlog.stdlib.BoundLogger) -> None:
-        self.model, self._log = model, log
-        self._lock = threading.Lock()
-        self._users = 0
-        self._wanted = True
-
-    def enter(self) -> bool:
-        """Begin to use it; False if it may be closed already."""
-        with self._lock:
-            self._users += self._wanted
-            return self._wanted
-
-    def leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            last = not (self._wanted or self._users)
-        if last:
-            self._close()
-
-    def retire(self) -> None:
-        """Close it as soon as nobody uses it."""
-        with self._lock:
-            last = self._wanted and not self._users
-            self._wanted = False
-        if last:
-            self._close()
-
-    def _close(self) -> None:
-        try:
-            self.model.close()
-        except Exception as error:  # noqa: BLE001 (it may be anybody's code, and the request is answered)
-            self._log.error("model not closed", version=self.model.version, exc_info=error)
-        else:
-            self._log.info("model closed", version=self.model.version)
-
-
 @dataclass(frozen=True, slots=True)
 class _State:
     """Who gets what. It is replaced as a whole."""
 
     pointer: Pointer
-    serving: _Held | None = None
-    candidate: _Held | None = None
+    serving: Held | None = None
+    candidate: Held | None = None
 
-    def choose(self, user: str) -> tuple[_Held | None, str]:
+    def choose(self, user: str) -> tuple[Held | None, str]:
         """The model of a person, and the name of the version that others get."""
         if self.candidate is None:
             return self.serving, ""
@@ -95,6 +58,7 @@ class Serving:
         fingerprint: the space that versions have to be of.
         standby: keep the version that served last before loaded; going back loads it first otherwise.
         poll_seconds: how often the pointer is looked at.
+        kept: is told which versions are still of use, so that what was stored for others can be removed.
     """
 
     def __init__(
@@ -105,13 +69,14 @@ class Serving:
         *,
         standby: bool = True,
         poll_seconds: float = POLL_SECONDS,
+        kept: Callable[[set[str]], None] = lambda _: None,
     ) -> None:
         self.registry = registry
         self._loaders, self._fingerprint = loaders, fingerprint
-        self._standby, self._poll = standby, poll_seconds
+        self._standby, self._poll, self._kept = standby, poll_seconds, kept
         self._log = structlog.get_logger("triveni.models")
         self._changing = threading.RLock()
-        self._loaded: dict[str, _Held] = {}
+        self._loaded: dict[str, Held] = {}
         self._stamp: tuple[int, int, int] | None = None
         self._no_standby = ""
         """A version that could not be loaded to stand by."""
@@ -160,6 +125,14 @@ class Serving:
         finally:
             if held:
                 held.leave()
+
+    def changed(self, ids: Sequence[ItemId]) -> None:
+        """Tell the loaded models that items were written or deleted."""
+        for held in tuple(self._loaded.values()):
+            try:
+                held.model.changed(ids)
+            except Exception as error:  # noqa: BLE001 (the items are written, and what is remembered ages)
+                self._log.error("model not told of changes", version=held.model.version, exc_info=error)
 
     # Changes ------------------------------------------------------------------------------------------------
 
@@ -226,10 +199,11 @@ class Serving:
                     candidate=self.candidate,
                     share=pointer.share if candidate else 0.0,
                 )
-            keep = {self.version, self.candidate}
-            self._drop(keep | set(pointer.previous[-1:]) if self._standby else keep)
+            keep, before_it = {self.version, self.candidate}, set(pointer.previous[-1:])
+            self._drop(keep | before_it if self._standby else keep)
+            self._kept(keep | before_it)
 
-    def _first_that_loads(self, pointer: Pointer) -> _Held | None:
+    def _first_that_loads(self, pointer: Pointer) -> Held | None:
         """What is to serve; if it cannot, what serves; if nothing does yet, the latest before it that can."""
         if pointer.serving == UNTRAINED:
             return None
@@ -242,14 +216,14 @@ class Serving:
             found = self._try_to_load(version)
         return found
 
-    def _try_to_load(self, version: str) -> _Held | None:
+    def _try_to_load(self, version: str) -> Held | None:
         try:
             return self._load(version)
         except TriveniError as error:
             self._log.error("model refused", version=version, error=str(error), serving=_name(self._state.serving))
             return None
 
-    def _load(self, version: str) -> _Held:
+    def _load(self, version: str) -> Held:
         """A model that is loaded already, or is now.
 
         Raises:
@@ -274,7 +248,7 @@ class Serving:
             raise CheckpointError(
                 f"model version {version} cannot be loaded ({type(error).__name__}: {error})", "train it again"
             ) from error
-        held = self._loaded[version] = _Held(model, self._log)
+        held = self._loaded[version] = Held(model, self._log)
         return held
 
     def _drop(self, keep: set[str]) -> None:
@@ -299,5 +273,5 @@ class Serving:
                 self._no_standby = version
 
 
-def _name(held: _Held | None) -> str:
+def _name(held: Held | None) -> str:
     return held.model.version if held else Identity.version

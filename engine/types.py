@@ -220,6 +220,8 @@ class Recommendation:
     """Paths of its picture and sound below the catalogue's root, where it was indexed from files."""
     text: str = ""
     """The beginning of its text."""
+    propensity: float = 1.0
+    """The probability with which its place shows it: 1 where nothing is drawn by lot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +233,10 @@ class Recommendations:
     fingerprint: str
     """The space that answered."""
     model: str
-    """The version of the model that ranked; "untrained" where there is none."""
+    """The version of the model that the person gets; "untrained" where there is none."""
     tier: str
-    """The stage that decided the order: "retrieval" where nothing reranks, "cold" for a person without history."""
+    """The stage that decided the order: one of the model's tiers; "retrieval" where there is no model, or no time for
+    it; "cold" for a person without history."""
     skipped: tuple[tuple[int, str], ...] = ()
     """(position in the history, reason) of events that could not be used."""
     compared: str = ""

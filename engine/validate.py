@@ -28,9 +28,9 @@ def check_query(query: Query, manifest: SpaceManifest, max_limit: int) -> None:
     """
     if not 1 <= query.limit <= max_limit:
         raise InvalidQueryError(f"limit is {query.limit}", f"send 1 to {max_limit}", field="query.limit")
-    _check_length(len(query.parts), MAX_PARTS, "parts", "query.parts")
-    _check_length(len(query.history), MAX_HISTORY, "events", "query.history")
-    _check_length(len(query.policy.exclude), MAX_EXCLUDED, "excluded items", "query.policy.exclude")
+    check_length(len(query.parts), MAX_PARTS, "parts", "query.parts")
+    check_length(len(query.history), MAX_HISTORY, "events", "query.history")
+    check_length(len(query.policy.exclude), MAX_EXCLUDED, "excluded items", "query.policy.exclude")
     for modality in query.modalities:
         check_modality(modality, manifest, "query.modalities")
     for index, part in enumerate(query.parts):
@@ -44,7 +44,12 @@ def check_query(query: Query, manifest: SpaceManifest, max_limit: int) -> None:
     _check_policy(query.policy)
 
 
-def _check_length(length: int, most: int, what: str, field: str) -> None:
+def check_length(length: int, most: int, what: str, field: str) -> None:
+    """Refuse a list that is too long.
+
+    Raises:
+        InvalidQueryError: if it is.
+    """
     if length > most:
         raise InvalidQueryError(f"query has {length} {what}", f"send {most} at most", field=field)
 
@@ -89,8 +94,8 @@ def check_vector(vector: VectorInput, manifest: SpaceManifest, field: str) -> No
 
 
 def _check_event(event: Event, field: str) -> None:
-    if event.value is not None and not math.isfinite(event.value):
-        raise InvalidQueryError(f"value is {event.value}", "send a finite number", field=f"{field}.value")
+    if event.value is not None and not (math.isfinite(event.value) and event.value >= 0):
+        raise InvalidQueryError(f"value is {event.value}", "send a finite number, 0 or more", field=f"{field}.value")
     if event.time is not None and event.time.tzinfo is None:
         raise InvalidQueryError(f"time {event.time} has no time zone", "add one", field=f"{field}.time")
     if event.kind is EventKind.RATE and event.value is not None and not 1 <= event.value <= 5:

@@ -1,10 +1,11 @@
-"""Compares a catalogue with a store, without decoding or encoding anything."""
+"""Compares a catalogue with a store by digests; only what the store lacks is decoded, to tell why it lacks it."""
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from encoders.space import Space
 from encoders.types import Modality
 from engine.ingest import Digest
 from engine.store.base import Point, VectorStore
@@ -48,7 +49,7 @@ class Verdict:
     extra: Difference = field(default_factory=Difference)
     """In the store, not in the catalogue."""
     unreadable: Difference = field(default_factory=Difference)
-    """Rows of the catalogue that cannot be read, as "line: reason"."""
+    """Rows of the catalogue that cannot be read, or whose files cannot be decoded, as "line: reason"."""
     wrong_space: str = ""
     """The fingerprint of the store's space, if it is not the one that was asked for."""
 
@@ -69,13 +70,22 @@ class Verdict:
         return not self.wrong_space and not any(it.count for it in self.differences.values())
 
 
-def verify(catalog: Catalog, store: VectorStore, *, fingerprint: str | None = None, readers: int = 0) -> Verdict:
+def verify(
+    catalog: Catalog,
+    store: VectorStore,
+    *,
+    fingerprint: str | None = None,
+    space: Space | None = None,
+    readers: int = 0,
+) -> Verdict:
     """Compare a catalogue with a store by the digests of their items. Nothing is changed.
 
     Args:
         catalog: the catalogue.
         store: the store.
         fingerprint: of the space that the store should be of; None does not ask.
+        space: decodes what the store lacks: indexing again does not help where a file is broken. None takes every
+            file for sound.
         readers: threads that read and hash files; 0 takes one per core.
 
     Raises:
@@ -88,8 +98,10 @@ def verify(catalog: Catalog, store: VectorStore, *, fingerprint: str | None = No
         entries = _alive(catalog.entries(seen, pool), verdict)
         for group in batches(entries, _GROUP, lambda entry: entry.size, _GROUP_BYTES):
             points = store.retrieve([entry.item.id for entry in group], once=True)
-            for entry, point in zip(group, points, strict=True):
-                _compare(entry, point, verdict)
+            lacking = [place for place, one in enumerate(points) if not _same(group[place], one)]
+            broken = dict(zip(lacking, _broken([group[place] for place in lacking], space, pool), strict=True))
+            for place, (entry, point) in enumerate(zip(group, points, strict=True)):
+                _compare(entry, point, broken.get(place), verdict)
         collect_extra(store, seen, extra)
         for page in extra.pages(_GROUP):
             for item_id in page:
@@ -105,12 +117,34 @@ def _alive(entries: Iterator[Entry | DeadLetter], verdict: Verdict) -> Iterator[
             yield entry
 
 
-def _compare(entry: Entry, point: Point | None, verdict: Verdict) -> None:
+def _same(entry: Entry, point: Point | None) -> bool:
+    """Whether the store holds this very item."""
+    return point is not None and Digest.of_payload(point.payload) == entry.digest
+
+
+def _broken(entries: Sequence[Entry], space: Space | None, pool: Executor) -> Iterator[DeadLetter | None]:
+    """For each entry the reason why it cannot be decoded; None where it can be."""
+
+    def decode(entry: Entry) -> DeadLetter | None:
+        for content in entry.item.contents:
+            try:
+                if space is not None:
+                    space.prepare(content)
+            except Exception as error:  # noqa: BLE001 (whatever a file does to a decoder, as in indexing)
+                return DeadLetter.of(entry.line, entry.item.id, error, content.modality)
+        return None
+
+    return pool.map(decode, entries)
+
+
+def _compare(entry: Entry, point: Point | None, broken: DeadLetter | None, verdict: Verdict) -> None:
     item_id: ItemId = entry.item.id
     modalities: set[Modality] = {content.modality for content in entry.item.contents}
-    if point is None:
+    if broken is not None:
+        verdict.unreadable.add(f"{broken.line}: {broken.reason}")
+    elif point is None:
         verdict.missing.add(item_id)
-    elif Digest.of_payload(point.payload) != entry.digest:
+    elif not _same(entry, point):
         verdict.stale.add(item_id)
     elif set(point.vectors) != modalities:
         verdict.incomplete.add(item_id)

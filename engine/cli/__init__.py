@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from encoders.errors import TriveniError
-from engine.cli import ask, encode, evaluate, events, index, model, serve, simulate, space, train
+from engine.cli import ask, encode, evaluate, events, index, model, serve, simulate, space, train, tune
 from engine.cli.common import tell
 from engine.cli.demo import command as demo
 
@@ -22,6 +22,7 @@ for command in (index.index, index.verify, serve.serve, ask.search, ask.recommen
 app.command()(simulate.simulate)
 app.command()(evaluate.evaluate)
 app.command()(train.train)
+app.command()(tune.tune)
 app.add_typer(space.app, name="space")
 app.add_typer(events.app, name="events")
 app.add_typer(model.app, name="model")

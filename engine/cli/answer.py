@@ -7,32 +7,43 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from rich.table import Table
 
+from engine.cli.named import NO_NAMES, SHOWN_REASONS, Names, title
 from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
 
 Answer = recommendation_pb2.RecommendResponse | recommendation_pb2.SearchResponse
 
-TITLE = 60
-"""Characters of a text that stand for a title."""
 NOTABLE = 0.25
 """A modality is named in a reason if it gives at least this part of it."""
 
 _WORDS = {"text": "text", "image": "picture", "audio": "sound"}
 
 
-def part_label(part: recommendation_pb2.QueryPart) -> str:
+def part_label(part: recommendation_pb2.QueryPart, names: Names = NO_NAMES) -> str:
     """A short name of a query part."""
     source = part.WhichOneof("source")
     if source == "content":
         return f"query {_content_label(part.content)}"
-    return f"query {part.item_id}" if source == "item_id" else "query vector"
+    return f"query {_item_label(part.item_id, names)}" if source == "item_id" else "query vector"
 
 
-def event_label(event: event_pb2.Event) -> str:
+def event_label(event: event_pb2.Event, names: Names = NO_NAMES) -> str:
     """A short name of an event."""
     kind = event_pb2.EventKind.Name(event.kind).removeprefix("EVENT_KIND_").lower()
     if event.WhichOneof("target") == "content":
         return f"{kind} {_content_label(event.content)}"
-    return f"{kind} {event.item_id.rsplit('/', 1)[-1]}"
+    return f"{kind} {_item_label(event.item_id, names)}"
+
+
+def _item_label(item_id: str, names: Names) -> str:
+    """An item's title; the end of its id where that is not known."""
+    return f"“{names.titles[item_id]}”" if item_id in names.titles else item_id.rsplit("/", 1)[-1]
+
+
+def _earlier_label(event_id: str, names: Names) -> str:
+    """A short name of an event that was recorded before."""
+    if event_id in names.events:
+        return f"earlier {event_label(names.events[event_id], names)}"
+    return f"earlier event {event_id[:13]}"
 
 
 def _content_label(content: content_pb2.Content) -> str:
@@ -47,11 +58,11 @@ def why(
     reasons: Sequence[recommendation_pb2.Reason],
     parts: Sequence[recommendation_pb2.QueryPart],
     history: Sequence[event_pb2.Event],
-    most: int = 2,
+    names: Names = NO_NAMES,
 ) -> str:
-    """The first reasons in words, such as `like robin 62 % by its picture`."""
+    """The first reasons in words, such as `like “A robin” 62% by its picture`."""
     said = []
-    for reason in reasons[:most]:
+    for reason in reasons[:SHOWN_REASONS]:
         if reason.kind == recommendation_pb2.REASON_KIND_POPULAR:
             said.append("many like it")
             continue
@@ -59,11 +70,11 @@ def why(
             said.append("it is new")
             continue
         if reason.event_id:
-            label = f"earlier event {reason.event_id[:13]}"
+            label = _earlier_label(reason.event_id, names)
         elif reason.kind == recommendation_pb2.REASON_KIND_QUERY:
-            label = part_label(parts[reason.index])
+            label = part_label(parts[reason.index], names)
         else:
-            label = event_label(history[reason.index])
+            label = event_label(history[reason.index], names)
         said.append(f"{label} {reason.share:.0%}{_by(reason)}")
     return "; ".join(said)
 
@@ -78,10 +89,10 @@ def _by(reason: recommendation_pb2.Reason) -> str:
     return f" by its {' and '.join(words)}" if words else ""
 
 
-def left_out(skipped: recommendation_pb2.SkippedEvent) -> str:
+def left_out(skipped: recommendation_pb2.SkippedEvent, names: Names = NO_NAMES) -> str:
     """Which event of the history was not used, and why."""
     if skipped.event_id:
-        return f"earlier event {skipped.event_id} was left out: {skipped.reason}"
+        return f"{_earlier_label(skipped.event_id, names)} was left out: {skipped.reason}"
     return (
         skipped.reason
         if skipped.index < 0
@@ -90,17 +101,8 @@ def left_out(skipped: recommendation_pb2.SkippedEvent) -> str:
 
 
 def title_of(result: recommendation_pb2.Recommendation) -> str:
-    """What an item is called: its payload's title or name, else its text, else its id."""
-    for key in ("title", "name"):
-        if key in result.payload.fields:
-            return str(result.payload.fields[key].string_value)
-    return shortened(result.text) or result.item_id
-
-
-def shortened(text: str) -> str:
-    """The beginning of a text, in one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= TITLE else line[: TITLE - 1].rstrip() + "…"
+    """What a result is called."""
+    return title(result.payload, result.text, result.item_id)
 
 
 def table(
@@ -108,6 +110,7 @@ def table(
     answer: Answer,
     parts: Sequence[recommendation_pb2.QueryPart] = (),
     history: Sequence[event_pb2.Event] = (),
+    names: Names = NO_NAMES,
 ) -> Table:
     """The results of an answer, with the reason of each."""
     categories = any("category" in result.payload.fields for result in answer.results)
@@ -122,7 +125,7 @@ def table(
         row = [str(result.rank), title_of(result)]
         if categories:
             row.append(result.payload.fields["category"].string_value if "category" in result.payload.fields else "")
-        grid.add_row(*row, f"{result.score:.2f}", why(result.reasons, parts, history))
+        grid.add_row(*row, f"{result.score:.2f}", why(result.reasons, parts, history, names))
     return grid
 
 

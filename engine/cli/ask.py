@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,11 @@ import typer
 from engine.cli.common import console, server_error, settings_of
 
 if TYPE_CHECKING:
+    from engine.cli.named import Names
     from triveni.v1 import recommendation_pb2
+
+    Named = tuple[recommendation_pb2.RecommendResponse, Names]
+    """An answer, and what the ids in it stand for."""
 
 Images = Annotated[
     list[Path] | None, typer.Option("--image", help="A picture file; may be given again.", dir_okay=False)
@@ -116,7 +120,7 @@ def _show(
 ) -> None:
     from engine.cli import answer as answers
 
-    answer = _from_server(server, asked) if server else _from_store(ctx, asked)
+    answer, names = _from_server(server, asked, not as_json) if server else _from_store(ctx, asked)
     if as_json:
         print(answers.as_json(answer))
         return
@@ -124,14 +128,15 @@ def _show(
         said = "the filter and the policy left nothing" if asked.HasField("filter") else "nothing is indexed"
         console.print(f"no results: {said}; `triveni index` fills the store", style="yellow")
     else:
-        console.print(answers.table(caption, answer, asked.parts, asked.history))
+        console.print(answers.table(caption, answer, asked.parts, asked.history, names))
     for skipped in answer.skipped:
-        console.print(answers.left_out(skipped), style="yellow")
+        console.print(answers.left_out(skipped, names), style="yellow")
 
 
-def _from_server(address: str, asked: recommendation_pb2.RecommendRequest) -> recommendation_pb2.RecommendResponse:
+def _from_server(address: str, asked: recommendation_pb2.RecommendRequest, with_names: bool) -> Named:
     import grpc
 
+    from engine.cli import named
     from triveni.v1 import recommendation_pb2_grpc
 
     with grpc.insecure_channel(address) as channel:
@@ -140,13 +145,12 @@ def _from_server(address: str, asked: recommendation_pb2.RecommendRequest) -> re
             answer: recommendation_pb2.RecommendResponse = stub.Recommend(asked, timeout=30)
         except grpc.RpcError as error:
             raise server_error(address, error) from None
-    return answer
+        return answer, named.from_server(channel, asked, answer) if with_names else named.NO_NAMES
 
 
-def _from_store(
-    ctx: typer.Context, asked: recommendation_pb2.RecommendRequest
-) -> recommendation_pb2.RecommendResponse:
+def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) -> Named:
     from engine import compose
+    from engine.cli import named
     from engine.deadline import Deadline
     from engine.history import Joined
     from engine.service import convert
@@ -159,12 +163,13 @@ def _from_store(
         with closing(compose.open_events(settings)) as events:
             joined = compose.stored_history(settings, events).join(query, Deadline())
     space = compose.open_space(settings)
-    with closing(compose.open_store(settings, space)) as store:
-        if not compose.registry(settings).pointer().serving:  # PyTorch takes seconds to load
-            engine = compose.build_engine(settings, space, store)
-            return convert.recommend_response(engine.recommend(joined.query), joined)
-        configure_logs("warning", json_lines=settings.log.json_lines)  # standard output is the answer's
-        with closing(compose.open_serving(settings, space, store)) as serving:
-            serving.start()
-            engine = compose.build_engine(settings, space, store, models=serving)
-            return convert.recommend_response(engine.recommend(joined.query), joined)
+    with ExitStack() as opened:
+        store = opened.enter_context(closing(compose.open_store(settings, space)))
+        models = None
+        if compose.registry(settings).pointer().serving:  # else PyTorch, which takes seconds to load, is not needed
+            configure_logs("warning", json_lines=settings.log.json_lines)  # standard output is the answer's
+            models = opened.enter_context(closing(compose.open_serving(settings, space, store)))
+            models.start()
+        engine = compose.build_engine(settings, space, store, models=models)
+        answer = convert.recommend_response(engine.recommend(joined.query), joined)
+        return answer, named.from_store(store, joined, asked, answer)

@@ -131,7 +131,8 @@ def verify(
     space = compose.open_space(settings)
     store = _open(settings, space, read_only=True, beside=False)
     try:
-        verdict = run(source, store, fingerprint=space.fingerprint, readers=settings.index.decoders)
+        readers = settings.index.decoders
+        verdict = run(source, store, fingerprint=space.fingerprint, space=space, readers=readers)
     finally:
         store.close()
     if as_json:
@@ -257,7 +258,8 @@ def _show(verdict: Verdict, fingerprint: str) -> None:
     table.add_column("first of them", style="dim", overflow="fold")
     table.add_row("same", f"{verdict.same:,}", "")
     for name, difference in verdict.differences.items():
-        table.add_row(name, f"{difference.count:,}", ", ".join(difference.examples[:5]))
+        between = "\n" if name == "unreadable" else ", "
+        table.add_row(name, f"{difference.count:,}", between.join(difference.examples[:5]))
     console.print(table)
     if verdict.wrong_space:
         text = f"the store is of space {verdict.wrong_space}, not {fingerprint}: index into a new store"

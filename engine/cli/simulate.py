@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,11 +19,15 @@ from engine.errors import NotFoundError
 
 if TYPE_CHECKING:
     from engine.config import Settings
+    from engine.events.base import EventStore
     from engine.events.types import Impression
     from engine.learn.simulate.config import WorldConfig
     from engine.learn.simulate.loop import Diary
     from engine.learn.simulate.world import World
     from engine.types import Event
+
+OWN = Path("var/simulated")
+"""Each world has a folder here: its events, and the versions that are trained on them."""
 
 
 class Policy(StrEnum):
@@ -54,9 +58,13 @@ def simulate(
     until: Annotated[
         str, typer.Option(help="When the period ends: RFC 3339; the last midnight, UTC, if not given.")
     ] = "",
+    store: Annotated[
+        str, typer.Option(help="The URL of an event store to write to; one of its own in var/simulated if not given.")
+    ] = "",
+    mix: Annotated[bool, typer.Option("--mix", help="Write even into a store that holds real people.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="A .jsonl, .csv or .parquet file to write, instead of the event store.", dir_okay=False),
+        typer.Option(help="A .jsonl, .csv or .parquet file to write, instead of an event store.", dir_okay=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
@@ -68,22 +76,52 @@ def simulate(
 
     Example: triveni simulate --people 300 --impressions 20000 --days 30 --seed 1
     """
-    from engine import compose
     from engine.learn.simulate.config import WorldConfig
-    from engine.learn.simulate.output import into_file, into_store
+    from engine.learn.simulate.output import into_file, into_store, refuse_real_people
 
+    if out is not None and (store or mix):
+        raise typer.BadParameter("--out writes a file, --store and --mix are of an event store: give one of them")
     settings = settings_of(ctx)
+    if store and not mix:
+        with _opened(settings, store) as events:
+            refuse_real_people(events)
     start = _end(until).timestamp() - days * 86400
     config = WorldConfig(people=people, days=days, seed=seed, places=places, start=start)
     world, diary = _run(settings, config, policy, explore, impressions)
+    url = store or f"sqlite:///{OWN / world.name / 'events.db'}"
     if out is not None:
-        written = into_file(diary, out)
-        place = str(out)
+        written, place = into_file(diary, out), str(out)
     else:
-        with closing(compose.open_events(settings)) as store:
-            written = into_store(diary, store)
-        place = "the event store"
+        with _opened(settings, url) as events:
+            written, place = into_store(diary, events), _without_password(url)
     _show(world, diary, policy, written, place, as_json)
+    if as_json:
+        return
+    if out is not None:
+        console.print(f"{written:,} lines in {place}", highlight=False, soft_wrap=True)
+        return
+    console.print(f"{written:,} new events in {place}", highlight=False, soft_wrap=True)
+    if not store:
+        console.print("to train on them, apart from what serves real people:")
+        registry = OWN / world.name / "trained"
+        told = f"    TRIVENI_EVENTS__URL={url} TRIVENI_MODELS__PATH={registry} triveni train"
+        console.print(told, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _opened(settings: Settings, url: str) -> Iterator[EventStore]:
+    """An event store that need not be the settings'."""
+    from engine import compose
+
+    events = settings.events.model_copy(update={"url": url})
+    with closing(compose.open_events(settings.model_copy(update={"events": events}))) as store:
+        yield store
+
+
+def _without_password(url: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def _run(
@@ -166,8 +204,6 @@ def _show(world: World, diary: Diary, policy: Policy, written: int, place: str, 
     table.add_row(f"share of the oracle's NDCG@{k}, {policy}", f"{measured.share_of_oracle:.3f}")
     table.add_row(f"precision@{k}, {policy}", f"{measured.mean_precision:.3f}")
     console.print(table)
-    new = "lines" if place != "the event store" else "new events"
-    console.print(f"{written:,} {new} in {place}", highlight=False, soft_wrap=True)
 
 
 def _end(until: str) -> datetime:

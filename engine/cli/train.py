@@ -41,11 +41,11 @@ def train(
     with tempfile.TemporaryDirectory() as folder:
         items_file = Path(folder) / "items.npz"
         _write_items(settings, items_file)
-        with _bar() as bar:
-            task = bar.add_task("starting", total=1.0)
+        with bar() as shown:
+            task = shown.add_task("starting", total=1.0)
 
             def progress(part: float, stage: str) -> None:
-                bar.update(task, completed=part, description=stage)
+                shown.update(task, completed=part, description=stage)
 
             number = settings.learn.seed if seed is None else seed
             card = train_version(settings, items_file, progress, lambda: False, window, number)
@@ -80,7 +80,8 @@ def _tell(card: ModelCard) -> None:
     console.print("  ".join(f"{name} {count:,}" for name, count in card.counts.items()))
 
 
-def _bar() -> Progress:
+def bar() -> Progress:
+    """A bar for a long run: what is done, how far it is, and since when; on standard error."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -60,7 +60,7 @@ def check_event(event: UserEvent, limits: EventLimits, now: datetime, *, media: 
     _check_value(inner)
     if inner.time is not None:
         _check_time(inner.time, limits, now)
-    _check_context(inner.context, limits)
+    check_context(inner.context, limits)
 
 
 def check_impression(impression: Impression, limits: EventLimits, now: datetime) -> None:
@@ -89,7 +89,7 @@ def check_impression(impression: Impression, limits: EventLimits, now: datetime)
         if not 0 < propensity <= 1:
             raise EventError(f"propensity is {propensity}", "give a probability above 0, to 1", field="propensities")
     _check_time(impression.time, limits, now)
-    _check_context(impression.context, limits)
+    check_context(impression.context, limits)
 
 
 def check_user(user: str) -> None:
@@ -99,6 +99,26 @@ def check_user(user: str) -> None:
         EventError: if it is empty, longer than `MAX_ID_BYTES` in UTF-8, holds NUL, or is not valid Unicode.
     """
     _check_text(user, "user_id", MAX_ID_BYTES)
+
+
+def check_context(context: Mapping[str, str], limits: EventLimits) -> None:
+    """Refuse a context that is too large, or no text.
+
+    Raises:
+        EventError: naming what is wrong with it.
+    """
+    if len(context) > limits.context_entries:
+        problem = f"context has {len(context)} entries, the limit is {limits.context_entries}"
+        raise EventError(problem, "keep what a model can use", field="context")
+    size = 0
+    for key, value in context.items():
+        if not key:
+            raise EventError("context has an empty key", "name what the value is", field="context")
+        size += _check_text(key, "context", limits.context_bytes)
+        size += _check_text(value, "context", limits.context_bytes, empty=True)
+    if size > limits.context_bytes:
+        problem = f"context has {size} bytes, the limit is {limits.context_bytes}"
+        raise EventError(problem, "keep what a model can use", field="context")
 
 
 def unknown_item(item: str) -> EventError:
@@ -122,6 +142,8 @@ def _check_target(event: Event, limits: EventLimits) -> None:
                 problem = f"text has {len(text)} characters, the limit is {limits.text_characters}"
                 raise EventError(problem, "shorten it", field="content.text")
             _check_text(text, "content.text", 4 * limits.text_characters)
+            if text.isspace():
+                raise EventError("text is blank", "send some words", field="content.text")
         case VectorInput():
             _check_vector(content, limits)
 
@@ -161,19 +183,6 @@ def _check_time(time: datetime, limits: EventLimits, now: datetime) -> None:
     if time > now + limits.future:
         ahead = f"time {time} lies ahead of now, {now:%Y-%m-%dT%H:%M:%SZ}"
         raise EventError(ahead, "correct the clock, or the unit: seconds, not milliseconds", field="time")
-
-
-def _check_context(context: Mapping[str, str], limits: EventLimits) -> None:
-    if len(context) > limits.context_entries:
-        problem = f"context has {len(context)} entries, the limit is {limits.context_entries}"
-        raise EventError(problem, "keep what a model can use", field="context")
-    size = 0
-    for key, value in context.items():
-        size += _check_text(key, "context", limits.context_bytes)
-        size += _check_text(value, "context", limits.context_bytes, empty=True)
-    if size > limits.context_bytes:
-        problem = f"context has {size} bytes, the limit is {limits.context_bytes}"
-        raise EventError(problem, "keep what a model can use", field="context")
 
 
 def _check_text(value: Any, field: str, max_bytes: int, *, empty: bool = False) -> int:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select, text
+from sqlalchemy import URL, Connection, Engine, Index, create_engine, event, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -25,6 +25,10 @@ from engine.events.errors import EventSchemaError, EventStoreError
 
 BUSY_SECONDS = 60.0
 """How long another process that writes is waited for, and a connection of the pool."""
+CONNECT_SECONDS = 5
+"""How long PostgreSQL may take to answer, unless the URL says another `connect_timeout`."""
+LOCK_SECONDS = 10.0
+"""How long a locked table or row of PostgreSQL is waited for."""
 
 _POOL = 8
 _ADVISORY = 0x7472_6976
@@ -74,17 +78,21 @@ class Database:
 
     def _make_tables(self) -> None:
         with self.read() as connection:
-            if inspect(connection).has_table(tables.schema.name):
-                return self._check_version(connection)
+            if self._has_tables(connection) and not _missing(connection):
+                return
         with self.write() as connection:
             if not self.sqlite:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY})"))
-            if not inspect(connection).has_table(tables.schema.name):
+            if not self._has_tables(connection):
                 tables.metadata.create_all(connection)
                 connection.execute(tables.schema.insert().values(version=tables.VERSION))
-            return self._check_version(connection)
+            for index in _missing(connection):
+                index.create(connection)
 
-    def _check_version(self, connection: Connection) -> None:
+    def _has_tables(self, connection: Connection) -> bool:
+        """Whether there are any; they are of this release's version then, or refused."""
+        if not inspect(connection).has_table(tables.schema.name):
+            return False
         found = connection.execute(select(tables.schema.c.version)).scalars().all()
         if list(found) != [tables.VERSION]:
             have = ", ".join(map(str, found)) or "none"
@@ -92,6 +100,7 @@ class Database:
                 f"event store {self._name} has tables of version {have}, this release has {tables.VERSION}",
                 "use the release that wrote it, or export its events with that release and import them here",
             )
+        return True
 
     @property
     def _name(self) -> str:
@@ -115,6 +124,17 @@ class Database:
             raise EventStoreError(f"event store {self._name} failed: {str(error)[:200]}", "try again") from None
 
 
+def _missing(connection: Connection) -> list[Index]:
+    """The indexes that an earlier release did not make."""
+    look = inspect(connection)
+    return [
+        index
+        for table in tables.metadata.sorted_tables
+        for index in sorted(table.indexes, key=lambda one: str(one.name))
+        if not look.has_index(table.name, str(index.name))
+    ]
+
+
 def _parse(raw: str) -> URL:
     remedy = "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
     try:
@@ -134,8 +154,12 @@ def _parse(raw: str) -> URL:
 def _remedy(said: str) -> str:
     if "locked" in said:
         return "end the process that holds the file, then try again"
+    if "lock timeout" in said:
+        return "see who locks the tables (pg_locks), then try again"
     if "full" in said:
         return "free space on the disk, then try again"
+    if "disk I/O" in said:
+        return "see whether the disk is full or broken, then try again"
     return "see that the database runs and can be reached, then try again"
 
 
@@ -180,4 +204,15 @@ def _wal_mode(connection: Any) -> None:
 
 
 def _postgres_engine(url: URL) -> Engine:
-    return create_engine(url, pool_size=_POOL, max_overflow=0, pool_timeout=BUSY_SECONDS, pool_pre_ping=True)
+    """Without limits, every request would wait for a server that does not answer, or for a table that is locked."""
+    limit = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
+    engine = create_engine(
+        url, pool_size=_POOL, max_overflow=0, pool_timeout=BUSY_SECONDS, pool_pre_ping=True, connect_args=limit
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.execute(f"SET lock_timeout = {1000 * LOCK_SECONDS:.0f}")
+        connection.commit()
+
+    return engine

@@ -215,7 +215,7 @@ def _bots(seen: _Seen, times: Integers, options: CheckOptions) -> Iterator[Findi
         if len(found):
             count = int(np.isin(people, found).sum())
             problem = f"events of {len(found)} users with more than {most} within one {code}"
-            where = tuple(names[user][:80] for user in found[:_EXAMPLES])
+            where = tuple(_shown(names[user]) for user in found[:_EXAMPLES])
             yield Finding(f"bot.{code}", count, problem, "leave these users out if they are machines", where)
 
 
@@ -231,7 +231,9 @@ def _unknown(items: Counter[ItemId], known_items: KnownItems | None) -> Iterator
     if missing:
         count = sum(items[name] for name in missing)
         problem = f"events on {len(missing)} items that are not in the catalogue"
-        yield Finding("unknown_item", count, problem, "index these items first", tuple(missing[:_EXAMPLES]))
+        yield Finding(
+            "unknown_item", count, problem, "index these items first", tuple(map(_shown, missing[:_EXAMPLES]))
+        )
 
 
 def _missing(seen: _Seen) -> Iterator[Finding]:
@@ -241,3 +243,8 @@ def _missing(seen: _Seen) -> Iterator[Finding]:
     if 0 < seen.unasked < answers:
         problem = "events that name no request, where others do"
         yield Finding("missing.request_id", seen.unasked, problem, "pass on the request id of the list acted on")
+
+
+def _shown(name: str) -> str:
+    """The beginning of an id that anybody may have chosen, without what would command a terminal."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in name[:80])

@@ -106,6 +106,8 @@ class SqlEventStore:
         query = select(tables.events).where(columns.user_id == user)
         if kinds:
             query = query.where(columns.kind.in_([str(kind) for kind in kinds]))
+            if EventKind.IMPRESSION not in kinds:
+                query = query.where(tables.ACTED)
         last = bound(before, "before")
         if last is not None:
             query = query.where(columns.time < last)

@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, Row, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    literal_column,
+)
 
 from encoders.types import Modality
 from encoders.types import Text as TextContent
@@ -17,7 +29,8 @@ from engine.events.types import Impression, UserEvent
 from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 
 VERSION = 1
-"""Of the tables. A change of them raises it, and brings the step from the version before."""
+"""Of the tables. A change of them raises it, and brings the step from the version before; an index that is missing is
+made when the database is opened."""
 
 BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 """Ordered by bytes, so that both databases order ids alike; SQLite does so by itself."""
@@ -43,6 +56,17 @@ events = Table(
     Column("context", Text, nullable=False),
 )
 Index("triveni_events_by_user", events.c.user_id, events.c.time, events.c.id)
+ACTED = events.c.kind != literal_column("'impression'")
+"""What people did, without what they were shown: a condition that has an index of its own, because somebody may have
+been shown a million things since they last did one. Databases see that it is the index's only if it is a literal."""
+Index(
+    "triveni_events_acted",
+    events.c.user_id,
+    events.c.time,
+    events.c.id,
+    sqlite_where=ACTED,
+    postgresql_where=ACTED,
+)
 Index("triveni_events_by_time", events.c.time, events.c.id)
 Index(
     "triveni_events_by_request",

@@ -59,7 +59,7 @@ class Impression:
     propensities: tuple[float, ...]
     """(k,), in (0, 1]: the probability with which the policy puts this item into this place."""
     model: str
-    """The version that ranked."""
+    """The version that the person got, whichever stage decided the order."""
     tier: str
     """The stage that decided the order."""
     time: datetime

@@ -56,7 +56,7 @@ class CardDraft(BaseModel):
 class ModelCard(CardDraft):
     """A version's card, as it lies in `card.json` beside its files."""
 
-    format: int = FORMAT
+    format: int = Field(default=FORMAT, strict=True, ge=1)
     version: str = Field(pattern=VERSION)
     created: AwareDatetime
     parent: str = ""
@@ -80,10 +80,12 @@ def read_card(folder: Path) -> ModelCard:
     Raises:
         CheckpointError: if it is missing or broken, of a newer format, or names another version.
     """
-    version = folder.name
+    version, path = folder.name, folder / CARD
     try:
-        raw = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        if not is_plain(path):
+            raise FileNotFoundError(f"no file {path}")
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"the card of model version {version} cannot be read ({error})", f"retire it, or put {CARD} back"
         ) from None
@@ -107,6 +109,11 @@ def read_card(folder: Path) -> ModelCard:
             f"the folder of model version {version} holds the card of {card.version}", "name the folder as its card"
         )
     return card
+
+
+def is_plain(path: Path) -> bool:
+    """Whether there is a file: no link, which may lead out of its folder, and no pipe, whose reader would wait."""
+    return path.is_file() and not path.is_symlink()
 
 
 def version_name(created: datetime) -> str:

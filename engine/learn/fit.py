@@ -9,15 +9,20 @@ from sklearn.linear_model import LogisticRegression
 
 from engine.events.types import Impression
 from engine.items import ItemTable
-from engine.learn.dataset import CrossFit, Example, RowSettings, Situations, check_rows, next_step_rows
+from engine.learn.cross_taste import CrossTaste
+from engine.learn.dataset import CrossFit, Example, RowSettings, Tastes, check_rows, next_step_rows, nothing_known
+from engine.learn.distil import DistilSettings, SmallFigures, distil
 from engine.learn.log import EventLog
 from engine.learn.shown import shown_rows
+from engine.learn.situations import Situations
 from engine.learn.splits import ALL_POSITIVES, Positives
 from engine.learn.train import Progress, Report, Stopped, TrainSettings, held_out, logits_of, train
+from engine.learn.train_taste import TasteSettings
 from engine.rerank.content import ContentScorer
-from engine.rerank.features import FieldUse, feature_names, fit_scales
+from engine.rerank.features import Bools, FieldScales, FieldUse, feature_names, fit_scales
 from engine.rerank.model import OUTCOMES, ModelConfig
-from engine.rerank.statistics import count
+from engine.rerank.small import SmallNetwork
+from engine.rerank.taste import TasteConfig, TasteModel
 from engine.rerank.version import Utility, Version
 
 _CERTAIN_ROWS = 20
@@ -39,9 +44,13 @@ class FitSettings:
     candidate_layers: int = 1
     dropout: float = 0.2
     id_dropout: float = 0.5
+    taste: TasteSettings | None = field(default_factory=TasteSettings)
+    """How the learned query vector is trained; None leaves it out."""
     content: ContentScorer | None = None
     """Gives the engine's own opinion of items."""
     utility: Utility = field(default_factory=Utility)
+    small: DistilSettings | None = None
+    """How the small network is made of the full one; None makes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,86 @@ class Fitted:
     version: Version
     rows: int
     epochs: tuple[dict[str, float], ...]
+    small: SmallFigures | None = None
+    """What became of the small network; None where none was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """What a network is trained on. m items."""
+
+    examples: tuple[Example, ...]
+    situations: Situations
+    scales: FieldScales
+    """Of the payload fields."""
+    acted: Bools
+    """(m,): the items that somebody acted on; the network has an id of them."""
+    taste: TasteModel | None
+    """The learned query vector; None where it is left out, or there is too little for it."""
+
+
+def training_rows(
+    log: EventLog,
+    items: ItemTable,
+    settings: FitSettings,
+    *,
+    impressions: Sequence[Impression] = (),
+    cross_fit: CrossFit | None = None,
+    device: str = "cpu",
+    folder: Path | None = None,
+    report: Report = lambda _: None,
+    stopped: Stopped = lambda: False,
+) -> TrainingRows:
+    """Make the rows that a network is trained on, and train the query vector that they know; see `fit`.
+
+    Raises:
+        LeakError: if a row knows the future.
+        Stop: if `stopped` says so.
+    """
+    rows_as = settings.rows if cross_fit is None else replace(settings.rows, cross_fit=cross_fit)
+    scales = fit_scales(items.payloads, settings.fields)
+    situations = Situations(log, items, scales, np.zeros(len(items), np.bool_), settings.positives, settings.content)
+    acted = np.zeros(len(items), np.bool_)
+    acted[situations.item[situations.positive]] = True
+    situations = Situations(log, items, scales, acted, settings.positives, settings.content, impressions)
+    tastes: Tastes = nothing_known
+    taste: TasteModel | None = None
+    if settings.taste is not None and items.vectors:
+        crossed = CrossTaste(
+            situations,
+            rows_as,
+            TasteConfig(*_vectors_of(situations), int(acted.sum())),
+            settings.taste,
+            device=device,
+            folder=folder,
+            report=_within(report, 0.0, 0.65),
+            stopped=stopped,
+        )
+        tastes, taste = crossed.tastes(), crossed.whole()
+
+    def said(share: float) -> None:
+        report(Progress(0.65 + 0.35 * share, "making training rows", {}))
+
+    examples = list(next_step_rows(situations, rows_as, tastes, said))
+    examples += shown_rows(situations, impressions, rows_as, tastes, said)
+    check_rows(examples, rows_as.cross_fit)
+    return TrainingRows(tuple(examples), situations, scales, acted, taste)
+
+
+def network_of(rows: TrainingRows, settings: FitSettings) -> ModelConfig:
+    """The network for these rows."""
+    modalities, dimension = _vectors_of(rows.situations)
+    return ModelConfig(
+        modalities,
+        dimension,
+        int(rows.acted.sum()),
+        len(feature_names(list(rows.situations.table.vectors), rows.scales)),
+        width=settings.width,
+        history_layers=settings.history_layers,
+        candidate_layers=settings.candidate_layers,
+        dropout=settings.dropout,
+        id_dropout=settings.id_dropout,
+    )
 
 
 def fit(
@@ -83,54 +172,68 @@ def fit(
         LeakError: if a row knows the future.
         Stop: if `stopped` says so.
     """
-    rows_as = settings.rows if cross_fit is None else replace(settings.rows, cross_fit=cross_fit)
-    scales = fit_scales(items.payloads, settings.fields)
-    situations = Situations(log, items, scales, np.zeros(len(items), np.bool_), settings.positives, settings.content)
-    acted = np.zeros(len(items), np.bool_)
-    acted[situations.item[situations.positive]] = True
-    situations = Situations(log, items, scales, acted, settings.positives, settings.content)
-
-    def said(share: float) -> None:
-        report(Progress(0.3 * share, "making training rows", {}))
-
-    examples = list(next_step_rows(situations, rows_as, said))
-    examples += shown_rows(situations, impressions, rows_as, said)
-    check_rows(examples, rows_as.cross_fit)
-    config = ModelConfig(
-        tuple(modality.value for modality in items.vectors),
-        next(iter(items.vectors.values())).shape[1] if items.vectors else 0,
-        int(acted.sum()),
-        len(feature_names(list(items.vectors), scales)),
-        width=settings.width,
-        history_layers=settings.history_layers,
-        candidate_layers=settings.candidate_layers,
-        dropout=settings.dropout,
-        id_dropout=settings.id_dropout,
+    rows = training_rows(
+        log,
+        items,
+        settings,
+        impressions=impressions,
+        cross_fit=cross_fit,
+        device=device,
+        folder=folder,
+        report=_within(report, 0.0, 0.6),
+        stopped=stopped,
     )
     trained = train(
-        examples,
-        situations.table,
-        config,
+        rows.examples,
+        rows.situations.table,
+        network_of(rows, settings),
         settings.training,
         device=device,
         folder=folder,
-        report=lambda one: report(Progress(0.3 + 0.7 * one.share, one.stage, one.figures)),
+        report=_within(report, 0.6, 0.9),
         stopped=stopped,
     )
-    _, check = held_out(examples, settings.training.held_out)
-    certain = calibrate(check, logits_of(trained.model, check, situations.table))
+    learn, check = held_out(rows.examples, settings.training.held_out)
+    certain = calibrate(check, logits_of(trained.model, check, rows.situations.table))
+    small: SmallNetwork | None = None
+    figures: SmallFigures | None = None
+    if settings.small is not None:
+        small, figures = distil(
+            trained.model,
+            learn,
+            check,
+            rows.situations.table,
+            settings.small,
+            seed=settings.training.seed,
+            device=device,
+            report=_within(report, 0.9, 1.0),
+            stopped=stopped,
+        )
     version = Version(
         trained.model,
-        count(situations.sequences(), len(items)),
+        rows.situations.counts(),
         items.ids,
-        acted,
-        scales,
+        rows.acted,
+        rows.scales,
         settings.utility,
         certain,
         settings.positives.kinds,
         settings.positives.least,
+        rows.taste,
+        small,
     )
-    return Fitted(version, len(examples), trained.history)
+    return Fitted(version, len(rows.examples), trained.history, figures)
+
+
+def _vectors_of(situations: Situations) -> tuple[tuple[str, ...], int]:
+    """The modalities of the vectors, and their dimension."""
+    vectors = situations.table.vectors
+    return tuple(modality.value for modality in vectors), next((one.shape[1] for one in vectors.values()), 0)
+
+
+def _within(report: Report, first: float, last: float) -> Report:
+    """Reports of a part as those of the whole."""
+    return lambda one: report(Progress(first + (last - first) * one.share, one.stage, one.figures))
 
 
 def calibrate(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> tuple[tuple[float, float], ...]:

@@ -1,42 +1,42 @@
 """A training from beginning to end: read what people did, train, judge, put the version into the registry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from encoders.errors import TriveniError
 from encoders.space import Space, SpaceManifest
-from encoders.types import Floats, Text
-from engine.compose import open_events, open_space, registry, torch_device
+from engine import compose
 from engine.config import Settings
 from engine.encoding import DirectEncoder
 from engine.errors import CancelledError
-from engine.events.types import Impression
 from engine.items import ItemTable, load_items
 from engine.learn import metrics
 from engine.learn.baselines.matrix import seen_items
 from engine.learn.card import CardDraft, ModelCard, git_commit
-from engine.learn.dataset import RowSettings, Situations, encode_texts
+from engine.learn.dataset import RowSettings
+from engine.learn.distil import DistilSettings
 from engine.learn.errors import CheckpointError
 from engine.learn.fit import FitSettings, fit
 from engine.learn.gate import judge_candidate
 from engine.learn.learned import VersionRanker
-from engine.learn.log import EventLog, event_log
+from engine.learn.log import EventLog
 from engine.learn.pointer import UNTRAINED
 from engine.learn.ranker import Cases, Ranker
+from engine.learn.recorded import read_recorded
 from engine.learn.replay import replayed_ndcg, shown_lists
+from engine.learn.situations import Situations
 from engine.learn.splits import Positives, by_time
 from engine.learn.stats import bootstrap
 from engine.learn.train import Progress, Stop, TrainSettings
+from engine.learn.train_taste import TasteSettings
 from engine.learn.untrained import UntrainedRanker
 from engine.learn.worker import Window
 from engine.rerank.content import ContentScorer
-from engine.rerank.statistics import count
-from engine.rerank.version import KIND, Utility, Version, load_version, save_version
+from engine.rerank.version import KIND, Utility, load_version, save_version
 from engine.types import EventKind
 
 KS = (10,)
@@ -53,10 +53,14 @@ def fit_settings(settings: Settings, manifest: SpaceManifest, seed: int) -> FitS
         fields=learn.fields,
         positives=Positives(least=least),
         rows=RowSettings(steps=learn.steps, seed=seed),
-        training=TrainSettings(epochs=learn.epochs, seed=seed),
+        training=TrainSettings(epochs=learn.epochs, batch=learn.batch, rate=learn.rate, seed=seed),
         width=learn.width,
+        dropout=learn.dropout,
+        id_dropout=learn.id_dropout,
+        taste=TasteSettings(epochs=learn.taste_epochs, seed=seed) if learn.taste_epochs else None,
         content=ContentScorer(manifest.calibration, settings.fuse),
         utility=Utility(learn.positive_worth, learn.negative_worth, learn.new_lift),
+        small=DistilSettings(),
     )
 
 
@@ -87,27 +91,27 @@ def train_version(
         SpaceError: if the catalogue is of another space.
     """
     progress(0.0, "loading the encoders")
-    space, items = open_space(settings), load_items(items_file)
+    space, items = compose.open_space(settings), load_items(items_file)
     progress(0.02, "reading events")
-    log, impressions = _read(settings, window)
-    log = encode_texts(log, lambda texts: _encoded(space, texts))
-    made = fit_settings(settings, space.manifest, seed)
-    split = by_time(log, items, share=settings.learn.held_out, positives=made.positives)
-    until = float(split.cases.time.min())
+    recorded = read_recorded(settings, space, items, window)
+    log, made = recorded.log, fit_settings(settings, space.manifest, seed)
 
     def report(one: Progress) -> None:
         progress(0.05 + 0.8 * one.share, one.stage)
 
     try:
-        fitted = fit(
-            split.train,
-            items,
-            made,
-            impressions=[one for one in impressions if one.time.timestamp() < until],
-            device=torch_device(settings),
-            report=report,
-            stopped=cancelled,
-        )
+        with recorded.told(made.positives):
+            split = by_time(log, items, share=settings.learn.held_out, positives=made.positives)
+            until = float(split.cases.time.min())
+            fitted = fit(
+                split.train,
+                items,
+                made,
+                impressions=recorded.before(until),
+                device=compose.torch_device(settings),
+                report=report,
+                stopped=cancelled,
+            )
     except Stop:
         raise CancelledError("the training was cancelled", "start it again") from None
 
@@ -117,8 +121,7 @@ def train_version(
     values = {ranker.name: _values(ranker, split.train, items, split.cases) for ranker in (candidate, serving)}
     ours, theirs = values[candidate.name], values[serving.name]
     people, metric = split.cases.user, "ndcg_at_10"
-    later = [one for one in impressions if one.time.timestamp() >= until]
-    lists, worth = shown_lists(log, split.train, items, later, made.positives)
+    lists, worth = shown_lists(log, split.train, items, recorded.since(until), made.positives)
     if len(lists):  # what was not shown could not be chosen: only what was shown is judged
         people, metric = lists.user, REPLAYED
         for ranker, figures in ((candidate, ours), (serving, theirs)):
@@ -134,8 +137,9 @@ def train_version(
     )
 
     progress(0.95, "writing the version")
-    whole = Situations(log, items, fitted.version.scales, fitted.version.known, made.positives)
-    version = _with_counts(fitted.version, whole)
+    made_of = fitted.version.scales, fitted.version.known, made.positives
+    whole = Situations(log, items, *made_of, impressions=recorded.impressions)
+    version = replace(fitted.version, statistics=whole.counts())
     whose = {name: people if name == REPLAYED else split.cases.user for name in ours if name in METRICS}
     intervals = {name: bootstrap(ours[name], whose[name], seed=seed) for name in whose}
     draft = CardDraft(
@@ -148,7 +152,7 @@ def train_version(
             "people": len(log.users),
             "items": len(items),
             "rows": fitted.rows,
-            "served_lists": len(impressions),
+            "served_lists": len(recorded.impressions),
             "cases": len(split.cases),
             "judged_lists": len(lists),
         },
@@ -157,34 +161,19 @@ def train_version(
         intervals={name: (one.low, one.high) for name, one in intervals.items()},
         seed=seed,
         git_commit=git_commit(Path(__file__).parent),
-        settings={"learn": settings.learn.model_dump(mode="json"), "held_against": serving.name},
+        settings={
+            "learn": settings.learn.model_dump(mode="json"),
+            "held_against": serving.name,
+            "small": asdict(fitted.small) if fitted.small else None,
+        },
         gate=verdict,
     )
-    return registry(settings).create(draft, lambda folder: save_version(version, folder))
-
-
-def _read(settings: Settings, window: Window) -> tuple[EventLog, list[Impression]]:
-    events = open_events(settings)
-    try:
-        log = event_log(events.export(since=window.start, until=window.end))
-        served = [one.impression for one in events.impressions(since=window.start, until=window.end)]
-    finally:
-        events.close()
-    return log, served
-
-
-def _encoded(space: Space, texts: Sequence[Text]) -> list[Floats]:
-    vectors: list[Floats] = []
-    for found in space.encode(list(texts)):
-        if isinstance(found, TriveniError):
-            raise found
-        vectors.append(found)
-    return vectors
+    return compose.registry(settings).create(draft, lambda folder: save_version(version, folder))
 
 
 def _serving(settings: Settings, space: Space, made: FitSettings) -> Ranker:
     """What serves now, or the untrained engine."""
-    versions = registry(settings)
+    versions = compose.registry(settings)
     name = versions.pointer().serving
     if name != UNTRAINED:
         with suppress(CheckpointError):  # what cannot be loaded does not serve either
@@ -208,10 +197,6 @@ def _values(ranker: Ranker, log: EventLog, items: ItemTable, cases: Cases) -> di
         best = metrics.top(ranker.score(some), max(KS), seen_items(some, log, items))
         found.append(metrics.per_case(best, some.targets, KS))
     return {name.replace("@", "_at_"): np.concatenate([part[name] for part in found]) for name in found[0]}
-
-
-def _with_counts(version: Version, situations: Situations) -> Version:
-    return replace(version, statistics=count(situations.sequences(), situations.size))
 
 
 def _time(log: EventLog, row: int) -> datetime:

@@ -1,19 +1,25 @@
 """The learned engine as a `Ranker`, so that it is evaluated beside the baselines."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from encoders.types import Floats
+from engine.events.types import Impression
 from engine.items import ItemTable
-from engine.learn.dataset import CrossFit, Example, Situations
+from engine.learn.dataset import CrossFit, Example
 from engine.learn.fit import FitSettings, Fitted, fit
-from engine.learn.log import EventLog
+from engine.learn.log import Doubles, EventLog
 from engine.learn.ranker import Cases
+from engine.learn.situations import Known, Situations
 from engine.learn.splits import Positives
 from engine.learn.train import Report, logits_of
 from engine.rerank.content import ContentScorer
 from engine.rerank.learned import worth
 from engine.rerank.statistics import over
+from engine.rerank.taste import Taste
 from engine.rerank.version import Version
+from engine.types import Event
 
 
 class VersionRanker:
@@ -46,6 +52,11 @@ class VersionRanker:
         # The network's ids are numbered over the version's own items.
         numbers = np.cumsum(made.known) * made.known
         self.situations.table.identity[: len(items)] = np.where(rows >= 0, numbers[rows], 0)
+        self._taste = None if made.taste is None else Taste(made.taste, self.situations.table, len(items))
+
+    def read(self, items: ItemTable) -> None:
+        """See `Reads.read`."""
+        self.fit(self.situations.log, items)
 
     def score(self, cases: Cases) -> Floats:
         """(b, m): the worth of the candidates, -inf for all other items."""
@@ -56,13 +67,33 @@ class VersionRanker:
             found[row, request.candidates] = worth(logits, request.ids == 0, self.version)
         return found
 
+    def likely(self, cases: Cases) -> list[Doubles]:
+        """Per case (s,), how probable a favourable answer to each item of `cases.shown` is."""
+        examples, (slope, intercept) = self.examples(cases), self.version.calibration[0]
+        found = []
+        for logits, one, shown in zip(
+            logits_of(self.version.network, examples, self.situations.table), examples, cases.shown or (), strict=True
+        ):
+            places = np.searchsorted(one.request.candidates, shown)
+            found.append(1 / (1 + np.exp(-(slope * logits[places, 0].astype(np.float64) + intercept))))
+        return found
+
+    def favours(self, event: Event) -> bool:
+        """Whether an event speaks for its item, as the version learned it."""
+        least = self.version.least.get(event.kind)
+        return event.kind in self.version.kinds and (
+            least is None or (event.value is not None and event.value >= least)
+        )
+
     def examples(self, cases: Cases) -> list[Example]:
         """The cases as requests."""
         found = []
-        statistics = over(self.version.statistics, self._columns)
+        known = Known(over(self.version.statistics, self._columns), self._taste)
         nothing = (np.zeros(0, np.intp),) * len(cases)
-        for history, now, shown in zip(cases.history, cases.time.tolist(), cases.shown or nothing, strict=True):
-            request = self.situations.request(statistics, history, now, shown=shown)
+        people = self.situations.people(known, cases.history, cases.time.tolist())
+        rows = zip(cases.history, cases.time.tolist(), people, cases.shown or nothing, strict=True)
+        for history, now, person, shown in rows:
+            request = self.situations.request(known, history, now, person=person, shown=shown)
             none = np.zeros(len(request.candidates), np.intp)
             found.append(Example(request, none.astype(np.bool_), none.astype(np.bool_), none, 0, now, np.inf))
         return found
@@ -75,6 +106,7 @@ class LearnedRanker:
         settings: what is learned, and how.
         cross_fit: "people" only where the protocol knows other people's later events too, as leave-last-out does.
         name: the name in reports.
+        impressions: lists that were served, all before what is to be foretold.
         report: is told of the progress.
     """
 
@@ -84,8 +116,10 @@ class LearnedRanker:
         *,
         cross_fit: CrossFit = "time",
         name: str = "triveni",
+        impressions: Sequence[Impression] = (),
         report: Report = lambda _: None,
     ) -> None:
+        self._impressions = impressions
         self.settings, self._cross_fit, self._name, self._report = settings, cross_fit, name, report
         self.fitted: Fitted | None = None
 
@@ -96,11 +130,22 @@ class LearnedRanker:
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """Train."""
-        self.fitted = fit(log, items, self.settings, cross_fit=self._cross_fit, report=self._report)
+        self.fitted = fit(
+            log,
+            items,
+            self.settings,
+            impressions=self._impressions,
+            cross_fit=self._cross_fit,
+            report=self._report,
+        )
         self.ranker = VersionRanker(
             self.fitted.version, self.settings.positives, self.settings.content, name=self._name
         )
         self.ranker.fit(log, items)
+
+    def read(self, items: ItemTable) -> None:
+        """See `Reads.read`."""
+        self.ranker.read(items)
 
     def score(self, cases: Cases) -> Floats:
         """(b, m): the worth of the candidates, -inf for all other items."""

@@ -1,20 +1,26 @@
 """What people did, in columns: the form that training and evaluation read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from encoders.types import Text
+from encoders.errors import TriveniError
+from encoders.space import Space
+from encoders.types import Modality, Text
+from engine.deadline import Deadline
+from engine.encoding import DirectEncoder, Encoded
 from engine.events.types import UserEvent
-from engine.types import EventKind, ItemId, UserId, VectorInput
+from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 
 Ints = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
 
+_CHUNK = 1024
+"""Texts that are encoded together."""
 KINDS = tuple(EventKind)
 """`EventLog.kind` indexes it."""
 KIND_OF: Mapping[EventKind, int] = {kind: code for code, kind in enumerate(KINDS)}
@@ -117,3 +123,45 @@ def _seconds(time: datetime | None) -> float:
     if time is None:
         raise ValueError("an event of a log needs a time")
     return time.timestamp()
+
+
+def events_of(log: EventLog, rows: npt.NDArray[np.intp]) -> tuple[Event, ...]:
+    """Rows of a log as events."""
+    return tuple(
+        Event(
+            KINDS[log.kind[row]],
+            item=log.items[log.item[row]] if log.item[row] >= 0 else None,
+            content=log.contents.get(row),
+            time=datetime.fromtimestamp(float(log.time[row]), UTC),
+            value=None if np.isnan(log.value[row]) else float(log.value[row]),
+            request_id=log.requests[log.request[row]] if log.request[row] >= 0 else "",
+        )
+        for row in rows.tolist()
+    )
+
+
+def user_events(log: EventLog) -> Iterator[UserEvent]:
+    """The whole log as events, oldest first."""
+    for row, event in enumerate(events_of(log, np.arange(len(log), dtype=np.intp))):
+        yield UserEvent(log.users[log.user[row]], event)
+
+
+def encode_texts(log: EventLog, space: Space) -> EventLog:
+    """The log with its searched texts as vectors of a space, each text encoded once.
+
+    Contents that serving would skip are left out: texts that cannot be encoded, such as blank ones, and vectors of
+    another space.
+    """
+    texts = list(dict.fromkeys(content for content in log.contents.values() if isinstance(content, Text)))
+    encoder, vectors = DirectEncoder(space), dict[Text, Encoded]()
+    for start in range(0, len(texts), _CHUNK):
+        some = texts[start : start + _CHUNK]
+        vectors.update(zip(some, encoder.encode(some, Deadline()), strict=True))
+    found: dict[int, Text | VectorInput] = {}
+    for row, content in log.contents.items():
+        if isinstance(content, VectorInput):
+            if content.fingerprint in ("", space.fingerprint):
+                found[row] = content
+        elif not isinstance(vector := vectors[content], TriveniError):
+            found[row] = VectorInput(Modality.TEXT, vector, space.fingerprint)
+    return replace(log, contents=found)

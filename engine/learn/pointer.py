@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -11,6 +11,9 @@ from engine.learn.errors import CheckpointError, ModelError
 
 HISTORY = 20
 """Earlier versions that are remembered for going back."""
+
+FORMAT: Final = 1
+"""Of the file."""
 
 UNTRAINED = ""
 """Stands for no version: the engine as it is without training."""
@@ -27,7 +30,7 @@ class Pointer:
     """The version that is tried; "" if none."""
     share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The share of people who get the candidate."""
-    format: Literal[1] = field(default=1, repr=False)
+    format: Literal[1] = field(default=FORMAT, repr=False)
 
     def promoted(self, version: str) -> "Pointer":
         """After `version` begins to serve. If it is the candidate, the trial ends; if it serves, nothing changes."""
@@ -113,6 +116,12 @@ def read_pointer(raw: str, path: object) -> Pointer:
     try:
         return _ADAPTER.validate_json(raw)
     except ValidationError as error:
+        first = error.errors()[0]
+        if first["loc"] == ("format",):
+            raise CheckpointError(
+                f"{path} is of format {str(first['input'])[:40]}, this release reads format {FORMAT}",
+                "update triveni, or remove the file and promote a version again",
+            ) from None
         raise CheckpointError(
-            f"{path} is broken: {error.errors()[0]['msg'].lower()}", "remove it, and promote a version again"
+            f"{path} is broken: {first['msg'].lower()}", "remove it, and promote a version again"
         ) from None

@@ -1,7 +1,7 @@
 """The protocol of everything that can be evaluated: baselines, the engine, and what it learned."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -70,4 +70,16 @@ class Ranker(Protocol):
         """(b, m) over the item table's rows, higher is better; -inf for items that it would never show.
 
         Items that were seen are scored like others: the evaluation leaves them out where it is told to.
+        """
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """A ranker that reads items' vectors when it scores."""
+
+    def read(self, items: ItemTable) -> None:
+        """Score with another table from now on, without learning anew.
+
+        Args:
+            items: the items that it was fitted with, in the same order, such as without the vectors of a modality.
         """

@@ -14,16 +14,18 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.errors import NotFoundError, SettingsError
-from engine.learn.card import CARD, VERSION, CardDraft, ModelCard, read_card, version_name
+from safetensors import SafetensorError
+
+from engine.errors import DiskError, NotFoundError, SettingsError
+from engine.files import disk_errors, write_atomically
+from engine.learn.card import CARD, VERSION, CardDraft, ModelCard, is_plain, read_card, version_name
 from engine.learn.errors import CheckpointError, ModelError
 from engine.learn.pointer import Pointer, pointer_json, read_pointer
-from engine.store.edge_folder import write_atomically
 
 POINTER = "serving.json"
 SUFFIXES = frozenset({".safetensors", ".onnx", ".json"})
@@ -61,11 +63,11 @@ class Registry:
         Raises:
             SettingsError: if the name is none, or `write` left a file of another kind, or none.
             CheckpointError: if there is a version of that name.
+            DiskError: if its files cannot be written.
         """
         if version and not re.fullmatch(VERSION, version):
             raise SettingsError(f"model version {version!r} is no name", f"use {VERSION}", field="version")
-        self.path.mkdir(parents=True, exist_ok=True)
-        with self._lock("creating", fcntl.LOCK_SH):
+        with self._lock("creating", fcntl.LOCK_SH), disk_errors(self.path):
             folder = self.path / f"{_NEW}{uuid.uuid4().hex}"
             folder.mkdir()
             try:
@@ -80,9 +82,10 @@ class Registry:
                     raise CheckpointError(
                         f"model version {card.version} cannot be put in place ({error})", "choose another name"
                     ) from None
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
+            except SafetensorError as error:  # it has no OSError inside, only its text
+                raise DiskError(f"cannot write {self.path}: {error}", "free space, then try again") from error
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)  # it is not there any more if all went well
             _sync(self.path)
         return card
 
@@ -109,11 +112,16 @@ class Registry:
         _sync(folder)
         return card
 
+    def _has(self, version: str) -> bool:
+        """Whether this names the folder of a version; a link is none, as it may lead anywhere."""
+        folder = self.path / version
+        return bool(re.fullmatch(VERSION, version)) and folder.is_dir() and not folder.is_symlink()
+
     def versions(self) -> list[str]:
         """The names of all versions, also of those whose card is broken."""
         if not self.path.is_dir():
             return []
-        return sorted(path.name for path in self.path.iterdir() if re.fullmatch(VERSION, path.name) and path.is_dir())
+        return sorted(path.name for path in self.path.iterdir() if self._has(path.name))
 
     def scan(self) -> tuple[list[ModelCard], list[CheckpointError]]:
         """The cards of all versions, newest first, and what is wrong with those that have none."""
@@ -132,7 +140,7 @@ class Registry:
             NotFoundError: if there is no such version.
             CheckpointError: if its card cannot be read.
         """
-        if not re.fullmatch(VERSION, version) or not (self.path / version).is_dir():
+        if not self._has(version):
             raise NotFoundError(
                 f"no model version {version[:80]!r}", "ListModels and `triveni model list` name them", field="version"
             )
@@ -155,11 +163,17 @@ class Registry:
                 f"model version {version} is of space {card.fingerprint}, this engine's space is {fingerprint}",
                 "train a version in this space, or serve with that one",
             )
+        there = {path.name for path in folder.iterdir()} - {CARD}
+        if not there or there != card.files.keys():
+            raise CheckpointError(
+                f"model version {version} holds {_listed(there)}, its card names {_listed(card.files)}",
+                "retire the version, or put back what it was made of",
+            )
         for name, wanted in card.files.items():
             try:
-                found = _checksum(folder / name) if Path(name).name == name else "no file of this folder"
+                found = _checksum(folder / name) if is_plain(folder / name) else "missing, as it is no plain file"
             except OSError as error:
-                found = error.strerror or "unreadable"
+                found = f"missing ({error.strerror})"
             if found != wanted:
                 raise CheckpointError(
                     f"{name} of model version {version} is corrupt: its checksum is {found}, its card says {wanted}",
@@ -247,12 +261,15 @@ class Registry:
 
         Raises:
             NotFoundError: if the version that is to serve or to be tried is not there.
+            DiskError: if the file cannot be written; the present state stays.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         with self._changing() as before:
             after = step(before)
-            for version in {after.serving, after.candidate} - {before.serving, before.candidate, ""}:
-                self.card(version)
+            for new, old in ((after.serving, before.serving), (after.candidate, before.candidate)):
+                if new and new != old:
+                    self.card(new)
             if after != before:
                 self._write(after)
         return before, after
@@ -271,13 +288,18 @@ class Registry:
     @contextmanager
     def _lock(self, name: str, mode: int) -> Iterator[None]:
         """Held by this process until it ends, however it ends."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.path / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.path / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(file, mode)
             yield
         finally:
             os.close(file)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))[:400] or "no files"
 
 
 def _checksum(path: Path) -> str:

@@ -49,7 +49,7 @@ def shown_lists(
         hit = np.isin(shown[there], list(took))
         if hit.any():
             kept.append((person, one.time.timestamp(), mine[person], shown[there], positions, hit))
-    weights = _weights([row[4] for row in kept], [row[5] for row in kept])
+    weights = place_weights([row[4] for row in kept], [row[5] for row in kept])
     cases = Cases(
         np.array([row[0] for row in kept], np.int64),
         np.array([row[1] for row in kept], np.float64),
@@ -60,7 +60,7 @@ def shown_lists(
     return cases, tuple(row[5] * weights[row[4]] for row in kept)
 
 
-def _weights(positions: Sequence[np.ndarray], hits: Sequence[np.ndarray]) -> Doubles:
+def place_weights(positions: Sequence[np.ndarray], hits: Sequence[np.ndarray]) -> Doubles:
     """By place (from 1): how much a choice there counts, 1 at the first."""
     places = np.concatenate([np.zeros(0, np.intp), *positions])
     taken = np.bincount(places, np.concatenate([np.zeros(0), *hits]), minlength=2)

@@ -8,7 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader
 from rich.table import Table
 
-from engine.learn.evaluate import Evaluation, Result
+from engine.learn.evaluation import Evaluation, Result
+from engine.learn.sheets import Sheet
 from engine.learn.stats import Difference, Interval
 from engine.types import Json
 
@@ -42,6 +43,7 @@ def as_document(done: Evaluation) -> dict[str, Json]:
         "rankers": [
             {
                 "name": result.name,
+                "note": done.notes.get(result.name),
                 "fit_seconds": round(result.fit_seconds, 3),
                 "score_seconds": round(result.score_seconds, 3),
                 "metrics": _intervals(result.metrics),
@@ -61,7 +63,7 @@ def as_tables(done: Evaluation) -> list[Table]:
     """The evaluation as tables for a terminal of 80 columns: the rankers, best first, then the groups of cases."""
     best, reference = main_metric(done), done.options.reference
     table = Table(title=_title(done), title_justify="left", caption=_caption(done), caption_justify="left")
-    table.add_column("ranker", no_wrap=True)
+    table.add_column("ranker", overflow="fold")
     for heading in (best, f"{done.options.level:.0%}", *((f"less {reference}", "p") if reference else ()), "seconds"):
         table.add_column(heading, justify="right", min_width=16 if heading.endswith("%") else None)
     for result in _ordered(done):
@@ -104,7 +106,7 @@ def _losses(done: Evaluation) -> list[Table]:
     rows = [(result, one) for result in _ordered(done) for one in result.ablations]
     if not rows:
         return []
-    table = Table(title=f"{best} without a modality", title_justify="left")
+    table = Table(title=f"{best} without a modality, scored by what learned with all", title_justify="left")
     for heading in ("ranker", "without", best, "change", "p"):
         table.add_column(heading, justify="left" if heading in {"ranker", "without"} else "right")
     for result, one in rows:
@@ -113,12 +115,13 @@ def _losses(done: Evaluation) -> list[Table]:
     return [table]
 
 
-def write_html(path: Path, done: Evaluation) -> None:
+def write_html(path: Path, done: Evaluation, sheets: Sequence[Sheet] = ()) -> None:
     """Write the page, atomically: no scripts, no files beside it.
 
     Args:
         path: the page; its folder is made.
         done: the evaluation.
+        sheets: more tables, below its own.
     """
     best, k = main_metric(done), max(done.options.ks)
     groups = [name for name, size in done.slice_sizes.items() if name != "all" and size]
@@ -130,10 +133,8 @@ def write_html(path: Path, done: Evaluation) -> None:
         for group in groups
     ]
     names = list(dict.fromkeys(name for result in done.results for name in result.metrics))
-    template = Environment(loader=PackageLoader("engine.learn", ""), autoescape=True).get_template(
-        "report.html.jinja"
-    )
-    page = template.render(
+    _write(
+        path,
         title=_title(done),
         caption=_caption(done),
         about=_about(done),
@@ -142,9 +143,20 @@ def write_html(path: Path, done: Evaluation) -> None:
         results=_ordered(done),
         reference=done.options.reference,
         best=best,
-        left_out=done.left_out,
-        number=_number,
+        sheets=sheets,
     )
+
+
+def write_sheets(path: Path, title: str, sheets: Sequence[Sheet]) -> None:
+    """Write a page of tables, as `write_html` does."""
+    _write(path, title=title, caption="", about={}, plots=[], results=[], reference="", sheets=sheets)
+
+
+def _write(path: Path, **said: object) -> None:
+    template = Environment(loader=PackageLoader("engine.learn", ""), autoescape=True).get_template(
+        "report.html.jinja"
+    )
+    page = template.render(number=_number, **said)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_text(page, encoding="utf-8")
@@ -210,6 +222,7 @@ def _caption(done: Evaluation) -> str:
     if done.dropped:
         said.append(f"{done.dropped:,} cases without a target that can be ranked are not counted")
     said.extend(f"{name} left out: {reason}" for name, reason in done.left_out)
+    said.extend(f"{name}: {note}" for name, note in done.notes.items())
     return "; ".join(said)
 
 

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from engine.events.types import Impression
-from engine.learn.dataset import Example, RowSettings, Situations, blocks
+from engine.learn.dataset import Example, RowSettings, Tastes, blocks, nothing_known
+from engine.learn.situations import Situations
 
 
 def shown_rows(
     situations: Situations,
     impressions: Sequence[Impression],
     settings: RowSettings,
+    tastes: Tastes = nothing_known,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Iterator[Example]:
     """A row for each served list after which the person did something about it: positive, negative or both.
@@ -23,6 +25,7 @@ def shown_rows(
         situations: the log; its events name the requests that they answer.
         impressions: the served lists of people in the log.
         settings: how counts are cross-fitted.
+        tastes: what the learned query vector says, as in `blocks`.
         progress: is told the share that is done.
     """
     log = situations.log
@@ -39,18 +42,19 @@ def shown_rows(
     times = np.array([one.time.timestamp() for one in lists], np.float64)
     row_of = {name: row for row, name in enumerate(situations.ids)}
     done = 0
-    for counts, known_until, block in blocks(situations, settings, people, times):
-        for place in block.tolist():
+    for known, block in blocks(situations, settings, people, times, tastes):
+        moments = [float(times[place]) for place in block.tolist()]
+        before = [situations.until(int(people[place]), float(times[place])) for place in block.tolist()]
+        vectors = situations.people(known, before, moments)
+        for place, history, now, vector in zip(block.tolist(), before, moments, vectors, strict=True):
             done += 1
-            one, now, person = lists[place], float(times[place]), int(people[place])
+            one, person = lists[place], int(people[place])
             shown = [(row_of[name], at) for name, at in zip(one.items, one.positions, strict=True) if name in row_of]
             if not shown:
                 continue
             rows, places = (np.array(column, np.intp) for column in zip(*shown, strict=True))
             followed = [row for row in answers[request_of[one.request_id]] if log.user[row] == person]
-            mine = situations.of_user[person]
-            history = mine[: int(np.searchsorted(log.time[mine], now))]
-            request = situations.request(counts, history, now, shown=rows)
+            request = situations.request(known, history, now, person=vector, shown=rows)
             positions = np.zeros(len(request.candidates), np.intp)
             positions[np.searchsorted(request.candidates, rows)] = places
             liked, disliked = (
@@ -58,6 +62,6 @@ def shown_rows(
                 for kept in (situations.positive, situations.negative)
             )
             if liked.any() or disliked.any():
-                yield Example(request, liked, disliked, positions, person, now, known_until)
+                yield Example(request, liked, disliked, positions, person, now, known.until)
             if done % 256 == 0:
                 progress(done / len(lists))

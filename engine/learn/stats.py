@@ -1,17 +1,14 @@
-"""How sure a figure is: intervals, paired tests, and what another policy would have earned.
+"""How sure a figure is: intervals, and tests of differences, paired and not.
 
 All draws are of people, not of cases: two cases of one person are not independent. Everything repeats by its seed.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.events.types import Served
 from engine.learn.log import Doubles, Ints
 from engine.learn.metrics import Mask
-from engine.types import EventKind
 
 SAMPLES = 2000
 """Draws of a bootstrap or a permutation test."""
@@ -45,30 +42,6 @@ class Difference:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """What was shown in n places of logged lists, and what came of it."""
-
-    person: Ints
-    """(n,): whose list it was; draws are of these."""
-    reward: Doubles
-    """(n,): 1 for a click, or what it was worth."""
-    propensity: Doubles
-    """(n,), in (0, 1]: the probability with which the logging policy put this item into this place."""
-
-
-@dataclass(frozen=True, slots=True)
-class OffPolicy:
-    """Estimates of the mean reward per place of a policy that did not choose what was logged."""
-
-    ips: Interval
-    snips: Interval
-    dr: Interval | None
-    """None where there is no model of the reward."""
-    effective: float
-    """The effective sample size (Σw)² / Σw²: with only a few, no estimate is to be believed."""
-
-
 def bootstrap(
     values: Doubles,
     people: Ints | None = None,
@@ -89,7 +62,7 @@ def bootstrap(
     Returns:
         All NaN where there is no value.
     """
-    return _ratio(values, np.ones(len(values)), people, level, samples, seed)
+    return ratio(values, np.ones(len(values)), people, level=level, samples=samples, seed=seed)
 
 
 def paired(
@@ -133,82 +106,69 @@ def paired(
     return Difference(interval.mean, interval.low, interval.high, (extreme + 1) / (samples + 1), interval.count)
 
 
-def off_policy(
-    logged: Logged,
-    probability: Doubles,
+def unpaired(
+    ours: Doubles,
+    our_people: Ints,
+    theirs: Doubles,
+    their_people: Ints,
     *,
-    foretold: Doubles | None = None,
-    expected: Doubles | None = None,
-    clip: float = np.inf,
     level: float = 0.95,
     samples: int = SAMPLES,
     seed: int = 0,
-) -> OffPolicy:
-    """What a policy would have earned per place, from lists that another one showed.
+) -> Difference:
+    """The difference of two means of different people: a bootstrap interval, and a permutation test.
 
-    w = probability / propensity. IPS: the mean of w·r (Horvitz & Thompson, 1952); SNIPS: Σ w·r / Σ w (Swaminathan &
-    Joachims, NeurIPS 2015); DR: the mean of expected + w·(r - foretold) (Dudík et al., ICML 2011).
+    People of each group are drawn by themselves; the test deals all people anew into groups of the same sizes (Good,
+    Permutation, Parametric and Bootstrap Tests of Hypotheses, 2005). The p value is never 0.
 
     Args:
-        logged: n places.
-        probability: (n,), with which the policy in question would put the logged item into that place.
-        foretold: (n,), the reward that a model foretells of the logged item; None makes no DR.
-        expected: (n,), the reward that the model expects of the policy in question in that place.
-        clip: the largest weight w that is used.
-        level: of the intervals.
+        ours: (n,).
+        our_people: (n,), whose value each is.
+        theirs: (k,).
+        their_people: (k,); nobody is in both groups.
+        level: of the interval.
         samples: draws.
         seed: of the draws.
 
-    Raises:
-        ValueError: if a propensity is not in (0, 1], a probability not in [0, 1], or only one of `foretold` and
-            `expected` is given.
+    Returns:
+        All NaN where a group is empty. Its count is that of all values.
     """
-    if not ((logged.propensity > 0) & (logged.propensity <= 1)).all():
-        raise ValueError("a propensity is not in (0, 1]: log the probability that the policy chose with")
-    if not ((probability >= 0) & (probability <= 1)).all():
-        raise ValueError("a probability of the policy in question is not in [0, 1]: give the chance of each place")
-    if (foretold is None) != (expected is None):
-        raise ValueError("DR needs both what is foretold of the logged item and what is expected: give both or none")
-    weight = np.minimum(probability / logged.propensity, clip)
-    ones = np.ones(len(weight))
-    doubly = None
-    if foretold is not None and expected is not None:
-        doubly = _ratio(expected + weight * (logged.reward - foretold), ones, logged.person, level, samples, seed)
-    squares = float(np.square(weight).sum())
-    return OffPolicy(
-        _ratio(weight * logged.reward, ones, logged.person, level, samples, seed),
-        _ratio(weight * logged.reward, weight, logged.person, level, samples, seed),
-        doubly,
-        float(weight.sum()) ** 2 / squares if squares else 0.0,
-    )
+    if not len(ours) or not len(theirs):
+        return Difference(np.nan, np.nan, np.nan, np.nan, len(ours) + len(theirs))
+    groups = [(_sums(v, who), _sums(np.ones(len(v)), who)) for v, who in ((ours, our_people), (theirs, their_people))]
+    observed = _mean(*groups[0]) - _mean(*groups[1])
+    random = np.random.default_rng(seed)
+    drawn, dealt = [], []
+    tops, bottoms = (np.concatenate(column) for column in zip(*groups, strict=True))
+    first = len(groups[0][0])
+    for size in _parts(samples, len(tops)):
+        means = []
+        for above, below in groups:
+            rows = random.integers(0, len(above), (size, len(above)))
+            means.append(_mean(above[rows], below[rows]))
+        drawn.append(means[0] - means[1])
+        order = random.permuted(np.tile(np.arange(len(tops)), (size, 1)), axis=1)
+        mine, other = order[:, :first], order[:, first:]
+        dealt.append(_mean(tops[mine], bottoms[mine]) - _mean(tops[other], bottoms[other]))
+    low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2])
+    extreme = int((np.abs(np.concatenate(dealt)) >= abs(observed) * (1 - 1e-12)).sum())
+    count = len(ours) + len(theirs)
+    return Difference(float(observed), float(low), float(high), (extreme + 1) / (samples + 1), count)
 
 
-def logged_places(served: Iterable[Served], kinds: frozenset[EventKind]) -> Logged:
-    """The places of served lists, in columns; the reward is 1 where an event of these kinds on the item followed.
+def ratio(
+    above: Doubles, below: Doubles, people: Ints | None, *, level: float = 0.95, samples: int = SAMPLES, seed: int = 0
+) -> Interval:
+    """Σ above / Σ below, with its interval over draws of people; see `bootstrap`.
 
-    Lists that were served to nobody named count as people of their own.
+    Args:
+        above: (n,).
+        below: (n,); where either is NaN, both are left out.
+        people: (n,), whose value each is; None takes each as a person's own.
+        level: of the interval.
+        samples: draws.
+        seed: of the draws.
     """
-    people: dict[str, int] = {}
-    person: list[int] = []
-    reward: list[float] = []
-    propensity: list[float] = []
-    for one in served:
-        shown = one.impression
-        number = people.setdefault(shown.user or f"\0{shown.request_id}", len(people))
-        taken = {event.item for event in one.followed if event.kind in kinds}
-        person.extend([number] * len(shown.items))
-        reward.extend(float(item in taken) for item in shown.items)
-        propensity.extend(shown.propensities)
-    return Logged(np.array(person, np.int64), np.array(reward, np.float64), np.array(propensity, np.float64))
-
-
-def rate(logged: Logged, *, level: float = 0.95, samples: int = SAMPLES, seed: int = 0) -> Interval:
-    """The reward per place shown: the click-through rate where it is a click, conversion where it is a purchase."""
-    return bootstrap(logged.reward, logged.person, level=level, samples=samples, seed=seed)
-
-
-def _ratio(above: Doubles, below: Doubles, people: Ints | None, level: float, samples: int, seed: int) -> Interval:
-    """Σ above / Σ below, with its interval over draws of people."""
     if not 0 < level < 1:
         raise ValueError(f"level is {level}: give one in (0, 1), such as 0.95")
     there: Mask = np.isfinite(above) & np.isfinite(below)
@@ -224,6 +184,11 @@ def _ratio(above: Doubles, below: Doubles, people: Ints | None, level: float, sa
         drawn.append(np.divide(tops[rows].sum(axis=1), total, out=np.full(size, np.nan), where=total != 0))
     low, high = np.nanquantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(tops.sum() / bottoms.sum()), float(low), float(high), int(there.sum()))
+
+
+def _mean(above: Doubles, below: Doubles) -> Doubles:
+    """Σ above / Σ below, along the last axis."""
+    return np.asarray(above.sum(axis=-1) / below.sum(axis=-1))
 
 
 def _sums(values: Doubles, people: Ints | None) -> Doubles:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats
-from engine.learn.dataset import Situations
+from engine.learn.situations import Situations
 from engine.learn.taste_losses import draw_ahead
 from engine.rerank.features import MAX_TOKENS, Tokens
 from engine.rerank.statistics import Rows

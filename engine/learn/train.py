@@ -111,10 +111,7 @@ def train(
         Stop: if `stopped` says so.
     """
     learn, check = held_out(examples, settings.held_out)
-    if len(learn) < MIN_ROWS:
-        raise TooLittleDataError(
-            f"{len(learn)} training rows are too few, {MIN_ROWS} are needed", "wait for more events, or lower the bar"
-        )
+    check_enough(learn)
     torch.manual_seed(settings.seed)
     rank, world = _processes()
     model = CrossAttentionReranker(config)
@@ -247,6 +244,18 @@ def _labels(rows: Sequence[Example], wide: int) -> tuple[np.ndarray, np.ndarray,
     return positive, negative, judged, positions
 
 
+def check_enough(learn: Sequence[Example]) -> None:
+    """Refuse too few rows to learn from.
+
+    Raises:
+        TooLittleDataError: if there are fewer than `MIN_ROWS`.
+    """
+    if len(learn) < MIN_ROWS:
+        raise TooLittleDataError(
+            f"{len(learn)} training rows are too few, {MIN_ROWS} are needed", "wait for more events"
+        )
+
+
 def held_out(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
     """The older rows, and the youngest."""
     order = sorted(examples, key=lambda one: one.label_time)
@@ -271,15 +280,31 @@ def logits_of(
 def measure(
     model: CrossAttentionReranker, examples: Sequence[Example], table: Table, device: str = "cpu"
 ) -> dict[str, float]:
-    """NDCG@10 of the positives among the candidates of a row that are judged, over rows that have one."""
-    gains: list[float] = []
-    for one, logits in zip(examples, logits_of(model, examples, table, device), strict=True):
+    """The held-out figures of a network."""
+    return {"ndcg_at_10": ndcg(examples, logits_of(model, examples, table, device))}
+
+
+def ndcg(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> float:
+    """The mean of `row_ndcg`; 0 where no row has a positive."""
+    gains = row_ndcg(examples, logits)
+    return float(np.nanmean(gains)) if np.isfinite(gains).any() else 0.0
+
+
+def row_ndcg(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> np.ndarray:
+    """(r,): NDCG@10 of a row's positives among its candidates that are judged; NaN for a row without one.
+
+    Args:
+        examples: r rows.
+        logits: of each row (c, outcomes).
+    """
+    gains = np.full(len(examples), np.nan)
+    for row, (one, found) in enumerate(zip(examples, logits, strict=True)):
         if one.positive.any():
-            order = np.argsort(-np.where(one.judged, logits[:, 0], -np.inf), kind="stable")
+            order = np.argsort(-np.where(one.judged, found[:, 0], -np.inf), kind="stable")
             ranks = np.flatnonzero(one.positive[order][:10])
             ideal = 1 / np.log2(np.arange(min(int(one.positive.sum()), 10)) + 2)
-            gains.append(float((1 / np.log2(ranks + 2)).sum() / ideal.sum()))
-    return {"ndcg_at_10": float(np.mean(gains)) if gains else 0.0}
+            gains[row] = (1 / np.log2(ranks + 2)).sum() / ideal.sum()
+    return gains
 
 
 def _standardise(model: CrossAttentionReranker, examples: Sequence[Example]) -> None:

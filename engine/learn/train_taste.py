@@ -19,9 +19,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from encoders.types import Floats
-from engine.learn.dataset import Situations
 from engine.learn.errors import TooLittleDataError
 from engine.learn.resume import load_state, save_state
+from engine.learn.situations import Situations
 from engine.learn.taste_losses import LossName, gbce, softmax
 from engine.learn.taste_steps import (
     Bools,

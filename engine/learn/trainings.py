@@ -6,63 +6,23 @@ import secrets
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 
 from encoders.errors import TriveniError
 from engine.errors import InvalidQueryError, NotFoundError, OverloadedError
+from engine.files import disk_errors
 from engine.learn.card import ModelCard
 from engine.learn.errors import NotBetterError, TrainingError
+from engine.learn.training_list import LIVE, Training, TrainingList, TrainingState
 from engine.learn.worker import Failure, Stopped, Train, Window, train_apart
 from engine.serving import Serving
-from engine.store.edge_folder import write_atomically
 
 MAX_WAITING = 16
 """Trainings that may wait for their turn."""
-MAX_KEPT = 100
-"""Trainings that are remembered; the oldest ones that have ended are forgotten."""
-
-
-class TrainingState(StrEnum):
-    """How far a training is."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-LIVE = frozenset({TrainingState.QUEUED, TrainingState.RUNNING})
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """A training."""
-
-    id: str
-    """Sorts by the time when it was asked for."""
-    window: Window
-    promote: bool
-    """Whether its version is promoted if the gate says so."""
-    seed: int
-    state: TrainingState = TrainingState.QUEUED
-    progress: float = 0.0
-    """0 to 1."""
-    stage: str = "waiting"
-    started: datetime | None = None
-    ended: datetime | None = None
-    version: str = ""
-    """The version that it made."""
-    failure: Failure | None = None
-
-
-_ADAPTER = TypeAdapter(Training)
 _SERVER_STOPPED = Failure("TrainingError", "UNAVAILABLE", "the server stopped", "train again")
 
 
@@ -98,14 +58,15 @@ class Trainings:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._closing = False
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder) if train else -1
-        self._known = {one.id: one for one in self._read()}
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(folder) if train else -1
+        self._list = TrainingList(folder)
         self._thread = threading.Thread(target=self._work, name="trainings", daemon=True)
         if self._lock >= 0:
-            for one in self._known.values():
+            for one in self._list:
                 if one.state is TrainingState.RUNNING:
-                    self._put(self._over(one, TrainingState.FAILED, _SERVER_STOPPED))
+                    self._list.put(self._over(one, TrainingState.FAILED, _SERVER_STOPPED))
             self._thread.start()
 
     def close(self) -> None:
@@ -132,8 +93,9 @@ class Trainings:
 
         Raises:
             TrainingError: if nothing here trains.
-            InvalidQueryError: if the times hold no events.
+            InvalidQueryError: if the times hold no events, or the seed is negative.
             OverloadedError: if too many wait.
+            DiskError: if it cannot be written down.
         """
         if self._lock < 0:
             raise TrainingError(
@@ -148,23 +110,25 @@ class Trainings:
                 "let data_start_time be before data_end_time",
                 field="data_start_time",
             )
+        if seed is not None and seed < 0:
+            raise InvalidQueryError(f"seed is {seed}", "send 0 or more, or none", field="seed")
         drawn = secrets.randbelow(2**31) if seed is None else seed
         training = Training(f"{now:%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:6]}", window, promote, drawn)
         with self._changed:
-            if sum(one.state is TrainingState.QUEUED for one in self._known.values()) >= MAX_WAITING:
+            if sum(one.state is TrainingState.QUEUED for one in self._list) >= MAX_WAITING:
                 raise OverloadedError(
                     f"{MAX_WAITING} trainings are waiting already", "cancel some, or try again later"
                 )
-            self._put(training)
-            self._forget()
+            self._list.add(training)
             self._changed.notify_all()
         return training
 
     def all(self) -> list[Training]:
         """All trainings, the newest first."""
         with self._changed:
-            known = list(self._known.values()) if self._lock >= 0 else self._read()
-        return sorted(known, key=lambda one: one.id, reverse=True)
+            if self._lock < 0:
+                self._list.reload()
+            return sorted(self._list, key=lambda one: one.id, reverse=True)
 
     def get(self, training_id: str) -> Training:
         """One training.
@@ -189,11 +153,11 @@ class Trainings:
             if training.state in LIVE and self._lock < 0:
                 raise TrainingError(f"training {training_id} runs in another process", "cancel it there")
             if training.state is TrainingState.QUEUED:
-                self._put(self._over(training, TrainingState.CANCELLED))
+                self._list.put(self._over(training, TrainingState.CANCELLED))
             elif training.state is TrainingState.RUNNING:
-                self._put(replace(training, stage="stopping"), durably=False)
+                self._list.put(replace(training, stage="stopping"), durably=False)
                 self._stop.set()
-            return self._known.get(training_id, training)
+            return self._list[training_id]
 
     # The thread that runs them ------------------------------------------------------------------------------
 
@@ -206,17 +170,19 @@ class Trainings:
                     return
                 self._stop.clear()
                 training = replace(training, state=TrainingState.RUNNING, stage="starting", started=self._clock())
-                self._put(training)
+                self._list.put(training)
             self._log.info("training began", id=training.id)
             try:
                 self._run(training)
+            except TriveniError as error:
+                self._end(training, TrainingState.FAILED, Failure.of(error))
             except Exception as error:  # noqa: BLE001 (the next training has to find its thread)
                 self._log.error("training lost", id=training.id, exc_info=error)
                 said = f"the server failed at this training ({type(error).__name__}: {error})"
                 self._end(training, TrainingState.FAILED, Failure("UnexpectedError", "INTERNAL", said, "see its log"))
 
     def _next(self) -> Training | None:
-        waiting = [one for one in self._known.values() if one.state is TrainingState.QUEUED]
+        waiting = [one for one in self._list if one.state is TrainingState.QUEUED]
         return min(waiting, key=lambda one: one.id, default=None)
 
     def _run(self, training: Training) -> None:
@@ -225,9 +191,10 @@ class Trainings:
         def progress(part: float, stage: str) -> None:
             with self._changed:
                 if not self._stop.is_set():
-                    self._put(replace(self._known[training.id], progress=part, stage=stage), durably=False)
+                    self._list.put(replace(self._list[training.id], progress=part, stage=stage), durably=False)
 
-        self._prepare()
+        with disk_errors(self._folder):
+            self._prepare()
         result = train_apart(self._train, training.window, training.seed, progress, self._stop)
         if isinstance(result, Stopped) and self._closing:
             self._end(training, TrainingState.FAILED, _SERVER_STOPPED)
@@ -250,7 +217,10 @@ class Trainings:
             self._end(made, TrainingState.SUCCEEDED, stage=stage)
         except TriveniError as error:
             self._end(made, TrainingState.FAILED, Failure.of(error))
-        self._serving.registry.prune(self._keep)
+        try:
+            self._serving.registry.prune(self._keep)
+        except (TriveniError, OSError) as error:
+            self._log.warning("old versions not retired", error=str(error))
 
     def _promote(self, card: ModelCard) -> str:
         """Promote a version that passed the gate, unless the gate judged it against another; says what was done."""
@@ -264,10 +234,9 @@ class Trainings:
 
     def _end(self, training: Training, state: TrainingState, failure: Failure | None = None, stage: str = "") -> None:
         with self._changed:
-            now = self._known[training.id]
+            now = self._list[training.id]
             ended = self._over(replace(now, version=training.version), state, failure, stage)
-            self._put(ended)
-            self._forget()
+            self._list.put(ended)
         problem = failure.problem if failure else ""
         self._log.info("training ended", id=training.id, state=state.value, version=training.version, problem=problem)
 
@@ -278,31 +247,6 @@ class Trainings:
         return replace(
             training, state=state, failure=failure, stage=stage or state.value, progress=progress, ended=self._clock()
         )
-
-    # The list -----------------------------------------------------------------------------------------------
-
-    def _put(self, training: Training, *, durably: bool = True) -> None:
-        self._known[training.id] = training
-        if durably:
-            write_atomically(self._path(training.id), _ADAPTER.dump_json(training, indent=1).decode())
-
-    def _forget(self) -> None:
-        old = sorted(one.id for one in self._known.values() if one.state not in LIVE)
-        for name in old[: max(0, len(self._known) - MAX_KEPT)]:
-            del self._known[name]
-            self._path(name).unlink(missing_ok=True)
-
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
-
-    def _read(self) -> list[Training]:
-        found = []
-        for path in sorted(self._folder.glob("*.json")):
-            try:
-                found.append(_ADAPTER.validate_json(path.read_bytes()))
-            except (OSError, ValidationError) as error:
-                self._log.warning("training not read", path=str(path), error=str(error))
-        return found
 
 
 def _lock(folder: Path) -> int:

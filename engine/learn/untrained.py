@@ -12,12 +12,12 @@ from engine.deadline import Deadline
 from engine.encoding import ContentEncoder
 from engine.errors import InvalidQueryError
 from engine.items import ItemTable
-from engine.learn.log import KINDS, EventLog
-from engine.learn.ranker import Cases, Rows
+from engine.learn.log import EventLog, events_of
+from engine.learn.ranker import Cases
 from engine.pipeline import Engine
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
-from engine.types import Event, PolicyOptions, Query
+from engine.types import PolicyOptions, Query
 
 DEPTH = 100
 """Places that are asked for; deeper ones count as not shown."""
@@ -62,9 +62,14 @@ class UntrainedRanker:
             [
                 Point(name, {m: items.vectors[m][row] for m in items.vectors if there[m][row]}, items.payloads[row])
                 for row, name in enumerate(items.ids)
+                if any(mask[row] for mask in there.values())  # without a vector, nothing finds it
             ]
         )
         self._log, self._items, self._store = log, items, store
+
+    def read(self, items: ItemTable) -> None:
+        """See `Reads.read`."""
+        self.fit(self._log, items)
 
     def score(self, cases: Cases) -> Floats:
         """(b, m): the place that the engine gives an item, negative; -inf beyond `DEPTH`."""
@@ -96,17 +101,3 @@ class UntrainedRanker:
             policy_settings=policy,
             clock=clock,
         )
-
-
-def events_of(log: EventLog, rows: Rows) -> tuple[Event, ...]:
-    """Rows of a log as events."""
-    return tuple(
-        Event(
-            KINDS[log.kind[row]],
-            item=log.items[log.item[row]] if log.item[row] >= 0 else None,
-            content=log.contents.get(row),
-            time=datetime.fromtimestamp(float(log.time[row]), UTC),
-            value=None if np.isnan(log.value[row]) else float(log.value[row]),
-        )
-        for row in rows.tolist()
-    )

@@ -39,6 +39,8 @@ class Policy:
     diversity: float
     max_per_value: Mapping[str, int]
     min_score: float | None
+    explore: float = 0.0
+    """How probably a place shows another candidate."""
 
     @classmethod
     def of(cls, options: PolicyOptions, settings: PolicySettings) -> "Policy":
@@ -47,6 +49,7 @@ class Policy:
             settings.diversity if options.diversity is None else options.diversity,
             options.max_per_value or settings.max_per_value,
             settings.min_score if options.min_score is None else options.min_score,
+            settings.explore,
         )
 
 

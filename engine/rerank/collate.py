@@ -6,6 +6,7 @@ from dataclasses import fields
 import numpy as np
 import torch
 
+from encoders.types import Floats
 from engine.rerank.features import Request, Table, gap_buckets
 from engine.rerank.model import Batch
 
@@ -33,7 +34,7 @@ def collate(requests: Sequence[Request], table: Table) -> Batch:
             token_ids[row, -done:] = table.identity[one.tokens.rows]
             kinds[row, -done:] = one.tokens.kinds
             gaps[row, -done:] = gap_buckets(one.tokens.gaps)
-            values[row, -done:] = np.nan_to_num(one.tokens.values)
+            values[row, -done:] = _told(one.tokens.values)
             tokens[row, -done:] = True
         shown = len(one.candidates)
         candidate_rows[row, :shown] = one.candidates
@@ -64,3 +65,9 @@ def to_device(batch: Batch, device: str) -> Batch:
     if device == "cpu":
         return batch
     return Batch(*(getattr(batch, one.name).to(device) for one in fields(batch)))
+
+
+def _told(values: Floats) -> Floats:
+    """(h,): values as the network reads them: stars as they are, prices and seconds beyond 10 by their logarithm."""
+    plain = np.nan_to_num(values)
+    return np.asarray(np.where(plain > 10, 10 + np.log(np.maximum(plain, 10) / 10), plain), np.float32)

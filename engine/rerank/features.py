@@ -161,7 +161,7 @@ def feature_names(modalities: Sequence[Modality], scales: FieldScales) -> tuple[
     """The columns of `Request.dense`."""
     relations = [f"{m}_{span}" for m in modalities for span in ("recent", "last", "nearest", "disliked")]
     relations += [f"{name}_{span}" for name in scales.categories for span in ("recent", "last")]
-    relations.append("content")
+    relations += ["content", "taste"]
     compared = [*statistics.NAMES, *relations]
     return (
         *statistics.NAMES,
@@ -185,6 +185,7 @@ def dense_features(
     ids: Rows,
     table: Table,
     content: Floats,
+    taste: Floats,
     now: float,
 ) -> Floats:
     """(c, f) float32, the columns of `feature_names`.
@@ -198,9 +199,10 @@ def dense_features(
         ids: (c,), as in `Request`.
         table: the vectors and fields.
         content: (c,), the engine's own opinion of them, see engine/rerank/content.py; zeros where there is none.
+        taste: (c,), what the learned query vector says of them, see engine/rerank/taste.py; zeros if there is none.
         now: seconds since 1970.
     """
-    relations = np.stack([*_relations(positive, negative, candidates, table), content]).astype(np.float32)
+    relations = np.stack([*_relations(positive, negative, candidates, table), content, taste]).astype(np.float32)
     compared = np.concatenate([counted, relations])
     numbers: list[Floats] = []
     for column in table.fields.numbers.values():

@@ -17,6 +17,8 @@ from engine.types import ItemId, Payload
 MAX_AGE = 600.0
 """Seconds after which an item's payload is read again: somebody else may have changed it."""
 MAX_ITEMS = 1_000_000
+"""Items that are kept; far more than one request asks for. A request reads its rows soon after it asked for them, so
+a row may be given to another item much later."""
 _CHUNK = 4096
 
 Clock = Callable[[], float]
@@ -44,10 +46,10 @@ class ItemCache:
         self._store, self._scales, self._clock = store, scales, clock
         self._counted, self._identity_of = counted, identity
         self._lock = threading.Lock()
-        self._clear()
-
-    def _clear(self) -> None:
         self._rows: dict[ItemId, int] = {}
+        self._names: list[ItemId] = []
+        self._next = 0
+        """The row that the next item gets; in a full cache, that of the item which has had its own the longest."""
         empty = self._scales.apply([])
         self._categories = {name: _grown(column) for name, column in empty.categories.items()}
         self._numbers = {name: _grown(column) for name, column in empty.numbers.items()}
@@ -60,21 +62,38 @@ class ItemCache:
         """The row of each item in the columns. Items that are new, or were read long ago, are read from the store."""
         with self._lock:
             now = self._clock()
-            if len(self._rows) > MAX_ITEMS:
-                self._clear()
-            old = now - MAX_AGE
-            find = self._rows.get
-            missing = [name for name in dict.fromkeys(ids) if (row := find(name)) is None or self._read[row] < old]
-            if missing:
+            old, find = now - MAX_AGE, self._rows.get
+            while missing := [
+                name for name in dict.fromkeys(ids) if (row := find(name)) is None or self._read[row] < old
+            ]:
                 self._fill(missing, now)
             return np.array([self._rows[name] for name in ids], np.intp)
+
+    def forget(self, ids: Sequence[ItemId]) -> None:
+        """Items were written or deleted: the next that asks for them reads them again."""
+        with self._lock:
+            rows = [row for name in ids if (row := self._rows.get(name)) is not None]
+            self._read[rows] = -np.inf
+
+    def _row(self, name: ItemId) -> int:
+        """The row of an item, a new one if it has none."""
+        row = self._rows.get(name)
+        if row is None:
+            row = self._rows[name] = self._next
+            if row < len(self._names):
+                del self._rows[self._names[row]]
+                self._names[row] = name
+            else:
+                self._names.append(name)
+            self._next = (row + 1) % MAX_ITEMS
+        return row
 
     def _fill(self, ids: list[ItemId], now: float) -> None:
         points = self._store.retrieve(ids, with_vectors=False)
         payloads: list[Payload] = [{} if point is None else point.payload for point in points]
         fields = self._scales.apply(payloads)
-        rows = np.array([self._rows.setdefault(name, len(self._rows)) for name in ids], np.intp)
-        self._grow(len(self._rows))
+        rows = np.array([self._row(name) for name in ids], np.intp)
+        self._grow(len(self._names))
         for name, column in fields.categories.items():
             self._categories[name][rows] = column
         for name, column in fields.numbers.items():

@@ -1,17 +1,28 @@
 """A version of the model as the engine serves it: its tiers, and the candidates that it adds."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from engine.learn.card import ModelCard
+from engine.models import ExtraSearch, Reading
 from engine.rerank.itemcache import ItemCache
-from engine.rerank.learned import LearnedReranker, now
+from engine.rerank.learned import LearnedReranker, tiers_of
+from engine.rerank.person import Reader
+from engine.rerank.sources import TASTE, counted_candidates
+from engine.rerank.statistics import Rows
+from engine.rerank.taste_index import TasteIndex
 from engine.rerank.version import Version, load_version
+from engine.resolve import Sources
 from engine.store.base import VectorStore
 from engine.types import ItemId, Query
+
+
+def now() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
 
 
 class LearnedModel:
@@ -37,9 +48,15 @@ class LearnedModel:
         identity = np.zeros(len(version.items), np.intp)
         identity[np.flatnonzero(version.known)] = np.arange(1, int(version.known.sum()) + 1)
         rows = {item: row for row, item in enumerate(version.items)}
+        self._made, self._name, self._fingerprint = version, name, fingerprint
         self._items = ItemCache(store, version.scales, rows, identity)
-        self._full = LearnedReranker(version, name, self._items, clock=clock)
-        self._name, self._fingerprint = name, fingerprint
+        self.reader = Reader(version, self._items, clock)
+        """Makes numbers of people and candidates."""
+        self.tiers = tiers_of(version, name)
+        """Its ways of scoring, the best first."""
+        self._taste: TasteIndex | None = None
+        if version.taste is not None:
+            self._taste = TasteIndex(store, name, version.taste, self._identity)
 
     @property
     def version(self) -> str:
@@ -52,18 +69,45 @@ class LearnedModel:
         return self._fingerprint
 
     @property
-    def rerankers(self) -> tuple[LearnedReranker, ...]:
-        """Its tiers, the best first."""
-        return (self._full,)
+    def ready(self) -> bool:
+        """Whether a started version does all that it can: its items' taste vectors are in the store."""
+        return self._taste is None or self._taste.ready
 
-    def candidates(self, query: Query, exclude: Sequence[ItemId]) -> list[ItemId]:
-        """Items that what people did speaks for."""
-        return self._full.candidates(query, exclude)
+    def start(self) -> None:
+        """Write the items' taste vectors into the store, in the background; until then nobody searches for them."""
+        if self._taste is not None:
+            self._taste.start()
+
+    def read(self, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+        """The person who asks, the items that what people did speaks for, and what suits their taste."""
+        person = self.reader.person(query, sources)
+        found = counted_candidates(person.counted, self.reader.hidden(exclude))
+        searches: tuple[ExtraSearch, ...] = ()
+        if self._taste is not None and self._taste.ready and person.taste is not None:
+            searches = (ExtraSearch(self._taste.name, person.taste, TASTE),)
+        return Reading(
+            tuple(LearnedReranker(self._made, tier, self.reader, person) for tier in self.tiers),
+            [self._made.items[row] for row in found.tolist()],
+            searches,
+        )
+
+    def changed(self, ids: Sequence[ItemId]) -> None:
+        """Items were written or deleted: nothing that is remembered of them holds."""
+        self._items.forget(ids)
+        if self._taste is not None:
+            self._taste.changed(ids)
 
     def close(self) -> None:
-        """Nothing is held but memory."""
+        """Stop writing taste vectors; those that are written stay."""
+        if self._taste is not None:
+            self._taste.close()
+
+    def _identity(self, ids: Sequence[ItemId]) -> Rows:
+        return self._items.identity(self._items.rows(ids))
 
 
 def load_model(folder: Path, card: ModelCard, store: VectorStore) -> LearnedModel:
-    """Load a version from its folder."""
-    return LearnedModel(load_version(folder), card.version, card.fingerprint, store)
+    """Load a version from its folder, and begin to write its items' taste vectors."""
+    model = LearnedModel(load_version(folder), card.version, card.fingerprint, store)
+    model.start()
+    return model

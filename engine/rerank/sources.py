@@ -18,10 +18,13 @@ COUNTED: Mapping[str, int] = {
     "linear": 70,
     "popularity": 15,
     "popularity_7d": 30,
+    "attraction": 30,
 }
 """How many candidates each count gives at most."""
 CONTENT = 20
 """How many candidates each modality gives at most."""
+TASTE = 70
+"""How many candidates the learned query vector gives at most."""
 NEW = 50
 """How many candidates come from the items that nobody has acted on yet."""
 FRESH = 10
@@ -65,6 +68,16 @@ def content_candidates(table: Table, positive: Rows, new: Bools, hidden: Rows) -
             together += _standardised(matrix[:size] @ matrix[known].mean(axis=0))
     above = np.where(new, together - together.min(initial=0) + 1, 0) if len(known) else np.zeros(size)
     return _union([*found, _best(above, NEW, hidden)])
+
+
+def taste_candidates(scores: Floats, hidden: Rows) -> Rows:
+    """The items that the learned query vector puts first; exact, for training.
+
+    Args:
+        scores: (m,), of `engine.rerank.taste.Taste`.
+        hidden: rows that are not to be candidates.
+    """
+    return _best(scores - scores.min(initial=0) + 1, TASTE, hidden)
 
 
 def _standardised(values: Floats) -> Floats:

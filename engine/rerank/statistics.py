@@ -70,6 +70,8 @@ class Statistics:
     """(n,): the times of all steps, rising, seconds since 1970."""
     event_items: Rows
     """(n,): their items."""
+    attraction: Floats
+    """(m,): how probably an item is chosen if it is looked at, 1 being an average item; 0 where nothing was shown."""
     until: float
     """Nothing that happened then or later is counted."""
 
@@ -79,12 +81,20 @@ class Statistics:
         return len(self.popularity)
 
 
-def count(sequences: Sequences, size: int, *, scale: float = 1.0, regularisation: float = 500.0) -> Statistics:
+def count(
+    sequences: Sequences,
+    size: int,
+    *,
+    attraction: Floats | None = None,
+    scale: float = 1.0,
+    regularisation: float = 500.0,
+) -> Statistics:
     """Count.
 
     Args:
         sequences: what people did; each item once per person is what the linear model takes.
         size: m.
+        attraction: (m,), see `Statistics.attraction`; None where no lists were served.
         scale: what all counts are multiplied by, so that counts of a part of the people compare with those of all.
         regularisation: λ of the linear model.
     """
@@ -106,6 +116,7 @@ def count(sequences: Sequences, size: int, *, scale: float = 1.0, regularisation
         linear,
         times[order],
         items[order],
+        np.zeros(size, np.float32) if attraction is None else attraction,
         float(np.nextafter(times.max(initial=0.0), np.inf)),
     )
 
@@ -168,6 +179,7 @@ def over(statistics: Statistics, rows: Rows) -> Statistics:
         statistics.linear[np.ix_(kept, kept)],
         statistics.event_times[events >= 0],
         events[events >= 0],
+        np.asarray(pick @ statistics.attraction, np.float32),
         statistics.until,
     )
 
@@ -184,6 +196,7 @@ NAMES = (
     "together_share",
     "popularity",
     *(f"popularity_{days:g}d" for days in RECENT_DAYS),
+    "attraction",
 )
 """The rows of `scores`."""
 
@@ -221,6 +234,7 @@ def scores(statistics: Statistics, history: Rows, now: float) -> Floats:
             put["linear"][chosen] = _linear(statistics, history)
             put["linear_recent"][chosen] = _linear(statistics, history[-10:])
     put["popularity"][:] = popularity
+    put["attraction"][:] = np.log1p(statistics.attraction)
     end = int(np.searchsorted(statistics.event_times, now))
     for days in RECENT_DAYS:
         start = int(np.searchsorted(statistics.event_times, now - days * DAY))

@@ -238,13 +238,28 @@ class TasteModel:
         return cls(network)
 
 
-def taste_scores(model: TasteModel, tokens: Tokens, table: Table, matrix: Floats) -> Floats:
-    """(n,): how much a person's taste vector speaks for items.
+class Taste:
+    """Towers laid over the items of a table: what they say of each.
 
     Args:
         model: the towers.
-        tokens: what the person did.
-        table: what the tokens are rows of.
-        matrix: (n, t), the items' taste vectors.
+        table: the contents, and the ids that the model knows.
+        size: m, its items; they are the first rows.
     """
-    return np.asarray(matrix @ model.person(tokens, table) / model.temperature, np.float32)
+
+    def __init__(self, model: TasteModel, table: Table, size: int) -> None:
+        rows = np.arange(size, dtype=np.intp)
+        self.model = model
+        self._items = model.items(table, rows)  # (m, t)
+        self._new = table.identity[:size] == 0
+
+    def scores(self, person: Floats, withheld: Rows | None = None) -> Floats:
+        """(m,): how much a person's taste vector (t,) speaks for items; 0 for new ones, for which `withheld` are taken.
+
+        Of items that training saw, the towers know the contents by heart; what they say of others is not comparable.
+        """
+        found = np.asarray(self._items @ person / self.model.temperature, np.float32)
+        found[self._new] = 0
+        if withheld is not None:
+            found[withheld] = 0
+        return found

@@ -8,7 +8,7 @@ import structlog
 
 from engine.deadline import Deadline
 from engine.errors import CancelledError, DeadlineError
-from engine.models import ServedModel
+from engine.models import Reading, ServedModel
 from engine.rerank.base import Identity, Reranker
 from engine.resolve import Sources
 from engine.types import Candidates, ItemId, Query
@@ -61,15 +61,15 @@ class Tiers:
             deadline.check("the next reranker")
         return candidates, _IDENTITY
 
-    def candidates(self, model: ServedModel | None, query: Query, exclude: Sequence[ItemId]) -> Sequence[ItemId]:
-        """What a model would consider besides what the search finds; nothing if it fails."""
+    def read(self, model: ServedModel | None, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+        """What a model makes of a request; nothing if it fails."""
         if model is None:
-            return ()
+            return Reading()
         try:
-            return model.candidates(query, exclude)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the search finds candidates)
-            self._report(model.version, "candidates", error)
-            return ()
+            return model.read(query, sources, exclude)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the retrieval answers)
+            self._report(model.version, "reading", error)
+            return Reading()
 
     def _report(self, version: str, tier: str, error: Exception) -> None:
         key = version, tier

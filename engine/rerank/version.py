@@ -3,6 +3,9 @@
 network.json            the network's shape, the payload fields' scales, the utility, the calibration
 network.safetensors     the weights
 statistics.safetensors  the counts, and the ids of the items that they are of
+taste.json              the shape of the learned query vector's towers, where there are any
+taste.safetensors       their weights
+small.onnx              the small network, see engine/rerank/small.py; versions of before have none
 """
 
 import json
@@ -20,7 +23,9 @@ from scipy import sparse
 
 from engine.rerank.features import FieldScales
 from engine.rerank.model import CrossAttentionReranker, ModelConfig
+from engine.rerank.small import SMALL, SmallNetwork, load_small
 from engine.rerank.statistics import Statistics
+from engine.rerank.taste import SHAPE, TasteModel
 from engine.types import EventKind, ItemId
 
 NETWORK, WEIGHTS, STATISTICS = "network.json", "network.safetensors", "statistics.safetensors"
@@ -59,6 +64,10 @@ class Version:
     """The kinds of events that speak for an item; what training counted."""
     least: Mapping[EventKind, float]
     """Per kind the smallest value that counts."""
+    taste: TasteModel | None = None
+    """The learned query vector; None where there was too little to learn it from."""
+    small: SmallNetwork | None = None
+    """What the small tier scores with; None where none was made."""
 
 
 def save_version(version: Version, folder: Path) -> None:
@@ -88,6 +97,7 @@ def save_version(version: Version, folder: Path) -> None:
         "linear": counts.linear,
         "event_times": counts.event_times,
         "event_items": counts.event_items.astype(np.int64),
+        "attraction": counts.attraction,
     }
     for name in _MATRICES:
         matrix: sparse.csr_matrix = getattr(counts, name)
@@ -95,6 +105,10 @@ def save_version(version: Version, folder: Path) -> None:
         columns[f"{name}.indices"] = matrix.indices.astype(np.int32)
         columns[f"{name}.indptr"] = matrix.indptr.astype(np.int64)
     save_file(columns, folder / STATISTICS)
+    if version.taste is not None:
+        version.taste.save(folder)
+    if version.small is not None:
+        (folder / SMALL).write_bytes(version.small.graph)
 
 
 def load_version(folder: Path) -> Version:
@@ -120,6 +134,7 @@ def load_version(folder: Path) -> Version:
         columns["linear"],
         columns["event_times"],
         columns["event_items"].astype(np.intp),
+        columns["attraction"],
         float(about["until"]),
     )
     scales = FieldScales(
@@ -138,6 +153,8 @@ def load_version(folder: Path) -> Version:
         calibration,
         frozenset(EventKind(kind) for kind in about["kinds"]),
         {EventKind(kind): float(least) for kind, least in about["least"].items()},
+        TasteModel.load(folder) if (folder / SHAPE).is_file() else None,
+        load_small(folder, network.config.dense),
     )
 
 

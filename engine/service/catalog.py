@@ -1,7 +1,7 @@
 """CatalogService."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from encoders.errors import TriveniError
@@ -19,7 +19,7 @@ from engine.service.status import shorten
 from engine.service.upsert import Outcome, Upserter
 from engine.service.work import Workers, deadline_of
 from engine.store.base import VectorStore
-from engine.types import Item
+from engine.types import Item, ItemId
 from triveni.v1 import catalog_pb2, catalog_pb2_grpc
 
 DEFAULT_PAGE, MAX_PAGE = 100, 1000
@@ -42,15 +42,23 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         workers: where the work is done.
         max_batch: items of one stream that are encoded and written together.
         max_bytes: of the items of one stream that wait meanwhile.
+        changed: is told of items that were written or deleted, before the caller is.
     """
 
     def __init__(
-        self, encoder: ContentEncoder, store: VectorStore, workers: Workers, *, max_batch: int, max_bytes: int
+        self,
+        encoder: ContentEncoder,
+        store: VectorStore,
+        workers: Workers,
+        *,
+        max_batch: int,
+        max_bytes: int,
+        changed: Callable[[Sequence[ItemId]], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._workers = workers
         self._max_batch, self._max_bytes = max_batch, max_bytes
-        self._upserter = Upserter(encoder, store)
+        self._upserter, self._changed = Upserter(encoder, store, changed), changed
         self._writing = asyncio.Lock()
 
     async def UpsertItems(  # noqa: N802
@@ -153,7 +161,11 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         ids = dict.fromkeys(id_of(value, f"item_ids[{row}]") for row, value in enumerate(request.item_ids))
         if not ids:
             raise InvalidQueryError("no ids", "name at least one item", field="item_ids")
-        return catalog_pb2.DeleteItemsResponse(deleted_count=self._store.delete(list(ids)))
+        try:
+            deleted = self._store.delete(list(ids))
+        finally:
+            self._changed(list(ids))
+        return catalog_pb2.DeleteItemsResponse(deleted_count=deleted)
 
 
 async def _sized(requests: AsyncIterator[Sent]) -> AsyncIterator[tuple[Sent, int]]:

@@ -9,6 +9,7 @@ import structlog
 
 from encoders.errors import TriveniError
 from engine.deadline import Deadline
+from engine.events.check import EventLimits, check_context
 from engine.history import StoredHistory
 from engine.pipeline import Engine
 from engine.service.calls import Context, current_call, status_name
@@ -33,11 +34,20 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         engine: answers queries.
         history: what was recorded of people.
         impressions: is told of each list that was served.
+        limits: the largest context of one.
         workers: where the work is done.
     """
 
-    def __init__(self, engine: Engine, history: StoredHistory, impressions: ImpressionLog, workers: Workers) -> None:
-        self._engine, self._history, self._impressions, self._workers = engine, history, impressions, workers
+    def __init__(
+        self,
+        engine: Engine,
+        history: StoredHistory,
+        impressions: ImpressionLog,
+        limits: EventLimits,
+        workers: Workers,
+    ) -> None:
+        self._engine, self._history, self._impressions = engine, history, impressions
+        self._limits, self._workers = limits, workers
         self._read = partial(recommend_query, read_event=EventReader())
         self._log = structlog.get_logger("triveni.service")
 
@@ -52,6 +62,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     def _recommend(
         self, request: recommendation_pb2.RecommendRequest, deadline: Deadline
     ) -> recommendation_pb2.RecommendResponse:
+        check_context(request.context, self._limits)
         joined = self._history.join(self._read(request), deadline)
         if joined.unread:
             self._log.warning("stored history unread", reason=joined.unread)

@@ -156,7 +156,12 @@ class Server:
     def _add_services(self) -> None:
         options, workers, server = self._options, self._workers, self._server
         catalog = CatalogServicer(
-            self._encoder, self._store, workers, max_batch=options.max_batch, max_bytes=options.max_message_bytes
+            self._encoder,
+            self._store,
+            workers,
+            max_batch=options.max_batch,
+            max_bytes=options.max_message_bytes,
+            changed=self._serving.changed if self._serving else lambda _: None,
         )
         history = StoredHistory(self._events, self._engine.fuse_settings)
         events = EventServicer(
@@ -171,7 +176,7 @@ class Server:
         for add, servicer in (
             (
                 recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server,
-                RecommendationServicer(self._engine, history, self._impressions, workers),
+                RecommendationServicer(self._engine, history, self._impressions, options.event_limits, workers),
             ),
             (catalog_pb2_grpc.add_CatalogServiceServicer_to_server, catalog),
             (

@@ -1,6 +1,6 @@
 """A batch of items into the store: what changed is encoded, what did not is left alone, what is bad is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 
 from encoders.errors import TriveniError
@@ -26,11 +26,16 @@ class Upserter:
     Args:
         encoder: encodes the contents.
         store: where the items go.
+        changed: is told of the items that were written.
     """
 
-    def __init__(self, encoder: ContentEncoder, store: VectorStore) -> None:
-        self._encoder = encoder
-        self._store = store
+    def __init__(
+        self,
+        encoder: ContentEncoder,
+        store: VectorStore,
+        changed: Callable[[Sequence[ItemId]], None] = lambda _: None,
+    ) -> None:
+        self._encoder, self._store, self._changed = encoder, store, changed
 
     def upsert(self, items: Sequence[Item | TriveniError], deadline: Deadline) -> list[Outcome | TriveniError]:
         """Write items. Of two with one id the later one stays.
@@ -56,7 +61,10 @@ class Upserter:
             points = self._points(good, known, results, repeats, deadline)
             if points:
                 deadline.check("writing")
-                self._store.upsert(list(points.values()))
+                try:
+                    self._store.upsert(list(points.values()))
+                finally:  # some may be written even if it failed
+                    self._changed(list(points))
         except (DeadlineError, CancelledError):
             raise
         except TriveniError as error:

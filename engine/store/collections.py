@@ -14,7 +14,7 @@ from encoders.errors import SpaceError
 from encoders.types import Modality
 from engine.errors import NotFoundError, StoreError
 from engine.store.base import VectorStore
-from engine.store.edge_folder import Description, write_atomically
+from engine.store.edge_folder import Description
 
 DIGITS = 12
 

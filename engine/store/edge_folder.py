@@ -20,6 +20,7 @@ from typing import Self
 from encoders.errors import SpaceError
 from encoders.types import Modality
 from engine.errors import StoreError, StoreInUseError
+from engine.files import write_atomically
 from engine.filters import FieldKind, Schema
 from engine.store.base import Distance, VectorSpec
 
@@ -97,21 +98,6 @@ class Description:
                 "index into another collection",
             )
         return found
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file as a whole, durably: after a crash the old one is there or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class FolderLock:

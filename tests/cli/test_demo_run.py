@@ -34,6 +34,7 @@ def test_bad_rows_are_counted_and_never_end_it_and_the_settings_reach_its_comman
     structlog.reset_defaults()
     assert result.exit_code == 0, result.output
     assert "2 bad rows are left out of the demo" in " ".join(result.output.split())
+    assert "nothing is learned: 3 items are too few to simulate people over" in " ".join(result.output.split())
     page = (tmp_path / "demo" / "report.html").read_text()
     assert "3, 2 bad rows left out" in page
     assert "A red [/apple]." in page

@@ -1,9 +1,12 @@
 """`triveni evaluate`, as it is typed; only the space is the tiny one."""
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -11,9 +14,18 @@ from encoders.errors import TriveniError
 from engine import compose
 from engine.cli import app
 from engine.config import load_settings
-from engine.events.files import export_events
+from engine.events.files import export_events, read_events
+from engine.events.rows import Line
 from engine.events.types import Impression, UserEvent
 from engine.ingest import digest, point_of
+from engine.items import read_items
+from engine.learn.card import CardDraft
+from engine.learn.dataset import RowSettings
+from engine.learn.fit import FitSettings, fit
+from engine.learn.log import event_log, user_events
+from engine.learn.splits import items_of, leave_last_out
+from engine.learn.train import TrainSettings
+from engine.rerank.version import KIND, save_version
 from engine.types import Event, EventKind, Item, ItemId, UserId
 from tests.learn.logs import START, crowd, event
 from tests.tiny import CONCEPTS, concept_space, concept_text
@@ -69,17 +81,8 @@ def test_every_split(folder: Path) -> None:
 
 
 def test_the_stores_events_and_the_catalogues_items_are_used(folder: Path) -> None:
-    settings, space = load_settings(), concept_space()
-    items = [Item(ItemId(name), (concept_text(name),), {"title": name}) for name in CONCEPTS]
-    vectors = space.encode([one.contents[0] for one in items])
-    store = compose.open_store(settings, space)
-    store.upsert(
-        [
-            point_of(one, {one.contents[0].modality: vector}, digest_=digest(one))
-            for one, vector in zip(items, vectors, strict=True)
-        ]
-    )
-    store.close()
+    index(CONCEPTS)
+    settings = load_settings()
     events = compose.open_events(settings)
     events.record([event(f"p{one}", CONCEPTS[(one + step) % 12], step) for one in range(12) for step in range(4)])
     events.log_impressions(
@@ -104,6 +107,115 @@ def test_bad_lines_are_told_and_left_out(folder: Path) -> None:
     assert done.exit_code == 0
     assert "line 721" in done.output
     assert "1 lines are no events" in done.output
+
+
+def index(names: Sequence[str]) -> None:
+    """Put items of these names into the catalogue."""
+    settings, space = load_settings(), concept_space()
+    items = [Item(ItemId(name), (concept_text(name),), {"title": name}) for name in names]
+    vectors = space.encode([one.contents[0] for one in items])
+    with closing(compose.open_store(settings, space)) as store:
+        store.upsert(
+            [
+                point_of(one, {one.contents[0].modality: vector}, digest_=digest(one))
+                for one, vector in zip(items, vectors, strict=True)
+            ]
+        )
+
+
+def record(*, people: int = 60) -> None:
+    """People who walk through the concepts; then each is served two lists by one of two versions."""
+    lot = np.random.default_rng(0)
+    with closing(compose.open_events(load_settings())) as events:
+        events.record(
+            [event(f"p{one}", CONCEPTS[(one + step) % 12], step) for one in range(people) for step in range(4)]
+        )
+        for one in range(people):
+            for number in range(2):
+                request, time = f"r{one}-{number}", START + timedelta(days=9, minutes=one + number)
+                items = tuple(ItemId(CONCEPTS[row]) for row in lot.permutation(12)[:3])
+                model = ("new", "old")[one % 2]
+                shown = Impression(request, UserId(f"p{one}"), items, (1, 2, 3), (1 / 12,) * 3, model, "full", time)
+                events.log_impressions([shown])
+                if lot.random() < (0.9, 0.2)[one % 2]:
+                    click = Event(EventKind.CLICK, items[0], time=time + timedelta(minutes=1), request_id=request)
+                    events.record([UserEvent(UserId(f"p{one}"), click)])
+
+
+def train(until: datetime) -> str:
+    """A version that learned until a time is put into the registry."""
+    settings, space = load_settings(), concept_space()
+    with closing(compose.open_store(settings, space)) as store:
+        items = read_items(store)
+    with closing(compose.open_events(settings)) as events:
+        log = event_log(events.export(until=until))
+    training = TrainSettings(epochs=1, batch=32)
+    fitted = fit(log, items, FitSettings(rows=RowSettings(steps=4), training=training, taste=None, width=16))
+    draft = CardDraft(kind=KIND, fingerprint=space.fingerprint, data_until=datetime.fromtimestamp(log.time[-1], UTC))
+    return compose.registry(settings).create(draft, lambda folder: save_version(fitted.version, folder)).version
+
+
+def test_a_version_and_the_pipeline_beside_the_baselines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"EPOCHS": "1", "TASTE_EPOCHS": "1", "WIDTH": "16", "STEPS": "3"}.items():
+        monkeypatch.setenv(f"TRIVENI_LEARN__{name}", value)
+    index(CONCEPTS)
+    record()
+    until = START + timedelta(days=8)
+    version = train(until)
+    compose.registry(load_settings()).change(lambda pointer: pointer.promoted(version))
+    later = ("--split", "time", "--at", until.isoformat())
+    done = run(*FAST, *later, "--version", "serving", "--ablate", "--report", "out.html", "--json", "out.json")
+    assert done.exit_code == 0, (done.output, done.exception)
+    told = json.loads((folder / "out.json").read_text())
+    assert [(one["name"], one["note"]) for one in told["rankers"]] == [
+        ("popularity", None), ("markov", None), (version, None)
+    ]  # fmt: skip
+    assert set(told["rankers"][2]["without"]) == {"text"}
+    (served,) = told["served"]
+    assert (served["version"], served["lists"], served["left_out"]) == (version, 120, 0)
+    assert set(served["estimates"]["click-through rate"]) == {"ips", "snips", "dr", "effective"}
+    assert served["observed"]["click-through rate"]["mean"] == told["shown"]["click-through rate"]["mean"]
+    page = (folder / "out.html").read_text()
+    for text in (page, done.output):
+        assert "SNIPS" in text
+        assert "calibration error" in text
+
+    seen = run(*FAST, "--version", version, "--learned", "--json", "out.json")
+    assert seen.exit_code == 0, (seen.output, seen.exception)
+    told = json.loads((folder / "out.json").read_text())
+    assert [one["name"] for one in told["rankers"]] == ["popularity", "markov", version, "learned"]
+    assert "it has seen what it is to foretell" in told["rankers"][2]["note"]
+    assert "warning" in seen.output
+    with pytest.raises(TriveniError, match="no model version 'x'"):
+        raise run(*FAST, "--version", "x").exception or AssertionError
+    with pytest.raises(TriveniError, match="there is none"):
+        raise run(*FAST, "--no-catalog", "--version", version).exception or AssertionError
+
+
+def test_two_versions_are_compared_by_what_followed(folder: Path) -> None:
+    record()
+    for versions in ((), ("--version", "new", "--version", "old")):
+        done = run("--ab", *versions, "--report", "ab.html", "--json", "ab.json")
+        assert done.exit_code == 0, (done.output, done.exception)
+        told = json.loads((folder / "ab.json").read_text())
+        assert {told["ours"]["version"], told["theirs"]["version"]} == {"new", "old"}
+        assert told["apart"]["click-through rate"]["p_value"] < 0.01
+        for text in (done.output, (folder / "ab.html").read_text()):
+            assert "click-through rate" in text
+    assert told["apart"]["click-through rate"]["low"] > 0
+    assert run("--ab", "--version", "new").exit_code == 2
+    assert run("x.csv", "--ab").exit_code == 2
+    with pytest.raises(TriveniError, match="no list of other"):
+        raise run("--ab", "--version", "other", "--version", "old").exception or AssertionError
+
+
+def test_what_may_be_learned_from_is_written_for_scores_made_elsewhere(folder: Path) -> None:
+    file = write("events.csv", crowd())
+    done = run(file, "--write-train", "train.csv")
+    assert done.exit_code == 0, (done.output, done.exception)
+    log = event_log(line.event for line in read_events(Path("train.csv")) if isinstance(line, Line))
+    kept = leave_last_out(event_log(crowd()), items_of(event_log(crowd()))).train
+    assert list(user_events(log)) == list(user_events(kept))
 
 
 @pytest.mark.parametrize(

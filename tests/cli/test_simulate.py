@@ -51,9 +51,13 @@ def document(*arguments: str) -> dict[str, object]:
     return result
 
 
+STORE = ("--store", "sqlite:///var/events.db")
+"""The store that `triveni events` reads by default."""
+
+
 def test_a_log_goes_into_the_event_store_and_again_it_changes_nothing() -> None:
     index()
-    arguments = ("simulate", "--people", "12", "--impressions", "150", "--places", "5", "--seed", "2", *UNTIL)
+    arguments = ("simulate", "--people", "12", "--impressions", "150", "--places", "5", "--seed", "2", *UNTIL, *STORE)
     first = document(*arguments)
     assert first["lists"] == 150
     assert first["written"] == first["events"]
@@ -72,6 +76,40 @@ def test_a_file_is_imported_without_a_refusal() -> None:
     index()
     made = document("simulate", "--people", "9", "--impressions", "60", "--out", "log.jsonl", *UNTIL)
     assert document("events", "import", "log.jsonl")["recorded"] == made["written"]
+
+
+def test_they_get_a_store_of_their_own_and_it_is_said_how_to_train_on_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index()
+    done = run("simulate", "--people", "9", "--impressions", "60", *UNTIL)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert not (folder / "var" / "events.db").exists()
+    (store,) = (folder / "var" / "simulated").glob("sim-*/events.db")
+    (said,) = [line.split() for line in done.output.splitlines() if line.endswith("triveni train")]
+    variables = dict(word.split("=", 1) for word in said[:2])
+    assert variables.keys() == {"TRIVENI_EVENTS__URL", "TRIVENI_MODELS__PATH"}
+    assert Path(variables["TRIVENI_MODELS__PATH"]) == store.parent.relative_to(folder) / "trained"
+    monkeypatch.setenv("TRIVENI_EVENTS__URL", variables["TRIVENI_EVENTS__URL"])
+    assert document("events", "stats")["impressions"] == 60
+
+
+def test_a_store_of_real_people_is_refused_before_anything_is_done_unless_told(folder: Path) -> None:
+    index()
+    arguments = ("simulate", "--people", "9", "--impressions", "60", *UNTIL, *STORE)
+    first = document(*arguments)
+    line = {"user_id": "ann", "kind": "like", "time": "2026-01-01T10:00:00Z", "item_id": "item-1"}
+    (folder / "real.jsonl").write_text(json.dumps(line) + "\n")
+    assert run("events", "import", "real.jsonl").exit_code == 0
+    refused = run(*arguments, "--seed", "7")
+    assert isinstance(refused.exception, SimulationError)
+    assert "'ann'" in str(refused.exception)
+    assert "--mix" in str(refused.exception)
+    assert document("events", "stats")["impressions"] == 60
+    assert document(*arguments, "--seed", "7", "--mix")["lists"] == 60
+    held = document("events", "stats")
+    assert held["impressions"] == 120
+    assert int(str(held["events"])) > int(str(first["events"])) + 1
 
 
 def test_the_table_tells_what_was_shown_and_done() -> None:
@@ -106,6 +144,8 @@ def test_a_catalogue_that_is_too_small_is_refused() -> None:
     assert isinstance(refused.exception, SimulationError)
 
 
-@pytest.mark.parametrize("arguments", [("--people", "0"), ("--until", "tomorrow"), ("--policy", "guess")])
-def test_wrong_calls_are_usage_errors(arguments: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [("--people", "0"), ("--until", "tomorrow"), ("--policy", "guess"), ("--out", "a.csv", "--mix")]
+)
+def test_wrong_calls_are_usage_errors(arguments: tuple[str, ...]) -> None:
     assert run("simulate", *arguments).exit_code == 2

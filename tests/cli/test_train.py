@@ -16,6 +16,7 @@ from engine.deadline import Deadline
 from engine.types import Event, EventKind, ItemId, Query, UserId
 
 MODELS = Path(__file__).parents[2] / "var" / "models"
+STORE = ("--store", "sqlite:///var/events.db")
 THINGS = {
     "food": ("apple", "pear", "bread", "cheese", "soup", "cake", "rice", "lemon", "onion", "pepper"),
     "animals": ("dog", "cat", "horse", "cow", "owl", "eagle", "salmon", "snake", "frog", "bear"),
@@ -27,8 +28,14 @@ THINGS = {
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    quick = {"LEARN__EPOCHS": "1", "LEARN__WIDTH": "16", "LEARN__STEPS": "5", "MODELS__MIN_CASES": "5"}
-    for name, value in {"SPACE__CACHE": str(MODELS), "SPACE__DEVICE": "cpu", **quick}.items():
+    quick = {"EPOCHS": "1", "TASTE_EPOCHS": "1", "WIDTH": "16", "STEPS": "5"}
+    learn = {f"LEARN__{name}": value for name, value in quick.items()}
+    for name, value in {
+        "SPACE__CACHE": str(MODELS),
+        "SPACE__DEVICE": "cpu",
+        "MODELS__MIN_CASES": "5",
+        **learn,
+    }.items():
         monkeypatch.setenv(f"TRIVENI_{name}", value)
     monkeypatch.setenv("TRIVENI_LEARN__FIELDS", '{"category": "category"}')
     rows = [
@@ -51,22 +58,32 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_the_whole_loop(run) -> None:
     run("index", "items.jsonl")
-    with pytest.raises(TriveniError, match="event"):
-        run("train")
+    for command in ("train", "tune"):
+        with pytest.raises(TriveniError, match=r"there are 0 events of 0 people, .* 40 items") as too_little:
+            run(command)
+        assert "triveni simulate" in str(too_little.value)
     assert json.loads(run("model", "list", "--json").stdout) == []
 
-    run("simulate", "--people", "40", "--impressions", "1200", "--days", "20", "--seed", "3")
+    run("simulate", "--people", "40", "--impressions", "1200", "--days", "20", "--seed", "3", *STORE)
     said = run("train", "--seed", "1", "--no-promote", code=None)
     assert said.exit_code in (0, 1)
     (version,) = json.loads(run("model", "list", "--json").stdout)
     settings = load_settings()
     card = compose.registry(settings).card(version["version"])
     assert card.kind == "reranker"
+    assert {"small.onnx", "network.safetensors"} <= set(card.files)
+    assert card.settings["small"]["precision"] in {"int8", "float32"}
     assert card.gate is not None
     assert card.gate.metric == "replayed_ndcg"
     assert card.gate.promote == (said.exit_code == 0)
     assert 0 < card.metrics["replayed_ndcg"] <= 1
     assert set(card.metrics) == set(card.baseline_metrics) == set(card.intervals)
+
+    tuned = json.loads(run("tune", "--trials", "1", "--json").stdout)
+    assert [(one["state"], one["as_it_was"], one["setting"]["width"]) for one in tuned["trials"]] == [
+        ("done", True, 16)
+    ]
+    assert json.loads(run("tune", "--trials", "1", "--json").stdout) == tuned
 
     run("model", "promote", version["version"])
     structlog.reset_defaults()

@@ -50,7 +50,8 @@ def test_event_weights_that_are_not_named_keep_their_default(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[store]\npathh = 'x'\n", "store.pathh"),
+        ("[store]\npathh = 'x'\n", "no setting store.pathh .*did you mean store.path?"),
+        ("[leran]\nepochs = 1\n", "no setting leran .*did you mean learn?"),
         ("[policy]\ndiversity = 1.5\n", "1.5"),
         ("[fuse.weights]\nadore = 1.0\n", "adore"),
         ("[store\n", "not valid TOML"),
@@ -65,3 +66,36 @@ def test_wrong_settings_are_refused_by_name(tmp_path, text, says):
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="no settings file"):
         load_settings(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("TRIVENI_LERAN__EPOCHS", "did you mean TRIVENI_LEARN__EPOCHS?"),
+        ("TRIVENI_LEARN__EPOCS", "did you mean TRIVENI_LEARN__EPOCHS?"),
+        ("triveni_leran__epochs", "did you mean TRIVENI_LEARN__EPOCHS?"),
+        ("TRIVENI_FUSEE__WEIGHTS__CLICK", "did you mean TRIVENI_FUSE__WEIGHTS?"),
+        ("TRIVENI_STORE_PATH", "write TRIVENI_STORE__PATH"),
+        ("TRIVENI_QQQQ__ZZZZ", "correct or unset it"),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_refused_and_the_nearest_named(monkeypatch, name, right):
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=f"environment variable {name} sets nothing") as refusal:
+        load_settings()
+    assert right in refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRIVENI_FUSE__WEIGHTS__CLICK", "2"),
+        ("TRIVENI_STORE", '{"collection": "films"}'),
+        ("triveni_store__collection", "films"),
+        ("TRIVENI_SERVICE_HOST", "10.0.0.1"),  # set by Kubernetes for a service named triveni
+        ("TRIVENI_PORT_50051_TCP", "tcp://10.0.0.1:50051"),
+    ],
+)
+def test_variables_that_are_settings_and_those_of_others_are_let_be(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert load_settings().learn == Settings().learn

@@ -18,9 +18,10 @@ from engine.errors import CancelledError, DeadlineError, NotFoundError
 from engine.learn.card import CARD, ModelCard
 from engine.learn.errors import CheckpointError, ModelError
 from engine.learn.registry import POINTER, Registry
-from engine.models import Fixed, ServedModel
+from engine.models import Fixed, Reading, ServedModel
 from engine.pipeline import Engine
 from engine.rerank.base import Reranker
+from engine.rerank.learned import Tier
 from engine.resolve import Sources
 from engine.serving import Loader, Serving
 from engine.types import Candidates, Query, QueryPart, UserId
@@ -104,10 +105,34 @@ def test_the_version_that_serves_decides_the_order(small: Scene, serving: Servin
     assert concepts_of(engine.recommend(query()))[0] == "bird"
 
 
-def test_a_person_without_history_is_answered_without_a_model(small: Scene, serving: Serving) -> None:
-    serving.promote(make(serving.registry, "cat").version)
-    found = engine_of(small, serving).recommend(Query(limit=3))
-    assert (found.model, found.tier) == ("untrained", "cold")
+def test_a_version_orders_what_a_person_without_history_gets(small: Scene, serving: Serving) -> None:
+    plain = small.engine.recommend(Query(limit=3))
+    engine = engine_of(small, serving)
+    for concept in ("cat", "bird"):
+        version = make(serving.registry, concept).version
+        serving.promote(version)
+        found = engine.recommend(Query(limit=40))
+        assert (found.model, found.tier) == (version, "full")
+        liked = [name == concept for name in concepts_of(found)]
+        assert liked == sorted(liked, reverse=True) and any(liked)
+        assert {reason.kind for result in found.results for reason in result.reasons} <= {
+            reason.kind for result in plain.results for reason in result.reasons
+        }
+
+
+def test_a_person_without_history_gets_a_version_of_the_trial(small: Scene, serving: Serving) -> None:
+    """A list of a trial is counted for the version that its person gets."""
+    old, new = (make(serving.registry, concept).version for concept in ("cat", "bird"))
+    serving.promote(old)
+    serving.registry.change(lambda pointer: pointer.tried(new, 0.5))
+    serving.refresh()
+    engine = engine_of(small, serving)
+    for user in (f"person-{row}" for row in range(20)):
+        found = engine.recommend(Query(limit=3, user=UserId(user)))
+        assert found.tier == "full"
+        assert (found.model, found.compared) == ((old, new), (new, old))[
+            serving.registry.pointer().version_of(user) == new
+        ]
 
 
 def test_another_process_promotes_and_rolls_back(registry: Registry, serving: Serving) -> None:
@@ -323,7 +348,7 @@ class TieredModel(DirectionModel):
 
     def __init__(self, *rerankers: Callable[["TieredModel"], Reranker]) -> None:
         super().__init__("v1", concept_space().fingerprint, weights_of("cat", concept_space()))
-        self.rerankers = tuple(make_one(self) for make_one in rerankers)
+        self.reading = Reading(tuple(make_one(self) for make_one in rerankers))
 
 
 class Failing(Direction):
@@ -364,9 +389,22 @@ def test_the_best_tier_that_the_deadline_leaves_time_for_answers(
     model = TieredModel(full(seconds=40.0), distilled(seconds=5.0))
     found = engine_of(small, Fixed(model), deadline_share=share).recommend(query(), Deadline(left))
     assert found.tier == tier
-    assert found.model == ("untrained" if tier == "retrieval" else "v1")
+    assert found.model == "v1"
     if tier != "retrieval":
         assert concepts_of(found)[0] == {"full": "cat", "small": "car"}[tier]
+
+
+def test_a_tier_that_was_slow_once_is_tried_again() -> None:
+    now = [0.0]
+    tier = Tier("v1", "full", lambda request, _: request.dense, lambda: now[0])
+    assert tier.seconds == 0
+    tier.took(1.2)  # the first request of all
+    assert tier.seconds == 1.2
+    now[0] = 60
+    assert tier.seconds == pytest.approx(0.3)
+    for _ in range(3):
+        tier.took(0.01)
+    assert tier.seconds == 0.01
 
 
 @pytest.mark.parametrize("kind", [Failing, Unsound])

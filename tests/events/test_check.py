@@ -43,6 +43,7 @@ def of(kind: Any, **fields: Any) -> UserEvent:
         (of(EventKind.UPLOAD, item="a"), "content", "upload event has no content: send what"),
         (on(Text("")), "content.text", "content.text is empty: fill it in"),
         (on(Text("x" * 21)), "content.text", "text has 21 characters, the limit is 20: shorten it"),
+        (on(Text(" \n")), "content.text", "text is blank: send some words"),
         (on(Text("\0")), "content.text", "content.text '\\x00' holds NUL: remove it"),
         (on(Image(b"x")), "content", "content is an image without a vector: encode it first"),
         (on(Audio(b"x")), "content", "content is an audio without a vector: encode it first"),
@@ -61,7 +62,7 @@ def of(kind: Any, **fields: Any) -> UserEvent:
         (click(context={str(n): "" for n in range(4)}), "context", "context has 4 entries, the limit is 3"),
         (click(context={"a": "x" * 20, "b": "x" * 20}), "context", "context has 42 bytes, the limit is 40"),
         (click(context={"a": "x\0"}), "context", "context 'x\\x00' holds NUL: remove it"),
-        (click(context={"": "x"}), "context", "context is empty: fill it in"),
+        (click(context={"": "x"}), "context", "context has an empty key: name what the value is"),
         (click(context={"a": 1}), "context", "context is a int: 1: send a text"),
     ],
 )  # fmt: skip

@@ -2,22 +2,25 @@
 
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from engine.events.database import Database
 from engine.events.errors import EventSchemaError, EventStoreError
 from engine.events.sql import SqlEventStore
-from engine.types import UserId
+from engine.types import EventKind, UserId
 from tests.events.stores import click, no_postgres, open_store, served, store_url
 
 _WRITER = """
@@ -84,6 +87,51 @@ def test_deleted_people_leave_no_trace_in_the_file(tmp_path: Path) -> None:
     assert b"somebody-secret" not in (tmp_path / "events.db").read_bytes()
 
 
+_FULL = """
+import resource, sys
+from engine.events.errors import EventStoreError
+from engine.events.sql import SqlEventStore
+from engine.types import UserId
+from tests.events.stores import click, served
+
+store = SqlEventStore(sys.argv[1])
+kept = len(store.record([click(name=f"{row}") for row in range(10)]))
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
+try:
+    for start in range(10, 100_000, 100):
+        done = store.record([click(name=f"{row}") for row in range(start, start + 100)])
+        kept += len(done)
+except EventStoreError as error:
+    print(error)
+assert len(store.history(UserId("ann"), limit=10_000).events) == kept
+try:
+    store.log_impressions([served(items=("x" * 500,) * 2000)])
+except EventStoreError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+kept += len(store.record([click(name="afterwards")]))
+print(kept, store.stats().events, store.log_impressions([served()]))
+"""
+
+
+def test_a_full_disk_is_said_and_what_was_acknowledged_stays(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL, f"sqlite:///{tmp_path / 'events.db'}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, counts = done.stdout.splitlines()
+    for said in (first, second):
+        assert "disk I/O error: see whether the disk is full or broken" in said or "free space on the disk" in said
+    kept, there, new = counts.split()
+    assert kept == there
+    assert new == "1"
+
+
 # What is refused --------------------------------------------------------------------------------------------
 
 
@@ -110,6 +158,30 @@ def test_a_server_that_is_not_there_is_unavailable_and_the_password_is_not_told(
     assert "see that the database runs" in str(caught.value)
     assert "hush" not in str(caught.value)
     assert caught.value.status == "UNAVAILABLE"
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.events.database.CONNECT_SECONDS", 2)  # the least that PostgreSQL's library takes
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(EventStoreError, match="timeout"):
+            SqlEventStore(f"postgresql://127.0.0.1:{port}/test")
+
+
+def test_tables_that_are_locked_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if no_postgres():
+        pytest.skip(no_postgres())
+    monkeypatch.setattr("engine.events.database.LOCK_SECONDS", 0.2)
+    with store_url("postgresql", tmp_path) as url:
+        store, other = open_store(url), Database(url)
+        with other.write() as connection:
+            connection.execute(text("LOCK TABLE triveni_events IN ACCESS EXCLUSIVE MODE"))
+            for call in (lambda: store.history(UserId("ann")), lambda: store.record([click()])):
+                with pytest.raises(EventStoreError, match=r"lock timeout: see who locks the tables"):
+                    call()
+        assert store.record([click()])[0].error is None
+        other.close()
+        store.close()
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
@@ -202,6 +274,32 @@ def test_sqlite_reads_by_index(tmp_path: Path, index: str) -> None:
     database.close()
     assert f"USING INDEX triveni_events_by_{index} (" in plan[0][3]
     assert len(plan) == 1  # nothing is sorted
+
+
+def test_what_a_person_did_is_found_past_all_that_they_were_shown(url: str) -> None:
+    """By an index, which a database of an earlier release gets when it is opened."""
+    open_store(url).close()
+    database = Database(url)
+    with database.write() as connection:
+        shown = _FILL.replace("'click'", "'impression'").replace("'item'", "'shown'")
+        name = "printf('%07d', i)" if database.sqlite else "lpad(i::text, 7, '0')"
+        connection.execute(text(shown.format(count=5000, name=name)))
+        connection.execute(text("DROP INDEX triveni_events_acted"))
+    store = open_store(url)
+    store.record([click(name="before", time=datetime(2020, 1, 1, tzinfo=UTC))])
+    with database.write() as connection:
+        connection.execute(text("ANALYZE triveni_events"))
+    asked: list[tuple[str, Any]] = []
+    event.listen(store._database._engine, "before_cursor_execute", lambda *said: asked.append((said[2], said[3])))
+    kinds = [kind for kind in EventKind if kind is not EventKind.IMPRESSION]
+    assert [one.id for one in store.history(UserId("ann"), kinds=kinds).events] == ["before"]
+    (statement, given) = next(one for one in asked if "ORDER BY" in one[0])
+    with database.read() as connection:
+        explain = "EXPLAIN QUERY PLAN" if database.sqlite else "EXPLAIN"
+        plan = " ".join(map(str, connection.exec_driver_sql(f"{explain} {statement}", given).all()))
+    store.close()
+    database.close()
+    assert "triveni_events_acted" in plan
 
 
 def test_many_open_one_new_database_at_once(url: str, tmp_path: Path) -> None:

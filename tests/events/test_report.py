@@ -70,6 +70,13 @@ def test_clocks() -> None:
     assert "clock.back" not in findings(CLEAN[::-1])  # sorted another way, which says nothing about clocks
 
 
+def test_an_id_commands_no_terminal() -> None:
+    event = click(item="é\x1b[31m\n" + "x" * 99, request_id="r")
+    report = check_events([*CLEAN, event], now=NOW, known_items=lambda items: [one for one in items if len(one) < 9])
+    (found,) = (one for one in report.findings if one.code == "unknown_item")
+    assert found.examples == (r"é\x1b[31m\n" + "x" * 73,)
+
+
 def test_bots() -> None:
     def burst(kind: EventKind, count: int, gap: float) -> list[UserEvent]:
         return [

@@ -52,6 +52,21 @@ def test_each_difference_is_found(store: VectorStore, space: Space, root: Path) 
     assert verify(catalog, store).wrong_space == ""
 
 
+def test_a_broken_file_is_called_unreadable_and_not_missing_or_stale(
+    store: VectorStore, space: Space, root: Path
+) -> None:
+    catalog = Catalog(write_jsonl(root / "items.jsonl", mixed_rows(root, 14)), root)
+    (root / "media/1.png").write_bytes(b"broken from the beginning")
+    report = index(catalog, store, space)
+    assert report.errors == 1
+    store.delete([ItemId("item-5")])  # missing, its picture is sound
+    (root / "media/8.png").write_bytes(b"broken since")
+    verdict = verify(catalog, store, space=space)
+    assert (verdict.missing.examples, verdict.stale.examples, verdict.same) == (["item-5"], [], 11)
+    assert [reason.split(":")[0] for reason in verdict.unreadable.examples] == ["2", "9"]
+    assert not verdict.in_order
+
+
 def test_store_is_left_as_it_is(store: VectorStore, space: Space, root: Path) -> None:
     catalog = Catalog(write_jsonl(root / "items.jsonl", mixed_rows(root, 5)), root)
     verdict = verify(catalog, store)

@@ -1,6 +1,7 @@
 """Baselines: by hand on small logs, against plain formulas, and against published orders on real data."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from engine.learn.baselines.linear import Ease, ItemKnn, UserKnn, nearest
 from engine.learn.baselines.matrix import Frame, seen_items
 from engine.learn.baselines.simple import Markov, Popularity
 from engine.learn.errors import TooLittleDataError, TrainingError
-from engine.learn.evaluate import EvaluateOptions, evaluate
+from engine.learn.evaluate import evaluate
+from engine.learn.evaluation import EvaluateOptions
 from engine.learn.log import event_log
 from engine.learn.ranker import Cases, Ranker
 from tests.learn.logs import clicks, crowd, event, table
@@ -173,6 +175,40 @@ def test_cross_fitting_by_people_learns_from_others_only() -> None:
     checked: list[int] = []
     LambdaMart([Watched()], cross_fit="people", steps=2, rounds=2).fit(CROWD, ITEMS)
     assert sum(checked) > 60
+
+
+def test_trees_read_another_table_without_growing_anew() -> None:
+    ranker = LambdaMart([Markov(), MeanVector()], steps=3, rounds=10)
+    ranker.fit(SPLIT.train, ITEMS)
+    before, trees = ranker.score(SPLIT.cases), ranker._trees
+    ranker.read(without(ITEMS, Modality.TEXT))
+    blind = ranker.score(SPLIT.cases)
+    ranker.read(ITEMS)
+    assert ranker._trees is trees
+    assert not np.array_equal(blind, before)
+    np.testing.assert_array_equal(ranker.score(SPLIT.cases), before)
+
+
+def test_trees_learn_from_declared_fields() -> None:
+    """The next item is any of the same kind, which only the payload tells."""
+    random = np.random.default_rng(0)
+    kind = random.permutation(np.arange(600) % 60)
+    names = [f"i{row}" for row in range(600)]
+    events = [
+        event(f"p{person}", f"i{row}", hour)
+        for person in range(40)
+        for hour, row in enumerate(random.permutation(np.flatnonzero(kind == person))[:8])
+    ]
+    items = replace(table(names), payloads=tuple({"kind": f"k{one}"} for one in kind), vectors={}, present={})
+    split = splits.leave_last_out(event_log(events), items)
+    with_kind, without_it = (
+        LambdaMart([Popularity()], fields=fields, candidates=600, steps=4, rounds=30, columns=1.0)
+        for fields in ({"kind": "category"}, {})
+    )
+    without_it.name = "without"
+    done = evaluate(split, items, [with_kind, without_it])
+    ours, theirs = (result.metrics["ndcg@10"].mean for result in done.results)
+    assert ours > theirs + 0.2
 
 
 def test_too_little_for_trees_is_said() -> None:

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from engine.learn.dataset import RowSettings, Situations, blocks, check_rows, next_step_rows
+from engine.learn.dataset import RowSettings, blocks, check_rows, next_step_rows
 from engine.learn.errors import LeakError, TooLittleDataError
 from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import LearnedRanker
 from engine.learn.ranker import Cases
+from engine.learn.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
-from engine.learn.train import Stop, TrainSettings
+from engine.learn.train import Progress, Stop, TrainSettings
+from engine.learn.train_taste import TasteSettings
 from engine.rerank.features import fit_scales
 from engine.rerank.statistics import count
 from engine.rerank.version import load_version, save_version
@@ -24,6 +26,7 @@ QUICK = FitSettings(
     fields=FIELDS,  # type: ignore[arg-type]
     rows=RowSettings("time", steps=6, folds=4),
     training=TrainSettings(epochs=3, batch=32),
+    taste=TasteSettings(epochs=1),
     width=16,
 )
 
@@ -47,17 +50,17 @@ def test_counts_of_a_block_know_nothing_of_it_or_later(situations: Situations) -
     settings = RowSettings("time", steps=5, folds=4)
     places = np.arange(len(situations.log))
     people, times = situations.log.user[places], situations.log.time[places]
-    for statistics, until, block in blocks(situations, settings, people, times):
-        assert statistics.event_times.max(initial=-np.inf) < until <= times[block].min()
+    for known, block in blocks(situations, settings, people, times):
+        assert known.counts.event_times.max(initial=-np.inf) < known.until <= times[block].min()
 
 
 def test_counts_of_a_fold_leave_its_people_out(situations: Situations) -> None:
     settings = RowSettings("people", folds=4)
     people = np.arange(len(situations.of_user))
     total = sum(len(rows) for rows in situations.of_user)
-    for statistics, _, block in blocks(situations, settings, people, np.zeros(len(people))):
+    for known, block in blocks(situations, settings, people, np.zeros(len(people))):
         mine = sum(len(situations.of_user[person]) for person in block.tolist())
-        assert len(statistics.event_items) == total - mine
+        assert len(known.counts.event_items) == total - mine
 
 
 def test_a_planted_leak_is_caught(situations: Situations) -> None:
@@ -115,6 +118,10 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def _is_epoch(one: Progress) -> bool:
+    return one.stage.startswith("epoch") and "ndcg_at_10" in one.figures
+
+
 def test_a_training_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     items = catalogue()
     log = walks(items, people=60)
@@ -130,7 +137,7 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> Non
             items,
             QUICK,
             folder=tmp_path,
-            report=lambda one: epochs.append(1) if "ndcg_at_10" in one.figures else None,
+            report=lambda one: epochs.append(1) if _is_epoch(one) else None,
             stopped=stopped,
         )
     seen: list[str] = []

@@ -1,6 +1,8 @@
 """The registry: whole versions or none, and a pointer that many may change."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import NotFoundError, SettingsError
+from engine.errors import DiskError, NotFoundError, SettingsError
 from engine.learn.card import CARD, git_commit
 from engine.learn.errors import CheckpointError, ModelError
 from engine.learn.gate import Verdict
@@ -86,8 +88,10 @@ def test_what_cannot_be_a_version_leaves_nothing(registry: Registry) -> None:
         registry.create(draft(), pickled)
     with pytest.raises(SettingsError, match="missing"):
         registry.create(draft(), lambda folder: None)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DiskError, match=r"cannot write .*: disk full: free space"):
         registry.create(draft(), broken)
+    with pytest.raises(DiskError, match="No such file"):  # as safetensors says it
+        registry.create(draft(), lambda folder: write_direction("bird")(folder / "nowhere"))
     with pytest.raises(SettingsError, match="no name"):
         make(registry, "bird", "../out")
     with pytest.raises(CheckpointError, match="there already"):
@@ -104,8 +108,35 @@ def test_a_corrupt_file_is_refused_by_name(registry: Registry) -> None:
     with pytest.raises(CheckpointError, match=f"{FILE} of model version {version} is corrupt"):
         registry.verified(version)
     path.unlink()
-    with pytest.raises(CheckpointError, match="No such file"):
+    with pytest.raises(CheckpointError, match=f"version {version} holds no files, its card names {FILE}"):
         registry.verified(version)
+
+
+def test_only_plain_files_that_the_card_names_are_trusted(registry: Registry, tmp_path: Path) -> None:
+    """A file without a checksum would be loaded unseen; a link may be turned elsewhere after the comparison."""
+    extra = make(registry, "bird").version
+    (registry.path / extra / "more.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=rf"holds {FILE}, more\.json, its card names {FILE}"):
+        registry.verified(extra)
+    outside = tmp_path / FILE
+    for make_odd in (lambda path: path.symlink_to(outside), os.mkfifo, Path.mkdir):
+        version = make(registry, "bird").version
+        path = registry.path / version / FILE
+        path.replace(outside)
+        make_odd(path)
+        with pytest.raises(CheckpointError, match="no plain file"):
+            registry.verified(version)
+        card = registry.path / version / CARD
+        card.replace(tmp_path / "card.json")
+        card.symlink_to(tmp_path / "card.json")
+        with pytest.raises(CheckpointError, match=f"the card of model version {version} cannot be read"):
+            registry.card(version)
+    whole = make(registry, "bird").version
+    (registry.path / whole).rename(tmp_path / whole)
+    (registry.path / whole).symlink_to(tmp_path / whole)
+    assert whole not in registry.versions()
+    with pytest.raises(NotFoundError):
+        registry.verified(whole)
 
 
 def test_another_space_is_refused_naming_both(registry: Registry) -> None:
@@ -125,7 +156,10 @@ def test_another_space_is_refused_naming_both(registry: Registry) -> None:
         ({"version": "other"}, "holds the card of other"),
         ({"metrics": {"ndcg_at_10": "NaN"}}, "metrics.ndcg_at_10"),
         ({"unknown": 1}, "unknown"),
-        ({"files": {"../../secret": "0"}}, "no file of this folder"),
+        ({"format": "7"}, "broken at format"),
+        ({"format": 0}, "broken at format"),
+        ({"files": {"../../secret": "0"}}, r"holds model\.safetensors, its card names \.\./\.\./secret"),
+        ({"files": {}}, r"holds model\.safetensors, its card names no files"),
         ({"files": {FILE: None}}, "files"),
     ],
 )
@@ -141,7 +175,7 @@ def test_a_card_that_cannot_be_trusted_is_refused(registry: Registry, change: di
         assert len(wrong) == 1
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b"{", b"\xff\xfe", b"null"])
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{", b"\xff\xfe", b"null", pytest.param(b"[" * 200_000, id="deep")])
 def test_a_card_that_is_none_is_refused(registry: Registry, raw: bytes) -> None:
     version = make(registry, "bird").version
     (registry.path / version / CARD).write_bytes(raw)
@@ -191,6 +225,17 @@ def test_a_trial_ends_when_its_version_serves(registry: Registry) -> None:
     assert registry.pointer() == Pointer(b, ("", a))
 
 
+def test_a_candidate_that_is_not_there_any_more_is_not_promoted(registry: Registry) -> None:
+    version = make(registry, "bird").version
+    registry.change(lambda pointer: pointer.tried(version, 0.5))
+    shutil.rmtree(registry.path / version)
+    with pytest.raises(NotFoundError):
+        promote(registry, version)
+    assert registry.pointer() == Pointer(candidate=version, share=0.5)
+    registry.change(lambda pointer: pointer.untried())
+    assert registry.pointer() == Pointer()
+
+
 def test_old_versions_go_and_those_that_are_needed_stay(registry: Registry) -> None:
     names = [make(registry, "bird", f"v{row}").version for row in range(7)]
     for version in ("v0", "v2", "v1"):
@@ -208,6 +253,18 @@ def test_a_broken_pointer_is_said(registry: Registry) -> None:
         (registry.path / POINTER).write_text(raw)
         with pytest.raises(CheckpointError, match=POINTER):
             registry.pointer()
+    (registry.path / POINTER).write_text('{"format": 2}')
+    with pytest.raises(CheckpointError, match="of format 2, this release reads format 1: update triveni"):
+        registry.pointer()
+
+
+def test_a_pointer_that_cannot_be_written_stays(registry: Registry) -> None:
+    first, second = (make(registry, concept).version for concept in ("bird", "car"))
+    promote(registry, first)
+    (registry.path / f".{POINTER}.{os.getpid()}").mkdir()
+    with pytest.raises(DiskError, match=f"cannot write {registry.path / POINTER}"):
+        promote(registry, second)
+    assert registry.pointer().serving == first
 
 
 def test_a_folder_that_is_not_there_is_an_empty_registry(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The same request gives the same numbers in training and in serving."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,21 +10,22 @@ import torch
 from encoders.space import Calibration, PairCalibration
 from engine.config import FuseSettings
 from engine.ingest import INDEXED_AT
+from engine.items import ItemTable
 from engine.learn.dataset import RowSettings
 from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import VersionRanker
-from engine.learn.log import event_log
+from engine.learn.log import event_log, events_of
 from engine.learn.ranker import Cases
 from engine.learn.splits import ALL_POSITIVES
 from engine.learn.train import TrainSettings, logits_of
-from engine.learn.untrained import events_of
+from engine.learn.train_taste import TasteSettings
 from engine.rerank.collate import collate
 from engine.rerank.content import ContentScorer
 from engine.rerank.served import LearnedModel
 from engine.resolve import Sources
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
-from engine.types import Query, ReasonKind
+from engine.types import Event, Query, ReasonKind
 from tests.learn.world import catalogue, walks
 
 
@@ -31,6 +33,19 @@ def calibration() -> Calibration:
     """Of a space in which all pairs of modalities behave alike."""
     pair = PairCalibration(mean=0.1, std=0.3, weight=1.0)
     return {(one, two): pair for one in catalogue().vectors for two in catalogue().vectors}
+
+
+def sources_of(events: Sequence[Event], items: ItemTable) -> Sources:
+    """What the pipeline makes of a history, each event weighing the same."""
+    rows = items.rows([event.item for event in events if event.item is not None])[::-1]  # newest first
+    return Sources(
+        (ReasonKind.EVENT,) * len(rows),
+        np.arange(len(rows), dtype=np.intp)[::-1],
+        np.ones(len(rows)),
+        {m: items.vectors[m][rows] for m in items.vectors},
+        {m: items.present[m][rows] for m in items.vectors},
+        (),
+    )
 
 
 FIELDS = {"group": "category", "price": "number"}
@@ -43,6 +58,7 @@ def test_serving_sees_what_training_saw() -> None:
         fields=FIELDS,  # type: ignore[arg-type]
         rows=RowSettings("time", steps=6, folds=4),
         training=TrainSettings(epochs=1, batch=32),
+        taste=TasteSettings(epochs=1),
         width=16,
     )
     content = ContentScorer(calibration(), FuseSettings())
@@ -70,20 +86,12 @@ def test_serving_sees_what_training_saw() -> None:
     )
     model = LearnedModel(version, "v", "f", store, clock=lambda: moment)
     events = events_of(log, history)
-    rows = items.rows([event.item for event in events if event.item is not None])[::-1]  # newest first
-    sources = Sources(
-        (ReasonKind.EVENT,) * len(rows),
-        np.arange(len(rows), dtype=np.intp)[::-1],
-        np.ones(len(rows)),
-        {m: items.vectors[m][rows] for m in items.vectors},
-        {m: items.present[m][rows] for m in items.vectors},
-        (),
-    )
+    sources = sources_of(events, items)
     found = store.candidates([items.ids[row] for row in example.request.candidates.tolist()])
     scores = content.scores(example.request.tokens, example.request.candidates, ranker.situations.table)
     candidates = replace(found, scores=scores)
-    (reranker,) = model.rerankers
-    request, table = reranker.request(Query(history=events), sources, candidates)
+    person_read = model.reader.person(Query(history=events), sources)
+    request, table = model.reader.request(person_read, candidates)
 
     np.testing.assert_array_equal(request.ids, example.request.ids)
     np.testing.assert_array_equal(request.tokens.kinds, example.request.tokens.kinds)
@@ -101,7 +109,9 @@ def test_candidates_of_the_counts_are_those_of_training() -> None:
     items = catalogue()
     log = walks(items)
     assert len(event_log([])) == 0
-    settings = FitSettings(rows=RowSettings("time", steps=6, folds=4), training=TrainSettings(epochs=1), width=16)
+    settings = FitSettings(
+        rows=RowSettings("time", steps=6, folds=4), training=TrainSettings(epochs=1), taste=None, width=16
+    )
     version = fit(log, items, settings).version
     history = np.flatnonzero(log.user == 3)
     moment = datetime.fromtimestamp(float(log.time[history[-1]]), UTC) + timedelta(hours=1)
@@ -109,7 +119,7 @@ def test_candidates_of_the_counts_are_those_of_training() -> None:
     model = LearnedModel(version, "v", "f", store, clock=lambda: moment)
     events = events_of(log, history)
     seen = [event.item for event in events if event.item is not None]
-    found = set(model.candidates(Query(history=events), seen))
+    found = set(model.read(Query(history=events), sources_of(events, items), seen).items)
     ranker = VersionRanker(version, ALL_POSITIVES)
     ranker.fit(log, items)
     nothing = np.zeros(0, np.intp)

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats as reference
 
 from engine.events.types import Impression, Served
-from engine.learn.stats import Logged, bootstrap, logged_places, off_policy, paired, rate
+from engine.learn.off_policy import Logged, logged_places, off_policy, rate
+from engine.learn.stats import bootstrap, paired, unpaired
 from engine.types import Event, EventKind, ItemId, UserId
 
 
@@ -29,6 +30,32 @@ def test_the_p_value_is_scipys() -> None:
     )
     assert told.p_value == pytest.approx(exact.pvalue, abs=0.02)
     assert told.low < told.mean < told.high
+
+
+def test_unpaired_is_scipys() -> None:
+    random = np.random.default_rng(3)
+    ours, theirs = random.gamma(2, size=60) + 0.3, random.gamma(2, size=45)
+    told = unpaired(ours, np.arange(60), theirs, np.arange(45), samples=20_000)
+
+    def apart(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
+        return np.mean(a, axis=axis) - np.mean(b, axis=axis)
+
+    drawn = reference.bootstrap((ours, theirs), apart, n_resamples=20_000, method="percentile", rng=2)
+    low, high = drawn.confidence_interval
+    assert (told.low, told.high) == pytest.approx((low, high), abs=0.1 * (high - low))
+    exact = reference.permutation_test((ours, theirs), apart, n_resamples=20_000, rng=4)
+    assert told.p_value == pytest.approx(exact.pvalue, abs=0.02)
+    assert told.mean == pytest.approx(ours.mean() - theirs.mean())
+
+
+def test_unpaired_draws_people_whole() -> None:
+    values = np.random.default_rng(6).random(60)
+    people = np.arange(30)
+    apart = unpaired(values[:30], people, values[30:], people)
+    repeated, who = np.repeat(values, 8), np.repeat(people, 8)
+    together = unpaired(repeated[:240], who, repeated[240:], who)
+    assert (together.low, together.high, together.p_value) == pytest.approx((apart.low, apart.high, apart.p_value))
+    assert np.isnan(unpaired(values, np.arange(60), np.zeros(0), np.zeros(0, np.int64)).mean)
 
 
 def test_a_clear_difference_is_found_and_none_is_not() -> None:

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from encoders.types import Modality
-from engine.learn.dataset import Situations
+from engine.learn.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
 from engine.learn.taste_steps import examples, older_steps, people_of, windows_of
 from engine.rerank.features import KINDS, MAX_TOKENS, Table, Tokens, fit_scales
-from engine.rerank.taste import TasteConfig, TasteModel, TwoTowers, taste_scores
+from engine.rerank.taste import Taste, TasteConfig, TasteModel, TwoTowers
 from engine.rerank.taste_collate import gather, histories
 from engine.types import EventKind
 from tests.learn.world import catalogue, walks
@@ -130,9 +130,15 @@ def test_uploads_are_tokens(situations: Situations, model: TasteModel) -> None:
 
 
 def test_scores_are_dot_products_over_the_temperature(situations: Situations, model: TasteModel) -> None:
-    matrix, tokens = model.items(situations.table), did([4, 10])
-    person = model.person(tokens, situations.table)
-    assert np.allclose(taste_scores(model, tokens, situations.table, matrix), matrix @ person / model.temperature)
+    size, tokens = situations.size, did([4, 10])
+    person, taste = model.person(tokens, situations.table), Taste(model, situations.table, situations.size)
+    rows = np.arange(size)
+    known = model.items(situations.table, rows) @ person / model.temperature
+    known[situations.table.identity[:size] == 0] = 0
+    assert np.allclose(taste.scores(person), known, atol=1e-5)
+    found = taste.scores(person, np.array([3, 8]))
+    assert (found[[3, 8]] == 0).all()
+    assert np.allclose(np.delete(found, [3, 8]), np.delete(known, [3, 8]), atol=1e-5)
 
 
 def test_files_give_the_same_model(situations: Situations, model: TasteModel, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.learn.dataset import Situations
 from engine.learn.errors import TooLittleDataError
+from engine.learn.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
 from engine.learn.taste_steps import figures_of, older_steps, steps_of
 from engine.learn.train import Progress, Stop

@@ -1,5 +1,6 @@
 """Trainings: one at a time, in processes of their own; they can be stopped, and the list survives."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import InvalidQueryError, NotFoundError, OverloadedError
+from engine.errors import DiskError, InvalidQueryError, NotFoundError, OverloadedError
 from engine.learn.errors import TrainingError
 from engine.learn.registry import Registry
-from engine.learn.trainings import MAX_KEPT, MAX_WAITING, Training, Trainings, TrainingState
+from engine.learn.training_list import MAX_KEPT, Training, TrainingState
+from engine.learn.trainings import MAX_WAITING, Trainings
 from engine.learn.worker import Train
 from engine.serving import Serving
 from tests.learn.training_jobs import crashing, deaf, hungry, patient, quick, wrong
@@ -27,10 +29,12 @@ S = TrainingState
 
 
 @contextmanager
-def opened(path: Path, train: Train | None, keep: int = 5) -> Iterator[Trainings]:
+def opened(
+    path: Path, train: Train | None, keep: int = 5, prepare: Callable[[], None] = lambda: None
+) -> Iterator[Trainings]:
     serving = Serving(Registry(path), LOADERS, concept_space().fingerprint, poll_seconds=0.02)
     serving.start()
-    trainings = Trainings(path / ".trainings", train, serving, keep=keep)
+    trainings = Trainings(path / ".trainings", train, serving, keep=keep, prepare=prepare)
     try:
         yield trainings
     finally:
@@ -220,6 +224,8 @@ def test_what_cannot_begin_is_refused(tmp_path: Path) -> None:
         late, early = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
         with pytest.raises(InvalidQueryError, match="no time lies between 2026-02-01"):
             trainings.start(late, early, promote=False, seed=None)
+        with pytest.raises(InvalidQueryError, match="seed is -1: send 0 or more"):
+            start(trainings, seed=-1)
         running = start(trainings)
         until(lambda: trainings.get(running.id).state is S.RUNNING)
         waiting = [start(trainings) for _ in range(MAX_WAITING)]
@@ -228,6 +234,47 @@ def test_what_cannot_begin_is_refused(tmp_path: Path) -> None:
         for one in waiting:
             trainings.cancel(one.id)
         assert start(trainings).state is S.QUEUED
+
+
+def test_a_full_disk_is_said_and_the_next_training_runs(tmp_path: Path) -> None:
+    """The folder of the list is replaced by a file: what is written into it fails, for root as well."""
+    full = False
+
+    def prepare() -> None:
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with opened(tmp_path, partial(quick, tmp_path, "bird", None), prepare=prepare) as trainings:
+        full = True
+        failed = ended(trainings, start(trainings))
+        assert failed.failure is not None
+        assert (failed.failure.kind, failed.failure.status) == ("DiskError", "UNAVAILABLE")
+        assert "No space left on device" in failed.failure.problem
+        full = False
+        folder = tmp_path / ".trainings"
+        folder.rename(tmp_path / ".away")
+        folder.write_text("")
+        with pytest.raises(DiskError, match="cannot write"):
+            start(trainings)
+        assert [one.id for one in trainings.all()] == [failed.id]
+        folder.unlink()
+        (tmp_path / ".away").rename(folder)
+        going = start(trainings)
+        assert ended(trainings, going).state is S.SUCCEEDED
+
+
+def test_what_happened_is_remembered_where_it_cannot_be_written(tmp_path: Path) -> None:
+    with opened(tmp_path, partial(patient, tmp_path)) as trainings:
+        training = start(trainings)
+        until(lambda: trainings.get(training.id).stage == "epoch 1 of 4")
+        folder = tmp_path / ".trainings"
+        folder.rename(tmp_path / ".away")
+        folder.write_text("")
+        (tmp_path / "go").touch()
+        assert ended(trainings, training).state is S.SUCCEEDED
+        folder.unlink()
+        (tmp_path / ".away").rename(folder)
+        assert ended(trainings, start(trainings)).state is S.SUCCEEDED
 
 
 def test_the_list_is_bounded_and_bad_files_are_passed_over(tmp_path: Path) -> None:

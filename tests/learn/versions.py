@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.numpy import load_file, save_file
 
 from encoders.errors import TriveniError
@@ -12,9 +13,15 @@ from encoders.space import Space
 from encoders.types import Floats, Text
 from engine.learn.card import CardDraft, ModelCard
 from engine.learn.registry import Registry
-from engine.rerank.base import Reranker
+from engine.models import Reading
+from engine.rerank.features import FieldScales, feature_names
+from engine.rerank.model import CrossAttentionReranker, ModelConfig
+from engine.rerank.served import LearnedModel
+from engine.rerank.statistics import Sequences, count
+from engine.rerank.version import Utility, Version
 from engine.resolve import Sources
-from engine.types import Candidates, ItemId, Query
+from engine.store.base import VectorStore
+from engine.types import Candidates, EventKind, ItemId, Query
 from tests.tiny import concept_space
 
 KIND = "direction"
@@ -50,14 +57,18 @@ class DirectionModel:
     def __init__(self, version: str, fingerprint: str, weights: Floats) -> None:
         self.version, self.fingerprint = version, fingerprint
         self._closed = threading.Event()
-        self.rerankers: tuple[Reranker, ...] = (Direction(self, weights),)
+        self.told: list[ItemId] = []
+        self.reading = Reading((Direction(self, weights),))
 
     @property
     def closed(self) -> bool:
         return self._closed.is_set()
 
-    def candidates(self, query: Query, exclude: Sequence[ItemId]) -> Sequence[ItemId]:
-        return ()
+    def read(self, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+        return self.reading
+
+    def changed(self, ids: Sequence[ItemId]) -> None:
+        self.told += ids
 
     def close(self) -> None:
         assert not self.closed, "closed twice"
@@ -89,3 +100,29 @@ def make(registry: Registry, concept: str, version: str = "", **said: object) ->
 
 
 LOADERS = {KIND: load_direction}
+
+
+def load_untaught(folder: Path, card: ModelCard, store: VectorStore) -> LearnedModel:
+    """The real reranker over the items of a store with the payload field `price`, its weights drawn by lot."""
+    items = tuple(point.id for point in store.scroll(limit=256).points)
+    scales = FieldScales({}, {"price": (5.0, 2.0)})
+    shape = ModelConfig(
+        tuple(store.modalities), store.dimension, 0, len(feature_names(store.modalities, scales)), width=8
+    )
+    torch.manual_seed(0)
+    network = CrossAttentionReranker(shape)
+    for weights in network.parameters():  # parts begin with zeros, which would hide what they are given
+        torch.nn.init.normal_(weights, std=0.3)
+    counts = count(Sequences((np.arange(len(items)),), (np.arange(len(items), dtype=np.float64),)), len(items))
+    version = Version(
+        network.eval(),
+        counts,
+        items,
+        np.zeros(len(items), np.bool_),
+        scales,
+        Utility(),
+        ((1.0, 0.0), (1.0, 0.0)),
+        frozenset({EventKind.LIKE}),
+        {},
+    )
+    return LearnedModel(version, card.version, card.fingerprint, store)

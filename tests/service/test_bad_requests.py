@@ -139,6 +139,22 @@ def test_queries_without_bounds_are_refused(server: Running) -> None:
     for call in (search, recommend):
         found = failure(call(server, policy=policy))
         expect(found, "INVALID_ARGUMENT", "policy.exclude_item_ids", "10001 excluded items", "send 10000 at most")
+    for call, fields in (  # they are counted before the first of them is read: a million would take seconds
+        (recommend, {"history": [E.Event()] * 10_001}),
+        (search, {"parts": [R.QueryPart()] * 65}),
+        (search, {"policy": R.PolicyOptions(exclude_item_ids=[""] * 10_001)}),
+    ):
+        assert "at most" in failure(call(server, **fields)).message
+
+
+def test_a_context_that_could_not_be_logged_is_refused(server: Running) -> None:
+    for context, word in (
+        ({"page": "x" * 9000}, "9000 characters"),
+        ({str(row): "" for row in range(33)}, "33 entries"),
+        ({"page": "a\0b"}, "NUL"),
+        ({"": "x"}, "empty key"),
+    ):
+        expect(failure(recommend(server, context=context)), "INVALID_ARGUMENT", "context", word)
 
 
 def test_query_parts(server: Running) -> None:
@@ -169,6 +185,7 @@ def test_query_parts(server: Running) -> None:
         (E.Event(kind="EVENT_KIND_SEARCH", content=C()), "content", "set one of"),
         (E.Event(kind="EVENT_KIND_RATE", item_id="bird/text", value=math.inf), "value", "inf"),
         (E.Event(kind="EVENT_KIND_RATE", item_id="bird/text", value=9), "value", "9"),
+        (E.Event(kind="EVENT_KIND_PURCHASE", item_id="bird/text", value=-1), "value", "0 or more"),
         (E.Event(kind="EVENT_KIND_LIKE", item_id="x", time=Timestamp(seconds=1 << 50)), "time", str(1 << 50)),
         (E.Event(kind="EVENT_KIND_LIKE", item_id="x", id="i" * 513), "id", "513"),
     ],

@@ -1,15 +1,20 @@
 """Events over the wire: recorded, read back, used, deleted; served lists."""
 
+import itertools
 import random
+import threading
+import time
 import uuid
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from engine.events.types import Served
+from engine.events.types import Impression, Served
 from tests.service.running import Running, failure
 from tests.tiny import concept_png, concept_text, concept_wav
 from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
@@ -275,6 +280,51 @@ def test_served_lists_are_logged_and_joined_by_request_id(server: Running) -> No
     assert [each.item for each in logged[answer.request_id].followed] == [answer.results[2].item_id]
     assert logged[found.request_id].impression.user == ""
     assert refused.request_id not in logged
+
+
+def test_propensities_are_the_frequencies_of_the_lists(server: Running) -> None:
+    """Without exploration, the same request gets the same list every time, and each place says 1."""
+    asked: list[dict[str, object]] = [
+        {"history": MIXED},
+        {"history": MIXED, "policy": R.PolicyOptions(diversity=0.8, max_per_value={"category": 2})},
+        {},
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        answers = [
+            list(pool.map(lambda _, fields=fields: recommend(server, **fields), range(24))) for fields in asked
+        ]
+    names = {answer.request_id for same in answers for answer in same}
+    logged: dict[str, Impression] = {}
+    for _ in range(100):  # a list is logged once its call has ended, which the caller sees a little before
+        logged = {served.impression.request_id: served.impression for served in impressions(server)}
+        if names <= logged.keys():
+            break
+        time.sleep(0.05)
+    for same in answers:
+        shown = [logged[answer.request_id] for answer in same]
+        frequency = Counter((item, place) for one in shown for place, item in enumerate(one.items, 1))
+        for one in shown:
+            stated = zip(one.items, one.positions, one.propensities, strict=True)
+            assert [frequency[item, place] / len(shown) for item, place, _ in stated] == list(one.propensities)
+
+
+def test_a_person_is_deleted_while_their_events_come_in(server: Running) -> None:
+    """No event is lost without being counted as deleted."""
+    user, stop = somebody(), threading.Event()
+
+    def endless() -> Iterator[E.StreamEventsRequest]:
+        for row in itertools.takewhile(lambda _: not stop.is_set(), itertools.count()):
+            yield E.StreamEventsRequest(event=E.UserEvent(user_id=user, event=event(id=f"{user}{row}")))
+
+    stream = server.events.StreamEvents.future(endless(), timeout=60)
+    gone = 0
+    for _ in range(10):
+        gone += server.events.DeleteUser(E.DeleteUserRequest(user_id=user), timeout=20).deleted_count
+        time.sleep(0.02)
+    stop.set()
+    response = stream.result(timeout=20)
+    assert 0 < response.recorded_count == gone + len(history(server, user, size=1000))
+    assert (response.duplicate_count, response.rejected_count) == (0, 0)
 
 
 def test_answer_that_did_not_arrive_is_not_logged(server: Running) -> None:

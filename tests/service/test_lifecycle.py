@@ -14,6 +14,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine.errors import SettingsError
@@ -152,23 +153,54 @@ def test_acknowledged_items_survive_kill_9(tmp_path: Path) -> None:
         assert server.end()[0] == 0
 
 
-def _event(row: int) -> event_pb2.UserEvent:
-    search = event_pb2.Event(kind="EVENT_KIND_SEARCH", content=content_pb2.Content(text=f"thing {row}"), id=f"e{row}")
-    return event_pb2.UserEvent(user_id="ann", event=search)
-
-
 def test_acknowledged_events_survive_kill_9(tmp_path: Path) -> None:
+    """Also while a stream comes in: of that, which nobody acknowledged, the beginning is there."""
+    sent = 0
+
+    def endless() -> Iterator[event_pb2.StreamEventsRequest]:
+        nonlocal sent
+        while True:
+            yield event_pb2.StreamEventsRequest(event=_event(sent, "bob"))
+            sent += 1
+
     with child(tmp_path) as server:
         events = event_pb2_grpc.EventServiceStub(server.channel)
+        stream = events.StreamEvents.future(endless(), timeout=60)
         for row in range(20):
-            sent = event_pb2.RecordEventsRequest(events=[_event(row)])
-            assert events.RecordEvents(sent, timeout=20).recorded_count == 1
+            one = event_pb2.RecordEventsRequest(events=[_event(row, "ann")])
+            assert events.RecordEvents(one, timeout=20).recorded_count == 1
         server.process.kill()
         server.process.wait()
+        assert stream.exception(timeout=20)
     with child(tmp_path) as server:
         events = event_pb2_grpc.EventServiceStub(server.channel)
-        found = events.GetHistory(event_pb2.GetHistoryRequest(user_id="ann"), timeout=20).events
-        assert sorted(one.id for one in found) == sorted(f"e{row}" for row in range(20))
+        assert _ids(events, "ann") == [f"ann{row}" for row in range(20)]
+        there = _ids(events, "bob")
+        assert 0 < len(there) <= sent
+        assert there == [f"bob{row}" for row in range(len(there))]
+
+
+def _event(row: int, user: str) -> event_pb2.UserEvent:
+    search = event_pb2.Event(
+        kind="EVENT_KIND_SEARCH",
+        content=content_pb2.Content(text=f"thing {row}"),
+        id=f"{user}{row}",
+        time=Timestamp(seconds=1_700_000_000 + row),
+    )
+    return event_pb2.UserEvent(user_id=user, event=search)
+
+
+def _ids(events: event_pb2_grpc.EventServiceStub, user: str) -> list[str]:
+    """Of all events of a person, oldest first."""
+    found: list[str] = []
+    token = ""
+    while True:
+        request = event_pb2.GetHistoryRequest(user_id=user, page_size=1000, page_token=token)
+        page = events.GetHistory(request, timeout=20)
+        found += [one.id for one in page.events]
+        token = page.next_page_token
+        if not token:
+            return found[::-1]
 
 
 def test_served_lists_that_wait_are_written_at_the_end(tmp_path: Path) -> None:

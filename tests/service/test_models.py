@@ -20,16 +20,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine.events.sql import SqlEventStore
+from engine.learn.card import ModelCard
 from engine.learn.pointer import Pointer
 from engine.learn.registry import Registry
 from engine.learn.trainings import Trainings
 from engine.learn.worker import Train
+from engine.models import ServedModel
 from engine.serving import Serving
+from engine.store.base import VectorStore
 from tests.learn.training_jobs import hungry, patient, quick
-from tests.learn.versions import FILE, LOADERS, make
+from tests.learn.versions import FILE, KIND, LOADERS, DirectionModel, load_untaught, make
 from tests.service.running import Running, failure, item, open_edge, open_events, running
 from tests.tiny import concept_space, concept_text, tiny_space
-from triveni.v1 import content_pb2, model_pb2, recommendation_pb2
+from triveni.v1 import catalog_pb2, content_pb2, event_pb2, model_pb2, recommendation_pb2
 
 ROOT = Path(__file__).parents[2]
 M, R = model_pb2, recommendation_pb2
@@ -77,13 +80,16 @@ def first(response: R.RecommendResponse) -> str:
 
 
 @contextmanager
-def server_with(path: Path, train: Train | None = None) -> Iterator[Models]:
+def server_with(
+    path: Path, train: Train | None = None, load: Callable[[Path, ModelCard, VectorStore], ServedModel] | None = None
+) -> Iterator[Models]:
     space = concept_space()
     store = open_edge(path / "items", space)
     events = open_events(path)
     times = (datetime(2026, 6, 1, tzinfo=UTC) + timedelta(minutes=row) for row in itertools.count())
     registry = Registry(path / "models", clock=lambda: next(times))
-    serving = Serving(registry, LOADERS, space.fingerprint)
+    loaders = {KIND: lambda folder, card: load(folder, card, store)} if load else LOADERS
+    serving = Serving(registry, loaders, space.fingerprint)
     serving.start()
     trainings = Trainings(registry.path / ".trainings", train, serving, keep=5)
     try:
@@ -309,6 +315,53 @@ def test_a_trial_names_both_versions_in_answers_and_in_what_was_served(models: M
     assert {models.recommend(user).model for user in answers} == {old}
 
 
+def test_what_is_written_of_an_item_is_seen_by_the_next_recommend(tmp_path: Path) -> None:
+    """By the real reranker, which remembers what items carry."""
+    with server_with(tmp_path, load=load_untaught) as models:
+
+        def price(value: float) -> None:
+            (done,) = models.run.upsert([item("car/1", text=concept_text("car", 1).text, price=value)])
+            assert done.outcome == catalog_pb2.UPSERT_OUTCOME_STORED
+
+        def score() -> float:
+            like = event_pb2.Event(kind=event_pb2.EVENT_KIND_LIKE, item_id="car/0")
+            answer = models.run.recommendations.Recommend(R.RecommendRequest(history=[like], limit=9), timeout=30)
+            assert answer.tier == "full"
+            return {result.item_id: result.score for result in answer.results}.get("car/1", 0.0)
+
+        price(1)
+        models.call("PromoteModel", version=make(models.registry, "bird").version)
+        cheap = score()
+        assert score() == pytest.approx(cheap, abs=1e-4)
+        price(9)
+        assert abs(score() - cheap) > 0.01
+        models.run.catalog.DeleteItems(catalog_pb2.DeleteItemsRequest(item_ids=["car/1"]), timeout=10)
+        assert score() == 0.0
+        price(1)
+        assert score() == pytest.approx(cheap, abs=1e-4)
+
+
+def test_a_price_beyond_all_bounds_does_not_keep_the_model_from_answering(tmp_path: Path) -> None:
+    with server_with(tmp_path, load=load_untaught) as models:
+        models.call("PromoteModel", version=make(models.registry, "bird").version)
+        for price in (1e9, 1e30, 1e300):
+            bought = event_pb2.Event(kind=event_pb2.EVENT_KIND_PURCHASE, item_id="car/0", value=price)
+            answer = models.run.recommendations.Recommend(R.RecommendRequest(history=[bought]), timeout=30)
+            assert answer.tier == "full"
+
+
+def test_models_are_told_of_what_was_written_and_of_nothing_else(models: Models) -> None:
+    models.call("PromoteModel", version=make(models.registry, "bird").version)
+    with models.serving.use("ann") as lease:
+        told = lease.model
+    assert isinstance(told, DirectionModel)
+    known = item("cat/0", text=concept_text("cat", 0).text)
+    models.run.upsert([known, item("new", text="cat"), item("new", text="cat"), item("")])
+    assert told.told == ["new"]
+    models.run.catalog.DeleteItems(catalog_pb2.DeleteItemsRequest(item_ids=["new"]), timeout=10)
+    assert told.told == ["new", "new"]
+
+
 # Trainings ---------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +376,7 @@ def test_a_server_without_a_trainer_says_what_to_do(models: Models) -> None:
 def test_a_training_that_is_promoted_serves(tmp_path: Path) -> None:
     with server_with(tmp_path, partial(quick, tmp_path / "models", "cat", True)) as models:
         begin = Timestamp(seconds=1_750_000_000)
-        asked = models.call("TrainModel", data_start_time=begin, promote=True, seed=-5).training
+        asked = models.call("TrainModel", data_start_time=begin, promote=True, seed=5).training
         assert asked.state in (M.TRAINING_STATE_QUEUED, M.TRAINING_STATE_RUNNING)
         done = models.ended(asked.id)
         assert (done.state, done.progress) == (M.TRAINING_STATE_SUCCEEDED, 1.0)
@@ -336,6 +389,7 @@ def test_a_training_that_is_promoted_serves(tmp_path: Path) -> None:
         later = M.TrainModelRequest(data_start_time=Timestamp(seconds=2), data_end_time=Timestamp(seconds=1))
         found = failure(lambda: models.run.models.TrainModel(later, timeout=10))
         assert (found.code, list(found.fields)) == ("INVALID_ARGUMENT", ["data_start_time"])
+        assert models.fails("TrainModel", seed=-5)[:2] == ("INVALID_ARGUMENT", "INVALID_QUERY")
 
 
 def test_too_little_data_is_said_and_makes_no_version(tmp_path: Path) -> None:

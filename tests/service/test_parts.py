@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import grpc
 import pytest
+import structlog
 from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,12 +19,15 @@ from encoders.types import Modality
 from engine.errors import InvalidQueryError, StoreError
 from engine.service import status
 from engine.service.convert import recommend_response
+from engine.service.convert.events import EventReader
 from engine.service.convert.fields import time_of, timestamp
 from engine.service.convert.payload import fill_struct, payload_of
 from engine.service.inbox import Inbox
+from engine.service.logs import configure_logs
 from engine.service.paging import cursor_of, page_token
 from engine.service.status import grpc_status, reason_of, shorten
 from engine.types import ItemId, Recommendation, Recommendations
+from triveni.v1 import event_pb2
 
 ERRORS = [
     kind
@@ -120,6 +124,38 @@ def test_paths_of_a_results_files_reach_the_client() -> None:
 @given(st.datetimes(timezones=st.timezones()))
 def test_time_there_and_back(time: datetime) -> None:
     assert time_of(timestamp(time), "time") == time.astimezone(UTC)
+
+
+def test_only_small_events_are_remembered() -> None:
+    """Thousands of those with a long context would fill the memory."""
+    read = EventReader(size=8)
+    small, large = (
+        event_pb2.Event(kind=event_pb2.EVENT_KIND_LIKE, item_id="a", context={"page": "x" * size})
+        for size in (10, 10_000)
+    )
+    assert read(small) is read(event_pb2.Event.FromString(small.SerializeToString()))
+    assert read(large) == read(large)
+    assert read(large) is not read(large)
+
+
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_tracebacks_keep_the_values_of_variables_to_themselves(
+    json_lines: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What people did stays out of the log, and so do megabytes of numbers."""
+    configure_logs("info", json_lines=json_lines)
+    try:
+        history = ["what somebody did"]
+        try:
+            raise ZeroDivisionError(f"{len(history)} event")
+        except ZeroDivisionError as error:
+            structlog.get_logger().error("reranker failed", exc_info=error)
+    finally:
+        structlog.reset_defaults()
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError" in said
+    assert "test_parts.py" in said
+    assert "what somebody did" not in said
 
 
 class _BrokenError(Exception):

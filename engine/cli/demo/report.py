@@ -12,6 +12,8 @@ from encoders.decode import DecodeLimits, decode_image
 from encoders.errors import ContentError
 from encoders.types import Image
 from engine.cli.answer import title_of, why
+from engine.cli.demo import learning
+from engine.cli.demo.learning import Learned
 from engine.cli.demo.questions import Question
 from triveni.v1 import content_pb2, item_pb2, recommendation_pb2
 
@@ -39,6 +41,7 @@ def write(
     items: dict[str, item_pb2.StoredItem],
     root: Path,
     about: dict[str, str],
+    learned: Learned | None = None,
 ) -> None:
     """Write the page, atomically.
 
@@ -48,6 +51,7 @@ def write(
         items: the catalogue by id, to show what was sent.
         root: the folder of the catalogue's media.
         about: what the page's head says of the run: name and value.
+        learned: what training changed; None leaves that section out.
     """
     media = _Media(root)
     sections = [
@@ -65,7 +69,9 @@ def write(
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_text(template.render(sections=sections, about=about), encoding="utf-8")
+    part.write_text(
+        template.render(sections=sections, about=about, learned=learned, learning=learning), encoding="utf-8"
+    )
     part.replace(path)
 
 

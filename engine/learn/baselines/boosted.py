@@ -1,7 +1,7 @@
-"""Gradient-boosted trees over the scores of other rankers, by the library LightGBM."""
+"""Gradient-boosted trees over what other rankers and the counts say of candidates, by the library LightGBM."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,40 +10,50 @@ from engine.items import ItemTable
 from engine.learn.baselines.combined import standardised
 from engine.learn.baselines.factors import extra
 from engine.learn.baselines.matrix import Frame, seen_items
+from engine.learn.dataset import CrossFit
 from engine.learn.errors import TooLittleDataError
 from engine.learn.log import EventLog
 from engine.learn.metrics import top
-from engine.learn.ranker import Cases, Ranker, Rows
+from engine.learn.ranker import Cases, Ranker, Reads, Rows
+from engine.learn.situations import Known, Situations
 from engine.learn.splits import ALL_POSITIVES, Positives
+from engine.rerank.features import FieldUse, fit_scales
+from engine.rerank.statistics import count
 
-_BATCH = 256
+_CELLS = 1 << 24
+"""Scores of all rankers that are held at once."""
 _FOLDS = 5
-
-CrossFit = Literal["time", "people"]
 
 
 class LambdaMart:
-    """LambdaMART (Burges, 2010) over what other rankers say of their candidates.
+    """LambdaMART (Burges, 2010) over all that is known of candidates but their vectors.
+
+    A candidate's features are those that the engine's own reranker reads (`dense_features`: counts with several lags,
+    linear models, recent popularity, likeness by each modality and category, numbers, age), and what each other
+    ranker says of it. So what the trained engine has beyond it comes from its network and its learned query vector.
 
     Each person's last `steps` positive events are labels, with all that the person did before each as its history.
-    What the rankers say of them comes from rankers that have not seen them (`cross_fit`):
+    What is said of them comes from rankers and counts that have not seen them (`cross_fit`):
 
     - `time`: they learn from the log without everybody's labels and what came after.
     - `people`: the people are cut into folds, and for each fold they learn from the other people. So other people's
       later events are in it, which is fair only where the evaluation has them too, as leave-last-out does.
 
-    Then the rankers learn from the whole log, and the trees rank by what they say.
+    Then they learn from the whole log, and the trees rank by what they say.
 
     Args:
         parts: the rankers; each is fitted with it, several times.
+        fields: payload fields that are features: "category" (one value or a list) or "number".
         cross_fit: see above.
         steps: events per person that are labels.
-        candidates: items per case that the trees look at: those with the largest sum of standardised scores. The
-            others come after them, by that sum.
+        candidates: items per case that the trees look at, besides those that the engine's sources find: those with
+            the largest sum of standardised scores. The others come after them, by that sum.
+        negatives: candidates of a label that training sees beside it, drawn by lot.
         leaves: of a tree.
         rounds: trees.
         rate: of learning.
-        seed: of LightGBM.
+        columns: the share of the features that a tree may use, drawn anew for each.
+        seed: of LightGBM and of the lots.
         positives: the events that count.
         leave_seen_out: whether items of the history are no candidates; as the evaluation does it.
     """
@@ -54,20 +64,29 @@ class LambdaMart:
         self,
         parts: Sequence[Ranker],
         *,
+        fields: Mapping[str, FieldUse] | None = None,
         cross_fit: CrossFit = "time",
-        steps: int = 8,
+        steps: int = 16,
         candidates: int = 200,
-        leaves: int = 7,
+        negatives: int = 100,
+        leaves: int = 15,
         rounds: int = 300,
         rate: float = 0.03,
+        columns: float = 0.3,
         seed: int = 0,
         positives: Positives = ALL_POSITIVES,
         leave_seen_out: bool = True,
     ) -> None:
-        self._parts = tuple(parts)
-        self._cross_fit, self._steps, self._candidates = cross_fit, steps, candidates
-        self._leaves, self._rounds, self._rate, self._seed = leaves, rounds, rate, seed
-        self._positives, self._leave_seen_out = positives, leave_seen_out
+        self._parts, self._fields = tuple(parts), fields or {}
+        self._cross_fit, self._steps, self._candidates, self._negatives = cross_fit, steps, candidates, negatives
+        self._trees_as = {
+            "n_estimators": rounds,
+            "num_leaves": leaves,
+            "learning_rate": rate,
+            "colsample_bytree": columns,
+            "random_state": seed,
+        }
+        self._seed, self._positives, self._leave_seen_out = seed, positives, leave_seen_out
         self._frame: Frame | None = None
         self._trees: Any = None
 
@@ -79,24 +98,25 @@ class LambdaMart:
             TrainingError: if LightGBM is not installed.
         """
         lightgbm = extra("lightgbm")
+        self._scales = fit_scales(items.payloads, self._fields)
+        lot = np.random.default_rng([self._seed, 1])
         rows, labels, groups = [], [], []
-        for rest, cases in self._folds(log, items):
-            self._learn(rest, items)
-            for batch in _batches(cases):
+        for rest, cases, scale in self._folds(log, items):
+            self._learn(rest, items, scale)
+            for batch in self._batches(cases):
                 for targets, (chosen, features) in zip(batch.targets, self._look(batch)[1], strict=True):
                     label = np.isin(chosen, targets)
                     if label.any():
-                        rows.append(features)
-                        labels.append(label)
-                        groups.append(len(chosen))
+                        drawn = lot.permutation(len(chosen))[: self._negatives]
+                        kept = np.union1d(np.flatnonzero(label), drawn)
+                        rows.append(features[kept])
+                        labels.append(label[kept])
+                        groups.append(len(kept))
         if not groups:
             raise TooLittleDataError("lambdamart found no label among its candidates", "give it longer histories")
         model = lightgbm.LGBMRanker(
             objective="lambdarank",
-            n_estimators=self._rounds,
-            num_leaves=self._leaves,
-            learning_rate=self._rate,
-            random_state=self._seed,
+            **self._trees_as,
             deterministic=True,
             force_row_wise=True,
             n_jobs=1,
@@ -106,11 +126,19 @@ class LambdaMart:
         self._trees = model.booster_
         self._learn(log, items)
 
+    def read(self, items: ItemTable) -> None:
+        """See `Reads.read`."""
+        assert self._frame is not None, "fit first"
+        for part in self._parts:
+            if isinstance(part, Reads):
+                part.read(items)
+        self._lay(self._frame.log, items)
+
     def score(self, cases: Cases) -> Floats:
         """See `Ranker.score`."""
         assert self._frame is not None, "fit first"
         scores = []
-        for batch in _batches(cases):
+        for batch in self._batches(cases):
             total, looked = self._look(batch)
             low, high = total.min(axis=1, keepdims=True), total.max(axis=1, keepdims=True)
             ranked = (total - low) / np.maximum(high - low, 1e-9)  # 0 to 1: below all candidates
@@ -121,43 +149,52 @@ class LambdaMart:
             scores.append(ranked)
         return np.concatenate([*scores, np.zeros((0, len(self._frame.items)), np.float32)]).astype(np.float32)
 
-    def _folds(self, log: EventLog, items: ItemTable) -> Iterator[tuple[EventLog, Cases]]:
-        """What the rankers may learn from, and the labels that are then fair."""
+    def _folds(self, log: EventLog, items: ItemTable) -> Iterator[tuple[EventLog, Cases, float]]:
+        """What may be learned from, the labels that are then fair, and what counts are multiplied by."""
         rest, cases = earlier_steps(log, items, self._positives, self._steps)
         if self._cross_fit == "time":
-            yield rest, cases
+            yield rest, cases, 1.0
             return
         fold = np.random.default_rng(self._seed).permutation(len(log.users)) % _FOLDS
         for number in range(_FOLDS):
             mine = np.flatnonzero(fold[cases.user] == number)
             if len(mine):
-                yield log.take(np.flatnonzero(fold[log.user] != number)), cases.take(mine)
+                others = np.flatnonzero(fold[log.user] != number)
+                yield log.take(others), cases.take(mine), _FOLDS / (_FOLDS - 1)
 
-    def _learn(self, log: EventLog, items: ItemTable) -> None:
+    def _learn(self, log: EventLog, items: ItemTable, scale: float = 1.0) -> None:
         self._frame = Frame.of(log, items, self._positives)
         for part in self._parts:
             part.fit(log, items)
+        self._acted = self._frame.popularity() > 0
+        self._lay(log, items)
+        self._known = Known(count(self._laid[1].sequences(), len(items), scale=scale))
+
+    def _lay(self, log: EventLog, items: ItemTable) -> Situations:
+        """Lay a log over the items."""
+        self._items = items
+        self._laid = (log, Situations(log, items, self._scales, self._acted, self._positives))
+        return self._laid[1]
+
+    def _batches(self, cases: Cases) -> Iterator[Cases]:
+        size = max(1, min(256, _CELLS // max(len(self._parts) * len(self._items), 1)))
+        for start in range(0, len(cases), size):
+            yield cases.take(np.arange(start, min(start + size, len(cases)), dtype=np.intp))
 
     def _look(self, cases: Cases) -> tuple[Floats, list[tuple[Rows, Floats]]]:
         """The sum of the standardised scores (b, m), and per case the candidates (c,) with their features (c, f)."""
         assert self._frame is not None, "fit first"
-        frame = self._frame
-        raw = [part.score(cases) for part in self._parts]
-        even = [_filled(standardised(scores)) for scores in raw]
-        total = np.asarray(sum(even), np.float32)
-        seen = seen_items(cases, frame.log, frame.items) if self._leave_seen_out else None
-        best = top(total, self._candidates, seen)
-        popularity = np.log1p(frame.popularity()).astype(np.float32)
+        log = self._frame.log if cases.log is None else cases.log
+        situations = self._laid[1] if log is self._laid[0] else self._lay(log, self._items)
+        told = np.stack([_filled(standardised(part.score(cases))) for part in self._parts])  # (parts, b, m)
+        total = told.sum(axis=0, dtype=np.float32)
+        best = top(total, self._candidates, seen_items(cases, log, self._items) if self._leave_seen_out else None)
         looked = []
-        for case, history in enumerate(frame.histories(cases)):
-            chosen = best[case][best[case] >= 0]
-            columns = [popularity[chosen], np.full(len(chosen), np.log1p(len(history)), np.float32)]
-            for scores, standard in zip(raw, even, strict=True):
-                place = np.empty(len(chosen), np.float32)
-                place[np.argsort(-standard[case, chosen], kind="stable")] = np.arange(len(chosen))
-                told = scores[case, chosen]
-                columns += [np.where(np.isfinite(told), told, np.nan), standard[case, chosen], place]
-            looked.append((chosen, np.stack([*columns, total[case, chosen]], axis=1)))
+        for case, (history, now) in enumerate(zip(cases.history, cases.time.tolist(), strict=True)):
+            request = situations.request(self._known, history, now, shown=best[case][best[case] >= 0])
+            chosen = request.candidates
+            columns = (request.dense, told[:, case, chosen].T, total[case, chosen, None])
+            looked.append((chosen, np.concatenate(columns, axis=1).astype(np.float32)))
         return total, looked
 
 
@@ -196,11 +233,6 @@ def earlier_steps(log: EventLog, items: ItemTable, positives: Positives, steps: 
     return log.take(np.flatnonzero(keep)), Cases(
         np.array(user, np.int64), log.time[labels], tuple(history), targets, log
     )
-
-
-def _batches(cases: Cases) -> Iterator[Cases]:
-    for start in range(0, len(cases), _BATCH):
-        yield cases.take(np.arange(start, min(start + _BATCH, len(cases)), dtype=np.intp))
 
 
 def _filled(scores: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """All baselines by name, put together from one another."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -12,9 +12,11 @@ from engine.learn.baselines.content import MeanVector, Tfidf, words_of
 from engine.learn.baselines.factors import Als, Bpr
 from engine.learn.baselines.linear import Ease, ItemKnn, UserKnn
 from engine.learn.baselines.simple import Markov, Popularity
+from engine.learn.dataset import CrossFit
 from engine.learn.errors import TrainingError
 from engine.learn.ranker import Ranker
 from engine.learn.splits import ALL_POSITIVES, Positives
+from engine.rerank.features import FieldUse
 
 MAX_DENSE = 20_000
 """With more items than this, EASE (m² memory, m³ steps) and what is made of it are left out."""
@@ -36,6 +38,8 @@ def baselines(
     positives: Positives = ALL_POSITIVES,
     leave_seen_out: bool = True,
     l2: float = 500.0,
+    fields: Mapping[str, FieldUse] | None = None,
+    cross_fit: CrossFit = "time",
     seed: int = 0,
 ) -> Chosen:
     """The baselines, unfitted.
@@ -46,6 +50,9 @@ def baselines(
         positives: the events that count.
         leave_seen_out: whether items that were seen are left out of the ranking.
         l2: the penalty of EASE.
+        fields: payload fields that are features of LambdaMART; as in training.
+        cross_fit: how LambdaMART is; "people" only where the split knows other people's later events too, as
+            leave-last-out does.
         seed: of those that draw lots.
 
     Raises:
@@ -70,12 +77,11 @@ def baselines(
         "ease": partial(Ease, l2, positives),
     }
     makers["ease + markov"] = lambda: Sum([makers["ease"](), makers["markov"]()], "ease + markov")
+    makers["markov, far"] = partial(Markov, 20, positives=positives)
     makers["lambdamart"] = lambda: LambdaMart(
-        [
-            makers[name]()
-            for name in ("popularity", "markov", "item-knn", "user-knn", "ease", "tf-idf", "mean vector")
-            if name not in reasons
-        ],
+        [makers[name]() for name in BOOSTED if name not in reasons],
+        fields=fields,
+        cross_fit=cross_fit,
         seed=seed,
         positives=positives,
         leave_seen_out=leave_seen_out,
@@ -97,6 +103,21 @@ BASELINES = (
     "ease + markov",
     "lambdamart",
 )
+
+
+BOOSTED = (
+    "popularity",
+    "markov",
+    "markov, far",
+    "item-knn",
+    "user-knn",
+    "tf-idf",
+    "mean vector",
+    "als",
+    "bpr",
+    "ease",
+)
+"""What LambdaMART hears, besides the counts and likenesses that it takes itself."""
 
 
 def _unable(items: ItemTable) -> dict[str, str]:

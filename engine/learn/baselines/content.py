@@ -1,5 +1,7 @@
 """Rankers that look at what items are, not at who had to do with them: they can say something of a new item."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -79,6 +81,11 @@ class MeanVector:
         if not any(mask.any() for mask in items.present.values()):
             raise TrainingError("no item has a vector", "index the catalogue, or leave the mean vector out")
         self._frame = Frame.of(log, items, self._positives)
+
+    def read(self, items: ItemTable) -> None:
+        """See `Reads.read`."""
+        assert self._frame is not None, "fit first"
+        self._frame = replace(self._frame, items=items)
 
     def score(self, cases: Cases) -> Floats:
         """See `Ranker.score`."""

@@ -9,9 +9,28 @@ from engine.events.files import export_events
 from engine.events.types import Impression, OutcomeKind, UserEvent
 from engine.learn.simulate.errors import SimulationError
 from engine.learn.simulate.loop import Diary
+from engine.learn.simulate.world import SIMULATED
 from engine.types import Event, EventKind
 
 _BATCH = 2000
+
+
+def refuse_real_people(store: EventStore) -> None:
+    """Refuse a store that holds people, or served lists, which no simulation made.
+
+    A model that is trained on both learns from what nobody did.
+
+    Raises:
+        SimulationError: if there is one, naming it.
+    """
+    found = chain((one.user for one in store.export()), (one.impression.user for one in store.impressions()))
+    real = next((user for user in found if SIMULATED.fullmatch(user) is None), None)
+    if real is not None:
+        raise SimulationError(
+            f"the event store holds people who are not simulated, such as {real[:80]!r}",
+            "name another with --store, write a file with --out, or give --mix to have both in it",
+            field="store",
+        )
 
 
 def into_store(diary: Diary, store: EventStore) -> int:

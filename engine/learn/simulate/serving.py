@@ -142,7 +142,7 @@ class EngineServe:
         self._world, self._engine, self._newest = world, engine, newest
 
     def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
-        """See `Serve`. The engine draws no lots, so every propensity is 1."""
+        """See `Serve`."""
         world = self._world
         barred = ~world.there(time.timestamp())
         barred[acted_on(world, history)] = True
@@ -154,7 +154,7 @@ class EngineServe:
         )
         answer = self._engine.recommend(query)
         items = tuple(result.item for result in answer.results)
-        return Shown(items, (1.0,) * len(items), answer.model, answer.tier)
+        return Shown(items, tuple(result.propensity for result in answer.results), answer.model, answer.tier)
 
 
 class OracleServe:

@@ -1,6 +1,7 @@
 """Who likes what at which time: the truth of a simulated world."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +21,8 @@ from engine.types import UserId
 _TASTES, _APPEAL, _ARRIVALS, _ACTIVITY = range(4)  # streams of chance, so that one number does not move all others
 _CELLS = 2_000_000  # of (b, K, m) that are held at once
 _SAMPLE = 64
+SIMULATED = re.compile(r"sim-[0-9a-f]{8}-[0-9]{5,}")
+"""The ids of simulated people: their world's name and their number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from engine.errors import InvalidQueryError
 from engine.types import ItemId, check_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_PLAIN = 512
 
 
 def within(error: TriveniError, path: str) -> TriveniError:
@@ -37,12 +38,12 @@ def plain(value: str, field: str) -> str:
     Raises:
         InvalidQueryError: if it holds NUL or is longer than 512 characters.
     """
-    if "\0" in value or len(value) > 512:
+    if len(value) > _MAX_PLAIN:
         raise InvalidQueryError(
-            f"value of {len(value)} characters is too long or holds NUL",
-            "send at most 512 characters without NUL",
-            field=field,
+            f"{field} has {len(value)} characters, the limit is {_MAX_PLAIN}", "shorten it", field=field
         )
+    if "\0" in value:
+        raise InvalidQueryError(f"{field} holds NUL", "remove it", field=field)
     return value
 
 

@@ -1,7 +1,7 @@
 """model.proto: versions and trainings, to the client."""
 
 from engine.learn.card import ModelCard
-from engine.learn.trainings import Training, TrainingState
+from engine.learn.training_list import Training, TrainingState
 from engine.learn.worker import Failure
 from engine.service.convert.fields import timestamp
 from engine.service.status import reason_named, shorten

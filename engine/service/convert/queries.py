@@ -1,6 +1,6 @@
 """recommendation.proto, from the client: requests to queries."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from encoders.errors import TriveniError
 from engine.errors import InvalidQueryError
@@ -10,6 +10,7 @@ from engine.service.convert.events import event_of
 from engine.service.convert.fields import id_of, plain, within
 from engine.service.convert.filters import filter_of
 from engine.types import Event, PolicyOptions, Query, QueryPart, UserId
+from engine.validate import MAX_EXCLUDED, MAX_HISTORY, MAX_PARTS, check_length
 from triveni.v1 import event_pb2, filter_pb2, recommendation_pb2
 
 DEFAULT_LIMIT = 20
@@ -27,6 +28,7 @@ def recommend_query(
     Raises:
         TriveniError: if the request makes no sense; its `field` is the exact path.
     """
+    check_length(len(request.history), MAX_HISTORY, "events", "history")  # before they are read one by one
     history = []
     for row, event in enumerate(request.history):
         try:
@@ -64,7 +66,8 @@ def search_query(request: recommendation_pb2.SearchRequest) -> Query:
     )
 
 
-def _parts(messages: Iterable[recommendation_pb2.QueryPart]) -> tuple[QueryPart, ...]:
+def _parts(messages: Sequence[recommendation_pb2.QueryPart]) -> tuple[QueryPart, ...]:
+    check_length(len(messages), MAX_PARTS, "parts", "parts")
     parts = []
     for row, message in enumerate(messages):
         try:
@@ -98,6 +101,7 @@ def _filter(message: filter_pb2.Filter) -> Filter:
 
 
 def _policy(message: recommendation_pb2.PolicyOptions) -> PolicyOptions:
+    check_length(len(message.exclude_item_ids), MAX_EXCLUDED, "excluded items", "policy.exclude_item_ids")
     return PolicyOptions(
         tuple(id_of(value, f"policy.exclude_item_ids[{row}]") for row, value in enumerate(message.exclude_item_ids)),
         message.include_seen,

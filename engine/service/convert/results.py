@@ -53,13 +53,13 @@ def impression_of(
     context: Mapping[str, str],
     time: datetime,
 ) -> Impression:
-    """The list that a response serves. The ranking draws no lots, so each item has its place with probability 1."""
+    """The list that a response serves."""
     return Impression(
         response.request_id,
         UserId(user),
         tuple(ItemId(result.item_id) for result in response.results),
         tuple(result.rank for result in response.results),
-        (1.0,) * len(response.results),
+        tuple(result.propensity for result in response.results),
         response.model,
         response.tier,
         time,
@@ -91,5 +91,5 @@ def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Resp
         fill_struct(message.payload, result.payload)
         message.image_path = result.media.get(Modality.IMAGE, "")
         message.audio_path = result.media.get(Modality.AUDIO, "")
-        message.text = result.text
+        message.text, message.propensity = result.text, result.propensity
     return response

@@ -103,7 +103,7 @@ class RecommendResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., skipped: _Optional[_Iterable[_Union[SkippedEvent, _Mapping]]] = ..., compared_model: _Optional[str] = ...) -> None: ...
 
 class Recommendation(_message.Message):
-    __slots__ = ("item_id", "score", "rank", "payload", "reasons", "image_path", "audio_path", "text")
+    __slots__ = ("item_id", "score", "rank", "payload", "reasons", "image_path", "audio_path", "text", "propensity")
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +112,7 @@ class Recommendation(_message.Message):
     IMAGE_PATH_FIELD_NUMBER: _ClassVar[int]
     AUDIO_PATH_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    PROPENSITY_FIELD_NUMBER: _ClassVar[int]
     item_id: str
     score: float
     rank: int
@@ -120,7 +121,8 @@ class Recommendation(_message.Message):
     image_path: str
     audio_path: str
     text: str
-    def __init__(self, item_id: _Optional[str] = ..., score: _Optional[float] = ..., rank: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., image_path: _Optional[str] = ..., audio_path: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+    propensity: float
+    def __init__(self, item_id: _Optional[str] = ..., score: _Optional[float] = ..., rank: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., image_path: _Optional[str] = ..., audio_path: _Optional[str] = ..., text: _Optional[str] = ..., propensity: _Optional[float] = ...) -> None: ...
 
 class Reason(_message.Message):
     __slots__ = ("kind", "index", "modality", "share", "event_id", "modality_shares")

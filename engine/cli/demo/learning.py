@@ -1,0 +1,202 @@
+"""The demo's last part: made-up people, a training on what they did, and what the trained version changes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.progress import Progress
+from rich.table import Table
+
+from engine.cli.common import console, stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.config import Settings
+    from engine.events.types import Impression
+    from engine.learn.card import ModelCard
+    from engine.learn.simulate.compare import Line
+    from engine.rerank.served import LearnedModel
+    from engine.store.memory import MemoryStore
+    from engine.types import Event
+
+UNTRAINED, TRAINED = "untrained", "trained"
+NAMES = {"click_rate": "clicks per place shown", "precision": "precision@10", "ndcg": "share of best NDCG@10"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How large the demo's simulation is."""
+
+    people: int = 300
+    lists: int = 7000
+    """Served before the training."""
+    rounds: int = 4
+    """Lists for everybody after it, by each engine."""
+    new_people: float = 0.2
+    """The share of the people who come only then."""
+    explore: float = 0.2
+    """How probably a place of the log shows something that the engine did not choose: a log without any tells little
+    about other orders."""
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What came of it."""
+
+    lines: tuple[Line, ...]
+    promoted: bool
+    verdict: str
+    """The gate's."""
+    events: int
+    lists: int
+    seconds: float
+    """Of `triveni train`, loading and judging included."""
+    rounds: int
+    reranked: float
+    """The share of the trained version's lists that its network ordered."""
+
+
+def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = None) -> Learned | str:
+    """Simulate, train, and let both engines serve.
+
+    Args:
+        settings: with an event store and a registry that are the demo's alone: both are emptied.
+        train: trains on the event store, as `triveni train` does.
+        plan: how much.
+
+    Returns:
+        What came of it, or why nothing did.
+    """
+    from engine import compose
+    from engine.items import read_items
+    from engine.learn.simulate import compare
+    from engine.learn.simulate.config import MIN_ITEMS, WorldConfig
+    from engine.learn.simulate.output import into_store
+    from engine.learn.simulate.world import World
+    from engine.models import Fixed
+
+    plan = plan or Plan()
+    _empty(settings)
+    space = compose.open_space(settings)
+    with closing(compose.open_store(settings, space)) as store:
+        items = read_items(store)
+    if len(items) < MIN_ITEMS:
+        return f"{len(items)} items are too few to simulate people over: {MIN_ITEMS} are needed"
+    world = World(items, WorldConfig(people=plan.people, seed=plan.seed), space.fingerprint)
+    memory = compare.memory_store(space.manifest, world.items)
+
+    def serve(model: LearnedModel | None, clock: compare.Clock) -> compare.AtItsTime:
+        engine = compose.build_engine(settings, space, memory, models=Fixed(model), clock=clock)
+        return compare.AtItsTime(world, engine, clock)
+
+    new = compare.newcomers(world, plan.new_people)
+    with Progress(console=stderr, transient=True) as bar:
+        task = bar.add_task("the untrained engine serves made-up people", total=plan.lists)
+
+        def told(shown: Impression, followed: Sequence[Event]) -> None:
+            bar.advance(task)
+
+        diary = compare.log_without(
+            world, serve(None, compare.Clock()), plan.lists, new, explore=plan.explore, watch=told
+        )
+    with closing(compose.open_events(settings)) as events:
+        into_store(diary, events)
+    console.print(
+        f"the untrained engine served {len(diary.impressions):,} lists to {plan.people - len(new)} made-up people, "
+        f"who did {len(diary.events):,} things; one place in {1 / plan.explore:.0f} showed something at random",
+        highlight=False,
+    )
+    began = time.monotonic()
+    train()
+    seconds = time.monotonic() - began
+    cards, _ = compose.registry(settings).scan()
+    if not cards:
+        return "the training made no version"
+    clock = compare.Clock()
+    with _loaded(settings, cards[0], memory, clock) as model:
+        servers = {UNTRAINED: serve(None, compare.Clock()), TRAINED: serve(model, clock)}
+        with console.status(f"both serve everybody {plan.rounds} times, and {len(new)} new people"):
+            lines, diaries = compare.compare(world, servers, plan.rounds, diary.histories, new)
+    tiers = [shown.tier for shown in diaries[TRAINED].impressions]
+    gate = cards[0].gate
+    return Learned(
+        tuple(lines),
+        gate is not None and gate.promote,
+        gate.reason if gate else "the version was not judged",
+        len(diary.events),
+        len(diary.impressions),
+        seconds,
+        plan.rounds,
+        tiers.count("full") / len(tiers),
+    )
+
+
+def table(learned: Learned) -> Table:
+    """The figures before and after."""
+    from engine.learn.simulate.compare import ORACLE
+
+    grid = Table(title="Served to the same people at the same times", title_justify="left", title_style="bold")
+    grid.add_column("")
+    for heading in (UNTRAINED, TRAINED, ORACLE, "change (95 %)"):
+        grid.add_column(heading, justify="right")
+    group = ""
+    for line in learned.lines:
+        if line.group != group:
+            grid.add_section()
+            grid.add_row(f"{line.people} {line.group}", style="bold")
+        group = line.group
+        means = (f"{line.values[name].mean:.3f}" for name in (UNTRAINED, TRAINED, ORACLE))
+        grid.add_row(NAMES[line.figure], *means, change(line))
+    return grid
+
+
+def change(line: Line) -> str:
+    """The difference in words."""
+    one = line.change
+    return f"{one.mean:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+
+
+def verdict(learned: Learned) -> str:
+    """What the gate says, in a sentence."""
+    said = (
+        "lets the trained version serve" if learned.promoted else "refuses the trained version, so it does not serve"
+    )
+    return f"The gate {said}: {learned.verdict}."
+
+
+def _empty(settings: Settings) -> None:
+    shutil.rmtree(settings.models.path, ignore_errors=True)
+    database = settings.events.url.removeprefix("sqlite:///")
+    for ending in ("", "-wal", "-shm"):
+        Path(database + ending).unlink(missing_ok=True)
+
+
+@contextmanager
+def _loaded(
+    settings: Settings, card: ModelCard, store: MemoryStore, clock: Callable[[], datetime]
+) -> Iterator[LearnedModel]:
+    """A version, loaded, whose vectors are in the store."""
+    from engine import compose
+    from engine.learn.errors import TrainingError
+    from engine.rerank.served import LearnedModel
+    from engine.rerank.version import load_version
+
+    folder, _ = compose.registry(settings).verified(card.version, card.fingerprint)
+    model = LearnedModel(load_version(folder), card.version, card.fingerprint, store, clock=clock)
+    with closing(model):
+        model.start()
+        until = time.monotonic() + 120
+        while not model.ready:
+            if time.monotonic() > until:
+                raise TrainingError(f"version {card.version} is not ready after 120 s", "see the log")
+            time.sleep(0.05)
+        yield model

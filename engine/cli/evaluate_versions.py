@@ -1,0 +1,185 @@
+"""The part of `triveni evaluate` that is about trained versions, and about lists that were served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from engine.cli.common import tell
+from engine.cli.evaluate_inputs import Catalogue, SplitKind, stored
+from engine.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from engine.config import Settings
+    from engine.events.types import Served
+    from engine.learn.card import ModelCard
+    from engine.learn.learned import LearnedRanker, VersionRanker
+    from engine.learn.log import EventLog
+    from engine.learn.ranker import Split
+    from engine.learn.served_lists import ServedFigures
+    from engine.learn.stats import Interval
+    from engine.learn.trial import Trial
+
+SERVING = "serving"
+"""Stands for the version that serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A version of the registry, as a ranker."""
+
+    card: ModelCard
+    ranker: VersionRanker
+
+    def note(self, split: Split) -> str:
+        """What has to be known to read its figures on a split; "" if it saw nothing of what is foretold."""
+        until = self.card.data_until or self.card.created
+        seen = int((split.cases.time <= until.timestamp()).sum())
+        if not seen:
+            return ""
+        return (
+            f"it learned from events until {_day(until)}, and {seen:,} of {len(split.cases):,} cases are from "
+            "before: it has seen what it is to foretell, so its figures are too good"
+        )
+
+
+def versions(settings: Settings, catalogue: Catalogue, names: Sequence[str]) -> list[Trained]:
+    """Versions of the registry as rankers, by name; "serving" is the one that serves.
+
+    Raises:
+        NotFoundError: if there is no such version.
+        CheckpointError: if it is corrupt, or of another space.
+    """
+    from engine import compose
+    from engine.learn.errors import CheckpointError
+    from engine.learn.learned import VersionRanker
+    from engine.learn.splits import Positives
+    from engine.rerank.content import ContentScorer
+    from engine.rerank.version import KIND, load_version
+
+    registry = compose.registry(settings)
+    content = ContentScorer(catalogue.space.manifest.calibration, settings.fuse)
+    found = []
+    for name in dict.fromkeys(_named(settings, name) for name in names):
+        folder, card = registry.verified(name, catalogue.space.fingerprint)
+        if card.kind != KIND:
+            raise CheckpointError(f"model version {name} is of kind {card.kind!r}", f"name one of kind {KIND!r}")
+        version = load_version(folder)
+        positives = Positives(version.kinds, version.least)
+        found.append(Trained(card, VersionRanker(version, positives, content, name=name)))
+    return found
+
+
+def learned(
+    settings: Settings, catalogue: Catalogue, kind: SplitKind, split: Split, seed: int, on_step: Callable[[str], None]
+) -> LearnedRanker:
+    """The pipeline, to be trained on the split; with the lists that were served before it, if it is one by time."""
+    from engine.learn.job import fit_settings
+    from engine.learn.learned import LearnedRanker
+
+    until = float(split.cases.time.min())
+    impressions = (
+        [one.impression for one in served_lists(settings) if one.impression.time.timestamp() < until]
+        if kind is SplitKind.TIME
+        else []
+    )
+    return LearnedRanker(
+        fit_settings(settings, catalogue.space.manifest, seed),
+        cross_fit=kind.cross_fit,
+        name="learned",
+        impressions=impressions,
+        report=lambda one: on_step(f"learned: {one.stage}, {one.share:.0%}"),
+    )
+
+
+def encoded(catalogue: Catalogue, log: EventLog) -> EventLog:
+    """The log with its searched texts as vectors."""
+    from engine.learn.log import encode_texts
+
+    return encode_texts(log, catalogue.space)
+
+
+def with_vectors(catalogue: Catalogue, split: Split) -> Split:
+    """The split with searched texts as vectors, which versions read."""
+    return replace(split, train=encoded(catalogue, split.train))
+
+
+def judged(settings: Settings, catalogue: Catalogue, trained: Sequence[Trained], seed: int) -> list[ServedFigures]:
+    """What the lists that were served since a version learned say of it; one with too few lists is told and left
+    out."""
+    from engine.learn.errors import TooLittleDataError
+    from engine.learn.log import event_log
+    from engine.learn.served_lists import judge_served
+
+    served = list(served_lists(settings))
+    if not served:
+        return []
+    log = encoded(catalogue, event_log(stored(settings)))
+    found = []
+    for one in trained:
+        try:
+            since = one.card.data_until or one.card.created
+            found.append(judge_served(one.ranker, log, catalogue.items, served, since=since, seed=seed))
+        except TooLittleDataError as error:
+            tell("no off-policy estimates", "yellow", f"{one.card.version}: {error}")
+    return found
+
+
+def trial(settings: Settings, names: Sequence[str], seed: int) -> Trial:
+    """Two versions compared by their served lists: those named, those of the present trial, or the last two.
+
+    Raises:
+        TooLittleDataError: if there are not two that served at the same time.
+    """
+    from engine import compose
+    from engine.learn.trial import compare, latest_pair
+    from engine.rerank.base import Identity
+
+    if names and len(names) != 2:
+        raise typer.BadParameter(f"--ab compares two versions, --version names {len(names)}: name two, or none")
+    served = list(served_lists(settings))
+    pointer = compose.registry(settings).pointer()
+    if names:
+        ours, theirs = (one if one == Identity.version else _named(settings, one) for one in names)
+    elif pointer.candidate:
+        ours, theirs = pointer.candidate, pointer.serving or Identity.version
+    else:
+        ours, theirs = latest_pair(served)
+    return compare(served, ours, theirs, seed=seed)
+
+
+def served_lists(settings: Settings) -> Iterator[Served]:
+    """All lists that were served, with what followed."""
+    from engine import compose
+
+    with closing(compose.open_events(settings)) as store:
+        yield from store.impressions()
+
+
+def shown(settings: Settings) -> dict[str, Interval]:
+    """What followed all lists that were served, per place."""
+    from engine.learn.off_policy import RATES, logged_places, rate
+
+    served = list(served_lists(settings))
+    return {name: rate(logged_places(served, kinds)) for name, kinds in RATES.items()} if served else {}
+
+
+def _named(settings: Settings, name: str) -> str:
+    from engine import compose
+
+    if name != SERVING:
+        return name
+    found = compose.registry(settings).pointer().serving
+    if not found:
+        raise NotFoundError("no model version serves", "name one of `triveni model list`, or train one")
+    return found
+
+
+def _day(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,98 @@
+"""How attractive items are where they are looked at: clicks, freed of the places that they were made at.
+
+A position-based model (Craswell et al., *An experimental comparison of click position-bias models*, WSDM 2008): an
+item is chosen if its place is looked at and it attracts. How much each place is looked at, and how much each item
+attracts, are estimated in turn, by expectation maximisation for the places (Chuklin et al., *Click Models for Web
+Search*, 2015). What is shown often is chosen often: counts of choices alone tell what was shown.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Floats
+from engine.events.types import Impression
+from engine.learn.log import Doubles, Ints
+from engine.rerank.statistics import Rows
+from engine.types import ItemId, UserId
+
+ROUNDS = 50
+PRIOR = 5.0
+"""Looks at an average item that each item is given: what was seldom looked at promises little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shows:
+    """n places of served lists, in columns."""
+
+    item: Rows
+    """(n,)."""
+    position: Rows
+    """(n,), from 1."""
+    chosen: npt.NDArray[np.bool_]
+    """(n,): whether the person answered it favourably."""
+    person: Ints
+    """(n,)."""
+    time: Doubles
+    """(n,), seconds since 1970."""
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> "Shows":
+        """Those that are marked."""
+        return Shows(self.item[rows], self.position[rows], self.chosen[rows], self.person[rows], self.time[rows])
+
+
+def shows_of(
+    lists: Sequence[Impression],
+    rows: Mapping[ItemId, int],
+    people: Mapping[UserId, int],
+    chosen: Mapping[str, set[int]],
+) -> Shows:
+    """The places of served lists.
+
+    Args:
+        lists: what was served.
+        rows: the row of each item; others are left out.
+        people: the number of each person; lists of others are left out.
+        chosen: by request, the rows of the items that were answered favourably.
+    """
+    nobody: set[int] = set()
+    found = [
+        (rows[name], place, rows[name] in chosen.get(one.request_id, nobody), people[one.user], one.time.timestamp())
+        for one in lists
+        if one.user in people
+        for name, place in zip(one.items, one.positions, strict=True)
+        if name in rows
+    ]
+    columns = list(zip(*found, strict=True)) if found else [()] * 5
+    kinds = (np.intp, np.intp, np.bool_, np.int64, np.float64)
+    return Shows(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
+
+
+def attraction(shows: Shows, size: int) -> Floats:
+    """(m,) float32: how probably each item is chosen if it is looked at, 1 being an average item; 0 without shows.
+
+    Args:
+        shows: places of served lists.
+        size: m.
+    """
+    if not shows.chosen.any():
+        return np.zeros(size, np.float32)
+    places = int(shows.position.max()) + 1
+    shown = np.bincount(shows.position, minlength=places).clip(1)
+    taken = np.bincount(shows.item, shows.chosen, minlength=size)
+    looks = 1 / np.arange(places).clip(1)
+    attracts = np.full(size, min(2 * float(shows.chosen.mean()), 0.9))
+    for _ in range(ROUNDS):
+        looked, attracted = looks[shows.position], attracts[shows.item]
+        passed = looked * (1 - attracted) / np.maximum(1 - looked * attracted, 1e-9)  # looked at, though not chosen
+        looks = np.bincount(shows.position, np.where(shows.chosen, 1.0, passed), minlength=places) / shown
+        looks /= max(float(looks[1:].max()), 1e-9)  # the place that is looked at most is always looked at
+        seen = np.bincount(shows.item, looks[shows.position], minlength=size)
+        mean = float(taken.sum() / seen.sum())
+        attracts = np.clip((taken + PRIOR * mean) / (seen + PRIOR), 1e-6, 0.999)
+    return np.asarray(attracts / mean, np.float32)

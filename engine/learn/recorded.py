@@ -1,0 +1,80 @@
+"""What was recorded, as a training reads it, and what to say where it is too little."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+
+from encoders.space import Space
+from engine.compose import open_events
+from engine.config import Settings
+from engine.events.types import Impression
+from engine.items import ItemTable
+from engine.learn.errors import TooLittleDataError
+from engine.learn.log import EventLog, encode_texts, event_log
+from engine.learn.splits import Positives, table_rows
+from engine.learn.worker import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Events, served lists, and the catalogue that they are about."""
+
+    log: EventLog
+    """Its searched texts are vectors."""
+    impressions: tuple[Impression, ...]
+    items: ItemTable
+
+    def before(self, until: float) -> list[Impression]:
+        """The lists that were served before a time, in seconds since 1970."""
+        return [one for one in self.impressions if one.time.timestamp() < until]
+
+    def since(self, until: float) -> list[Impression]:
+        """The lists that were served then or later."""
+        return [one for one in self.impressions if one.time.timestamp() >= until]
+
+    def told(self, positives: Positives) -> AbstractContextManager[None]:
+        """See `told_what_there_is`."""
+        return told_what_there_is(self.log, self.items, positives, f", and {len(self.impressions):,} served lists")
+
+
+@contextmanager
+def told_what_there_is(log: EventLog, items: ItemTable, positives: Positives, more: str = "") -> Iterator[None]:
+    """Let an error of too little data say what there is, and what to do.
+
+    Args:
+        log: the events.
+        items: the catalogue.
+        positives: which events speak for an item.
+        more: what else there is.
+
+    Raises:
+        TooLittleDataError: if what is done within raises it.
+    """
+    try:
+        yield
+    except TooLittleDataError as error:
+        speaking = int((positives.of(log) & (table_rows(log, items) >= 0)).sum())
+        there = (
+            f"there are {len(log):,} events of {len(log.users):,} people, {speaking:,} of them in favour of one of "
+            f"the {len(items):,} items{more}"
+        )
+        remedy = "record more (triveni events import FILE), or try it on made-up people (triveni simulate)"
+        raise TooLittleDataError(f"{error.problem}; {there}", remedy) from None
+
+
+def read_recorded(settings: Settings, space: Space, items: ItemTable, window: Window) -> Recorded:
+    """Read the settings' event store.
+
+    Args:
+        settings: all settings.
+        space: encodes searched texts.
+        items: the catalogue.
+        window: the events to read.
+
+    Raises:
+        EventStoreError: if the database fails.
+    """
+    with closing(open_events(settings)) as events:
+        log = event_log(events.export(since=window.start, until=window.end))
+        served = [one.impression for one in events.impressions(since=window.start, until=window.end)]
+    return Recorded(encode_texts(log, space), tuple(served), items)

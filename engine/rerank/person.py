@@ -1,0 +1,188 @@
+"""What a version of the model knows of the person who asks: read once per request, for all that is done with it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from encoders.types import Audio, Floats, Image, Modality
+from engine.rerank import features
+from engine.rerank.features import NEGATIVE, Fields, Request, Table, Tokens, dense_features
+from engine.rerank.itemcache import ItemCache
+from engine.rerank.statistics import Rows, scores
+from engine.rerank.version import Version
+from engine.resolve import Sources
+from engine.types import Candidates, Event, EventKind, ItemId, Query, ReasonKind, VectorInput
+
+_LARGEST = 1e30
+"""A price beyond it says no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person at the moment of a request: h tokens, m counted items."""
+
+    moment: float
+    """Seconds since 1970."""
+    tokens: Tokens
+    """All of them, oldest first; their rows are those of `table`."""
+    table: Table
+    """Of the tokens."""
+    positive: Rows
+    """The tokens that speak for an item."""
+    negative: Rows
+    """The tokens that speak against an item."""
+    counted: Floats
+    """(s, m): what the counts say of the version's items."""
+    taste: Floats | None
+    """(t,): the learned query vector; None where the version has none."""
+
+
+class Reader:
+    """Reads people and candidates for a version.
+
+    Args:
+        version: the network, its counts and scales.
+        items: what is known of items.
+        clock: tells the time, with a time zone.
+    """
+
+    def __init__(self, version: Version, items: ItemCache, clock: Callable[[], datetime]) -> None:
+        self._made, self._items, self._clock = version, items, clock
+
+    def person(self, query: Query, given: Sources) -> Person:
+        """The person who asks.
+
+        Args:
+            query: the request.
+            given: its parts and events, with their vectors.
+        """
+        now = self._clock()
+        events, sources = self._tokens(query, given, now)
+        size, moment = len(events), now.timestamp()
+        rows = np.full(size, -1, np.intp)
+        of_items = np.array([event.item is not None for event in events], np.bool_)
+        rows[of_items] = self._items.rows([event.item for event in events if event.item is not None])
+        values = [float("nan") if event.value is None else event.value for event in events]
+        times = [moment if event.time is None else event.time.timestamp() for event in events]
+        tokens = Tokens(
+            np.arange(size, dtype=np.intp),
+            np.array([features.KINDS.index(event.kind) for event in events], np.intp),
+            np.clip(values, -_LARGEST, _LARGEST).astype(np.float32),
+            np.maximum(moment - np.array(times, np.float64), 0),
+        )
+        modalities = [Modality(name) for name in self._made.network.config.modalities]
+        table = Table(
+            {m: given.vectors[m][sources] for m in modalities},
+            {m: given.present[m][sources] for m in modalities},
+            self._items.fields(rows),
+            self._items.since(rows),
+            np.where(rows >= 0, self._items.identity(rows), 0),
+        )
+        favoured = of_items & np.array([self._favours(event) for event in events], np.bool_)
+        turned = of_items & np.array([event.kind in NEGATIVE for event in events], np.bool_)
+        liked = self._items.counted(rows[favoured])
+        counted = scores(self._made.statistics, liked[liked >= 0], moment)
+        taste = None if self._made.taste is None else self._made.taste.person(tokens, table)
+        return Person(moment, tokens, table, np.flatnonzero(favoured), np.flatnonzero(turned), counted, taste)
+
+    def request(self, person: Person, candidates: Candidates) -> tuple[Request, Table]:
+        """A person and candidates as numbers: the table's rows are the candidates, then the tokens."""
+        size = len(candidates)
+        rows, places = self._items.rows(candidates.ids), np.arange(size, dtype=np.intp)
+        known = self._items.counted(rows)
+        counted = np.where(known >= 0, person.counted[:, known], np.float32(0)) if size else person.counted[:, :0]
+        modalities = person.table.vectors
+        own = Table(
+            {m: _column(candidates.vectors, m, size, modalities[m].shape[1]) for m in modalities},
+            {m: candidates.present.get(m, np.zeros(size, np.bool_)) for m in modalities},
+            self._items.fields(rows),
+            self._items.since(rows),
+            self._items.identity(rows),
+        )
+        taste = np.zeros(size, np.float32)
+        if self._made.taste is not None and person.taste is not None:
+            said = self._made.taste.items(own, places) @ person.taste / np.float32(self._made.taste.temperature)
+            taste = np.where(own.identity > 0, said, np.float32(0))  # as in training, see `Taste.scores`
+        table = _joined(own, person.table)
+        tokens = replace(person.tokens, rows=person.tokens.rows + size)
+        dense = dense_features(
+            counted,
+            tokens,
+            person.positive + size,
+            person.negative + size,
+            places,
+            own.identity,
+            table,
+            candidates.scores,
+            taste,
+            person.moment,
+        )
+        return Request(tokens.newest(), places, own.identity, dense), table
+
+    def hidden(self, exclude: Sequence[ItemId]) -> Rows:
+        """The rows in the counts of items that are not to be candidates."""
+        rows = self._items.counted(self._items.rows(exclude))
+        return rows[rows >= 0]
+
+    def _tokens(self, query: Query, given: Sources, now: datetime) -> tuple[list[Event], Rows]:
+        """The events that became sources, oldest first, then the query's parts as events; and their sources' rows."""
+        found: list[tuple[float, int, int, Event]] = []
+        for row, (kind, index) in enumerate(zip(given.kinds, given.indexes.tolist(), strict=True)):
+            if kind is ReasonKind.EVENT:
+                event = query.history[index]
+                if event.kind in features.KINDS:
+                    time = now if event.time is None else event.time
+                    found.append((time.timestamp(), index, row, event))
+            else:
+                found.append((float("inf"), index, row, _as_event(query, index)))
+        found.sort(key=lambda one: one[:2])
+        return [one[3] for one in found], np.array([one[2] for one in found], np.intp)
+
+    def _favours(self, event: Event) -> bool:
+        if event.item is None or event.kind not in self._made.kinds:
+            return False
+        least = self._made.least.get(event.kind)
+        return least is None or (event.value is not None and event.value >= least)
+
+
+def _joined(candidates: Table, tokens: Table) -> Table:
+    """The rows of both; only candidates have an age."""
+    return Table(
+        {m: np.concatenate([matrix, tokens.vectors[m]]) for m, matrix in candidates.vectors.items()},
+        {m: np.concatenate([mask, tokens.present[m]]) for m, mask in candidates.present.items()},
+        Fields(
+            {
+                name: np.concatenate([column, tokens.fields.categories[name]])
+                for name, column in candidates.fields.categories.items()
+            },
+            {
+                name: np.concatenate([column, tokens.fields.numbers[name]])
+                for name, column in candidates.fields.numbers.items()
+            },
+        ),
+        candidates.since,
+        np.concatenate([candidates.identity, tokens.identity]),
+    )
+
+
+def _column(vectors: Mapping[Modality, Floats], modality: Modality, size: int, dimension: int) -> Floats:
+    found = vectors.get(modality)
+    return np.zeros((size, dimension), np.float32) if found is None else found
+
+
+def _as_event(query: Query, index: int) -> Event:
+    """A part of the query as an event that happens now."""
+    part = query.parts[index]
+    if part.weight < 0:
+        kind = EventKind.DISLIKE
+    elif isinstance(part.source, str):
+        kind = EventKind.CLICK
+    elif isinstance(part.source, Image | Audio) or (
+        isinstance(part.source, VectorInput) and part.source.modality is not Modality.TEXT
+    ):
+        kind = EventKind.UPLOAD
+    else:
+        kind = EventKind.SEARCH
+    return Event(kind, item=part.source if isinstance(part.source, str) else None)

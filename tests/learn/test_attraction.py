@@ -1,0 +1,79 @@
+"""How attractive items are, from served lists that were looked at from the top."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from engine.events.types import Impression
+from engine.learn.attraction import Shows, attraction, shows_of
+from engine.types import ItemId, UserId
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def lists(random: np.random.Generator, attracts: np.ndarray, count: int, places: int = 8) -> Shows:
+    """Lists that mostly follow an order that has nothing to do with what attracts; looked at with 1/k."""
+    size = len(attracts)
+    item, position, chosen = [], [], []
+    for _ in range(count):
+        order = np.argsort(np.arange(size) + random.normal(0, size / 4, size))[:places]
+        looks = random.random(places) < 1 / np.arange(1, places + 1)
+        item.append(order)
+        position.append(np.arange(1, places + 1))
+        chosen.append(looks & (random.random(places) < attracts[order]))
+    many = count * places
+    columns = [np.concatenate(one) for one in (item, position, chosen)]
+    return Shows(*columns, np.zeros(many, np.int64), np.zeros(many))
+
+
+def test_what_attracts_is_found_whatever_the_places_were() -> None:
+    random = np.random.default_rng(3)
+    true = random.uniform(0.05, 0.6, 30)
+    shows = lists(random, true, 6000)
+    found = attraction(shows, 30)
+    counts = np.bincount(shows.item, shows.chosen, minlength=30)
+    looks = np.bincount(shows.item, 1 / shows.position, minlength=30)
+    well = looks > 100
+    assert well.sum() > 15
+    assert np.corrcoef(found[well], true[well])[0, 1] > 0.98 > 0.5 > np.corrcoef(counts[well], true[well])[0, 1]
+    assert found.dtype == np.float32 and (found > 0).all()
+    assert np.average(found, weights=looks) == pytest.approx(1, abs=0.05)
+
+
+def test_what_was_seldom_shown_is_near_the_average() -> None:
+    once = Shows(
+        np.array([0, 1, 1, 1, 1]),
+        np.array([1, 1, 1, 1, 1]),
+        np.array([True, True, False, False, False]),
+        np.zeros(5, np.int64),
+        np.zeros(5),
+    )
+    found = attraction(once, 3)
+    assert found[2] == 1.0
+    assert found[1] < 1.0 < found[0] < 1.6
+
+
+def test_nothing_chosen_says_nothing() -> None:
+    nothing = np.zeros(0, np.intp)
+    none = Shows(nothing, nothing, nothing.astype(np.bool_), nothing, nothing.astype(float))
+    assert (attraction(none, 4) == 0).all()
+    assert (attraction(Shows(*(np.ones(3, np.intp),) * 2, np.zeros(3, np.bool_), *(np.zeros(3),) * 2), 4) == 0).all()
+
+
+def test_lists_become_columns_without_strangers() -> None:
+    made = [
+        Impression(
+            "r1", UserId("ann"), (ItemId("a"), ItemId("gone"), ItemId("b")), (1, 2, 3), (1.0,) * 3, "", "", START
+        ),
+        Impression("r2", UserId("eve"), (ItemId("a"),), (1,), (1.0,), "", "", START),
+        Impression("r3", UserId("ben"), (ItemId("b"),), (4,), (1.0,), "", "", START + timedelta(seconds=5)),
+    ]
+    people = {UserId("ann"): 0, UserId("ben"): 1}
+    found = shows_of(made, {ItemId("a"): 0, ItemId("b"): 1}, people, {"r1": {1}})
+    assert found.item.tolist() == [0, 1, 1]
+    assert found.position.tolist() == [1, 3, 4]
+    assert found.chosen.tolist() == [False, True, False]
+    assert found.person.tolist() == [0, 0, 1]
+    assert found.time.tolist() == [START.timestamp()] * 2 + [START.timestamp() + 5]
+    assert len(found.take(found.time > START.timestamp())) == 1

@@ -1,0 +1,174 @@
+"""A real version with both of its networks, served: which one answers, and a small one that is broken."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from encoders.space import SpaceManifest
+from encoders.types import Floats
+from engine.deadline import Deadline
+from engine.encoding import DirectEncoder
+from engine.learn.dataset import RowSettings
+from engine.learn.distil import DistilSettings
+from engine.learn.errors import CheckpointError
+from engine.learn.fit import FitSettings, fit
+from engine.learn.registry import Registry
+from engine.learn.train import TrainSettings
+from engine.models import Fixed
+from engine.pipeline import Engine
+from engine.rerank.features import Request, Table
+from engine.rerank.served import LearnedModel, load_model
+from engine.rerank.small import SMALL
+from engine.rerank.version import KIND, Version, save_version
+from engine.serving import Serving
+from engine.store.base import Point
+from engine.store.memory import MemoryStore
+from engine.types import Event, EventKind, PolicyOptions, Query
+from tests.learn.test_same_features import calibration
+from tests.learn.versions import draft
+from tests.learn.world import START, catalogue, walks
+from tests.tiny import concept_space
+
+ITEMS = catalogue()
+MANIFEST = SpaceManifest("walks", 16, {m: {"name": str(m)} for m in ITEMS.vectors}, calibration())
+ABOUT = draft(kind=KIND, fingerprint=MANIFEST.fingerprint)
+NOW = START + timedelta(days=40)
+QUERY = Query(
+    history=tuple(Event(EventKind.CLICK, ITEMS.ids[row], time=NOW - timedelta(hours=9 - row)) for row in (0, 6)),
+    limit=5,
+    policy=PolicyOptions(diversity=0.0),
+)
+
+
+@pytest.fixture(scope="module")
+def version() -> Version:
+    settings = FitSettings(
+        rows=RowSettings("time", steps=6, folds=4),
+        training=TrainSettings(epochs=1, batch=32),
+        taste=None,
+        width=16,
+        small=DistilSettings(width=16, epochs=2),
+    )
+    return fit(walks(ITEMS), ITEMS, settings).version
+
+
+@pytest.fixture(scope="module")
+def store() -> MemoryStore:
+    made = MemoryStore(fingerprint=MANIFEST.fingerprint, dimension=16, modalities=tuple(ITEMS.vectors))
+    made.upsert(
+        [
+            Point(name, {m: ITEMS.vectors[m][row] for m in ITEMS.vectors if ITEMS.present[m][row]}, {})
+            for row, name in enumerate(ITEMS.ids)
+        ]
+    )
+    return made
+
+
+def clock() -> datetime:
+    return NOW
+
+
+def engine_of(models: object, store: MemoryStore) -> Engine:
+    encoder = DirectEncoder(concept_space())  # there is nothing to encode: the history is of items
+    return Engine(encoder, MANIFEST, store, models=models, clock=clock)  # type: ignore[arg-type]
+
+
+def test_the_tier_that_the_deadline_leaves_time_for(version: Version, store: MemoryStore) -> None:
+    model = LearnedModel(version, "v1", MANIFEST.fingerprint, store, clock=clock)
+    assert [tier.name for tier in model.tiers] == ["full", "small"]
+    engine, full, small = engine_of(Fixed(model), store), *model.tiers
+    assert engine.recommend(QUERY, Deadline(60)).tier == "full"
+    full.took(1e6)
+    full.took(1e6)
+    hurried = engine.recommend(QUERY, Deadline(60))
+    assert (hurried.model, hurried.tier) == ("v1", "small")
+    assert engine.recommend(QUERY).tier == "full"
+    small.took(1e6)
+    small.took(1e6)
+    assert engine.recommend(QUERY, Deadline(60)).tier == "retrieval"
+
+
+def test_the_small_tier_scores_with_the_small_network(version: Version, store: MemoryStore) -> None:
+    model = LearnedModel(version, "v1", MANIFEST.fingerprint, store, clock=clock)
+    network, asked = version.small, list[Request]()
+    assert network is not None
+    full, small = model.tiers
+    scored = small.logits
+
+    def kept(request: Request, table: Table) -> Floats:
+        asked.append(request)
+        return scored(request, table)
+
+    small.logits = kept
+    full.took(1e6)
+    full.took(1e6)
+    answer = engine_of(Fixed(model), store).recommend(QUERY, Deadline(60))
+    (request,) = asked
+    logits = network.logits(request.dense)
+    slope, intercept = np.array(version.calibration).T
+    likely = 1 / (1 + np.exp(-(logits * slope + intercept)))
+    worth = likely @ np.array([version.utility.positive, version.utility.negative])
+    found = [result.score for result in answer.results]
+    assert len(found) == 5
+    np.testing.assert_allclose(found, np.sort(worth)[::-1][:5], atol=1e-5)
+
+
+def test_a_full_network_that_fails_leaves_it_to_the_small_one(version: Version, store: MemoryStore) -> None:
+    model = LearnedModel(version, "v1", MANIFEST.fingerprint, store, clock=clock)
+
+    def broken(request: Request, table: Table) -> Floats:
+        raise RuntimeError("out of memory")
+
+    model.tiers[0].logits = broken
+    with capture_logs() as logs:
+        assert engine_of(Fixed(model), store).recommend(QUERY).tier == "small"
+    assert [(line["event"], line["tier"]) for line in logs] == [("reranker failed", "full")]
+
+
+@pytest.fixture
+def serving(tmp_path: Path, store: MemoryStore) -> Iterator[Serving]:
+    loaders = {KIND: lambda folder, card: load_model(folder, card, store)}
+    made = Serving(Registry(tmp_path / "models"), loaders, MANIFEST.fingerprint, standby=False)
+    made.start()
+    yield made
+    made.close()
+
+
+def test_a_broken_small_network_is_refused_by_name_and_what_serves_goes_on(
+    version: Version, store: MemoryStore, serving: Serving
+) -> None:
+    def put(name: str, after: Callable[[Path], None] = lambda folder: None) -> Path:
+        def write(folder: Path) -> None:
+            save_version(version, folder)
+            after(folder)
+
+        serving.registry.create(ABOUT, write, version=name)
+        return serving.registry.path / name / SMALL
+
+    put("good")
+    cut = put("cut")
+    cut.write_bytes(cut.read_bytes()[:-1])
+    put("other", lambda folder: (folder / SMALL).write_bytes(b"no network"))  # its checksum is right
+    put("gone").unlink()
+    serving.promote("good")
+    for name, message in (
+        ("cut", f"{SMALL} of model version cut is corrupt"),
+        ("other", f"version other cannot be loaded .*{SMALL}"),
+        ("gone", f"model version gone holds .* its card names .*{SMALL}"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            serving.promote(name)
+        assert engine_of(serving, store).recommend(QUERY).model == "good"
+
+
+def test_a_version_of_before_serves_with_one_tier(version: Version, store: MemoryStore, serving: Serving) -> None:
+    before = replace(version, small=None)
+    serving.registry.create(ABOUT, lambda folder: save_version(before, folder), version="old")
+    serving.promote("old")
+    answer = engine_of(serving, store).recommend(QUERY)
+    assert (answer.model, answer.tier) == ("old", "full")
