@@ -254,7 +254,7 @@ class Taste:
         self._new = table.identity[:size] == 0
 
     def scores(self, person: Floats, withheld: Rows | None = None) -> Floats:
-        """(m,): how much a person's taste vector (t,) speaks for items; 0 for new ones, for which `withheld` are taken.
+        """(m,): how much a person's taste vector (t,) speaks for items; 0 for new ones, and for `withheld` ones.
 
         Of items that training saw, the towers know the contents by heart; what they say of others is not comparable.
         """

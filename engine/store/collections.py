@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from encoders.errors import SpaceError
 from encoders.types import Modality
 from engine.errors import NotFoundError, StoreError
+from engine.files import write_atomically
 from engine.store.base import VectorStore
 from engine.store.edge_folder import Description
 
