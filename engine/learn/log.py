@@ -71,6 +71,11 @@ class EventLog:
         """The events that happened before a time, in seconds since 1970."""
         return self.take(np.arange(int(np.searchsorted(self.time, time)), dtype=np.intp))
 
+    def newest(self, most: int) -> "EventLog":
+        """Of each person the newest so many events."""
+        kept = np.concatenate([np.zeros(0, np.intp), *(rows[-most:] for rows in self.of_user())])
+        return self if len(kept) == len(self) else self.take(np.sort(kept))
+
     def of_user(self) -> list[npt.NDArray[np.intp]]:
         """Per person the rows of their events, oldest first."""
         order = np.argsort(self.user, kind="stable")

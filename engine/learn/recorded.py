@@ -15,6 +15,11 @@ from engine.learn.splits import Positives, table_rows
 from engine.learn.worker import Window
 
 
+MAX_PER_PERSON = 2000
+"""The newest so many events of each person are read. A machine that did a million things would else be what all counts
+and splits are about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """Events, served lists, and the catalogue that they are about."""
@@ -75,6 +80,6 @@ def read_recorded(settings: Settings, space: Space, items: ItemTable, window: Wi
         EventStoreError: if the database fails.
     """
     with closing(open_events(settings)) as events:
-        log = event_log(events.export(since=window.start, until=window.end))
+        log = event_log(events.export(since=window.start, until=window.end)).newest(MAX_PER_PERSON)
         served = [one.impression for one in events.impressions(since=window.start, until=window.end)]
     return Recorded(encode_texts(log, space), tuple(served), items)

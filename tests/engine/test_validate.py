@@ -90,7 +90,7 @@ BAD = [
         click(value=float("inf")),
         InvalidQueryError,
         "query.history[0].value",
-        "value is inf: send a finite number",
+        "value is inf: send a finite number, 0 or more",
     ),
     (click(value=7.0), InvalidQueryError, "query.history[0].value", "rating is 7: send 1 to 5 stars"),
     (

@@ -38,7 +38,7 @@ report = index(Catalog(Path(sys.argv[1])), store, space, batch=4, prune=True, de
 store.close()
 print(json.dumps({"interrupted": report.interrupted, "written": report.written}), flush=True)
 """
-_ITEMS = 240
+_ITEMS = 480
 
 
 class Runner:

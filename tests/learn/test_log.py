@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from encoders.types import Modality, Text
 from engine.events.types import UserEvent
 from engine.learn.log import encode_texts, event_log
-from engine.types import Event, EventKind, UserId, VectorInput
+from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 from tests.tiny import concept_space, concept_text, tiny_space
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,3 +38,17 @@ def test_searches_become_vectors_and_what_cannot_is_left_out() -> None:
         assert (found.modality, found.fingerprint) == (Modality.TEXT, space.fingerprint)
         np.testing.assert_allclose(found.values, space.encode([bird])[0], atol=1e-6)
     assert log.contents[2] is ours
+
+
+@given(st.lists(st.integers(0, 3), max_size=40), st.integers(1, 5))
+def test_of_each_person_the_newest_are_kept(people: list[int], most: int) -> None:
+    events = [
+        UserEvent(
+            UserId(f"u{person}"), Event(EventKind.CLICK, ItemId(f"i{row}"), time=START + timedelta(minutes=row))
+        )
+        for row, person in enumerate(people)
+    ]
+    log = event_log(events).newest(most)
+    kept = {row for person in set(people) for row in [at for at, one in enumerate(people) if one == person][-most:]}
+    assert [log.items[item] for item in log.item] == [f"i{row}" for row in sorted(kept)]
+    assert [log.users[user] for user in log.user] == [f"u{people[row]}" for row in sorted(kept)]
