@@ -184,7 +184,7 @@ class LearnSettings(Section):
     """The same of a skip or dislike."""
     new_lift: float = 0.0
     """Added to the logit of items that nobody had acted on: above 0, they get a chance at the cost of known ones."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
 
 
 class ModelSettings(Section):

@@ -23,7 +23,7 @@ def train(
     ctx: typer.Context,
     since: Annotated[str, typer.Option(help="Only events from this time on: RFC 3339; UTC without a zone.")] = "",
     until: Annotated[str, typer.Option(help="Only events before this time.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Makes it repeatable; learn.seed if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes it repeatable; learn.seed if not given.")] = None,
     promote: Annotated[
         bool, typer.Option(help="Let the version serve if it beats what serves now, with the interval above zero.")
     ] = True,

@@ -14,10 +14,9 @@ from engine.learn.log import EventLog, encode_texts, event_log
 from engine.learn.splits import Positives, table_rows
 from engine.learn.worker import Window
 
-
 MAX_PER_PERSON = 2000
-"""The newest so many events of each person are read. A machine that did a million things would else be what all counts
-and splits are about."""
+"""The newest so many events of each person are read. A machine that did a million things would else be what all
+counts and splits are about."""
 
 
 @dataclass(frozen=True, slots=True)

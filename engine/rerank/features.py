@@ -235,13 +235,13 @@ def _relations(positive: Rows, negative: Rows, candidates: Rows, table: Table) -
     """
     found: list[Floats] = []
     for modality, vectors in table.vectors.items():
-        there = table.present[modality]
+        mine, there = vectors[candidates], table.present[modality]
         for span in (_RECENT, _LAST):
             known = positive[-span:]
             known = known[there[known]]
             mean = vectors[known].mean(axis=0) if len(known) else np.zeros(vectors.shape[1], np.float32)
-            found.append(vectors[candidates] @ mean)
-        found += [_nearest(vectors, there, rows[-MAX_TOKENS:], candidates) for rows in (positive, negative)]
+            found.append(mine @ mean)
+        found += [_nearest(mine, vectors, there, rows[-MAX_TOKENS:]) for rows in (positive, negative)]
     for matrix in table.fields.categories.values():
         for span in (_RECENT, _LAST):
             known = positive[-span:]
@@ -250,12 +250,12 @@ def _relations(positive: Rows, negative: Rows, candidates: Rows, table: Table) -
     return found
 
 
-def _nearest(vectors: Floats, there: Bools, rows: Rows, candidates: Rows) -> Floats:
-    """(c,): the highest cosine with any of the rows; 0 without one."""
+def _nearest(mine: Floats, vectors: Floats, there: Bools, rows: Rows) -> Floats:
+    """(c,): the highest cosine of each of mine (c, d) with any of the rows; 0 without one."""
     known = rows[there[rows]]
     if not len(known):
-        return np.zeros(len(candidates), np.float32)
-    return np.asarray((vectors[candidates] @ vectors[known].T).max(axis=1), np.float32)
+        return np.zeros(len(mine), np.float32)
+    return np.asarray((mine @ vectors[known].T).max(axis=1), np.float32)
 
 
 def _standardised(columns: Floats) -> Floats:

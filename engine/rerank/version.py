@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_weights
 from safetensors.torch import save_file as save_weights
@@ -121,6 +122,8 @@ def load_version(folder: Path) -> Version:
     shape = {**about["config"], "modalities": tuple(about["config"]["modalities"])}
     network = CrossAttentionReranker(ModelConfig(**shape))
     network.load_state_dict(load_weights(folder / WEIGHTS))
+    if not all(torch.isfinite(weights).all() for weights in network.state_dict().values()):
+        raise ValueError("a weight is not finite")
     network.eval()
     columns = load_file(folder / STATISTICS)
     text = columns["items"].tobytes().decode()

@@ -108,6 +108,10 @@ def test_a_version_ranks_what_follows_and_comes_back_from_disk(tmp_path: Path) -
         assert (one != two).nnz == 0
     assert loaded.scales == ranker.fitted.version.scales
     assert loaded.items == items.ids
+    torch.nn.init.constant_(next(loaded.network.parameters()), np.nan)
+    save_version(loaded, tmp_path)
+    with pytest.raises(ValueError, match="a weight is not finite"):
+        load_version(tmp_path)
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
