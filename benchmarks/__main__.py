@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-ALL = ("space", "store", "indexing", "recommend", "service", "events", "rerank", "ml100k", "learning")
+ALL = ("space", "store", "indexing", "recommend", "service", "events", "rerank", "ml100k", "small", "learning")
 
 
 def main() -> int:

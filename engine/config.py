@@ -164,8 +164,8 @@ class LearnSettings(Section):
     """The share of the events, the youngest, that a new version is judged on."""
     epochs: int = Field(default=6, gt=0)
     """The most passes over the training rows; it stops earlier when it gets no better."""
-    taste_epochs: int = Field(default=12, ge=0)
-    """The most passes over the histories for the learned query vector; 0 leaves it out."""
+    taste_epochs: int = Field(default=0, ge=0)
+    """The most passes over the histories for the learned query vector, 12 say; 0 leaves it out."""
     steps: int = Field(default=30, gt=0)
     """The newest so many steps of each person become training rows."""
     width: int = Field(default=64, gt=0, multiple_of=4)

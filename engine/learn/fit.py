@@ -44,7 +44,7 @@ class FitSettings:
     candidate_layers: int = 1
     dropout: float = 0.2
     id_dropout: float = 0.5
-    taste: TasteSettings | None = field(default_factory=TasteSettings)
+    taste: TasteSettings | None = None
     """How the learned query vector is trained; None leaves it out."""
     content: ContentScorer | None = None
     """Gives the engine's own opinion of items."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 MIN_ROWS = 50
+UNKNOWN = 1e9
+"""The deviation of a feature that training never saw change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,11 +310,12 @@ def row_ndcg(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> np.nd
 
 
 def _standardise(model: CrossAttentionReranker, examples: Sequence[Example]) -> None:
-    """Set the mean and deviation of the dense features."""
+    """Set the mean and deviation of the dense features. One that is the same in all rows is to say nothing later."""
     some = examples[:: max(len(examples) // 2000, 1)]
     dense = np.concatenate([one.request.dense for one in some]).astype(np.float64)
     model.dense_mean.copy_(torch.from_numpy(dense.mean(axis=0)))
-    model.dense_scale.copy_(torch.from_numpy(np.maximum(dense.std(axis=0), 1e-3)))
+    deviation = dense.std(axis=0)
+    model.dense_scale.copy_(torch.from_numpy(np.where(deviation > 1e-6, np.maximum(deviation, 1e-3), UNKNOWN)))
 
 
 def rising_then_falling(steps: int, warm_up: float) -> Callable[[int], float]:

@@ -211,7 +211,8 @@ def dense_features(
         value = column[candidates]
         distance = np.abs(value - known.mean()) if len(known) else np.zeros_like(value)
         numbers += [np.nan_to_num(value), np.nan_to_num(distance)]
-    age = np.nan_to_num((now - table.since[candidates]) / statistics.DAY)
+    # A log may be older than its catalogue's index: how long until an item is indexed says nothing of it.
+    age = np.maximum(np.nan_to_num((now - table.since[candidates]) / statistics.DAY), 0)
     gap = max(float(tokens.gaps[-1]), 0.0) if len(tokens.gaps) else 0.0
     size = len(candidates)
     columns = [
@@ -220,7 +221,7 @@ def dense_features(
         _ranks(compared),
         relations,
         *(column[None] for column in numbers),
-        (np.sign(age) * np.log1p(np.abs(age)))[None],
+        np.log1p(age)[None],
         (ids == 0).astype(np.float32)[None],
         np.full((1, size), np.log1p(len(positive))),
         np.full((1, size), np.log1p(gap)),
