@@ -1,4 +1,4 @@
-"""A log that is older than the catalogue's index: the age of items is not known in training, and counts for nothing."""
+"""A log that is older than the catalogue's index: no age of an item is known in training, so it says nothing."""
 
 from dataclasses import replace
 
