@@ -116,9 +116,8 @@ def demo(
         console.rule("learn", align="left")
         configure_logs("warning", json_lines=settings.log.json_lines)  # a server would log more
         simulated = _own(settings, folder, catalog, "simulated-")
-        learned = learning.learn(
-            simulated, lambda: _run(command, ["train"], _environment(simulated), may_fail=True)  # the gate may refuse
-        )  # fmt: skip
+        judged = {**_environment(simulated), "TRIVENI_LEARN__HELD_OUT": str(learning.HELD_OUT)}
+        learned = learning.learn(simulated, lambda: _run(command, ["train"], judged, may_fail=True))  # by the gate
         if isinstance(learned, str):
             stderr.print(f"nothing is learned: {learned}", style="yellow", highlight=False)
         else:
