@@ -29,7 +29,6 @@ from engine.learn.distil import DistilSettings
 from engine.learn.fit import FitSettings, fit
 from engine.learn.log import event_log
 from engine.learn.train import TrainSettings
-from engine.learn.train_taste import TasteSettings
 from engine.models import Fixed, Reading
 from engine.pipeline import Engine
 from engine.rerank.base import Reranker
@@ -144,13 +143,14 @@ def main() -> None:
         settings = FitSettings(
             rows=RowSettings(steps=5, folds=2),
             training=TrainSettings(epochs=1),
-            taste=TasteSettings(epochs=1),
             small=DistilSettings(epochs=1),
         )
         version = fit(event_log(learned_from), read_items(store), settings).version
         recorder = Recorder(store)
-        model, recorded = (loaded(version, made.manifest.fingerprint, held) for held in (store, recorder))
-        store.optimize()
+        model, recorded = (
+            LearnedModel(version, "v", made.manifest.fingerprint, held, clock=lambda: NOW)  # type: ignore[arg-type]
+            for held in (store, recorder)
+        )
         cut = {tier: CutModel(model, tier, options.candidates) for tier in ("full", "small")}
         kept = CutModel(recorded, "full", options.candidates)
         full, small, recording = (
@@ -174,8 +174,6 @@ def main() -> None:
                     **tier_works(version, model, *kept.asked),
                 }
                 by_turns(works, columns if turn else {})  # the first round warms up
-        for one in (model, recorded):
-            one.close()
         store.close()
     p50 = {name: float(np.median(column)) for name, column in columns.items()}
     ratios = {"ratio": p50["recommend"] / (p50["store"] + p50["full_forward"]), **tier_ratios(p50)}
@@ -188,15 +186,6 @@ def main() -> None:
     )
     print(f"recommend with the small tier p50 {p50['recommend_small']:.2f} ms")
     print(tiers_line(p50))
-
-
-def loaded(version: Version, fingerprint: str, store: Any) -> LearnedModel:
-    """The version at work, its items' taste vectors in the store."""
-    model = LearnedModel(version, "v", fingerprint, store, clock=lambda: NOW)
-    model.start()
-    while not model.ready:
-        time.sleep(0.05)
-    return model
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Slow(EdgeStore):
     def upsert(self, points):
         super().upsert(points)
         print(len(points), flush=True)
-        time.sleep(0.01)
+        time.sleep(float(sys.argv[4]))
 
 space = tiny_space()
 store = Slow(Path(sys.argv[2]), fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
@@ -38,13 +38,13 @@ report = index(Catalog(Path(sys.argv[1])), store, space, batch=4, prune=True, de
 store.close()
 print(json.dumps({"interrupted": report.interrupted, "written": report.written}), flush=True)
 """
-_ITEMS = 480
+_ITEMS = 240
 
 
 class Runner:
     """Indexes a catalogue in a process of its own, which tells every write that was acknowledged."""
 
-    def __init__(self, catalog: Path, folder: Path) -> None:
+    def __init__(self, catalog: Path, folder: Path, pause: float = 0.01) -> None:
         self.acknowledged = 0
         self._arguments = [
             sys.executable,
@@ -53,6 +53,7 @@ class Runner:
             str(catalog),
             str(folder / "store"),
             str(folder / "dead.jsonl"),
+            str(pause),
         ]
 
     def start(self) -> "subprocess.Popen[str]":
@@ -119,7 +120,7 @@ def test_interrupted_it_tells_what_it_did_and_goes_on_later(space: Space, root: 
     rows = mixed_rows(root, _ITEMS)
     rows[3]["image"] = "nothing.png"
     path = write_jsonl(root / "items.jsonl", rows)
-    runner = Runner(path, tmp_path)
+    runner = Runner(path, tmp_path, pause=0.3)  # a busy machine is slow to interrupt
     process = runner.start()
     runner.read(process, 3)
     process.send_signal(signal.SIGINT)

@@ -116,7 +116,12 @@ def demo(
         console.rule("learn", align="left")
         configure_logs("warning", json_lines=settings.log.json_lines)  # a server would log more
         simulated = _own(settings, folder, catalog, "simulated-")
-        judged = {**_environment(simulated), "TRIVENI_LEARN__HELD_OUT": str(learning.HELD_OUT)}
+        # Threads of a small network wait for each other where the cores are busy, and gain little where they are not.
+        judged = {
+            "OMP_NUM_THREADS": "1",
+            **_environment(simulated),
+            "TRIVENI_LEARN__HELD_OUT": str(learning.HELD_OUT),
+        }
         learned = learning.learn(simulated, lambda: _run(command, ["train"], judged, may_fail=True))  # by the gate
         if isinstance(learned, str):
             stderr.print(f"nothing is learned: {learned}", style="yellow", highlight=False)

@@ -189,11 +189,14 @@ def _loaded(
     settings: Settings, card: ModelCard, store: MemoryStore, clock: Callable[[], datetime]
 ) -> Iterator[LearnedModel]:
     """A version, loaded, whose vectors are in the store."""
+    import torch
+
     from engine import compose
     from engine.learn.errors import TrainingError
     from engine.rerank.served import LearnedModel
     from engine.rerank.version import load_version
 
+    torch.set_num_threads(1)  # as for the training
     folder, _ = compose.registry(settings).verified(card.version, card.fingerprint)
     model = LearnedModel(load_version(folder), card.version, card.fingerprint, store, clock=clock)
     with closing(model):
