@@ -18,7 +18,7 @@ from indexers.report import Outcome
 from tests.indexers.catalogs import assert_same, everything, mixed_rows, plain, write_jsonl
 
 _RUN = """
-import json, sys, time
+import json, signal, sys, time
 from pathlib import Path
 from engine.store.edge import EdgeStore
 from indexers.catalog import Catalog
@@ -29,8 +29,9 @@ class Slow(EdgeStore):
     def upsert(self, points):
         super().upsert(points)
         print(len(points), flush=True)
-        time.sleep(float(sys.argv[4]))
+        time.sleep(0.01)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it runs in the background ignore it
 space = tiny_space()
 store = Slow(Path(sys.argv[2]), fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
 print("begin", flush=True)
@@ -44,7 +45,7 @@ _ITEMS = 240
 class Runner:
     """Indexes a catalogue in a process of its own, which tells every write that was acknowledged."""
 
-    def __init__(self, catalog: Path, folder: Path, pause: float = 0.01) -> None:
+    def __init__(self, catalog: Path, folder: Path) -> None:
         self.acknowledged = 0
         self._arguments = [
             sys.executable,
@@ -53,7 +54,6 @@ class Runner:
             str(catalog),
             str(folder / "store"),
             str(folder / "dead.jsonl"),
-            str(pause),
         ]
 
     def start(self) -> "subprocess.Popen[str]":
@@ -120,7 +120,7 @@ def test_interrupted_it_tells_what_it_did_and_goes_on_later(space: Space, root: 
     rows = mixed_rows(root, _ITEMS)
     rows[3]["image"] = "nothing.png"
     path = write_jsonl(root / "items.jsonl", rows)
-    runner = Runner(path, tmp_path, pause=0.3)  # a busy machine is slow to interrupt
+    runner = Runner(path, tmp_path)
     process = runner.start()
     runner.read(process, 3)
     process.send_signal(signal.SIGINT)
