@@ -35,7 +35,7 @@ from engine.policy.select import Policy, Rows, select
 from engine.rerank.base import Identity
 from engine.rerank.tiers import Tiers
 from engine.resolve import Sources, resolve
-from engine.retrieve import passing, retrieve
+from engine.retrieve import passing, retrieve, with_modality
 from engine.score import judge
 from engine.searching import DirectSearch, Search
 from engine.store.base import VectorStore
@@ -149,8 +149,13 @@ class Engine:
         interest = np.zeros(len(rows), np.intp) if trained else judgement.interest[rows]
         shares = np.ones(1) if trained else intent.shares
         related = intent.related
-        chosen = select(ranked, interest, shares, query.limit, policy, calibration, correlation, related)
-        chosen, chances = _explored(chosen, ranked, query, policy)
+        rules = policy
+        if trained and policy.min_score is not None:  # it is about the evidence, whatever the model's scores are
+            enough = np.flatnonzero(judgement.scores[rows] >= policy.min_score)
+            ranked, rows, interest = ranked.take(enough), rows[enough], interest[enough]
+            rules = replace(policy, min_score=None)
+        chosen = select(ranked, interest, shares, query.limit, rules, calibration, correlation, related)
+        chosen, chances = _explored(chosen, ranked, query, rules)
         results = ranked.take(chosen)
         reasons = explain(intent, sources, judgement, results, rows[chosen])
         return self._answer(results, reasons, chances, sources, model, reranker.tier, deadline)
@@ -186,9 +191,7 @@ class Engine:
                 [*candidates.ids, *passing(query, set(candidates.ids), reading.items, self._store)],
                 with_payload=bool(policy.max_per_value) or any(one.reads_payloads for one in reading.rerankers),
             )
-            if query.modalities:
-                has = [wider.present[m] for m in query.modalities if m in wider.present]
-                wider = wider.take(np.flatnonzero(np.any(has, axis=0)) if has else np.zeros(0, np.intp))
+            wider = with_modality(wider, query.modalities)
             ranked, reranker = self._tiers.rerank(reading.rerankers, query, sources, wider, deadline)
             if reranker.tier != Identity.tier:
                 candidates, tier = ranked, reranker.tier

@@ -85,13 +85,13 @@ def resolve(
     for index in newest(query.history, now):
         event = query.history[index]
         source = event.content if event.content is not None else event.item
-        weight = event_weight(event, now, settings)
+        counts = settings.weights.get(event.kind, 0.0) != 0  # a rating of three stars weighs nothing, but happened
         if source is None:
             skipped[index] = f"{event.kind} event has neither an item nor a content"
-        elif weight != 0 and used < settings.max_events:
+        elif counts and used < settings.max_events:
             used += 1
-            pending.append(_Pending(ReasonKind.EVENT, index, weight, source))
-        elif weight != 0:
+            pending.append(_Pending(ReasonKind.EVENT, index, event_weight(event, now, settings), source))
+        elif counts:
             skipped[index] = f"only the newest {settings.max_events} events are used"
     return _fill(pending, skipped, encoder, manifest, store, deadline)
 

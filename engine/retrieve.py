@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from encoders.types import Floats
+from encoders.types import Floats, Modality
 from engine.config import RetrieveSettings
 from engine.deadline import Deadline
 from engine.fuse import Intent
@@ -67,7 +67,15 @@ def retrieve(
     known = set(ids)
     ids += [name for name in dict.fromkeys(more) if name not in known]
     ids += passing(query, {*known, *more}, reading.items, store)
-    return store.candidates(ids, with_payload=with_payload)
+    return with_modality(store.candidates(ids, with_payload=with_payload), query.modalities)
+
+
+def with_modality(candidates: Candidates, modalities: Sequence[Modality]) -> Candidates:
+    """The candidates that have one of the modalities; all if none is named."""
+    if not modalities:
+        return candidates
+    has = [candidates.present[modality] for modality in modalities if modality in candidates.present]
+    return candidates.take(np.flatnonzero(np.any(has, axis=0)) if has else np.zeros(0, np.intp))
 
 
 def passing(query: Query, known: set[ItemId], more: Sequence[ItemId], store: VectorStore) -> list[ItemId]:

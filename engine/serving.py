@@ -6,6 +6,7 @@ going back takes no loading.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from engine.models import Lease, ServedModel
 from engine.rerank.base import Identity
 from engine.types import ItemId
 
+GRACE_SECONDS = 60.0
 POLL_SECONDS = 0.25
 """How often the pointer is looked at, so that a change by another process is seen within a second."""
 
@@ -58,7 +60,8 @@ class Serving:
         fingerprint: the space that versions have to be of.
         standby: keep the version that served last before loaded; going back loads it first otherwise.
         poll_seconds: how often the pointer is looked at.
-        kept: is told which versions are still of use, so that what was stored for others can be removed.
+        kept: is told which versions are still of use, `GRACE_SECONDS` after a change, so that what was stored for
+            others can be removed when no request and no other server needs it any more.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Serving:
         self.registry = registry
         self._loaders, self._fingerprint = loaders, fingerprint
         self._standby, self._poll, self._kept = standby, poll_seconds, kept
+        self._cleaned_at = float("inf")
         self._log = structlog.get_logger("triveni.models")
         self._changing = threading.RLock()
         self._loaded: dict[str, Held] = {}
@@ -199,9 +203,9 @@ class Serving:
                     candidate=self.candidate,
                     share=pointer.share if candidate else 0.0,
                 )
-            keep, before_it = {self.version, self.candidate}, set(pointer.previous[-1:])
-            self._drop(keep | before_it if self._standby else keep)
-            self._kept(keep | before_it)
+            keep = {self.version, self.candidate}
+            self._drop(keep | set(pointer.previous[-1:]) if self._standby else keep)
+            self._cleaned_at = time.monotonic() + GRACE_SECONDS
 
     def _first_that_loads(self, pointer: Pointer) -> Held | None:
         """What is to serve; if it cannot, what serves; if nothing does yet, the latest before it that can."""
@@ -260,8 +264,18 @@ class Serving:
             try:
                 self.refresh()
                 self._prepare_standby()
+                self._clean()
             except Exception as error:  # noqa: BLE001 (the thread has to live as long as the server)
                 self._log.error("models not followed", exc_info=error)
+
+    def _clean(self) -> None:
+        """Tell which versions are still of use, some time after the last change."""
+        with self._changing:
+            if time.monotonic() < self._cleaned_at:
+                return
+            self._cleaned_at = float("inf")
+            keep = {self.version, self.candidate, *self._state.pointer.previous[-1:]}
+        self._kept(keep)
 
     def _prepare_standby(self) -> None:
         """Load what would serve after going back, so that it takes no time then."""

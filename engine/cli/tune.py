@@ -35,7 +35,7 @@ def tune(
     write: Annotated[
         Path | None, typer.Option(help="A settings file whose [learn] gets the best settings.", dir_okay=False)
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Makes it repeatable; learn.seed if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes it repeatable; learn.seed if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Search the settings of training that matter: rate, batch, width, dropout and id_dropout of [learn].

@@ -66,6 +66,10 @@ class Impression:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
+ASKED = "_asked"
+"""In the context of a list that answers an explicit query: its choices tell of a query that is not kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A served list, and what the person then did that names its request, oldest first."""

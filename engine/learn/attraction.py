@@ -7,7 +7,7 @@ Search*, 2015). What is shown often is chosen often: counts of choices alone tel
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,8 @@ class Shows:
     """(n,)."""
     position: Rows
     """(n,), from 1."""
-    chosen: npt.NDArray[np.bool_]
-    """(n,): whether the person answered it favourably."""
+    answered: Doubles
+    """(n,): when the person answered it favourably, seconds since 1970; NaN where they did not."""
     person: Ints
     """(n,)."""
     time: Doubles
@@ -41,16 +41,26 @@ class Shows:
     def __len__(self) -> int:
         return len(self.item)
 
+    @property
+    def chosen(self) -> npt.NDArray[np.bool_]:
+        """(n,): whether the person answered it favourably."""
+        return np.isfinite(self.answered)
+
     def take(self, rows: npt.NDArray[np.bool_]) -> "Shows":
         """Those that are marked."""
-        return Shows(self.item[rows], self.position[rows], self.chosen[rows], self.person[rows], self.time[rows])
+        return Shows(self.item[rows], self.position[rows], self.answered[rows], self.person[rows], self.time[rows])
+
+    def before(self, time: float) -> "Shows":
+        """What was known at a time: the places that were shown before it, and the answers that had come."""
+        known = self.take(self.time < time)
+        return replace(known, answered=np.where(known.answered < time, known.answered, np.nan))
 
 
 def shows_of(
     lists: Sequence[Impression],
     rows: Mapping[ItemId, int],
     people: Mapping[UserId, int],
-    chosen: Mapping[str, set[int]],
+    chosen: Mapping[tuple[str, int], float],
 ) -> Shows:
     """The places of served lists.
 
@@ -58,19 +68,24 @@ def shows_of(
         lists: what was served.
         rows: the row of each item; others are left out.
         people: the number of each person; lists of others are left out.
-        chosen: by request, the rows of the items that were answered favourably.
+        chosen: by request and row of an item, when it was answered favourably, seconds since 1970.
     """
-    nobody: set[int] = set()
+    never = float("nan")
     found = [
-        (rows[name], place, rows[name] in chosen.get(one.request_id, nobody), people[one.user], one.time.timestamp())
+        (rows[name], place, chosen.get((one.request_id, rows[name]), never), people[one.user], one.time.timestamp())
         for one in lists
         if one.user in people
         for name, place in zip(one.items, one.positions, strict=True)
         if name in rows
     ]
-    columns = list(zip(*found, strict=True)) if found else [()] * 5
-    kinds = (np.intp, np.intp, np.bool_, np.int64, np.float64)
-    return Shows(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
+    item, place, answered, person, time = zip(*found, strict=True) if found else ((),) * 5
+    return Shows(
+        np.array(item, np.intp),
+        np.array(place, np.intp),
+        np.array(answered, np.float64),
+        np.array(person, np.int64),
+        np.array(time, np.float64),
+    )
 
 
 def attraction(shows: Shows, size: int) -> Floats:
@@ -80,17 +95,18 @@ def attraction(shows: Shows, size: int) -> Floats:
         shows: places of served lists.
         size: m.
     """
-    if not shows.chosen.any():
+    chosen = shows.chosen
+    if not chosen.any():
         return np.zeros(size, np.float32)
     places = int(shows.position.max()) + 1
     shown = np.bincount(shows.position, minlength=places).clip(1)
-    taken = np.bincount(shows.item, shows.chosen, minlength=size)
+    taken = np.bincount(shows.item, chosen, minlength=size)
     looks = 1 / np.arange(places).clip(1)
-    attracts = np.full(size, min(2 * float(shows.chosen.mean()), 0.9))
+    attracts = np.full(size, min(2 * float(chosen.mean()), 0.9))
     for _ in range(ROUNDS):
         looked, attracted = looks[shows.position], attracts[shows.item]
         passed = looked * (1 - attracted) / np.maximum(1 - looked * attracted, 1e-9)  # looked at, though not chosen
-        looks = np.bincount(shows.position, np.where(shows.chosen, 1.0, passed), minlength=places) / shown
+        looks = np.bincount(shows.position, np.where(chosen, 1.0, passed), minlength=places) / shown
         looks /= max(float(looks[1:].max()), 1e-9)  # the place that is looked at most is always looked at
         seen = np.bincount(shows.item, looks[shows.position], minlength=size)
         mean = float(taken.sum() / seen.sum())

@@ -71,7 +71,7 @@ class CrossTaste:
     def _by_people(self) -> Tastes:
         half = folds_of(self._situations, self._rows) % 2
         mine = half[self._situations.log.user]  # (n,)
-        made = [self._laid(self._train(mine != one, f"half-{one}", 0.25)) for one in (0, 1)]
+        made = [self._laid(mine != one, f"half-{one}", 0.25) for one in (0, 1)]
 
         def of(fold: int | None, until: float) -> Taste | None:
             return None if fold is None else made[fold % 2]
@@ -84,7 +84,7 @@ class CrossTaste:
         made: list[tuple[float, Taste | None]] = []
         for place, share in enumerate(CUTS if len(steps) else ()):
             cut = float(np.quantile(steps, share))
-            made.append((cut, self._laid(self._train(time < cut, f"cut-{place}", share / (1 + sum(CUTS))))))
+            made.append((cut, self._laid(time < cut, f"cut-{place}", share / (1 + sum(CUTS)))))
 
         def of(fold: int | None, until: float) -> Taste | None:
             return next((taste for cut, taste in reversed(made) if cut <= until), None)
@@ -113,5 +113,8 @@ class CrossTaste:
             return None
         return made.model
 
-    def _laid(self, model: TasteModel | None) -> Taste | None:
-        return None if model is None else Taste(model, self._situations.table, self._situations.size)
+    def _laid(self, targets: Bools, name: str, share: float) -> Taste | None:
+        model, situations = self._train(targets, name, share), self._situations
+        known = np.zeros(situations.size, np.bool_)
+        known[situations.item[situations.positive & targets]] = True
+        return None if model is None else Taste(model, situations.table, known)

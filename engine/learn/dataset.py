@@ -147,7 +147,7 @@ def blocks(
         first, last = (len(times) * n // settings.folds for n in (number, number + 1))
         if first < last:
             start = float(times[first])
-            attracts = attraction(situations.shows.take(situations.shows.time < start), situations.size)
+            attracts = attraction(situations.shows.before(start), situations.size)
             counts = count(everybody.before(start), situations.size, attraction=attracts)
             yield Known(counts, tastes(None, start), start), np.arange(first, last, dtype=np.intp)
 

@@ -12,10 +12,10 @@ from engine.items import ItemTable
 from engine.learn.cross_taste import CrossTaste
 from engine.learn.dataset import CrossFit, Example, RowSettings, Tastes, check_rows, next_step_rows, nothing_known
 from engine.learn.distil import DistilSettings, SmallFigures, distil
-from engine.learn.log import EventLog
-from engine.learn.shown import shown_rows
+from engine.learn.log import Doubles, EventLog
+from engine.learn.shown import shown_rows, silent_places
 from engine.learn.situations import Situations
-from engine.learn.splits import ALL_POSITIVES, Positives
+from engine.learn.splits import ALL_POSITIVES, Positives, table_rows
 from engine.learn.train import Progress, Report, Stopped, TrainSettings, held_out, logits_of, train
 from engine.learn.train_taste import TasteSettings
 from engine.rerank.content import ContentScorer
@@ -27,6 +27,8 @@ from engine.rerank.version import Utility, Version
 
 _CERTAIN_ROWS = 20
 """Outcomes that calibration wants to see at least; an outcome seen less often is taken to never happen."""
+
+_LEAST_SLOPE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class TrainingRows:
     """(m,): the items that somebody acted on; the network has an id of them."""
     taste: TasteModel | None
     """The learned query vector; None where it is left out, or there is too little for it."""
+    silent: Doubles
+    """(n,): when each place of a list without a reaction was shown, seconds since 1970."""
 
 
 def training_rows(
@@ -98,9 +102,8 @@ def training_rows(
     """
     rows_as = settings.rows if cross_fit is None else replace(settings.rows, cross_fit=cross_fit)
     scales = fit_scales(items.payloads, settings.fields)
-    situations = Situations(log, items, scales, np.zeros(len(items), np.bool_), settings.positives, settings.content)
-    acted = np.zeros(len(items), np.bool_)
-    acted[situations.item[situations.positive]] = True
+    rows, acted = table_rows(log, items), np.zeros(len(items), np.bool_)
+    acted[rows[settings.positives.of(log) & (rows >= 0)]] = True
     situations = Situations(log, items, scales, acted, settings.positives, settings.content, impressions)
     tastes: Tastes = nothing_known
     taste: TasteModel | None = None
@@ -123,7 +126,8 @@ def training_rows(
     examples = list(next_step_rows(situations, rows_as, tastes, said))
     examples += shown_rows(situations, impressions, rows_as, tastes, said)
     check_rows(examples, rows_as.cross_fit)
-    return TrainingRows(tuple(examples), situations, scales, acted, taste)
+    silent = silent_places(situations, impressions)
+    return TrainingRows(tuple(examples), situations, scales, acted, taste, silent)
 
 
 def network_of(rows: TrainingRows, settings: FitSettings) -> ModelConfig:
@@ -194,7 +198,7 @@ def fit(
         stopped=stopped,
     )
     learn, check = held_out(rows.examples, settings.training.held_out)
-    certain = calibrate(check, logits_of(trained.model, check, rows.situations.table))
+    certain = calibrate(check, logits_of(trained.model, check, rows.situations.table), rows.silent)
     small: SmallNetwork | None = None
     figures: SmallFigures | None = None
     if settings.small is not None:
@@ -236,12 +240,21 @@ def _within(report: Report, first: float, last: float) -> Report:
     return lambda one: report(Progress(first + (last - first) * one.share, one.stage, one.figures))
 
 
-def calibrate(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> tuple[tuple[float, float], ...]:
+def calibrate(
+    examples: Sequence[Example], logits: Sequence[np.ndarray], silent: Doubles
+) -> tuple[tuple[float, float], ...]:
     """Per outcome (slope, intercept) that make the held-out logits probabilities (Platt 1999).
 
-    Of what was shown, if anything was: a candidate that was only retrieved was never offered to anybody.
+    Of what was shown, if anything was: a candidate that was only retrieved was never offered to anybody. Lists
+    without a reaction are no rows, so what was not chosen weighs for their places too.
+
+    Args:
+        examples: the held-out rows.
+        logits: of each (c, outcomes).
+        silent: (n,), when each place of a list without a reaction was shown, seconds since 1970.
     """
     shown = [place for place, one in enumerate(examples) if one.positions.any()]
+    quiet = int((silent >= min(examples[place].label_time for place in shown)).sum()) if shown else 0
     places = shown or range(len(examples))
     found: list[tuple[float, float]] = []
     for column, name in enumerate(OUTCOMES):
@@ -249,9 +262,13 @@ def calibrate(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> tupl
         labels = np.concatenate(
             [np.zeros(0, np.bool_), *(getattr(examples[place], name)[examples[place].judged] for place in places)]
         )
-        if min(int(labels.sum()), int((~labels).sum())) < _CERTAIN_ROWS:
+        yes, no = int(labels.sum()), int((~labels).sum())
+        if min(yes, no) < _CERTAIN_ROWS:
             found.append((0.0, -20.0) if column else (1.0, 0.0))
             continue
-        line = LogisticRegression().fit(scores[:, None], labels)
-        found.append((max(float(line.coef_[0, 0]), 1e-3), float(line.intercept_[0])))
+        line = LogisticRegression().fit(scores[:, None], labels, np.where(labels, 1.0, (no + quiet) / no))
+        slope, intercept = float(line.coef_[0, 0]), float(line.intercept_[0])
+        if slope < _LEAST_SLOPE:  # the order says nothing: the base rate remains
+            slope, intercept = _LEAST_SLOPE, float(np.log(yes / (no + quiet)) - _LEAST_SLOPE * scores.mean())
+        found.append((slope, intercept))
     return tuple(found)

@@ -1,5 +1,8 @@
 """A training from beginning to end: read what people did, train, judge, put the version into the registry."""
 
+import hashlib
+import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -39,6 +42,7 @@ from engine.rerank.content import ContentScorer
 from engine.rerank.version import KIND, Utility, load_version, save_version
 from engine.types import EventKind
 
+_DAY = 86400.0
 KS = (10,)
 REPLAYED = "replayed_ndcg"
 """Over served lists: was what people chose put higher?"""
@@ -103,12 +107,14 @@ def train_version(
         with recorded.told(made.positives):
             split = by_time(log, items, share=settings.learn.held_out, positives=made.positives)
             until = float(split.cases.time.min())
+            before = recorded.before(until)
             fitted = fit(
                 split.train,
                 items,
                 made,
-                impressions=recorded.before(until),
+                impressions=before,
                 device=compose.torch_device(settings),
+                folder=_run_folder(settings, seed, split.train, items, len(before)),
                 report=report,
                 stopped=cancelled,
             )
@@ -122,7 +128,7 @@ def train_version(
     ours, theirs = values[candidate.name], values[serving.name]
     people, metric = split.cases.user, "ndcg_at_10"
     lists, worth = shown_lists(log, split.train, items, recorded.since(until), made.positives)
-    if len(lists):  # what was not shown could not be chosen: only what was shown is judged
+    if len(np.unique(lists.user)) >= settings.models.min_cases:  # what was not shown could not be chosen
         people, metric = lists.user, REPLAYED
         for ranker, figures in ((candidate, ours), (serving, theirs)):
             figures[REPLAYED] = replayed_ndcg(ranker, lists, worth)
@@ -169,6 +175,24 @@ def train_version(
         gate=verdict,
     )
     return compose.registry(settings).create(draft, lambda folder: save_version(version, folder))
+
+
+def _run_folder(settings: Settings, seed: int, log: EventLog, items: ItemTable, lists: int) -> Path:
+    """Where a training keeps its state and its logs for TensorBoard.
+
+    The same training goes on there after a kill. One of other events, items or settings, or by other code, has
+    another folder; what is a day old is removed.
+    """
+    code = git_commit(Path(__file__).parent)
+    said = [settings.learn.model_dump_json(), str(seed), str(lists), code, *items.ids]
+    digest = hashlib.blake2b("\0".join(said).encode(), digest_size=8)
+    for column in (log.user, log.item, log.kind, log.time, log.value):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    runs = settings.models.path / ".runs"
+    for other in runs.glob("*"):
+        if time.time() - other.stat().st_mtime > _DAY:
+            shutil.rmtree(other, ignore_errors=True)
+    return runs / digest.hexdigest()
 
 
 def _serving(settings: Settings, space: Space, made: FitSettings) -> Ranker:

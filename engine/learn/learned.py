@@ -19,7 +19,6 @@ from engine.rerank.learned import worth
 from engine.rerank.statistics import over
 from engine.rerank.taste import Taste
 from engine.rerank.version import Version
-from engine.types import Event
 
 
 class VersionRanker:
@@ -46,13 +45,13 @@ class VersionRanker:
         """Lay the log over the items; nothing is learned."""
         place = {name: row for row, name in enumerate(self.version.items)}
         rows = np.array([place.get(name, -1) for name in items.ids], np.intp)
-        self._columns, made = rows, self.version
+        made, self._counts = self.version, over(self.version.statistics, rows)
         known = (rows >= 0) & made.known[rows]
         self.situations = Situations(log, items, made.scales, known, self._positives, self._content)
         # The network's ids are numbered over the version's own items.
         numbers = np.cumsum(made.known) * made.known
         self.situations.table.identity[: len(items)] = np.where(rows >= 0, numbers[rows], 0)
-        self._taste = None if made.taste is None else Taste(made.taste, self.situations.table, len(items))
+        self._taste = None if made.taste is None else Taste(made.taste, self.situations.table, known)
 
     def read(self, items: ItemTable) -> None:
         """See `Reads.read`."""
@@ -78,17 +77,10 @@ class VersionRanker:
             found.append(1 / (1 + np.exp(-(slope * logits[places, 0].astype(np.float64) + intercept))))
         return found
 
-    def favours(self, event: Event) -> bool:
-        """Whether an event speaks for its item, as the version learned it."""
-        least = self.version.least.get(event.kind)
-        return event.kind in self.version.kinds and (
-            least is None or (event.value is not None and event.value >= least)
-        )
-
     def examples(self, cases: Cases) -> list[Example]:
         """The cases as requests."""
         found = []
-        known = Known(over(self.version.statistics, self._columns), self._taste)
+        known = Known(self._counts, self._taste)
         nothing = (np.zeros(0, np.intp),) * len(cases)
         people = self.situations.people(known, cases.history, cases.time.tolist())
         rows = zip(cases.history, cases.time.tolist(), people, cases.shown or nothing, strict=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from encoders.space import Space
 from engine.compose import open_events
 from engine.config import Settings
-from engine.events.types import Impression
+from engine.events.types import ASKED, Impression
 from engine.items import ItemTable
 from engine.learn.errors import TooLittleDataError
 from engine.learn.log import EventLog, encode_texts, event_log
@@ -67,7 +67,7 @@ def told_what_there_is(log: EventLog, items: ItemTable, positives: Positives, mo
 
 
 def read_recorded(settings: Settings, space: Space, items: ItemTable, window: Window) -> Recorded:
-    """Read the settings' event store.
+    """Read the settings' event store; lists that answered an explicit query are left out.
 
     Args:
         settings: all settings.
@@ -80,5 +80,6 @@ def read_recorded(settings: Settings, space: Space, items: ItemTable, window: Wi
     """
     with closing(open_events(settings)) as events:
         log = event_log(events.export(since=window.start, until=window.end)).newest(MAX_PER_PERSON)
-        served = [one.impression for one in events.impressions(since=window.start, until=window.end)]
+        lists = (one.impression for one in events.impressions(since=window.start, until=window.end))
+        served = [one for one in lists if ASKED not in one.context]
     return Recorded(encode_texts(log, space), tuple(served), items)

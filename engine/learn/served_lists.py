@@ -135,7 +135,7 @@ def judge_served(
                 expected=np.where(own[drawn] >= 0, expected, 0.0),
                 level=level, samples=samples, seed=seed,
             )  # fmt: skip
-    favourable = np.array([any(map(ranker.favours, events)) for events in lists.followed], np.bool_)
+    favourable = np.array([any(map(ranker.version.favours, events)) for events in lists.followed], np.bool_)
     likely = _likely(ranker, lists)
     return ServedFigures(
         ranker.name,
@@ -155,7 +155,8 @@ def judge_served(
 
 def _columns(log: EventLog, items: ItemTable, served: Sequence[Served]) -> _Lists:
     """The lists that have an item of the catalogue. People without events are added to the log's people."""
-    new = dict.fromkeys(one.impression.user for one in served if one.impression.user not in set(log.users))
+    known = set(log.users)
+    new = dict.fromkeys(one.impression.user for one in served if one.impression.user not in known)
     log = replace(log, users=(*log.users, *new))
     person_of = {user: number for number, user in enumerate(log.users)}
     of_user = log.of_user()

@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.events.types import Impression
 from engine.learn.dataset import Example, RowSettings, Tastes, blocks, nothing_known
+from engine.learn.log import Doubles
 from engine.learn.situations import Situations
 
 
@@ -28,12 +29,9 @@ def shown_rows(
         tastes: what the learned query vector says, as in `blocks`.
         progress: is told the share that is done.
     """
-    log = situations.log
+    log, answers = situations.log, _answers(situations)
     user_of = {user: number for number, user in enumerate(log.users)}
     request_of = {request: number for number, request in enumerate(log.requests)}
-    answers: dict[int, list[int]] = {}
-    for row in np.flatnonzero((log.request >= 0) & (situations.positive | situations.negative)).tolist():
-        answers.setdefault(int(log.request[row]), []).append(row)
     lists = sorted(
         (one for one in impressions if one.user in user_of and request_of.get(one.request_id, -1) in answers),
         key=lambda one: one.time,
@@ -65,3 +63,29 @@ def shown_rows(
                 yield Example(request, liked, disliked, positions, person, now, known.until)
             if done % 256 == 0:
                 progress(done / len(lists))
+
+
+def silent_places(situations: Situations, impressions: Sequence[Impression]) -> Doubles:
+    """(n,): of the places of lists that nobody reacted to, when each was shown, seconds since 1970.
+
+    They are no rows, but they tell how probable an answer is.
+    """
+    log, answers = situations.log, _answers(situations)
+    answered = {log.requests[number] for number in answers}
+    people, items = set(log.users), set(situations.ids)
+    times = [
+        one.time.timestamp()
+        for one in impressions
+        if one.user in people and one.request_id not in answered
+        for name in one.items
+        if name in items
+    ]
+    return np.array(times, np.float64)
+
+
+def _answers(situations: Situations) -> dict[int, list[int]]:
+    """Per request, an index of the log's `requests`, the rows of the log that answer it."""
+    log, found = situations.log, dict[int, list[int]]()
+    for row in np.flatnonzero((log.request >= 0) & (situations.positive | situations.negative)).tolist():
+        found.setdefault(int(log.request[row]), []).append(row)
+    return found

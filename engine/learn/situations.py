@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from encoders.types import Floats, Modality
+from engine.config import FuseSettings
 from engine.events.types import Impression
 from engine.items import ItemTable
 from engine.learn.attraction import attraction, shows_of
@@ -57,6 +58,7 @@ class Situations:
         impressions: Sequence[Impression] = (),
     ) -> None:
         self.size, self.ids, self.content = len(items), items.ids, content
+        self._max_events = (FuseSettings() if content is None else content.fuse).max_events
         rows = items.rows(log.items)
         item = np.where(log.item >= 0, rows[log.item] if len(rows) else -1, -1)
         self.token_rows, extra = _with_contents(log, item, items)
@@ -68,21 +70,25 @@ class Situations:
         codes = [features.KINDS.index(kind) if kind in features.KINDS else -1 for kind in KINDS]
         self.kinds = np.array(codes, np.intp)[log.kind]
         people = {user: number for number, user in enumerate(log.users)}
-        chosen: dict[str, set[int]] = {}
+        chosen: dict[tuple[str, int], float] = {}
         for row in np.flatnonzero(self.positive & (log.request >= 0)).tolist():
-            chosen.setdefault(log.requests[log.request[row]], set()).add(int(item[row]))
+            chosen.setdefault((log.requests[log.request[row]], int(item[row])), float(log.time[row]))
         self.shows = shows_of(impressions, items.row_of, people, chosen)
 
     def tokens(self, history: Rows, now: float) -> Tokens:
         """The tokens of events, rows of the log; impressions, and events on items without a row, are left out."""
-        usable = (self.token_rows[history] >= 0) & (self.kinds[history] >= 0)
-        kept = history[usable][-features.MAX_TOKENS :]
+        kept = self._newest(history)[-features.MAX_TOKENS :]
         return Tokens(
             self.token_rows[kept],
             self.kinds[kept],
             self.log.value[kept].astype(np.float32),
             now - self.log.time[kept],
         )
+
+    def _newest(self, history: Rows) -> Rows:
+        """The newest events of a history, as many as serving reads; see `engine.resolve`."""
+        usable = (self.token_rows[history] >= 0) & (self.kinds[history] >= 0)
+        return history[usable][-self._max_events :]
 
     def before(self, row: int) -> Rows:
         """The rows of the log of the same person before a row."""
@@ -150,11 +156,11 @@ class Situations:
             shown: items that are candidates in any case, besides those that the sources find.
             withheld: items that the model is not to know, as if they were new.
         """
+        hidden, history = self.seen(history), self._newest(history)
         positive, tokens = self.liked(history), self.tokens(history, now)
         counted = scores(known.counts, positive, now)  # (s, m)
         if withheld is not None:
             counted[:, withheld] = 0
-        hidden = self.seen(history)
         new = counted[_POPULARITY] == 0
         parts: tuple[Rows, ...] = (
             shown,

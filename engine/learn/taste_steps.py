@@ -51,15 +51,6 @@ class Window:
     end: int
 
 
-def older_steps(situations: Situations, newest: int) -> Bools:
-    """(n,) bool, over the log: the positive steps, but the newest so many of each person."""
-    mask = situations.positive.copy()
-    for rows in situations.of_user:
-        steps = rows[situations.positive[rows]]
-        mask[steps[max(len(steps) - newest, 0) :]] = False
-    return mask
-
-
 def newest_steps(situations: Situations, allowed: Bools, most: int, seed: int) -> Rows:
     """The newest allowed event of at most so many people, drawn from those that have three; rows of the log."""
     last = [rows[allowed[rows]][-1] for rows in situations.of_user if int(allowed[rows].sum()) >= 3]
@@ -142,18 +133,13 @@ def examples(
     return tokens, which, position, wanted
 
 
-def figures_of(scores: Floats, steps: Sequence[Step]) -> dict[str, float]:
-    """NDCG@10, recall@50 and @100 of the items of steps, among all items that the person had not acted on.
+def ranks_of(scores: Floats, steps: Sequence[Step]) -> Rows:
+    """(s,): how many items are ranked before that of each step, among those that the person had not acted on.
 
     Args:
         scores: (s, m), of all items at each step; of equal ones the earlier item is ranked first.
         steps: s steps.
     """
-    return figures_of_ranks(ranks_of(scores, steps))
-
-
-def ranks_of(scores: Floats, steps: Sequence[Step]) -> Rows:
-    """(s,): how many items are ranked before that of each step; see `figures_of`."""
     ranks = np.zeros(len(steps), np.intp)
     for place, one in enumerate(steps):
         row = np.array(scores[place], np.float32)

@@ -93,7 +93,6 @@ def train(
     folder: Path | None = None,
     report: Report = lambda _: None,
     stopped: Stopped = lambda: False,
-    initial: CrossAttentionReranker | None = None,
 ) -> Trained:
     """Train.
 
@@ -106,7 +105,6 @@ def train(
         folder: where the state of the run is kept, and its logs for TensorBoard; None keeps nothing.
         report: is told of the progress.
         stopped: says whether to stop.
-        initial: weights to begin with.
 
     Raises:
         TooLittleDataError: if there are fewer than `MIN_ROWS` rows to learn from.
@@ -117,8 +115,6 @@ def train(
     torch.manual_seed(settings.seed)
     rank, world = _processes()
     model = CrossAttentionReranker(config)
-    if initial is not None:
-        model.load_state_dict(initial.state_dict())
     _standardise(model, learn)
     both = nn.ModuleDict({"model": model, "position": PositionBias()}).to(device)
     wrapped = DistributedDataParallel(_Loss(both, settings)) if world > 1 else _Loss(both, settings)
@@ -137,7 +133,7 @@ def train(
         state.restore(optimizer, schedule)
     logs = _writer(folder) if rank == 0 else None
     for epoch in range(first, settings.epochs):
-        if epoch - best_epoch(history) > settings.patience:
+        if epoch - best_epoch(history) >= settings.patience:
             break
         torch.manual_seed(settings.seed * 1000 + epoch)
         random = np.random.default_rng((settings.seed, epoch))

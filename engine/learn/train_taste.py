@@ -6,7 +6,7 @@ that ranks it best is kept. AdamW with warm-up and cosine decay; the same seed g
 machine; after every epoch the state is on disk, so a run that was killed goes on where it was.
 
 What the vector may learn from can be limited (`targets`), so that a model above it can be trained on steps that the
-vector has not seen: see `taste_steps.older_steps`.
+vector has not seen: see `cross_taste`.
 """
 
 from collections.abc import Sequence

@@ -90,7 +90,8 @@ def compare(
                 "let the trial go on, and send a user_id with requests",
             )
     people = {name: {one.impression.user for one in mine} for name, mine in named.items()}
-    both = people[ours] & people[theirs]
+    saw = [{one.impression.user for one in mine if one.impression.items} for mine in named.values()]
+    both = saw[0] & saw[1]
     numbers = {user: number for number, user in enumerate(sorted(people[ours] | people[theirs]))}
     apart, within = {}, {}
     for name, kinds in RATES.items():

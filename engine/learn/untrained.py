@@ -46,7 +46,8 @@ class UntrainedRanker:
         name: str = "untrained",
     ) -> None:
         self._manifest, self._encoder, self._name = manifest, encoder, name
-        self._settings = fuse, retrieve, policy
+        steady = (policy or PolicySettings()).model_copy(update={"explore": 0.0})  # lots are no opinion
+        self._settings = fuse, retrieve, steady
 
     @property
     def name(self) -> str:

@@ -1,7 +1,7 @@
 """The engine's own opinion of candidates, by what they are: a feature of the reranker.
 
 In serving it comes with the candidates: it is the score that they were retrieved with. Training makes it here, by the
-same functions, of the same events.
+same functions, of the newest `MAX_TOKENS` events: of more, as serving takes, it would be too slow for each row.
 """
 
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from encoders.types import Audio, Floats, Image, Modality
 from engine.rerank import features
 from engine.rerank.features import NEGATIVE, Fields, Request, Table, Tokens, dense_features
 from engine.rerank.itemcache import ItemCache
-from engine.rerank.statistics import Rows, scores
+from engine.rerank.statistics import Recent, Rows, scores
 from engine.rerank.version import Version
 from engine.resolve import Sources
 from engine.types import Candidates, Event, EventKind, ItemId, Query, ReasonKind, VectorInput
@@ -50,6 +50,8 @@ class Reader:
 
     def __init__(self, version: Version, items: ItemCache, clock: Callable[[], datetime]) -> None:
         self._made, self._items, self._clock = version, items, clock
+        self._recent = Recent(version.statistics)
+        self._row_of = {name: row for row, name in enumerate(version.items)}
 
     def person(self, query: Query, given: Sources) -> Person:
         """The person who asks.
@@ -80,10 +82,10 @@ class Reader:
             self._items.since(rows),
             np.where(rows >= 0, self._items.identity(rows), 0),
         )
-        favoured = of_items & np.array([self._favours(event) for event in events], np.bool_)
+        favoured = of_items & np.array([self._made.favours(event) for event in events], np.bool_)
         turned = of_items & np.array([event.kind in NEGATIVE for event in events], np.bool_)
         liked = self._items.counted(rows[favoured])
-        counted = scores(self._made.statistics, liked[liked >= 0], moment)
+        counted = scores(self._made.statistics, liked[liked >= 0], moment, self._recent)
         taste = None if self._made.taste is None else self._made.taste.person(tokens, table)
         return Person(moment, tokens, table, np.flatnonzero(favoured), np.flatnonzero(turned), counted, taste)
 
@@ -123,8 +125,8 @@ class Reader:
 
     def hidden(self, exclude: Sequence[ItemId]) -> Rows:
         """The rows in the counts of items that are not to be candidates."""
-        rows = self._items.counted(self._items.rows(exclude))
-        return rows[rows >= 0]
+        rows = (self._row_of.get(name, -1) for name in exclude)
+        return np.array([row for row in rows if row >= 0], np.intp)
 
     def _tokens(self, query: Query, given: Sources, now: datetime) -> tuple[list[Event], Rows]:
         """The events that became sources, oldest first, then the query's parts as events; and their sources' rows."""
@@ -139,12 +141,6 @@ class Reader:
                 found.append((float("inf"), index, row, _as_event(query, index)))
         found.sort(key=lambda one: one[:2])
         return [one[3] for one in found], np.array([one[2] for one in found], np.intp)
-
-    def _favours(self, event: Event) -> bool:
-        if event.item is None or event.kind not in self._made.kinds:
-            return False
-        least = self._made.least.get(event.kind)
-        return least is None or (event.value is not None and event.value >= least)
 
 
 def _joined(candidates: Table, tokens: Table) -> Table:

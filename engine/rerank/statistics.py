@@ -201,13 +201,37 @@ NAMES = (
 """The rows of `scores`."""
 
 
-def scores(statistics: Statistics, history: Rows, now: float) -> Floats:
+class Recent:
+    """How often items were acted on in the last days; counted anew only where a step came or went meanwhile.
+
+    Args:
+        statistics: the counts.
+    """
+
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
+        self._last: tuple[tuple[int, ...], Floats] = ((), np.zeros((0, 0), np.float32))
+
+    def at(self, now: float) -> Floats:
+        """(len(RECENT_DAYS), m) float32, at a time in seconds since 1970."""
+        times, items = self._statistics.event_times, self._statistics.event_items
+        ends = tuple(int(np.searchsorted(times, now - days * DAY)) for days in (0.0, *RECENT_DAYS))
+        last = self._last
+        if last[0] != ends:
+            size = self._statistics.size
+            found = [np.bincount(items[start : ends[0]], minlength=size) for start in ends[1:]]
+            self._last = last = (ends, np.stack(found).astype(np.float32))
+        return last[1]
+
+
+def scores(statistics: Statistics, history: Rows, now: float, counted: Recent | None = None) -> Floats:
     """Every count's opinion of every item.
 
     Args:
         statistics: the counts.
         history: (k,), the items of a person, oldest first; may be empty.
         now: seconds since 1970; recent popularity is that before it.
+        counted: of the same counts, where they are asked often.
 
     Returns:
         (len(NAMES), m) float32.
@@ -235,10 +259,8 @@ def scores(statistics: Statistics, history: Rows, now: float) -> Floats:
             put["linear_recent"][chosen] = _linear(statistics, history[-10:])
     put["popularity"][:] = popularity
     put["attraction"][:] = np.log1p(statistics.attraction)
-    end = int(np.searchsorted(statistics.event_times, now))
-    for days in RECENT_DAYS:
-        start = int(np.searchsorted(statistics.event_times, now - days * DAY))
-        put[f"popularity_{days:g}d"][:] = np.bincount(statistics.event_items[start:end], minlength=statistics.size)
+    for days, column in zip(RECENT_DAYS, (counted or Recent(statistics)).at(now), strict=True):
+        put[f"popularity_{days:g}d"][:] = column
     return found
 
 

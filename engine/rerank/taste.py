@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from encoders.types import Floats
-from engine.rerank.features import GAPS, KINDS, MAX_TOKENS, Table, Tokens
+from engine.rerank.features import GAPS, KINDS, MAX_TOKENS, Bools, Table, Tokens
 from engine.rerank.statistics import Rows
 from engine.rerank.taste_collate import Histories, gather, histories
 
@@ -244,14 +244,13 @@ class Taste:
     Args:
         model: the towers.
         table: the contents, and the ids that the model knows.
-        size: m, its items; they are the first rows.
+        known: (m,) bool, the items that its training saw acted on; they are the first rows.
     """
 
-    def __init__(self, model: TasteModel, table: Table, size: int) -> None:
-        rows = np.arange(size, dtype=np.intp)
+    def __init__(self, model: TasteModel, table: Table, known: Bools) -> None:
         self.model = model
-        self._items = model.items(table, rows)  # (m, t)
-        self._new = table.identity[:size] == 0
+        self._items = model.items(table, np.arange(len(known), dtype=np.intp))  # (m, t)
+        self._new = ~known
 
     def scores(self, person: Floats, withheld: Rows | None = None) -> Floats:
         """(m,): how much a person's taste vector (t,) speaks for items; 0 for new ones, and for `withheld` ones.

@@ -115,19 +115,26 @@ class TasteIndex:
     def _follow(self) -> None:
         while not self._stopped.is_set():
             try:
-                with self._lock:
-                    changed, self._changed = list(self._changed), {}
-                if self._ready and changed:
-                    self.write(changed)
-                else:
+                if not self._ready or not self._changed:
                     written = self.fill()
                     if not self._stopped.is_set() and not self._ready:
                         self._ready = True
                         self._log.info("taste vectors are there", written=written)
+                self._write_changed()
             except Exception as error:  # noqa: BLE001 (the thread has to live as long as the model)
                 self._log.error("taste vectors not written", exc_info=error)
             self._woken.wait(RESCAN_SECONDS)
             self._woken.clear()
+
+    def _write_changed(self) -> None:
+        with self._lock:
+            changed, self._changed = self._changed, {}
+        try:
+            self.write(list(changed))
+        except Exception:
+            with self._lock:  # they are still to be done
+                self._changed = changed | self._changed
+            raise
 
 
 def drop_others(store: VectorStore, versions: set[str]) -> None:

@@ -22,12 +22,13 @@ from safetensors.torch import load_file as load_weights
 from safetensors.torch import save_file as save_weights
 from scipy import sparse
 
-from engine.rerank.features import FieldScales
+from encoders.types import Modality
+from engine.rerank.features import FieldScales, feature_names
 from engine.rerank.model import CrossAttentionReranker, ModelConfig
 from engine.rerank.small import SMALL, SmallNetwork, load_small
 from engine.rerank.statistics import Statistics
 from engine.rerank.taste import SHAPE, TasteModel
-from engine.types import EventKind, ItemId
+from engine.types import Event, EventKind, ItemId
 
 NETWORK, WEIGHTS, STATISTICS = "network.json", "network.safetensors", "statistics.safetensors"
 KIND = "reranker"
@@ -69,6 +70,11 @@ class Version:
     """The learned query vector; None where there was too little to learn it from."""
     small: SmallNetwork | None = None
     """What the small tier scores with; None where none was made."""
+
+    def favours(self, event: Event) -> bool:
+        """Whether an event speaks for its item, as the version learned it."""
+        least = self.least.get(event.kind)
+        return event.kind in self.kinds and (least is None or (event.value is not None and event.value >= least))
 
 
 def save_version(version: Version, folder: Path) -> None:
@@ -144,6 +150,9 @@ def load_version(folder: Path) -> Version:
         {name: tuple(values) for name, values in about["categories"].items()},
         {name: (float(mean), float(deviation)) for name, (mean, deviation) in about["numbers"].items()},
     )
+    features = feature_names([Modality(name) for name in network.config.modalities], scales)
+    if len(features) != network.config.dense:
+        raise ValueError(f"the network reads {network.config.dense} features, this release makes {len(features)}")
     items = tuple(ItemId(name) for name in text.split("\0")) if text else ()
     calibration = tuple((float(slope), float(intercept)) for slope, intercept in about["calibration"])
     return Version(

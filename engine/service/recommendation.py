@@ -10,6 +10,7 @@ import structlog
 from encoders.errors import TriveniError
 from engine.deadline import Deadline
 from engine.events.check import EventLimits, check_context
+from engine.events.types import ASKED
 from engine.history import StoredHistory
 from engine.pipeline import Engine
 from engine.service.calls import Context, current_call, status_name
@@ -57,7 +58,8 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         """Recommend items to a person."""
         deadline = deadline_of(context)
         response = await self._workers.run(lambda: self._recommend(request, deadline), deadline)
-        return self._serve(response, request.user_id, request.context, context)
+        about = {**request.context, ASKED: "query"} if request.parts else request.context
+        return self._serve(response, request.user_id, about, context)
 
     def _recommend(
         self, request: recommendation_pb2.RecommendRequest, deadline: Deadline

@@ -24,7 +24,8 @@ def lists(random: np.random.Generator, attracts: np.ndarray, count: int, places:
         chosen.append(looks & (random.random(places) < attracts[order]))
     many = count * places
     columns = [np.concatenate(one) for one in (item, position, chosen)]
-    return Shows(*columns, np.zeros(many, np.int64), np.zeros(many))
+    item, position, chosen = columns
+    return Shows(item, position, np.where(chosen, 1.0, np.nan), np.zeros(many, np.int64), np.zeros(many))
 
 
 def test_what_attracts_is_found_whatever_the_places_were() -> None:
@@ -45,7 +46,7 @@ def test_what_was_seldom_shown_is_near_the_average() -> None:
     once = Shows(
         np.array([0, 1, 1, 1, 1]),
         np.array([1, 1, 1, 1, 1]),
-        np.array([True, True, False, False, False]),
+        np.array([9.0, 9.0, np.nan, np.nan, np.nan]),
         np.zeros(5, np.int64),
         np.zeros(5),
     )
@@ -56,9 +57,18 @@ def test_what_was_seldom_shown_is_near_the_average() -> None:
 
 def test_nothing_chosen_says_nothing() -> None:
     nothing = np.zeros(0, np.intp)
-    none = Shows(nothing, nothing, nothing.astype(np.bool_), nothing, nothing.astype(float))
+    none = Shows(nothing, nothing, nothing.astype(float), nothing, nothing.astype(float))
     assert (attraction(none, 4) == 0).all()
-    assert (attraction(Shows(*(np.ones(3, np.intp),) * 2, np.zeros(3, np.bool_), *(np.zeros(3),) * 2), 4) == 0).all()
+    ones, zeros = np.ones(3, np.intp), np.zeros(3)
+    assert (attraction(Shows(ones, ones, np.full(3, np.nan), ones, zeros), 4) == 0).all()
+
+
+def test_an_answer_is_not_known_before_it_comes() -> None:
+    zeros = np.zeros(3, np.intp)
+    shows = Shows(np.arange(3), zeros + 1, np.array([5.0, 20.0, np.nan]), zeros, np.array([1.0, 2.0, 12.0]))
+    known = shows.before(10.0)
+    assert known.item.tolist() == [0, 1]
+    assert known.chosen.tolist() == [True, False]
 
 
 def test_lists_become_columns_without_strangers() -> None:
@@ -70,7 +80,7 @@ def test_lists_become_columns_without_strangers() -> None:
         Impression("r3", UserId("ben"), (ItemId("b"),), (4,), (1.0,), "", "", START + timedelta(seconds=5)),
     ]
     people = {UserId("ann"): 0, UserId("ben"): 1}
-    found = shows_of(made, {ItemId("a"): 0, ItemId("b"): 1}, people, {"r1": {1}})
+    found = shows_of(made, {ItemId("a"): 0, ItemId("b"): 1}, people, {("r1", 1): 7.0})
     assert found.item.tolist() == [0, 1, 1]
     assert found.position.tolist() == [1, 3, 4]
     assert found.chosen.tolist() == [False, True, False]

@@ -20,7 +20,7 @@ from engine.learn.log import event_log
 from engine.learn.simulate.config import WorldConfig
 from engine.learn.simulate.errors import SimulationError
 from engine.learn.simulate.loop import Diary, run_loop, simulate
-from engine.learn.simulate.measure import ndcg_of, share_of_oracle_ndcg
+from engine.learn.simulate.measure import ndcg_of
 from engine.learn.simulate.output import into_file, into_store
 from engine.learn.simulate.serving import ExploringServe, OracleServe, PopularServe, RandomServe, Shown
 from engine.learn.simulate.visits import period, rounds
@@ -196,13 +196,6 @@ def test_ndcg_of_a_list_computed_by_hand() -> None:
     assert ndcg_of(gain, [0, 2], 2) == pytest.approx((0.5 + 1 / np.log2(3)) / (1 + 0.5 / np.log2(3)))
     assert ndcg_of(gain, [2], 2) == pytest.approx(1 / (1 + 0.5 / np.log2(3)))
     assert ndcg_of(gain, [1], 1) == 0
-
-
-@pytest.mark.parametrize("serve", ["random", "popular", "oracle"])
-def test_the_share_from_a_log_is_the_share_that_was_measured(serve: str) -> None:
-    diary = log_of(serve)
-    found = share_of_oracle_ndcg(world(), diary.impressions, diary.histories)
-    assert found == pytest.approx(diary.measured.ndcg, abs=1e-6)
 
 
 # Position bias -----------------------------------------------------------------------------------------------

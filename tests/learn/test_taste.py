@@ -10,12 +10,12 @@ import torch
 from encoders.types import Modality
 from engine.learn.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
-from engine.learn.taste_steps import examples, older_steps, people_of, windows_of
+from engine.learn.taste_steps import examples, people_of, windows_of
 from engine.rerank.features import KINDS, MAX_TOKENS, Table, Tokens, fit_scales
 from engine.rerank.taste import Taste, TasteConfig, TasteModel, TwoTowers
 from engine.rerank.taste_collate import gather, histories
 from engine.types import EventKind
-from tests.learn.world import catalogue, walks
+from tests.learn.world import catalogue, older_steps, walks
 
 CONFIG = TasteConfig(("text", "image"), 16, items=96, taste=8, width=16)
 CLICK = KINDS.index(EventKind.CLICK)
@@ -129,12 +129,16 @@ def test_uploads_are_tokens(situations: Situations, model: TasteModel) -> None:
     assert not np.allclose(vector, model.person(did([1]), more), atol=1e-3)
 
 
+def known_of(situations: Situations) -> np.ndarray:
+    return situations.table.identity[: situations.size] > 0
+
+
 def test_scores_are_dot_products_over_the_temperature(situations: Situations, model: TasteModel) -> None:
     size, tokens = situations.size, did([4, 10])
-    person, taste = model.person(tokens, situations.table), Taste(model, situations.table, situations.size)
+    person, taste = model.person(tokens, situations.table), Taste(model, situations.table, known_of(situations))
     rows = np.arange(size)
     known = model.items(situations.table, rows) @ person / model.temperature
-    known[situations.table.identity[:size] == 0] = 0
+    known[~known_of(situations)] = 0
     assert np.allclose(taste.scores(person), known, atol=1e-5)
     found = taste.scores(person, np.array([3, 8]))
     assert (found[[3, 8]] == 0).all()

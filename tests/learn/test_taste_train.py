@@ -10,16 +10,20 @@ import torch
 from engine.learn.errors import TooLittleDataError
 from engine.learn.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
-from engine.learn.taste_steps import figures_of, older_steps, steps_of
+from engine.learn.taste_steps import Step, figures_of_ranks, ranks_of, steps_of
 from engine.learn.train import Progress, Stop
 from engine.learn.train_taste import TasteSettings, measure_taste, train_taste
 from engine.rerank.features import fit_scales
 from engine.rerank.taste import TasteConfig, TasteModel
-from tests.learn.world import catalogue, walks
+from tests.learn.world import catalogue, older_steps, walks
 
 ITEMS = catalogue()
 CONFIG = TasteConfig(("text", "image"), 16, items=len(ITEMS), taste=16, width=16, layers=1, dropout=0.0)
 QUICK = TasteSettings(epochs=4, batch=16, rate=1e-2, held_out=20)
+
+
+def figures(scores: np.ndarray, steps: list[Step]) -> dict[str, float]:
+    return figures_of_ranks(ranks_of(scores, steps))
 
 
 def over(log: object, known: np.ndarray | None = None) -> Situations:
@@ -68,7 +72,7 @@ def test_items_without_an_id_are_found_by_their_contents() -> None:
     world = over(log, ~hidden)
     steps = steps_of(world, np.flatnonzero(hidden[log.item])[:200])
     found = measure_taste(trained.model, world, steps)
-    random = figures_of(np.random.default_rng(0).random((len(steps), len(ITEMS)), np.float32), steps)
+    random = figures(np.random.default_rng(0).random((len(steps), len(ITEMS)), np.float32), steps)
     assert found["ndcg_at_10"] > 3 * random["ndcg_at_10"]
 
 
@@ -132,14 +136,14 @@ def test_figures_leave_out_what_was_seen_and_rank_equals_by_their_place(situatio
     scores = np.zeros((1, len(ITEMS)), np.float32)
     scores[0, step.seen] = 9
     scores[0, step.item] = 1
-    assert figures_of(scores, [step])["ndcg_at_10"] == 1.0
+    assert figures(scores, [step])["ndcg_at_10"] == 1.0
     equal = replace(step, item=12, seen=np.array([0, 3]))
     rank = 10  # of 12 items before it, two were seen
-    assert figures_of(np.zeros_like(scores), [equal]) == {
+    assert figures(np.zeros_like(scores), [equal]) == {
         "ndcg_at_10": 0.0,
         "recall_at_50": 1.0,
         "recall_at_100": 1.0,
     }
-    nearer = figures_of(np.zeros_like(scores), [replace(equal, item=11)])["ndcg_at_10"]
+    nearer = figures(np.zeros_like(scores), [replace(equal, item=11)])["ndcg_at_10"]
     assert nearer == pytest.approx(1 / np.log2(rank - 1 + 2))
-    assert figures_of(np.zeros((0, len(ITEMS)), np.float32), [])["ndcg_at_10"] == 0.0
+    assert figures(np.zeros((0, len(ITEMS)), np.float32), [])["ndcg_at_10"] == 0.0

@@ -8,6 +8,7 @@ from encoders.types import Modality
 from engine.events.types import UserEvent
 from engine.items import ItemTable
 from engine.learn.log import EventLog, event_log
+from engine.learn.situations import Situations
 from engine.types import Event, EventKind, ItemId, UserId
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -44,3 +45,12 @@ def walks(items: ItemTable, people: int = 80, steps: int = 8, groups: int = 6, s
             row = (row + jump) % len(items)
             time += timedelta(minutes=float(random.uniform(1, 30)))
     return event_log(sorted(events, key=lambda one: one.event.time or START))
+
+
+def older_steps(situations: Situations, newest: int) -> np.ndarray:
+    """(n,) bool, over the log: the positive steps, but the newest so many of each person."""
+    mask = situations.positive.copy()
+    for rows in situations.of_user:
+        steps = rows[situations.positive[rows]]
+        mask[steps[max(len(steps) - newest, 0) :]] = False
+    return mask

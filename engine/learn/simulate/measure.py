@@ -1,17 +1,15 @@
 """A shown list against the best possible one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.events.types import Impression
 from engine.learn.log import Doubles
-from engine.learn.simulate.errors import SimulationError
 from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.world import World
-from engine.types import Event, EventKind, UserId
+from engine.types import Event, EventKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,45 +94,6 @@ def ndcg_of(gain: Doubles, rows: Sequence[int] | Rows, places: int) -> float:
     discount = 1 / np.log2(np.arange(places) + 2)
     ideal = float(best @ discount[:count])
     return float(gain[shown] @ discount[: len(shown)]) / ideal if ideal > 0 else float("nan")
-
-
-def share_of_oracle_ndcg(
-    world: World,
-    lists: Sequence[Impression],
-    histories: Mapping[UserId, Sequence[Event]],
-    *,
-    places: int | None = None,
-) -> Doubles:
-    """The NDCG of served lists over all items that could be shown, whose highest is the oracle's 1.
-
-    An item can be shown if it is in the catalogue at that time and the person has not acted on it before.
-
-    Args:
-        world: the world.
-        lists: served to its people.
-        histories: per person all that they did; what is younger than a list does not count for it.
-        places: only so many of a list count; None is `WorldConfig.places`.
-
-    Returns:
-        (n,).
-
-    Raises:
-        SimulationError: if a list is of nobody in the world, or shows an item that it does not have.
-    """
-    k = world.config.places if places is None else places
-    shares = np.zeros(len(lists))
-    for place, one in enumerate(lists):
-        gain = world.oracle(one.user, one.time)
-        gain[
-            acted_on(world, [e for e in histories.get(one.user, ()) if e.time is not None and e.time < one.time])
-        ] = 0.0
-        order = np.argsort(one.positions, kind="stable")
-        rows = world.items.rows(one.items)[order]
-        if (rows < 0).any():
-            gone = one.items[int(order[int(np.argmin(rows))])]
-            raise SimulationError(f"item {gone!r} is not in this world", "use the catalogue that it was made of")
-        shares[place] = ndcg_of(gain, rows, k)
-    return shares
 
 
 def acted_on(world: World, history: Sequence[Event]) -> Rows:

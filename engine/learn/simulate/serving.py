@@ -13,6 +13,7 @@ from engine.learn.simulate.measure import acted_on
 from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.world import World
 from engine.pipeline import Engine
+from engine.policy.explore import explore
 from engine.types import Event, EventKind, ItemId, PolicyOptions, Query, UserId
 
 _RANDOM, _POPULAR, _EXPLORE = 20, 21, 22
@@ -84,16 +85,10 @@ class ExploringServe:
     def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
         """See `Serve`."""
         shown = self._serve(person, time, history)
-        usual = self._world.items.rows(shown.items)
-        others = np.setdiff1d(_can_be_shown(self._world, time, history), usual)
-        places, model = len(usual), f"{shown.model}-explore{self._explore:g}"
-        if len(others) < places:  # too few are left to swap: the list stands
-            return Shown(shown.items, shown.propensities, model, shown.tier)
-        drawn = self._random.choice(others, places, replace=False)
-        swap = self._random.random(places) < self._explore
-        propensities = np.where(swap, self._explore / max(1, len(others)), 1 - self._explore)
-        rows = np.where(swap, drawn, usual)
-        return Shown(_names(self._world, rows), tuple(propensities.tolist()), model, shown.tier)
+        usual, allowed = self._world.items.rows(shown.items), _can_be_shown(self._world, time, history)
+        rows, chances = explore(usual, allowed, self._explore, self._random)
+        names, model = _names(self._world, rows), f"{shown.model}-explore{self._explore:g}"
+        return Shown(names, tuple(chances.tolist()), model, shown.tier)
 
 
 class PopularServe:
