@@ -24,8 +24,8 @@ from engine.rerank.base import Reranker
 from engine.rerank.learned import Tier
 from engine.resolve import Sources
 from engine.serving import Loader, Serving
-from engine.types import Candidates, Query, QueryPart, UserId
-from tests.engine.scene import NOW, Scene, concepts_of, scene
+from engine.types import Candidates, PolicyOptions, Query, QueryPart, UserId
+from tests.engine.scene import NOW, I, Scene, T, concepts_of, scene
 from tests.learn.versions import (
     FILE,
     KIND,
@@ -103,6 +103,26 @@ def test_the_version_that_serves_decides_the_order(small: Scene, serving: Servin
         assert (found.model, found.tier) == (version, "full")
     assert serving.rollback() == version
     assert concepts_of(engine.recommend(query()))[0] == "bird"
+
+
+def test_the_rules_of_a_request_hold_whatever_the_model_says(small: Scene) -> None:
+    space = concept_space()
+    model = DirectionModel("v1", space.fingerprint, weights_of("car", space))
+    pictures = [point.id for point in small.store.scroll(limit=99, with_vectors=True).points if I in point.vectors]
+    texts = [point.id for point in small.store.scroll(limit=99, with_vectors=True).points if T in point.vectors]
+    model.reading = Reading(model.reading.rerankers, [*pictures, *texts])
+    engine = engine_of(small, Fixed(model))
+    for parts in (PARTS, ()):
+        found = engine.recommend(Query(parts, limit=20, modalities=(I,)))
+        assert found.tier == "full" and {result.item for result in found.results} <= set(pictures)
+    about_birds = PARTS[:1]
+    plain = small.engine.recommend(Query(about_birds, limit=40))
+    least = sorted(result.score for result in plain.results)[-4]
+    policy = PolicyOptions(min_score=least)
+    enough = {result.item for result in small.engine.recommend(Query(about_birds, limit=40, policy=policy)).results}
+    found = engine.recommend(Query(about_birds, limit=40, policy=policy))
+    assert found.tier == "full"
+    assert {result.item for result in found.results} == enough and len(enough) == 4
 
 
 def test_a_version_orders_what_a_person_without_history_gets(small: Scene, serving: Serving) -> None:

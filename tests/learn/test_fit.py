@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from engine.learn.dataset import RowSettings, blocks, check_rows, next_step_rows
+from engine.learn.dataset import Example, RowSettings, blocks, check_rows, next_step_rows
 from engine.learn.errors import LeakError, TooLittleDataError
-from engine.learn.fit import FitSettings, fit
+from engine.learn.fit import FitSettings, calibrate, fit
 from engine.learn.learned import LearnedRanker
 from engine.learn.ranker import Cases
 from engine.learn.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
 from engine.learn.train import Progress, Stop, TrainSettings
 from engine.learn.train_taste import TasteSettings
-from engine.rerank.features import fit_scales
+from engine.rerank.features import Request, Tokens, fit_scales
 from engine.rerank.statistics import count
 from engine.rerank.version import load_version, save_version
 from tests.learn.world import catalogue, walks
@@ -164,3 +164,25 @@ def test_counts_follow_by_lag() -> None:
     counted = count(Sequences((np.array([0, 1, 2]),), (np.array([1.0, 2.0, 3.0]),)), 4)
     np.testing.assert_allclose(counted.near.toarray(), [[0, 1, 0.5, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
     np.testing.assert_array_equal(counted.popularity, [1, 1, 1, 0])
+
+
+def test_calibration_knows_of_lists_that_nobody_reacted_to() -> None:
+    """A hundred lists of ten, a quarter of whose places are chosen; then three times as many that nobody touched."""
+    random = np.random.default_rng(2)
+    nothing = np.zeros(10, np.intp)
+    tokens = Tokens(nothing[:0], nothing[:0], np.zeros(0, np.float32), np.zeros(0))
+    request = Request(tokens, np.arange(10), nothing, np.zeros((10, 1), np.float32))
+    scores = random.normal(0, 1, (100, 10))
+    chosen = random.random((100, 10)) < 1 / (1 + np.exp(1.2 - scores))
+    shown = np.arange(1, 11)
+    rows = [Example(request, mine, ~mine & False, shown, 0, 50.0, 50.0) for mine in chosen]
+    logits = [np.stack([mine, mine * 0], 1).astype(np.float32) for mine in scores]
+
+    def foretold(silent: np.ndarray) -> float:
+        (slope, intercept), never = calibrate(rows, logits, silent)
+        assert slope > 0.5 and never == (0.0, -20.0)
+        return float((1 / (1 + np.exp(-(slope * scores + intercept)))).mean())
+
+    assert foretold(np.zeros(0)) == pytest.approx(chosen.mean(), abs=0.01)
+    assert foretold(np.full(3000, 60.0)) == pytest.approx(chosen.sum() / 4000, rel=0.25)
+    assert foretold(np.full(3000, 10.0)) == foretold(np.zeros(0))  # older than what is held out

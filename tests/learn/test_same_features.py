@@ -7,14 +7,16 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import torch
 
-from encoders.space import Calibration, PairCalibration
+from encoders.space import Calibration, PairCalibration, SpaceManifest
 from engine.config import FuseSettings
+from engine.deadline import Deadline
+from engine.encoding import DirectEncoder
 from engine.ingest import INDEXED_AT
 from engine.items import ItemTable
 from engine.learn.dataset import RowSettings
 from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import VersionRanker
-from engine.learn.log import event_log, events_of
+from engine.learn.log import KIND_OF, event_log, events_of
 from engine.learn.ranker import Cases
 from engine.learn.splits import ALL_POSITIVES
 from engine.learn.train import TrainSettings, logits_of
@@ -22,11 +24,12 @@ from engine.learn.train_taste import TasteSettings
 from engine.rerank.collate import collate
 from engine.rerank.content import ContentScorer
 from engine.rerank.served import LearnedModel
-from engine.resolve import Sources
+from engine.resolve import Sources, resolve
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
-from engine.types import Event, Query, ReasonKind
+from engine.types import Event, EventKind, Query, ReasonKind
 from tests.learn.world import catalogue, walks
+from tests.tiny import concept_space
 
 
 def calibration() -> Calibration:
@@ -127,3 +130,39 @@ def test_candidates_of_the_counts_are_those_of_training() -> None:
     assert found
     assert found.isdisjoint(seen)
     assert found <= {items.ids[row] for row in example.request.candidates.tolist()}
+
+
+def test_serving_reads_as_much_of_a_history_as_training() -> None:
+    """Through `resolve`: ratings of three stars, which weigh nothing, and more events than are used."""
+    items = catalogue()
+    log = walks(items, people=30)
+    kind = np.where(np.arange(len(log)) % 3 == 0, KIND_OF[EventKind.RATE], log.kind)
+    log = replace(log, kind=kind, value=np.where(kind == KIND_OF[EventKind.RATE], 3.0, np.nan))
+    fuse = FuseSettings(max_events=7)
+    content = ContentScorer(calibration(), fuse)
+    rows, training = RowSettings(steps=6, folds=4), TrainSettings(epochs=1)
+    settings = FitSettings(rows=rows, training=training, width=16, content=content)
+    version = fit(log, items, settings).version
+    history = np.flatnonzero(log.user == 3)
+    moment = datetime.fromtimestamp(float(log.time[history[-1]]), UTC) + timedelta(hours=1)
+    ranker = VersionRanker(version, ALL_POSITIVES, content)
+    ranker.fit(log, items)
+    nothing = np.zeros(0, np.intp)
+    (example,) = ranker.examples(Cases(np.array([3]), np.array([moment.timestamp()]), (history,), (nothing,)))
+    assert len(history) > 7 == len(example.request.tokens.rows)
+
+    store = MemoryStore(fingerprint="f", dimension=16, modalities=tuple(items.vectors))
+    store.upsert(
+        [
+            Point(name, {m: items.vectors[m][row] for m in items.vectors if items.present[m][row]}, {})
+            for row, name in enumerate(items.ids)
+        ]
+    )
+    query = Query(history=events_of(log, history))
+    manifest = SpaceManifest("f", 16, {modality: {} for modality in items.vectors}, calibration())
+    nobody = DirectEncoder(concept_space())  # there is nothing to encode
+    sources = resolve(query, nobody, manifest, store, fuse, moment, Deadline())
+    person = LearnedModel(version, "v", "f", store, clock=lambda: moment).reader.person(query, sources)
+    np.testing.assert_array_equal(person.tokens.kinds, example.request.tokens.kinds)
+    np.testing.assert_allclose(person.tokens.gaps, example.request.tokens.gaps, atol=1e-3)
+    assert len(person.positive) == len(ranker.situations.liked(history[-7:]))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -82,6 +83,14 @@ def test_people_who_got_both_are_compared_with_themselves() -> None:
     assert told.within["click-through rate"].mean == pytest.approx(1 / PLACES)
     assert told.within["click-through rate"].p_value < 0.001
     assert np.isnan(told.apart["click-through rate"].mean)  # nobody got only one of them then
+
+
+def test_somebody_whose_lists_from_one_version_are_empty_has_nothing_to_compare() -> None:
+    empty = served("ann", "new", 1, [])
+    empty = replace(empty, impression=replace(empty.impression, items=(), positions=(), propensities=()))
+    others = [*lists("new", 0.3, 5, 0, "a"), *lists("old", 0.3, 5, 1, "b")]
+    told = compare([served("ann", "old", 0, [0]), empty, *others], "new", "old")
+    assert told.both == 0 and not told.within
 
 
 def test_nobodys_lists_do_not_count_and_purchases_are_clicks_too() -> None:

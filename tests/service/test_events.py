@@ -14,7 +14,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from engine.events.types import Impression, Served
+from engine.events.types import ASKED, Impression, Served
 from tests.service.running import Running, failure
 from tests.tiny import concept_png, concept_text, concept_wav
 from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
@@ -268,6 +268,7 @@ def test_served_lists_are_logged_and_joined_by_request_id(server: Running) -> No
     stranger = event("CLICK", answer.results[1].item_id, minutes=0, request_id=answer.request_id)
     record(server, user, [clicked])
     record(server, somebody(), [stranger])
+    asked = recommend(server, user_id=user, parts=[R.QueryPart(content=C(text="bird"))], context={"page": "home"})
     found = server.recommendations.Search(R.SearchRequest(parts=[R.QueryPart(content=C(text="bird"))]), timeout=20)
     refused = failure(lambda: recommend(server, user_id=user, limit=0))
     logged = {served.impression.request_id: served for served in impressions(server)}
@@ -277,6 +278,7 @@ def test_served_lists_are_logged_and_joined_by_request_id(server: Running) -> No
     assert shown.positions == (1, 2, 3, 4)
     assert shown.propensities == (1.0,) * 4
     assert (shown.model, shown.tier, dict(shown.context)) == ("untrained", "cold", {"page": "home"})
+    assert dict(logged[asked.request_id].impression.context) == {"page": "home", ASKED: "query"}
     assert [each.item for each in logged[answer.request_id].followed] == [answer.results[2].item_id]
     assert logged[found.request_id].impression.user == ""
     assert refused.request_id not in logged
