@@ -26,13 +26,13 @@ from engine.items import ItemTable, read_items
 from engine.learn.fit import Fitted, fit
 from engine.learn.job import fit_settings
 from engine.learn.log import encode_texts, event_log
+from engine.learn.network.train import Progress
 from engine.learn.simulate import compare
 from engine.learn.simulate.config import WorldConfig
 from engine.learn.simulate.loop import Diary, run
 from engine.learn.simulate.serving import PopularServe, Serve
 from engine.learn.simulate.visits import Visits, period
 from engine.learn.simulate.world import World
-from engine.learn.train import Progress
 from engine.models import Fixed, ServedModel
 from engine.pipeline import Engine
 from engine.rerank.served import LearnedModel

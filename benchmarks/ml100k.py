@@ -28,12 +28,12 @@ import pyarrow.csv as pacsv
 from encoders.types import Content, Floats, Image, Modality, Text
 from engine.events.types import UserEvent
 from engine.items import ItemTable
-from engine.learn.dataset import RowSettings
 from engine.learn.fit import FitSettings
 from engine.learn.learned import LearnedRanker, VersionRanker
 from engine.learn.log import EventLog, event_log, user_events
+from engine.learn.network.train import Progress, TrainSettings
 from engine.learn.ranker import Cases, Ranker
-from engine.learn.train import Progress, TrainSettings
+from engine.learn.rows.dataset import RowSettings
 from engine.types import Event, EventKind, ItemId, UserId
 
 
@@ -181,11 +181,11 @@ def main() -> int:
     """Evaluate the baselines and print the table."""
     from engine.cli.common import console
     from engine.events.files import export_events
-    from engine.learn.baselines.choose import BASELINES, baselines
-    from engine.learn.baselines.combined import Scores
-    from engine.learn.evaluate import evaluate
-    from engine.learn.evaluation import EvaluateOptions
-    from engine.learn.report import as_document, as_tables, write_html
+    from engine.learn.evaluation.baselines.choose import BASELINES, baselines
+    from engine.learn.evaluation.baselines.combined import Scores
+    from engine.learn.evaluation.evaluate import evaluate
+    from engine.learn.evaluation.options import EvaluateOptions
+    from engine.learn.evaluation.report import as_document, as_tables, write_html
     from engine.learn.splits import Positives, hide_items, leave_last_out
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

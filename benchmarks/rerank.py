@@ -24,11 +24,11 @@ from benchmarks.recommend import NOW, NoEncoder, Recorder, build, person
 from benchmarks.synthetic import catalogue
 from engine.events.types import UserEvent
 from engine.items import read_items
-from engine.learn.dataset import RowSettings
-from engine.learn.distil import DistilSettings
 from engine.learn.fit import FitSettings, fit
 from engine.learn.log import event_log
-from engine.learn.train import TrainSettings
+from engine.learn.network.distil import DistilSettings
+from engine.learn.network.train import TrainSettings
+from engine.learn.rows.dataset import RowSettings
 from engine.models import Fixed, Reading
 from engine.pipeline import Engine
 from engine.rerank.base import Reranker

@@ -27,14 +27,14 @@ from engine.compose import open_space
 from engine.config import load_settings
 from engine.ingest import INDEXED_AT
 from engine.items import ItemTable
-from engine.learn import metrics
-from engine.learn.dataset import Example
-from engine.learn.distil import DistilSettings, small_logits
+from engine.learn.evaluation import metrics
+from engine.learn.evaluation.stats import bootstrap, paired
 from engine.learn.learned import VersionRanker
 from engine.learn.log import Doubles, events_of
+from engine.learn.network.distil import DistilSettings, small_logits
+from engine.learn.network.train import logits_of
+from engine.learn.rows.dataset import Example
 from engine.learn.splits import Split, leave_last_out
-from engine.learn.stats import bootstrap, paired
-from engine.learn.train import logits_of
 from engine.models import Fixed
 from engine.pipeline import Engine
 from engine.rerank.learned import worth

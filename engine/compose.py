@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from engine.events.sql import SqlEventStore
     from engine.events.types import KnownItems
     from engine.history import StoredHistory
-    from engine.learn.registry import Registry
-    from engine.learn.trainings import Trainings
+    from engine.learn.versions.registry import Registry
+    from engine.learn.versions.trainings import Trainings
     from engine.models import Models
     from engine.pipeline import Engine
     from engine.searching import BatchedSearch, Search
@@ -239,7 +239,7 @@ def build_engine(
 
 def registry(settings: Settings) -> Registry:
     """The versions of the trained model."""
-    from engine.learn.registry import Registry
+    from engine.learn.versions.registry import Registry
 
     return Registry(settings.models.path)
 
@@ -280,7 +280,7 @@ def open_trainings(settings: Settings, serving: Serving, store: VectorStore) -> 
 
     from engine.items import read_items, save_items
     from engine.learn.job import train_version
-    from engine.learn.trainings import Trainings
+    from engine.learn.versions.trainings import Trainings
 
     folder = settings.models.path / ".trainings"
     items_file = folder / "items.npz"

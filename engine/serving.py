@@ -16,10 +16,10 @@ import structlog
 
 from encoders.errors import TriveniError
 from engine.held import Held
-from engine.learn.card import ModelCard
 from engine.learn.errors import CheckpointError
-from engine.learn.pointer import UNTRAINED, Pointer
-from engine.learn.registry import Registry
+from engine.learn.versions.card import ModelCard
+from engine.learn.versions.pointer import UNTRAINED, Pointer
+from engine.learn.versions.registry import Registry
 from engine.models import Lease, ServedModel
 from engine.rerank.base import Identity
 from engine.types import ItemId

@@ -15,7 +15,7 @@ from engine.types import EventKind
 
 if TYPE_CHECKING:
     from engine.config import Settings
-    from engine.learn.sheets import Sheet
+    from engine.learn.evaluation.sheets import Sheet
 
 
 def evaluate(
@@ -117,14 +117,14 @@ def evaluate(
         return
     from engine.cli import evaluate_versions
     from engine.events.files import export_events
-    from engine.learn import report as reports
-    from engine.learn.baselines.choose import baselines
-    from engine.learn.baselines.combined import Scores
-    from engine.learn.evaluate import evaluate as run
-    from engine.learn.evaluation import EvaluateOptions
+    from engine.learn.evaluation import report as reports
+    from engine.learn.evaluation.baselines.choose import baselines
+    from engine.learn.evaluation.baselines.combined import Scores
+    from engine.learn.evaluation.evaluate import evaluate as run
+    from engine.learn.evaluation.options import EvaluateOptions
+    from engine.learn.evaluation.sheets import plain, served_sheets
     from engine.learn.log import user_events
     from engine.learn.ranker import Ranker
-    from engine.learn.sheets import plain, served_sheets
     from engine.learn.splits import POSITIVE_KINDS, Positives
 
     least = {} if min_value is None else {EventKind.RATE: min_value}
@@ -190,8 +190,8 @@ def _trial(
     settings: Settings, versions: list[str] | tuple[()], seed: int, report: Path | None, json_: Path | None
 ) -> None:
     from engine.cli.evaluate_versions import trial
-    from engine.learn.report import write_sheets
-    from engine.learn.sheets import plain, trial_sheets
+    from engine.learn.evaluation.report import write_sheets
+    from engine.learn.evaluation.sheets import plain, trial_sheets
 
     found = trial(settings, versions, seed)
     sheets = trial_sheets(found)
@@ -202,7 +202,7 @@ def _trial(
 
 def _tell(document: object, sheets: list[Sheet], report: Path | None, json_: Path | None) -> None:
     """Print the sheets, or the document where it is asked for on the output; write the file."""
-    from engine.learn.sheets import sheet_table
+    from engine.learn.evaluation.sheets import sheet_table
 
     text = json.dumps(document, indent=2)
     if str(json_) == "-":

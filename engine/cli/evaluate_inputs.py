@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from engine.config import Settings
     from engine.events.types import UserEvent
     from engine.items import ItemTable
-    from engine.learn.dataset import CrossFit
     from engine.learn.ranker import Split
+    from engine.learn.rows.dataset import CrossFit
     from engine.learn.splits import Positives
 
 SHOWN = 5

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from engine.config import Settings
     from engine.events.types import Served
-    from engine.learn.card import ModelCard
+    from engine.learn.evaluation.served_lists import ServedFigures
+    from engine.learn.evaluation.stats import Interval
+    from engine.learn.evaluation.trial import Trial
     from engine.learn.learned import LearnedRanker, VersionRanker
     from engine.learn.log import EventLog
     from engine.learn.ranker import Split
-    from engine.learn.served_lists import ServedFigures
-    from engine.learn.stats import Interval
-    from engine.learn.trial import Trial
+    from engine.learn.versions.card import ModelCard
 
 SERVING = "serving"
 """Stands for the version that serves."""
@@ -114,8 +114,8 @@ def judged(settings: Settings, catalogue: Catalogue, trained: Sequence[Trained],
     """What the lists that were served since a version learned say of it; one with too few lists is told and left
     out."""
     from engine.learn.errors import TooLittleDataError
+    from engine.learn.evaluation.served_lists import judge_served
     from engine.learn.log import event_log
-    from engine.learn.served_lists import judge_served
 
     served = list(served_lists(settings))
     if not served:
@@ -138,7 +138,7 @@ def trial(settings: Settings, names: Sequence[str], seed: int) -> Trial:
         TooLittleDataError: if there are not two that served at the same time.
     """
     from engine import compose
-    from engine.learn.trial import compare, latest_pair
+    from engine.learn.evaluation.trial import compare, latest_pair
     from engine.rerank.base import Identity
 
     if names and len(names) != 2:
@@ -164,7 +164,7 @@ def served_lists(settings: Settings) -> Iterator[Served]:
 
 def shown(settings: Settings) -> dict[str, Interval]:
     """What followed all lists that were served, per place."""
-    from engine.learn.off_policy import RATES, logged_places, rate
+    from engine.learn.evaluation.off_policy import RATES, logged_places, rate
 
     served = list(served_lists(settings))
     return {name: rate(logged_places(served, kinds)) for name, kinds in RATES.items()} if served else {}

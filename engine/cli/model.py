@@ -12,8 +12,8 @@ from rich.table import Table
 from engine.cli.common import console, settings_of, tell
 
 if TYPE_CHECKING:
-    from engine.learn.card import ModelCard
-    from engine.learn.pointer import Pointer
+    from engine.learn.versions.card import ModelCard
+    from engine.learn.versions.pointer import Pointer
 
 app = typer.Typer(
     help="Versions of the trained model: list, show, promote, try on a share of people, roll back, retire.",
@@ -85,7 +85,7 @@ def promote(ctx: typer.Context, version: Version) -> None:
 def rollback(ctx: typer.Context) -> None:
     """Let the version that served before serve again. A running server follows within a second."""
     from engine import compose
-    from engine.learn.pointer import Pointer
+    from engine.learn.versions.pointer import Pointer
 
     registry = compose.registry(settings_of(ctx))
     target = registry.pointer().rolled_back().serving

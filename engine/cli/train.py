@@ -16,7 +16,7 @@ from engine.cli.common import console, settings_of, stderr
 
 if TYPE_CHECKING:
     from engine.config import Settings
-    from engine.learn.card import ModelCard
+    from engine.learn.versions.card import ModelCard
 
 
 def train(
@@ -34,7 +34,7 @@ def train(
     ModelService has TrainModel.
     """
     from engine.learn.job import train_version
-    from engine.learn.worker import Window
+    from engine.learn.versions.worker import Window
 
     settings = settings_of(ctx)
     window = Window(_moment(since, "--since"), _moment(until, "--until") or datetime.now(UTC))

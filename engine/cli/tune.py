@@ -19,7 +19,7 @@ from engine.files import write_atomically
 
 if TYPE_CHECKING:
     from engine.config import Settings
-    from engine.learn.tried import Found, Setting, Tried
+    from engine.learn.tuning.tried import Found, Setting, Tried
 
 
 def tune(
@@ -46,7 +46,7 @@ def tune(
 
     Example: triveni tune --trials 30 --minutes 60
     """
-    from engine.learn.tried import found
+    from engine.learn.tuning.tried import found
 
     settings = settings_of(ctx)
     folder = settings.models.path / ".tuning"
@@ -72,12 +72,12 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
     from engine.items import read_items
     from engine.learn.fit import training_rows
     from engine.learn.job import fit_settings
+    from engine.learn.network.train import Progress
     from engine.learn.recorded import read_recorded
     from engine.learn.splits import by_time
-    from engine.learn.train import Progress
-    from engine.learn.tried import SEARCHED
-    from engine.learn.tune import Search, alone
-    from engine.learn.worker import Window
+    from engine.learn.tuning.tried import SEARCHED
+    from engine.learn.tuning.tune import Search, alone
+    from engine.learn.versions.worker import Window
 
     now = {key: getattr(settings.learn, key) for key in SEARCHED}
     with alone(folder), bar() as shown:
@@ -134,7 +134,7 @@ def _document(result: Found) -> dict[str, object]:
 
 
 def _show(result: Found) -> None:
-    from engine.learn.tried import SEARCHED
+    from engine.learn.tuning.tried import SEARCHED
 
     table = Table(title=f"Tried on the events until {result.until:%Y-%m-%d %H:%M}Z", title_justify="left")
     for heading in ("trial", "ndcg@10", *SEARCHED, "epochs", "seconds"):

@@ -9,15 +9,23 @@ from sklearn.linear_model import LogisticRegression
 
 from engine.events.types import Impression
 from engine.items import ItemTable
-from engine.learn.cross_taste import CrossTaste
-from engine.learn.dataset import CrossFit, Example, RowSettings, Tastes, check_rows, next_step_rows, nothing_known
-from engine.learn.distil import DistilSettings, SmallFigures, distil
 from engine.learn.log import Doubles, EventLog
-from engine.learn.shown import shown_rows, silent_places
-from engine.learn.situations import Situations
+from engine.learn.network.cross_taste import CrossTaste
+from engine.learn.network.distil import DistilSettings, SmallFigures, distil
+from engine.learn.network.train import Progress, Report, Stopped, TrainSettings, held_out, logits_of, train
+from engine.learn.network.train_taste import TasteSettings
+from engine.learn.rows.dataset import (
+    CrossFit,
+    Example,
+    RowSettings,
+    Tastes,
+    check_rows,
+    next_step_rows,
+    nothing_known,
+)
+from engine.learn.rows.shown import shown_rows, silent_places
+from engine.learn.rows.situations import Situations
 from engine.learn.splits import ALL_POSITIVES, Positives, table_rows
-from engine.learn.train import Progress, Report, Stopped, TrainSettings, held_out, logits_of, train
-from engine.learn.train_taste import TasteSettings
 from engine.rerank.content import ContentScorer
 from engine.rerank.features import Bools, FieldScales, FieldUse, feature_names, fit_scales
 from engine.rerank.model import OUTCOMES, ModelConfig

@@ -17,27 +17,27 @@ from engine.config import Settings
 from engine.encoding import DirectEncoder
 from engine.errors import CancelledError
 from engine.items import ItemTable, load_items
-from engine.learn import metrics
-from engine.learn.baselines.matrix import seen_items
-from engine.learn.card import CardDraft, ModelCard, git_commit
-from engine.learn.dataset import RowSettings
-from engine.learn.distil import DistilSettings
 from engine.learn.errors import CheckpointError
+from engine.learn.evaluation import metrics
+from engine.learn.evaluation.baselines.matrix import seen_items
+from engine.learn.evaluation.replay import replayed_ndcg, shown_lists
+from engine.learn.evaluation.stats import bootstrap
 from engine.learn.fit import FitSettings, fit
-from engine.learn.gate import judge_candidate
 from engine.learn.learned import VersionRanker
 from engine.learn.log import EventLog
-from engine.learn.pointer import UNTRAINED
+from engine.learn.network.distil import DistilSettings
+from engine.learn.network.train import Progress, Stop, TrainSettings
+from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Cases, Ranker
 from engine.learn.recorded import read_recorded
-from engine.learn.replay import replayed_ndcg, shown_lists
-from engine.learn.situations import Situations
+from engine.learn.rows.dataset import RowSettings
+from engine.learn.rows.situations import Situations
 from engine.learn.splits import Positives, by_time
-from engine.learn.stats import bootstrap
-from engine.learn.train import Progress, Stop, TrainSettings
-from engine.learn.train_taste import TasteSettings
 from engine.learn.untrained import UntrainedRanker
-from engine.learn.worker import Window
+from engine.learn.versions.card import CardDraft, ModelCard, git_commit
+from engine.learn.versions.gate import judge_candidate
+from engine.learn.versions.pointer import UNTRAINED
+from engine.learn.versions.worker import Window
 from engine.rerank.content import ContentScorer
 from engine.rerank.version import KIND, Utility, load_version, save_version
 from engine.types import EventKind

@@ -7,13 +7,13 @@ import numpy as np
 from encoders.types import Floats
 from engine.events.types import Impression
 from engine.items import ItemTable
-from engine.learn.dataset import CrossFit, Example
 from engine.learn.fit import FitSettings, Fitted, fit
 from engine.learn.log import Doubles, EventLog
+from engine.learn.network.train import Report, logits_of
 from engine.learn.ranker import Cases
-from engine.learn.situations import Known, Situations
+from engine.learn.rows.dataset import CrossFit, Example
+from engine.learn.rows.situations import Known, Situations
 from engine.learn.splits import Positives
-from engine.learn.train import Report, logits_of
 from engine.rerank.content import ContentScorer
 from engine.rerank.learned import worth
 from engine.rerank.statistics import over

@@ -12,7 +12,7 @@ from engine.items import ItemTable
 from engine.learn.errors import TooLittleDataError
 from engine.learn.log import EventLog, encode_texts, event_log
 from engine.learn.splits import Positives, table_rows
-from engine.learn.worker import Window
+from engine.learn.versions.worker import Window
 
 MAX_PER_PERSON = 2000
 """The newest so many events of each person are read. A machine that did a million things would else be what all

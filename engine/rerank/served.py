@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.learn.card import ModelCard
+from engine.learn.versions.card import ModelCard
 from engine.models import ExtraSearch, Reading
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.learned import LearnedReranker, tiers_of

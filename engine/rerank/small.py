@@ -1,7 +1,7 @@
 """The small tier's network: an ONNX file that reads a candidate's dense features and nothing else.
 
 The features hold how a candidate stands among the others already, so each is scored for itself. The network is
-distilled from the full one in engine/learn/distil.py.
+distilled from the full one in engine/learn/network/distil.py.
 """
 
 from pathlib import Path

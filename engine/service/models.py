@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from engine.errors import NotFoundError
 from engine.learn.errors import ModelError
-from engine.learn.trainings import Trainings
+from engine.learn.versions.trainings import Trainings
 from engine.service.calls import Context, current_call
 from engine.service.convert.fields import plain, time_of
 from engine.service.convert.models import model_message, training_message

@@ -16,7 +16,7 @@ from engine.events.check import EventLimits
 from engine.filters import FieldKind, Schema
 from engine.history import StoredHistory
 from engine.ingest import INDEXED_AT
-from engine.learn.trainings import Trainings
+from engine.learn.versions.trainings import Trainings
 from engine.pipeline import Engine
 from engine.service.catalog import CatalogServicer
 from engine.service.encoder import EncoderServicer

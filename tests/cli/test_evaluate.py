@@ -19,12 +19,12 @@ from engine.events.rows import Line
 from engine.events.types import Impression, UserEvent
 from engine.ingest import digest, point_of
 from engine.items import read_items
-from engine.learn.card import CardDraft
-from engine.learn.dataset import RowSettings
 from engine.learn.fit import FitSettings, fit
 from engine.learn.log import event_log, user_events
+from engine.learn.network.train import TrainSettings
+from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import items_of, leave_last_out
-from engine.learn.train import TrainSettings
+from engine.learn.versions.card import CardDraft
 from engine.rerank.version import KIND, save_version
 from engine.types import Event, EventKind, Item, ItemId, UserId
 from tests.learn.logs import START, crowd, event

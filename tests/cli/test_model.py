@@ -11,8 +11,8 @@ from encoders.errors import TriveniError
 from engine.cli import app
 from engine.errors import NotFoundError
 from engine.learn.errors import CheckpointError, ModelError
-from engine.learn.pointer import Pointer
-from engine.learn.registry import Registry
+from engine.learn.versions.pointer import Pointer
+from engine.learn.versions.registry import Registry
 from tests.learn.versions import FILE, make
 
 

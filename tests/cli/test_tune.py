@@ -12,7 +12,7 @@ from engine.cli.common import console
 from engine.cli.tune import write_learn
 from engine.config import load_settings
 from engine.errors import DiskError, NotFoundError, SettingsError
-from engine.learn.tune import Search
+from engine.learn.tuning.tune import Search
 from tests.learn.test_tune import NOW, QUICK, made_rows
 
 BEST = {"rate": 0.00312, "batch": 128, "width": 32, "dropout": 0.25, "id_dropout": 0.4}

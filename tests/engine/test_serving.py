@@ -15,9 +15,9 @@ from encoders.types import Modality
 from engine.deadline import Deadline
 from engine.encoding import DirectEncoder
 from engine.errors import CancelledError, DeadlineError, NotFoundError
-from engine.learn.card import CARD, ModelCard
 from engine.learn.errors import CheckpointError, ModelError
-from engine.learn.registry import POINTER, Registry
+from engine.learn.versions.card import CARD, ModelCard
+from engine.learn.versions.registry import POINTER, Registry
 from engine.models import Fixed, Reading, ServedModel
 from engine.pipeline import Engine
 from engine.rerank.base import Reranker

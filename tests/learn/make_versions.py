@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from engine.learn.registry import Registry
+from engine.learn.versions.registry import Registry
 from tests.learn.versions import make
 
 if __name__ == "__main__":

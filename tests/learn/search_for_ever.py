@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from engine.learn.tune import Search, alone
+from engine.learn.tuning.tune import Search, alone
 from tests.learn.test_tune import NOW, QUICK, UNTIL, made_rows
 
 if __name__ == "__main__":

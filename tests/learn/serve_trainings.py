@@ -5,8 +5,8 @@ import time
 from functools import partial
 from pathlib import Path
 
-from engine.learn.registry import Registry
-from engine.learn.trainings import Trainings
+from engine.learn.versions.registry import Registry
+from engine.learn.versions.trainings import Trainings
 from engine.service.logs import configure_logs
 from engine.serving import Serving
 from tests.learn.training_jobs import patient

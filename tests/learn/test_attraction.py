@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.events.types import Impression
-from engine.learn.attraction import Shows, attraction, shows_of
+from engine.learn.rows.attraction import Shows, attraction, shows_of
 from engine.types import ItemId, UserId
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -10,17 +10,17 @@ import pytest
 from benchmarks import ml100k
 from encoders.types import Modality
 from engine.learn import splits
-from engine.learn.baselines.boosted import LambdaMart, earlier_steps
-from engine.learn.baselines.choose import BASELINES, baselines
-from engine.learn.baselines.combined import Scores, Sum, standardised
-from engine.learn.baselines.content import MeanVector, Tfidf, without, words_of
-from engine.learn.baselines.factors import Als, Bpr, extra
-from engine.learn.baselines.linear import Ease, ItemKnn, UserKnn, nearest
-from engine.learn.baselines.matrix import Frame, seen_items
-from engine.learn.baselines.simple import Markov, Popularity
 from engine.learn.errors import TooLittleDataError, TrainingError
-from engine.learn.evaluate import evaluate
-from engine.learn.evaluation import EvaluateOptions
+from engine.learn.evaluation.baselines.boosted import LambdaMart, earlier_steps
+from engine.learn.evaluation.baselines.choose import BASELINES, baselines
+from engine.learn.evaluation.baselines.combined import Scores, Sum, standardised
+from engine.learn.evaluation.baselines.content import MeanVector, Tfidf, without, words_of
+from engine.learn.evaluation.baselines.factors import Als, Bpr, extra
+from engine.learn.evaluation.baselines.linear import Ease, ItemKnn, UserKnn, nearest
+from engine.learn.evaluation.baselines.matrix import Frame, seen_items
+from engine.learn.evaluation.baselines.simple import Markov, Popularity
+from engine.learn.evaluation.evaluate import evaluate
+from engine.learn.evaluation.options import EvaluateOptions
 from engine.learn.log import event_log
 from engine.learn.ranker import Cases, Ranker
 from tests.learn.logs import clicks, crowd, event, table

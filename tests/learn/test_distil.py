@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine.learn.dataset import RowSettings
-from engine.learn.distil import DistilSettings, Student, distil, distilled, export, quantised, small_logits
 from engine.learn.fit import FitSettings, Fitted, TrainingRows, fit, training_rows
-from engine.learn.train import Stop, TrainSettings, held_out, logits_of, ndcg
+from engine.learn.network.distil import DistilSettings, Student, distil, distilled, export, quantised, small_logits
+from engine.learn.network.train import Stop, TrainSettings, held_out, logits_of, ndcg
+from engine.learn.rows.dataset import RowSettings
 from engine.rerank.model import OUTCOMES
 from engine.rerank.small import SMALL, SmallNetwork
 from engine.rerank.version import load_version, save_version

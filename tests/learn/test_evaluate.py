@@ -11,14 +11,14 @@ from rich.console import Console
 from encoders.types import Floats, Modality
 from engine.items import ItemTable
 from engine.learn import splits
-from engine.learn.baselines.content import MeanVector
-from engine.learn.baselines.simple import Markov, Popularity
 from engine.learn.errors import TooLittleDataError, TrainingError
-from engine.learn.evaluate import evaluate
-from engine.learn.evaluation import EvaluateOptions
+from engine.learn.evaluation.baselines.content import MeanVector
+from engine.learn.evaluation.baselines.simple import Markov, Popularity
+from engine.learn.evaluation.evaluate import evaluate
+from engine.learn.evaluation.options import EvaluateOptions
+from engine.learn.evaluation.report import as_document, as_tables, write_html
 from engine.learn.log import EventLog, event_log
 from engine.learn.ranker import Cases
-from engine.learn.report import as_document, as_tables, write_html
 from tests.learn.logs import clicks, crowd, event, table
 
 LOG = event_log(crowd(people=40))

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from engine.learn.dataset import Example, RowSettings, blocks, check_rows, next_step_rows
 from engine.learn.errors import LeakError, TooLittleDataError
 from engine.learn.fit import FitSettings, calibrate, fit
 from engine.learn.learned import LearnedRanker
+from engine.learn.network.train import Progress, Stop, TrainSettings
+from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Cases
-from engine.learn.situations import Situations
+from engine.learn.rows.dataset import Example, RowSettings, blocks, check_rows, next_step_rows
+from engine.learn.rows.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
-from engine.learn.train import Progress, Stop, TrainSettings
-from engine.learn.train_taste import TasteSettings
 from engine.rerank.features import Request, Tokens, fit_scales
 from engine.rerank.statistics import count
 from engine.rerank.version import load_version, save_version
@@ -97,7 +97,7 @@ def test_a_version_ranks_what_follows_and_comes_back_from_disk(tmp_path: Path) -
     save_version(ranker.fitted.version, tmp_path)
     loaded = load_version(tmp_path)
     examples = ranker.ranker.examples(cases.take(np.arange(3)))
-    from engine.learn.train import logits_of
+    from engine.learn.network.train import logits_of
 
     table = ranker.ranker.situations.table
     before, after = (logits_of(made.network, examples, table) for made in (ranker.fitted.version, loaded))

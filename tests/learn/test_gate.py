@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SettingsError
-from engine.learn.gate import judge_candidate
+from engine.learn.versions.gate import judge_candidate
 
 
 def values(seed: int, size: int = 2000) -> np.ndarray:

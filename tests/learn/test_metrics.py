@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import f1_score, ndcg_score
 
-from engine.learn import metrics
+from engine.learn.evaluation import metrics
 
 
 @st.composite

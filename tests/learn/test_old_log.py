@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.learn.fit import network_of, training_rows
-from engine.learn.train import logits_of, train
+from engine.learn.network.train import logits_of, train
 from engine.rerank.features import feature_names
 from tests.learn.test_fit import QUICK
 from tests.learn.world import catalogue, walks

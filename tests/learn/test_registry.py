@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import DiskError, NotFoundError, SettingsError
-from engine.learn.card import CARD, git_commit
 from engine.learn.errors import CheckpointError, ModelError
-from engine.learn.gate import Verdict
-from engine.learn.pointer import HISTORY, Pointer, pointer_json, read_pointer
-from engine.learn.registry import POINTER, Registry
+from engine.learn.versions.card import CARD, git_commit
+from engine.learn.versions.gate import Verdict
+from engine.learn.versions.pointer import HISTORY, Pointer, pointer_json, read_pointer
+from engine.learn.versions.registry import POINTER, Registry
 from tests.learn.versions import FILE, draft, make, write_direction
 from tests.tiny import concept_space, tiny_space
 

@@ -9,9 +9,9 @@ import pytest
 from encoders.types import Floats
 from engine.events.types import Impression, UserEvent
 from engine.items import ItemTable
+from engine.learn.evaluation.replay import MAX_WEIGHT, replayed_ndcg, shown_lists
 from engine.learn.log import EventLog, event_log
 from engine.learn.ranker import Cases
-from engine.learn.replay import MAX_WEIGHT, replayed_ndcg, shown_lists
 from engine.learn.splits import ALL_POSITIVES
 from engine.types import Event, EventKind, UserId
 from tests.learn.world import catalogue

@@ -13,14 +13,14 @@ from engine.deadline import Deadline
 from engine.encoding import DirectEncoder
 from engine.ingest import INDEXED_AT
 from engine.items import ItemTable
-from engine.learn.dataset import RowSettings
 from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import VersionRanker
 from engine.learn.log import KIND_OF, event_log, events_of
+from engine.learn.network.train import TrainSettings, logits_of
+from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Cases
+from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import ALL_POSITIVES
-from engine.learn.train import TrainSettings, logits_of
-from engine.learn.train_taste import TasteSettings
 from engine.rerank.collate import collate
 from engine.rerank.content import ContentScorer
 from engine.rerank.served import LearnedModel

@@ -10,17 +10,17 @@ import pytest
 from encoders.types import Modality
 from engine.events.types import Impression, Served
 from engine.items import ItemTable
-from engine.learn.baselines.content import without
-from engine.learn.dataset import RowSettings
 from engine.learn.errors import TooLittleDataError
+from engine.learn.evaluation.baselines.content import without
+from engine.learn.evaluation.served_lists import judge_served
+from engine.learn.evaluation.sheets import plain, served_sheets
 from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import VersionRanker
 from engine.learn.log import EventLog
+from engine.learn.network.train import TrainSettings
 from engine.learn.ranker import Cases, Reads
-from engine.learn.served_lists import judge_served
-from engine.learn.sheets import plain, served_sheets
+from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import ALL_POSITIVES
-from engine.learn.train import TrainSettings
 from engine.rerank.version import Utility
 from engine.types import Event, EventKind, ItemId, UserId
 from tests.learn.world import catalogue, walks

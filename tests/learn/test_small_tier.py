@@ -13,12 +13,12 @@ from encoders.space import SpaceManifest
 from encoders.types import Floats
 from engine.deadline import Deadline
 from engine.encoding import DirectEncoder
-from engine.learn.dataset import RowSettings
-from engine.learn.distil import DistilSettings
 from engine.learn.errors import CheckpointError
 from engine.learn.fit import FitSettings, fit
-from engine.learn.registry import Registry
-from engine.learn.train import TrainSettings
+from engine.learn.network.distil import DistilSettings
+from engine.learn.network.train import TrainSettings
+from engine.learn.rows.dataset import RowSettings
+from engine.learn.versions.registry import Registry
 from engine.models import Fixed
 from engine.pipeline import Engine
 from engine.rerank.features import Request, Table

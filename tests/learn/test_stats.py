@@ -7,8 +7,8 @@ import pytest
 from scipy import stats as reference
 
 from engine.events.types import Impression, Served
-from engine.learn.off_policy import Logged, logged_places, off_policy, rate
-from engine.learn.stats import bootstrap, paired, unpaired
+from engine.learn.evaluation.off_policy import Logged, logged_places, off_policy, rate
+from engine.learn.evaluation.stats import bootstrap, paired, unpaired
 from engine.types import Event, EventKind, ItemId, UserId
 
 

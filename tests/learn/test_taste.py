@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from encoders.types import Modality
-from engine.learn.situations import Situations
+from engine.learn.network.taste_steps import examples, people_of, windows_of
+from engine.learn.rows.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
-from engine.learn.taste_steps import examples, people_of, windows_of
 from engine.rerank.features import KINDS, MAX_TOKENS, Table, Tokens, fit_scales
 from engine.rerank.taste import Taste, TasteConfig, TasteModel, TwoTowers
 from engine.rerank.taste_collate import gather, histories

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine.errors import StoreError
-from engine.learn.situations import table_of
+from engine.learn.rows.situations import table_of
 from engine.rerank.features import fit_scales
 from engine.rerank.statistics import Rows
 from engine.rerank.taste import TasteConfig, TasteModel, TwoTowers

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from engine.learn.taste_losses import draw_ahead, gbce, softmax
+from engine.learn.network.taste_losses import draw_ahead, gbce, softmax
 
 ITEMS, POSITIONS = 40, 200
 

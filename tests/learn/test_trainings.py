@@ -15,10 +15,10 @@ import pytest
 
 from engine.errors import DiskError, InvalidQueryError, NotFoundError, OverloadedError
 from engine.learn.errors import TrainingError
-from engine.learn.registry import Registry
-from engine.learn.training_list import MAX_KEPT, Training, TrainingState
-from engine.learn.trainings import MAX_WAITING, Trainings
-from engine.learn.worker import Train
+from engine.learn.versions.registry import Registry
+from engine.learn.versions.training_list import MAX_KEPT, Training, TrainingState
+from engine.learn.versions.trainings import MAX_WAITING, Trainings
+from engine.learn.versions.worker import Train
 from engine.serving import Serving
 from tests.learn.training_jobs import crashing, deaf, hungry, patient, quick, wrong
 from tests.learn.versions import LOADERS, make

@@ -10,8 +10,8 @@ import pytest
 
 from engine.events.types import Impression, Served
 from engine.learn.errors import TooLittleDataError
-from engine.learn.sheets import plain, trial_sheets
-from engine.learn.trial import compare, latest_pair
+from engine.learn.evaluation.sheets import plain, trial_sheets
+from engine.learn.evaluation.trial import compare, latest_pair
 from engine.types import Event, EventKind, ItemId, UserId
 from tests.learn.logs import START
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import CancelledError
-from engine.learn.card import ModelCard
 from engine.learn.errors import TooLittleDataError
-from engine.learn.gate import Verdict
-from engine.learn.registry import Registry
-from engine.learn.worker import Window
+from engine.learn.versions.card import ModelCard
+from engine.learn.versions.gate import Verdict
+from engine.learn.versions.registry import Registry
+from engine.learn.versions.worker import Window
 from tests.learn.versions import make
 
 Progress = Callable[[float, str], None]

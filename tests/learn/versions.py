@@ -11,8 +11,8 @@ from safetensors.numpy import load_file, save_file
 from encoders.errors import TriveniError
 from encoders.space import Space
 from encoders.types import Floats, Text
-from engine.learn.card import CardDraft, ModelCard
-from engine.learn.registry import Registry
+from engine.learn.versions.card import CardDraft, ModelCard
+from engine.learn.versions.registry import Registry
 from engine.models import Reading
 from engine.rerank.features import FieldScales, feature_names
 from engine.rerank.model import CrossAttentionReranker, ModelConfig

@@ -8,7 +8,7 @@ from encoders.types import Modality
 from engine.events.types import UserEvent
 from engine.items import ItemTable
 from engine.learn.log import EventLog, event_log
-from engine.learn.situations import Situations
+from engine.learn.rows.situations import Situations
 from engine.types import Event, EventKind, ItemId, UserId
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

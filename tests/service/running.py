@@ -19,7 +19,7 @@ from engine.events.base import EventStore
 from engine.events.known import CatalogItems
 from engine.events.sql import SqlEventStore
 from engine.filters import FieldKind
-from engine.learn.trainings import Trainings
+from engine.learn.versions.trainings import Trainings
 from engine.pipeline import Engine
 from engine.service.server import Server, ServerOptions
 from engine.serving import Serving

@@ -20,11 +20,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine.events.sql import SqlEventStore
-from engine.learn.card import ModelCard
-from engine.learn.pointer import Pointer
-from engine.learn.registry import Registry
-from engine.learn.trainings import Trainings
-from engine.learn.worker import Train
+from engine.learn.versions.card import ModelCard
+from engine.learn.versions.pointer import Pointer
+from engine.learn.versions.registry import Registry
+from engine.learn.versions.trainings import Trainings
+from engine.learn.versions.worker import Train
 from engine.models import ServedModel
 from engine.serving import Serving
 from engine.store.base import VectorStore

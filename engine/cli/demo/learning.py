@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from engine.config import Settings
     from engine.events.types import Impression
-    from engine.learn.card import ModelCard
     from engine.learn.simulate.compare import Line
+    from engine.learn.versions.card import ModelCard
     from engine.rerank.served import LearnedModel
     from engine.store.memory import MemoryStore
     from engine.types import Event

@@ -10,13 +10,13 @@ from encoders.space import SpaceManifest
 from engine.filters import FieldKind
 from engine.ingest import INDEXED_AT
 from engine.items import ItemTable
+from engine.learn.evaluation.stats import Difference, Interval, bootstrap, paired
 from engine.learn.log import Doubles
 from engine.learn.simulate.loop import Diary, Histories, Watch, run, run_loop
 from engine.learn.simulate.serving import EngineServe, ExploringServe, OracleServe, Serve, Shown
 from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.visits import Visits, period
 from engine.learn.simulate.world import World
-from engine.learn.stats import Difference, Interval, bootstrap, paired
 from engine.pipeline import Engine
 from engine.store.base import Point
 from engine.store.memory import MemoryStore

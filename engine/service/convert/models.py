@@ -1,8 +1,8 @@
 """model.proto: versions and trainings, to the client."""
 
-from engine.learn.card import ModelCard
-from engine.learn.training_list import Training, TrainingState
-from engine.learn.worker import Failure
+from engine.learn.versions.card import ModelCard
+from engine.learn.versions.training_list import Training, TrainingState
+from engine.learn.versions.worker import Failure
 from engine.service.convert.fields import timestamp
 from engine.service.status import reason_named, shorten
 from triveni.v1 import content_pb2, model_pb2

@@ -1,0 +1,256 @@
+"""An evaluation for people: tables for the terminal, JSON, and one HTML page that needs nothing else."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader
+from rich.table import Table
+
+from engine.learn.evaluation.options import Evaluation, Result
+from engine.learn.evaluation.sheets import Sheet
+from engine.learn.evaluation.stats import Difference, Interval
+from engine.types import Json
+
+MAIN = "ndcg"
+"""The metric that rankers are ordered and plotted by, at the largest k."""
+OTHERS = ("hr", "mrr", "recall", "coverage", "novelty", "diversity")
+"""The other metrics that the terminal shows; JSON and the page have all."""
+
+
+def main_metric(done: Evaluation) -> str:
+    """The name of the metric that rankers are ordered by, such as `ndcg@10`."""
+    return f"{MAIN}@{max(done.options.ks)}"
+
+
+def as_document(done: Evaluation) -> dict[str, Json]:
+    """The evaluation as plain data; NaN becomes null."""
+    return {
+        "split": done.split,
+        "events": done.events,
+        "people": done.people,
+        "items": done.items,
+        "cases": done.cases,
+        "dropped": done.dropped,
+        "ks": list(done.options.ks),
+        "leave_seen_out": done.options.leave_seen_out,
+        "reference": done.options.reference or None,
+        "level": done.options.level,
+        "seed": done.options.seed,
+        "slices": dict(done.slice_sizes),
+        "left_out": dict(done.left_out),
+        "rankers": [
+            {
+                "name": result.name,
+                "note": done.notes.get(result.name),
+                "fit_seconds": round(result.fit_seconds, 3),
+                "score_seconds": round(result.score_seconds, 3),
+                "metrics": _intervals(result.metrics),
+                "against_reference": _differences(result.against),
+                "slices": {group: _intervals(values) for group, values in result.slices.items()},
+                "without": {
+                    str(one.modality): {"metrics": _intervals(one.metrics), "loss": _differences(one.difference)}
+                    for one in result.ablations
+                },
+            }
+            for result in done.results
+        ],
+    }
+
+
+def as_tables(done: Evaluation) -> list[Table]:
+    """The evaluation as tables for a terminal of 80 columns: the rankers, best first, then the groups of cases."""
+    best, reference = main_metric(done), done.options.reference
+    table = Table(title=_title(done), title_justify="left", caption=_caption(done), caption_justify="left")
+    table.add_column("ranker", overflow="fold")
+    for heading in (best, f"{done.options.level:.0%}", *((f"less {reference}", "p") if reference else ()), "seconds"):
+        table.add_column(heading, justify="right", min_width=16 if heading.endswith("%") else None)
+    for result in _ordered(done):
+        interval, apart = result.metrics[best], result.against.get(best)
+        cells = [_number(interval.mean), f"{_number(interval.low)} to {_number(interval.high)}"]
+        if reference:
+            cells += [f"{apart.mean:+.4f}", f"{apart.p_value:.4f}"] if apart else ["", ""]
+        table.add_row(result.name, *cells, f"{result.fit_seconds + result.score_seconds:.1f}")
+    return [table, _others(done), *_groups(done), *_losses(done)]
+
+
+def _others(done: Evaluation) -> Table:
+    k = max(done.options.ks)
+    names = [name for name in OTHERS if any(f"{name}@{k}" in result.metrics for result in done.results)]
+    table = Table(title=f"At {k} places", title_justify="left")
+    table.add_column("ranker", no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right")
+    for result in _ordered(done):
+        table.add_row(result.name, *(_number(result.metrics[f"{name}@{k}"].mean) for name in names))
+    return table
+
+
+def _groups(done: Evaluation) -> list[Table]:
+    groups = [name for name, size in done.slice_sizes.items() if name != "all" and size]
+    if not groups:
+        return []
+    best = main_metric(done)
+    table = Table(title=f"{best} by group of cases", title_justify="left")
+    table.add_column("ranker", no_wrap=True)
+    for group in groups:
+        table.add_column(f"{group} ({done.slice_sizes[group]:,})", justify="right")
+    for result in _ordered(done):
+        table.add_row(result.name, *(_number(result.slices[group][best].mean) for group in groups))
+    return [table]
+
+
+def _losses(done: Evaluation) -> list[Table]:
+    best = main_metric(done)
+    rows = [(result, one) for result in _ordered(done) for one in result.ablations]
+    if not rows:
+        return []
+    table = Table(title=f"{best} without a modality, scored by what learned with all", title_justify="left")
+    for heading in ("ranker", "without", best, "change", "p"):
+        table.add_column(heading, justify="left" if heading in {"ranker", "without"} else "right")
+    for result, one in rows:
+        apart, mean = one.difference[best], one.metrics[best].mean
+        table.add_row(result.name, one.modality, _number(mean), f"{apart.mean:+.4f}", f"{apart.p_value:.4f}")
+    return [table]
+
+
+def write_html(path: Path, done: Evaluation, sheets: Sequence[Sheet] = ()) -> None:
+    """Write the page, atomically: no scripts, no files beside it.
+
+    Args:
+        path: the page; its folder is made.
+        done: the evaluation.
+        sheets: more tables, below its own.
+    """
+    best, k = main_metric(done), max(done.options.ks)
+    groups = [name for name, size in done.slice_sizes.items() if name != "all" and size]
+    plots = [_plot(f"{name}@{k}", "", done, {}) for name in (MAIN, "hr", "recall", "mrr") if k > 1 or name == MAIN]
+    plots += [
+        _plot(
+            best, f"{group}: {done.slice_sizes[group]:,} cases", done, {r.name: r.slices[group] for r in done.results}
+        )
+        for group in groups
+    ]
+    names = list(dict.fromkeys(name for result in done.results for name in result.metrics))
+    _write(
+        path,
+        title=_title(done),
+        caption=_caption(done),
+        about=_about(done),
+        plots=plots,
+        names=names,
+        results=_ordered(done),
+        reference=done.options.reference,
+        best=best,
+        sheets=sheets,
+    )
+
+
+def write_sheets(path: Path, title: str, sheets: Sequence[Sheet]) -> None:
+    """Write a page of tables, as `write_html` does."""
+    _write(path, title=title, caption="", about={}, plots=[], results=[], reference="", sheets=sheets)
+
+
+def _write(path: Path, **said: object) -> None:
+    template = Environment(loader=PackageLoader("engine.learn.evaluation", ""), autoescape=True).get_template(
+        "report.html.jinja"
+    )
+    page = template.render(number=_number, **said)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(page, encoding="utf-8")
+    part.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of a plot; lengths are shares of its width."""
+
+    name: str
+    label: str
+    length: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot of bars with intervals, one per ranker."""
+
+    metric: str
+    group: str
+    bars: tuple[Bar, ...]
+
+
+def _plot(metric: str, group: str, done: Evaluation, values: Mapping[str, Mapping[str, Interval]]) -> Plot:
+    found = [(result.name, (values.get(result.name) or result.metrics)[metric]) for result in _ordered(done)]
+    widest = max((one.high for _, one in found if math.isfinite(one.high)), default=0.0) or 1.0
+    bars = tuple(
+        Bar(name, _number(one.mean), *(_share(value, widest) for value in (one.mean, one.low, one.high)))
+        for name, one in found
+    )
+    return Plot(metric, group, bars)
+
+
+def _share(value: float, widest: float) -> float:
+    return round(min(max(value / widest, 0.0), 1.0), 4) if math.isfinite(value) else 0.0
+
+
+def _ordered(done: Evaluation) -> Sequence[Result]:
+    best = main_metric(done)
+    return sorted(done.results, key=lambda result: -result.metrics[best].mean)
+
+
+def _title(done: Evaluation) -> str:
+    return f"Evaluation: {done.split}, {done.cases:,} cases, all {done.items:,} items ranked"
+
+
+def _about(done: Evaluation) -> dict[str, str]:
+    return {
+        "events learned from": f"{done.events:,}",
+        "people": f"{done.people:,}",
+        "items": f"{done.items:,}",
+        "cases": f"{done.cases:,}",
+        "seen items": "left out" if done.options.leave_seen_out else "ranked too",
+        "seed": str(done.options.seed),
+    }
+
+
+def _caption(done: Evaluation) -> str:
+    said = [f"seen items {'left out' if done.options.leave_seen_out else 'ranked too'}"]
+    if done.dropped:
+        said.append(f"{done.dropped:,} cases without a target that can be ranked are not counted")
+    said.extend(f"{name} left out: {reason}" for name, reason in done.left_out)
+    said.extend(f"{name}: {note}" for name, note in done.notes.items())
+    return "; ".join(said)
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 2 else f"{value:.2f}"
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _intervals(values: Mapping[str, Interval]) -> dict[str, Json]:
+    return {
+        name: {"mean": _plain(one.mean), "low": _plain(one.low), "high": _plain(one.high), "count": one.count}
+        for name, one in values.items()
+    }
+
+
+def _differences(values: Mapping[str, Difference]) -> dict[str, Json]:
+    return {
+        name: {
+            "mean": _plain(one.mean),
+            "low": _plain(one.low),
+            "high": _plain(one.high),
+            "p_value": _plain(one.p_value),
+            "count": one.count,
+        }
+        for name, one in values.items()
+    }

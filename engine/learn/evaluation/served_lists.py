@@ -1,0 +1,262 @@
+"""What served lists say of a version that did not make them: what it would earn, and whether it foretells well.
+
+The version's list is taken as it ranks: its candidates by score, without what was seen. What a policy does afterwards
+(diversity, caps per value) is not redone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from engine.events.types import Served
+from engine.items import ItemTable
+from engine.learn.errors import TooLittleDataError
+from engine.learn.evaluation.baselines.matrix import seen_items
+from engine.learn.evaluation.metrics import calibration_error, top
+from engine.learn.evaluation.off_policy import RATES, Logged, OffPolicy, off_policy, rate
+from engine.learn.evaluation.replay import place_weights
+from engine.learn.evaluation.stats import SAMPLES, Difference, Interval, paired
+from engine.learn.learned import VersionRanker
+from engine.learn.log import Doubles, EventLog, Ints
+from engine.learn.ranker import Cases, Rows
+from engine.types import Event
+
+_BATCH = 256
+_FOLDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFigures:
+    """What lists that others served say of a version."""
+
+    version: str
+    since: datetime | None
+    """Only lists from then on count: the version learned from what was before. None counts all."""
+    lists: int
+    places: int
+    left_out: int
+    """Lists that do not count: older, or of nobody named."""
+    observed: dict[str, Interval]
+    """Per name of `RATES`, what followed the lists as they were served, per place."""
+    estimates: dict[str, OffPolicy]
+    """The same, of the lists that the version would make, from those that lots were drawn for. Empty where there are
+    none: then nothing can be said of what was not shown."""
+    agreement: float
+    """The share of places in which the version shows the item that was there."""
+    replayed: Difference
+    """NDCG of what was chosen, in the version's order of what was shown, less in the order that was served. A choice
+    counts the more, the less its place is chosen. Biased towards the order that was served."""
+    calibration_error: float
+    """How far the version's probabilities of a favourable answer lie from what happened (ECE)."""
+    foretold: float
+    """The mean of these probabilities."""
+    happened: float
+    """The share of places with a favourable answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """Served lists in columns: l lists, n places of items that are in the catalogue."""
+
+    log: EventLog
+    cases: Cases
+    number: Ints
+    """(n,), the list of each place."""
+    row: Rows
+    """(n,), its item."""
+    place: Ints
+    """(n,), from 1."""
+    propensity: Doubles
+    followed: tuple[tuple[Event, ...], ...]
+    """(n,), what followed on the item."""
+
+    @property
+    def person(self) -> Ints:
+        """(n,)."""
+        return self.cases.user[self.number]
+
+    def logged(self, rewards: Doubles) -> Logged:
+        return Logged(self.person, rewards, self.propensity)
+
+
+def judge_served(
+    ranker: VersionRanker,
+    log: EventLog,
+    items: ItemTable,
+    served: Sequence[Served],
+    *,
+    since: datetime | None = None,
+    level: float = 0.95,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> ServedFigures:
+    """Judge a version by lists that were served after its last training event.
+
+    Args:
+        ranker: the version; it is told of the log and the items here.
+        log: all events; of a person, what happened before a list is known.
+        items: the catalogue.
+        served: lists with what followed.
+        since: lists before it are left out.
+        level: of intervals.
+        samples: draws.
+        seed: of the draws.
+
+    Raises:
+        TooLittleDataError: if no list counts.
+    """
+    kept = [one for one in served if one.impression.user and (since is None or one.impression.time > since)]
+    lists = _columns(log, items, kept)
+    if not len(lists.number):
+        raise TooLittleDataError(
+            f"none of {len(served):,} served lists was served to somebody named"
+            + (f" after {since:%Y-%m-%d %H:%M} UTC, until when {ranker.name} learned" if since else ""),
+            "let the server run on, with a user_id in requests",
+        )
+    ranker.fit(lists.log, items)
+    own, mine, other = _ranked(ranker, lists, items)
+    same = own == lists.row
+    drawn = np.isin(lists.number, lists.number[lists.propensity < 1])  # lists that lots were drawn for
+    observed: dict[str, Interval] = {}
+    estimates: dict[str, OffPolicy] = {}
+    for name, kinds in RATES.items():
+        rewards = np.array([any(one.kind in kinds for one in events) for events in lists.followed], np.float64)
+        logged = lists.logged(rewards)
+        observed[name] = rate(logged, level=level, samples=samples, seed=seed)
+        if drawn.any():
+            logged = Logged(logged.person[drawn], rewards[drawn], lists.propensity[drawn])
+            foretold, expected = _rewards(logged, lists.place[drawn], mine[drawn], other[drawn], seed)
+            estimates[name] = off_policy(
+                logged, same[drawn].astype(np.float64), foretold=foretold,
+                expected=np.where(own[drawn] >= 0, expected, 0.0),
+                level=level, samples=samples, seed=seed,
+            )  # fmt: skip
+    favourable = np.array([any(map(ranker.version.favours, events)) for events in lists.followed], np.bool_)
+    likely = _likely(ranker, lists)
+    return ServedFigures(
+        ranker.name,
+        since,
+        len(lists.cases),
+        len(lists.row),
+        len(served) - len(lists.cases),
+        observed,
+        estimates,
+        float(same.mean()),
+        _replayed(lists, favourable, mine, level, samples, seed),
+        calibration_error(likely, favourable),
+        float(likely.mean()),
+        float(favourable.mean()),
+    )
+
+
+def _columns(log: EventLog, items: ItemTable, served: Sequence[Served]) -> _Lists:
+    """The lists that have an item of the catalogue. People without events are added to the log's people."""
+    known = set(log.users)
+    new = dict.fromkeys(one.impression.user for one in served if one.impression.user not in known)
+    log = replace(log, users=(*log.users, *new))
+    person_of = {user: number for number, user in enumerate(log.users)}
+    of_user = log.of_user()
+    cases: list[tuple[int, float, Rows, Rows]] = []
+    columns: list[tuple[int, int, int, float]] = []
+    followed: list[tuple[Event, ...]] = []
+    for one in served:
+        shown, rows = one.impression, items.rows(one.impression.items)
+        if not (rows >= 0).any():
+            continue
+        person, now = person_of[shown.user], shown.time.timestamp()
+        history = of_user[person][: int(np.searchsorted(log.time[of_user[person]], now))]
+        for row, place, propensity in zip(rows.tolist(), shown.positions, shown.propensities, strict=True):
+            if row >= 0:
+                columns.append((len(cases), row, place, propensity))
+                followed.append(tuple(event for event in one.followed if event.item == items.ids[row]))
+        cases.append((person, now, history, rows[rows >= 0]))
+    table = np.array(columns, np.float64).reshape(-1, 4)
+    shown_rows = tuple(rows for *_, rows in cases)
+    return _Lists(
+        log,
+        Cases(
+            np.array([person for person, *_ in cases], np.int64),
+            np.array([now for _, now, *_ in cases], np.float64),
+            tuple(history for _, _, history, _ in cases),
+            shown_rows,
+            shown=shown_rows,
+        ),
+        table[:, 0].astype(np.int64),
+        table[:, 1].astype(np.intp),
+        table[:, 2].astype(np.int64),
+        table[:, 3],
+        tuple(followed),
+    )
+
+
+def _ranked(ranker: VersionRanker, lists: _Lists, items: ItemTable) -> tuple[Rows, Doubles, Doubles]:
+    """Per place the item that the version shows there (-1 for none), the score of the item that was there, and of the
+    version's own; each (n,)."""
+    own = np.full(len(lists.row), -1, np.intp)
+    mine, other = np.zeros(len(lists.row)), np.zeros(len(lists.row))
+    for start in range(0, len(lists.cases), _BATCH):
+        some = np.arange(start, min(start + _BATCH, len(lists.cases)), dtype=np.intp)
+        cases = lists.cases.take(some)
+        scores, free = ranker.score(cases), ranker.score(replace(cases, shown=None))
+        at = np.flatnonzero((lists.number >= start) & (lists.number <= some[-1]))
+        best = top(free, int(lists.place[at].max()), seen_items(cases, lists.log, items))
+        case = lists.number[at] - start
+        own[at] = best[case, lists.place[at] - 1]
+        mine[at] = scores[case, lists.row[at]]
+        other[at] = np.where(own[at] >= 0, free[case, own[at]], 0)
+    return own, mine, other
+
+
+def _rewards(logged: Logged, place: Ints, mine: Doubles, other: Doubles, seed: int) -> tuple[Doubles, Doubles]:
+    """What is foretold of the logged items and of the version's own, (n,) each, by a logistic model of the version's
+    score and the place. It is fitted on other people than it foretells."""
+    scale = max(float(mine.std()), 1e-9)
+    places = np.eye(int(place.max()) + 1)[place]
+    seen, own = (np.column_stack([(column - mine.mean()) / scale, places]) for column in (mine, other))
+    people, number = np.unique(logged.person, return_inverse=True)
+    fold = (np.random.default_rng(seed).permutation(len(people)) % _FOLDS)[number]
+    foretold, expected = np.zeros(len(mine)), np.zeros(len(mine))
+    for one in range(_FOLDS):
+        learn, tell = fold != one, fold == one
+        rewards = logged.reward[learn] > 0
+        if not tell.any():
+            continue
+        if rewards.all() or not rewards.any():
+            foretold[tell] = expected[tell] = float(rewards.mean()) if len(rewards) else 0.0
+            continue
+        model = LogisticRegression().fit(seen[learn], rewards)
+        foretold[tell], expected[tell] = (model.predict_proba(column[tell])[:, 1] for column in (seen, own))
+    return foretold, expected
+
+
+def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, level: float, samples: int, seed: int) -> Difference:
+    """NDCG of the choices in the version's order, less in the order that was served."""
+    starts = np.searchsorted(lists.number, np.arange(len(lists.cases) + 1))
+    parts = [slice(first, last) for first, last in pairwise(starts.tolist())]
+    with_choice = [place for place, part in enumerate(parts) if chosen[part].any()]
+    parts = [parts[place] for place in with_choice]
+    weights = place_weights([lists.place[part] for part in parts], [chosen[part] for part in parts])
+    ours: list[float] = []
+    served: list[float] = []
+    for part in parts:
+        gains = chosen[part] * weights[lists.place[part]]
+        discount = 1 / np.log2(np.arange(len(gains)) + 2)
+        ideal = float(np.sort(gains)[::-1] @ discount)
+        for found, keys in ((ours, -mine[part]), (served, lists.place[part].astype(np.float64))):
+            found.append(float(gains[np.argsort(keys, kind="stable")] @ discount) / ideal)
+    return paired(
+        np.array(ours), np.array(served), lists.cases.user[with_choice], level=level, samples=samples, seed=seed
+    )
+
+
+def _likely(ranker: VersionRanker, lists: _Lists) -> Doubles:
+    """(n,): the version's probability of a favourable answer."""
+    found = [np.zeros(0)]
+    for start in range(0, len(lists.cases), _BATCH):
+        some = lists.cases.take(np.arange(start, min(start + _BATCH, len(lists.cases)), dtype=np.intp))
+        found += ranker.likely(some)
+    return np.concatenate(found)

@@ -1,0 +1,139 @@
+"""Figures of served lists and of trials as sheets: one form for the terminal, JSON and the page."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.table import Table
+
+from engine.learn.evaluation.served_lists import ServedFigures
+from engine.learn.evaluation.stats import Difference, Interval
+from engine.learn.evaluation.trial import Trial
+from engine.types import Json
+
+FEW = 100
+"""An estimate from fewer effective places than this is not to be believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table with a title and what has to be known to read it."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+
+
+def served_sheets(figures: ServedFigures) -> list[Sheet]:
+    """What served lists say of a version."""
+    rows = []
+    for name, observed in figures.observed.items():
+        rows.append((name, "as served", *_interval(observed)))
+        if found := figures.estimates.get(name):
+            estimates = {"IPS": found.ips, "SNIPS": found.snips, "DR": found.dr}
+            rows += [("", way, *_interval(one)) for way, one in estimates.items() if one is not None]
+    since = f"served after {_moment(figures.since)}, until when it learned; " if figures.since else ""
+    caption = (
+        f"{figures.lists:,} lists with {figures.places:,} places, {since}{figures.left_out:,} lists are left out. "
+        f"In {figures.agreement:.1%} of places it shows the same item. "
+    )
+    least = min((one.effective for one in figures.estimates.values()), default=0.0)
+    if figures.estimates:
+        caption += f"The estimates weigh as {least:,.0f} places"
+        caption += ": too few to believe them." if least < FEW else "."
+    else:
+        caption += (
+            "Every propensity is 1: the lists were made without drawing lots, so nothing can be said of lists that "
+            "were not shown. Set policy.explore above 0, or compare versions by a trial (triveni model candidate)."
+        )
+    earned = Sheet(
+        f"What {figures.version} would get, per place",
+        ("", "", "mean", "interval"),
+        tuple(rows),
+        caption,
+    )
+    replayed = figures.replayed
+    foretells = Sheet(
+        f"What {figures.version} foretells of these lists",
+        ("", "figure", "interval"),
+        (
+            ("calibration error (ECE)", f"{figures.calibration_error:.4f}", ""),
+            ("mean probability of a favourable answer", f"{figures.foretold:.4f}", ""),
+            ("share of places with one", f"{figures.happened:.4f}", ""),
+            (f"NDCG of choices, less as served ({replayed.count:,} lists)", *_difference(replayed)[:2]),
+        ),
+        "The order that was served had the advantage of being looked at from the top.",
+    )
+    return [earned, foretells]
+
+
+def trial_sheets(trial: Trial) -> list[Sheet]:
+    """Two versions of a trial, side by side."""
+    arms = (trial.ours, trial.theirs)
+    rows = []
+    for name, apart in trial.apart.items():
+        for label, arm in zip((name, ""), arms, strict=True):
+            rows.append((label, arm.version, *_interval(arm.rates[name]), ""))
+        rows.append(("", "difference", *_difference(apart)))
+        if trial.within:
+            rows.append(("", "the same people", *_difference(trial.within[name])))
+    about = tuple((f"{arm.version}", f"{arm.lists:,}", f"{arm.people:,}", f"{arm.places:,}") for arm in arms)
+    caption = (
+        f"Lists from {_moment(trial.since)} to {_moment(trial.until)}, when both served. "
+        f"{trial.nobody:,} lists of nobody named and {trial.both:,} people who got both are not compared as groups."
+    )
+    return [
+        Sheet("The trial", ("version", "lists", "people", "places"), about, caption),
+        Sheet(
+            "Per place shown",
+            ("", "", "mean", "interval", "p"),
+            tuple(rows),
+            "A difference whose interval holds zero cannot be told from chance.",
+        ),
+    ]
+
+
+def sheet_table(sheet: Sheet) -> Table:
+    """A sheet for the terminal."""
+    table = Table(title=sheet.title, title_justify="left", caption=sheet.caption, caption_justify="left")
+    for place, heading in enumerate(sheet.headings):
+        table.add_column(heading, justify="right" if place else "left", no_wrap=not place, overflow="fold")
+    for row in sheet.rows:
+        table.add_row(*row)
+    return table
+
+
+def plain(value: Any) -> Json:
+    """Dataclasses, intervals and times as plain data; NaN becomes null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(one) for one in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value  # type: ignore[no-any-return]
+
+
+def _interval(one: Interval) -> tuple[str, str]:
+    return _number(one.mean), f"{_number(one.low)} to {_number(one.high)}"
+
+
+def _difference(one: Difference) -> tuple[str, str, str]:
+    if not math.isfinite(one.mean):
+        return "-", "", ""
+    return f"{one.mean:+.4f}", f"{one.low:+.4f} to {one.high:+.4f}", f"{one.p_value:.4f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "-"
+
+
+def _moment(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,205 @@
+"""How sure a figure is: intervals, and tests of differences, paired and not.
+
+All draws are of people, not of cases: two cases of one person are not independent. Everything repeats by its seed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.learn.evaluation.metrics import Mask
+from engine.learn.log import Doubles, Ints
+
+SAMPLES = 2000
+"""Draws of a bootstrap or a permutation test."""
+_CELLS = 1 << 22
+"""Cells of a matrix of draws that is held at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean and how far it may be off."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+    """The values that it is the mean of."""
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ({self.low:.4f} to {self.high:.4f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The mean of one ranker less that of another, on the same cases."""
+
+    mean: float
+    low: float
+    high: float
+    p_value: float
+    """Of the paired permutation test, two-sided: how often chance alone gives a difference as large."""
+    count: int
+
+
+def bootstrap(
+    values: Doubles,
+    people: Ints | None = None,
+    *,
+    level: float = 0.95,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """The percentile bootstrap interval of a mean (Efron & Tibshirani, 1993, chapter 13).
+
+    Args:
+        values: (n,); NaN is left out.
+        people: (n,), whose value each is; None takes each as a person's own.
+        level: of the interval, in (0, 1).
+        samples: draws.
+        seed: of the draws.
+
+    Returns:
+        All NaN where there is no value.
+    """
+    return ratio(values, np.ones(len(values)), people, level=level, samples=samples, seed=seed)
+
+
+def paired(
+    ours: Doubles,
+    theirs: Doubles,
+    people: Ints | None = None,
+    *,
+    level: float = 0.95,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> Difference:
+    """The difference of two rankers on the same cases: a bootstrap interval, and a paired permutation test.
+
+    The test flips the sign of each person's differences (Smucker et al., CIKM 2007); the p value counts the
+    observed one among the draws, so it is never 0.
+
+    Args:
+        ours: (n,); a case where either is NaN is left out.
+        theirs: (n,), of the same cases.
+        people: (n,), whose case each is; None takes each as a person's own.
+        level: of the interval.
+        samples: draws.
+        seed: of the draws.
+
+    Raises:
+        ValueError: if the two are not of the same length.
+    """
+    if ours.shape != theirs.shape:
+        raise ValueError(f"{len(ours)} values are paired with {len(theirs)}: score the same cases with both rankers")
+    apart = ours - theirs
+    interval = bootstrap(apart, people, level=level, samples=samples, seed=seed)
+    there = np.isfinite(apart)
+    total = _sums(apart[there], None if people is None else people[there])
+    if not len(total):
+        return Difference(np.nan, np.nan, np.nan, np.nan, 0)
+    random = np.random.default_rng([seed, 1])
+    observed, extreme = abs(total.sum()), 0
+    for size in _parts(samples, len(total)):
+        signs = random.integers(0, 2, (size, len(total)), np.int8) * 2.0 - 1.0
+        extreme += int((np.abs(signs @ total) >= observed * (1 - 1e-12)).sum())
+    return Difference(interval.mean, interval.low, interval.high, (extreme + 1) / (samples + 1), interval.count)
+
+
+def unpaired(
+    ours: Doubles,
+    our_people: Ints,
+    theirs: Doubles,
+    their_people: Ints,
+    *,
+    level: float = 0.95,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> Difference:
+    """The difference of two means of different people: a bootstrap interval, and a permutation test.
+
+    People of each group are drawn by themselves; the test deals all people anew into groups of the same sizes (Good,
+    Permutation, Parametric and Bootstrap Tests of Hypotheses, 2005). The p value is never 0.
+
+    Args:
+        ours: (n,).
+        our_people: (n,), whose value each is.
+        theirs: (k,).
+        their_people: (k,); nobody is in both groups.
+        level: of the interval.
+        samples: draws.
+        seed: of the draws.
+
+    Returns:
+        All NaN where a group is empty. Its count is that of all values.
+    """
+    if not len(ours) or not len(theirs):
+        return Difference(np.nan, np.nan, np.nan, np.nan, len(ours) + len(theirs))
+    groups = [(_sums(v, who), _sums(np.ones(len(v)), who)) for v, who in ((ours, our_people), (theirs, their_people))]
+    observed = _mean(*groups[0]) - _mean(*groups[1])
+    random = np.random.default_rng(seed)
+    drawn, dealt = [], []
+    tops, bottoms = (np.concatenate(column) for column in zip(*groups, strict=True))
+    first = len(groups[0][0])
+    for size in _parts(samples, len(tops)):
+        means = []
+        for above, below in groups:
+            rows = random.integers(0, len(above), (size, len(above)))
+            means.append(_mean(above[rows], below[rows]))
+        drawn.append(means[0] - means[1])
+        order = random.permuted(np.tile(np.arange(len(tops)), (size, 1)), axis=1)
+        mine, other = order[:, :first], order[:, first:]
+        dealt.append(_mean(tops[mine], bottoms[mine]) - _mean(tops[other], bottoms[other]))
+    low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2])
+    extreme = int((np.abs(np.concatenate(dealt)) >= abs(observed) * (1 - 1e-12)).sum())
+    count = len(ours) + len(theirs)
+    return Difference(float(observed), float(low), float(high), (extreme + 1) / (samples + 1), count)
+
+
+def ratio(
+    above: Doubles, below: Doubles, people: Ints | None, *, level: float = 0.95, samples: int = SAMPLES, seed: int = 0
+) -> Interval:
+    """Σ above / Σ below, with its interval over draws of people; see `bootstrap`.
+
+    Args:
+        above: (n,).
+        below: (n,); where either is NaN, both are left out.
+        people: (n,), whose value each is; None takes each as a person's own.
+        level: of the interval.
+        samples: draws.
+        seed: of the draws.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}: give one in (0, 1), such as 0.95")
+    there: Mask = np.isfinite(above) & np.isfinite(below)
+    who = None if people is None else people[there]
+    tops, bottoms = _sums(above[there], who), _sums(below[there], who)
+    if not bottoms.sum():
+        return Interval(np.nan, np.nan, np.nan, int(there.sum()))
+    random = np.random.default_rng(seed)
+    drawn = []
+    for size in _parts(samples, len(tops)):
+        rows = random.integers(0, len(tops), (size, len(tops)))
+        total = bottoms[rows].sum(axis=1)
+        drawn.append(np.divide(tops[rows].sum(axis=1), total, out=np.full(size, np.nan), where=total != 0))
+    low, high = np.nanquantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(tops.sum() / bottoms.sum()), float(low), float(high), int(there.sum()))
+
+
+def _mean(above: Doubles, below: Doubles) -> Doubles:
+    """Σ above / Σ below, along the last axis."""
+    return np.asarray(above.sum(axis=-1) / below.sum(axis=-1))
+
+
+def _sums(values: Doubles, people: Ints | None) -> Doubles:
+    """The values, summed per person."""
+    if people is None:
+        return values
+    _, number = np.unique(people, return_inverse=True)
+    return np.bincount(number, weights=values).astype(np.float64) if len(values) else values
+
+
+def _parts(samples: int, width: int) -> list[int]:
+    """The draws in parts that fit into memory."""
+    size = max(1, _CELLS // max(width, 1))
+    return [min(size, samples - start) for start in range(0, samples, size)]

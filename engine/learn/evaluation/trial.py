@@ -1,0 +1,164 @@
+"""Two versions of an A/B trial, compared by what followed the lists that they served."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from engine.events.types import Served
+from engine.learn.errors import TooLittleDataError
+from engine.learn.evaluation.off_policy import RATES, Logged, logged_places, rate
+from engine.learn.evaluation.stats import SAMPLES, Difference, Interval, paired, unpaired
+from engine.learn.splits import Mask
+from engine.types import EventKind, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What followed the lists of one version."""
+
+    version: str
+    lists: int
+    people: int
+    places: int
+    rates: Mapping[str, Interval]
+    """Per name of `RATES`, per place shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Two versions, compared."""
+
+    ours: Arm
+    theirs: Arm
+    since: datetime
+    """The first list that counts: both versions served from then on."""
+    until: datetime
+    """The last one."""
+    nobody: int
+    """Lists that were served to nobody named: they are not tried, so they do not count."""
+    both: int
+    """People who got lists of both."""
+    apart: Mapping[str, Difference]
+    """Ours less theirs, between the people who got only one of them."""
+    within: Mapping[str, Difference]
+    """Ours less theirs, of the people who got both, each compared with themselves; empty where there are none."""
+
+
+def compare(
+    served: Sequence[Served],
+    ours: str,
+    theirs: str,
+    *,
+    level: float = 0.95,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> Trial:
+    """Compare two versions by their served lists, from when the second of them began until the first of them ended.
+
+    People get a version by a hash of their id, so those of one version are compared with those of the other. Who got
+    both, because the share was changed or one took the place of the other, is compared with themselves.
+
+    Args:
+        served: lists of any versions, with what followed.
+        ours: the version in question, as lists name it; "untrained" is the engine without a version.
+        theirs: what it is compared with.
+        level: of intervals.
+        samples: draws.
+        seed: of the draws.
+
+    Raises:
+        TooLittleDataError: if a version served no list to somebody named while the other did.
+    """
+    lists = {name: [one for one in served if _version(one) == name] for name in (ours, theirs)}
+    for name, mine in lists.items():
+        if not mine:
+            raise TooLittleDataError(
+                f"no list of {name} was logged",
+                "try it on a share of people: triveni model candidate VERSION --share 0.1",
+            )
+    ends = [(min(times), max(times)) for times in ([one.impression.time for one in mine] for mine in lists.values())]
+    since, until = max(first for first, _ in ends), min(last for _, last in ends)
+    inside = {name: [one for one in mine if since <= one.impression.time <= until] for name, mine in lists.items()}
+    named = {name: [one for one in mine if one.impression.user] for name, mine in inside.items()}
+    for name, mine in named.items():
+        if not mine:
+            raise TooLittleDataError(
+                f"{name} served no list to somebody named while the other version did, from "
+                f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC",
+                "let the trial go on, and send a user_id with requests",
+            )
+    people = {name: {one.impression.user for one in mine} for name, mine in named.items()}
+    saw = [{one.impression.user for one in mine if one.impression.items} for mine in named.values()]
+    both = saw[0] & saw[1]
+    numbers = {user: number for number, user in enumerate(sorted(people[ours] | people[theirs]))}
+    apart, within = {}, {}
+    for name, kinds in RATES.items():
+        columns = [_places(named[version], kinds, numbers) for version in (ours, theirs)]
+        mixed = np.array([numbers[user] for user in both], np.int64)
+        alone = [_only(column, ~np.isin(column.person, mixed)) for column in columns]
+        apart[name] = unpaired(
+            alone[0].reward, alone[0].person, alone[1].reward, alone[1].person,
+            level=level, samples=samples, seed=seed,
+        )  # fmt: skip
+        if both:
+            one, other = (_per_person(_only(column, np.isin(column.person, mixed))) for column in columns)
+            within[name] = paired(one, other, level=level, samples=samples, seed=seed)
+    arms = [
+        Arm(
+            version,
+            len(named[version]),
+            len(people[version]),
+            sum(len(one.impression.items) for one in named[version]),
+            {
+                name: rate(_places(named[version], kinds, numbers), level=level, samples=samples, seed=seed)
+                for name, kinds in RATES.items()
+            },
+        )
+        for version in (ours, theirs)
+    ]
+    nobody = sum(len(mine) for mine in inside.values()) - sum(len(mine) for mine in named.values())
+    return Trial(arms[0], arms[1], since, until, nobody, len(both), apart, within)
+
+
+def latest_pair(served: Sequence[Served]) -> tuple[str, str]:
+    """The two versions that served last: the one that began later, and the one that served beside or before it.
+
+    Raises:
+        TooLittleDataError: if fewer than two versions served.
+    """
+    first: dict[str, datetime] = {}
+    last: dict[str, datetime] = {}
+    for one in sorted(served, key=lambda one: one.impression.time):
+        first.setdefault(_version(one), one.impression.time)
+        last[_version(one)] = one.impression.time
+    if len(last) < 2:
+        raise TooLittleDataError(
+            f"an A/B comparison needs two versions that served lists, there is {len(last) or 'none'}",
+            "try one on a share of people: triveni model candidate VERSION --share 0.1",
+        )
+    newest = sorted(last, key=lambda name: last[name])[-2:]
+    theirs, ours = sorted(newest, key=lambda name: first[name])
+    return ours, theirs
+
+
+def _version(one: Served) -> str:
+    return one.impression.model
+
+
+def _places(served: Sequence[Served], kinds: frozenset[EventKind], numbers: Mapping[UserId, int]) -> Logged:
+    """The places of lists, the people numbered alike for both versions."""
+    person = [numbers[one.impression.user] for one in served for _ in one.impression.items]
+    found = logged_places(served, kinds)
+    return Logged(np.array(person, np.int64), found.reward, found.propensity)
+
+
+def _only(logged: Logged, rows: Mask) -> Logged:
+    return Logged(logged.person[rows], logged.reward[rows], logged.propensity[rows])
+
+
+def _per_person(logged: Logged) -> np.ndarray:
+    """(p,): the mean reward per place of each person, by their number."""
+    _, number = np.unique(logged.person, return_inverse=True)
+    return np.asarray(np.bincount(number, weights=logged.reward) / np.bincount(number), np.float64)

@@ -1,0 +1,1 @@
+"""Training of the networks: the reranker, the small one distilled from it, and the learned query vector."""

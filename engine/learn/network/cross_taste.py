@@ -1,0 +1,120 @@
+"""The learned query vector for training rows: of each row, one that has not seen its label.
+
+By time, the log is cut at two moments: rows behind a cut use the vector that was learned before it, and the oldest
+rows none. By people, there are two halves, and each half's rows use the vector of the other.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from engine.learn.errors import TooLittleDataError
+from engine.learn.network.taste_steps import Bools
+from engine.learn.network.train import Progress, Report, Stopped
+from engine.learn.network.train_taste import TasteSettings, train_taste
+from engine.learn.rows.dataset import RowSettings, Tastes, folds_of
+from engine.learn.rows.situations import Situations
+from engine.rerank.taste import Taste, TasteConfig, TasteModel
+
+CUTS = (0.35, 0.7)
+"""The shares of the positive events before the two moments."""
+
+
+class CrossTaste:
+    """Trains the vectors.
+
+    Args:
+        situations: the log.
+        rows: how rows are cross-fitted.
+        config: the towers.
+        settings: how they are trained.
+        device: "cpu" or "cuda".
+        folder: where interrupted trainings go on from; None keeps nothing.
+        report: is told of the progress.
+        stopped: says whether to stop.
+    """
+
+    def __init__(
+        self,
+        situations: Situations,
+        rows: RowSettings,
+        config: TasteConfig,
+        settings: TasteSettings,
+        *,
+        device: str = "cpu",
+        folder: Path | None = None,
+        report: Report = lambda _: None,
+        stopped: Stopped = lambda: False,
+    ) -> None:
+        self._situations, self._rows = situations, rows
+        self._config, self._settings = config, settings
+        self._device, self._folder, self._stopped = device, folder, stopped
+        self._report = report
+        self._done = 0.0
+
+    def tastes(self) -> Tastes:
+        """What rows may know; see `engine.learn.rows.dataset.blocks`.
+
+        Raises:
+            Stop: if `stopped` says so.
+        """
+        return self._by_people() if self._rows.cross_fit == "people" else self._by_time()
+
+    def whole(self) -> TasteModel | None:
+        """The vector that is learned from everything; None if that is too little.
+
+        Raises:
+            Stop: if `stopped` says so.
+        """
+        return self._train(None, "whole", 1.0 - self._done)
+
+    def _by_people(self) -> Tastes:
+        half = folds_of(self._situations, self._rows) % 2
+        mine = half[self._situations.log.user]  # (n,)
+        made = [self._laid(mine != one, f"half-{one}", 0.25) for one in (0, 1)]
+
+        def of(fold: int | None, until: float) -> Taste | None:
+            return None if fold is None else made[fold % 2]
+
+        return of
+
+    def _by_time(self) -> Tastes:
+        time = self._situations.log.time
+        steps = time[self._situations.positive]
+        made: list[tuple[float, Taste | None]] = []
+        for place, share in enumerate(CUTS if len(steps) else ()):
+            cut = float(np.quantile(steps, share))
+            made.append((cut, self._laid(time < cut, f"cut-{place}", share / (1 + sum(CUTS)))))
+
+        def of(fold: int | None, until: float) -> Taste | None:
+            return next((taste for cut, taste in reversed(made) if cut <= until), None)
+
+        return of
+
+    def _train(self, targets: Bools | None, name: str, share: float) -> TasteModel | None:
+        done, self._done = self._done, self._done + share
+
+        def report(one: Progress) -> None:
+            self._report(Progress(done + share * one.share, f"taste, {name}: {one.stage}", one.figures))
+
+        folder = None if self._folder is None else self._folder / f"taste-{name}"
+        try:
+            made = train_taste(
+                self._situations,
+                self._config,
+                self._settings,
+                targets=targets,
+                device=self._device,
+                folder=folder,
+                report=report,
+                stopped=self._stopped,
+            )
+        except TooLittleDataError:
+            return None
+        return made.model
+
+    def _laid(self, targets: Bools, name: str, share: float) -> Taste | None:
+        model, situations = self._train(targets, name, share), self._situations
+        known = np.zeros(situations.size, np.bool_)
+        known[situations.item[situations.positive & targets]] = True
+        return None if model is None else Taste(model, situations.table, known)

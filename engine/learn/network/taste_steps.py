@@ -1,0 +1,158 @@
+"""Histories, cut into what the taste vector is trained on and measured by.
+
+After the first j events of a history the vector is to find a positive one behind them. A window is a run of such
+positions j, with the tokens before them; every position is in one window, with at least half of `MAX_TOKENS` before
+it, or all that there is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Floats
+from engine.learn.network.taste_losses import draw_ahead
+from engine.learn.rows.situations import Situations
+from engine.rerank.features import MAX_TOKENS, Tokens
+from engine.rerank.statistics import Rows
+
+Bools = npt.NDArray[np.bool_]
+_STRIDE = MAX_TOKENS // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A positive event, and what was known before it."""
+
+    tokens: Tokens
+    seen: Rows
+    """Items that were acted on before."""
+    item: int
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person's events, as far as they are read: up to the last that may be learned from."""
+
+    rows: Rows
+    """(e,), rows of the log that make tokens, oldest first."""
+    targets: Rows
+    """(p,), places among `rows` that may be learned from, rising."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The positions j, `first` <= j < `end`, of a person, with tokens from the place `start`."""
+
+    person: int
+    start: int
+    first: int
+    end: int
+
+
+def newest_steps(situations: Situations, allowed: Bools, most: int, seed: int) -> Rows:
+    """The newest allowed event of at most so many people, drawn from those that have three; rows of the log."""
+    last = [rows[allowed[rows]][-1] for rows in situations.of_user if int(allowed[rows].sum()) >= 3]
+    drawn = np.random.default_rng(seed).permutation(np.array(last, np.intp))[:most]
+    return np.sort(drawn)
+
+
+def steps_of(situations: Situations, rows: Rows) -> list[Step]:
+    """The events at rows of the log."""
+    found: list[Step] = []
+    for row in rows.tolist():
+        mine = situations.of_user[int(situations.log.user[row])]
+        before = mine[: int(np.searchsorted(mine, row))]
+        tokens = situations.tokens(before, float(situations.log.time[row]))
+        found.append(Step(tokens, situations.seen(before), int(situations.item[row])))
+    return found
+
+
+def people_of(situations: Situations, allowed: Bools) -> list[Person]:
+    """Everybody who has an event that may be learned from.
+
+    Args:
+        situations: the log over the item table.
+        allowed: (n,) bool, over the log: positive events.
+    """
+    usable = (situations.token_rows >= 0) & (situations.kinds >= 0)
+    found: list[Person] = []
+    for mine in situations.of_user:
+        rows = mine[usable[mine]]
+        targets = np.flatnonzero(allowed[rows])
+        if len(targets):
+            found.append(Person(rows[: targets[-1] + 1], targets))
+    return found
+
+
+def windows_of(people: Sequence[Person], random: np.random.Generator) -> list[Window]:
+    """Everybody's positions, each once, cut at another place each time."""
+    found: list[Window] = []
+    for number, person in enumerate(people):
+        first, end = 0, MAX_TOKENS + 1 - int(random.integers(_STRIDE))
+        while first < len(person.rows):
+            end = min(end, len(person.rows))
+            found.append(Window(number, max(end - 1 - MAX_TOKENS, 0), first, end))
+            first, end = end, end + _STRIDE
+    return found
+
+
+def examples(
+    situations: Situations,
+    people: Sequence[Person],
+    windows: Sequence[Window],
+    ahead: int,
+    random: np.random.Generator,
+) -> tuple[list[Tokens], Rows, Rows, Rows]:
+    """What a batch of windows trains.
+
+    Args:
+        situations: the log over the item table.
+        people: whose they are.
+        windows: of people.
+        ahead: from how many positives that follow a position its one is drawn.
+        random: draws.
+
+    Returns:
+        The tokens of each window; and of the n positions the window they are in, how many of its tokens are known,
+        and the item that is to be found, each (n,).
+    """
+    tokens: list[Tokens] = []
+    parts: list[tuple[Rows, Rows, Rows]] = []
+    for place, window in enumerate(windows):
+        person = people[window.person]
+        known = np.arange(window.first, window.end)
+        following = np.searchsorted(person.targets, known)  # the first target among what is not known
+        following += draw_ahead(random, len(person.targets) - following, ahead)
+        item = situations.item[person.rows[person.targets[following]]]
+        parts.append((np.full(len(known), place), known - window.start, item))
+        now = float(situations.log.time[person.rows[window.end - 1]])
+        tokens.append(situations.tokens(person.rows[window.start : window.end - 1], now))
+    which, position, wanted = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return tokens, which, position, wanted
+
+
+def ranks_of(scores: Floats, steps: Sequence[Step]) -> Rows:
+    """(s,): how many items are ranked before that of each step, among those that the person had not acted on.
+
+    Args:
+        scores: (s, m), of all items at each step; of equal ones the earlier item is ranked first.
+        steps: s steps.
+    """
+    ranks = np.zeros(len(steps), np.intp)
+    for place, one in enumerate(steps):
+        row = np.array(scores[place], np.float32)
+        row[one.seen[one.seen != one.item]] = -np.inf
+        ranks[place] = int((row > row[one.item]).sum()) + int((row[: one.item] == row[one.item]).sum())
+    return ranks
+
+
+def figures_of_ranks(ranks: Rows) -> dict[str, float]:
+    """NDCG@10, recall@50 and @100 of ranks (s,), from 0; zeros if there are none."""
+    many = max(len(ranks), 1)
+    return {
+        "ndcg_at_10": float(np.where(ranks < 10, 1 / np.log2(ranks + 2), 0).sum()) / many,
+        "recall_at_50": int((ranks < 50).sum()) / many,
+        "recall_at_100": int((ranks < 100).sum()) / many,
+    }

@@ -1,0 +1,349 @@
+"""Training of the reranker.
+
+AdamW with warm-up and cosine decay, gradients cut at norm 1, early stopping on the held-out rows, bfloat16 on a GPU.
+The same seed gives the same weights on the same machine. After every epoch the state is on disk, so a run that was
+killed goes on where it was. Under torchrun the rows are spread over the processes.
+"""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from engine.learn.errors import TooLittleDataError
+from engine.learn.network.losses import PositionBias, listwise, outcomes
+from engine.learn.network.resume import load_state, save_state
+from engine.learn.rows.dataset import Example
+from engine.rerank.collate import collate, to_device
+from engine.rerank.features import Table
+from engine.rerank.model import CrossAttentionReranker, ModelConfig
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+MIN_ROWS = 50
+UNKNOWN = 1e9
+"""The deviation of a feature that training never saw change."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How the network is trained."""
+
+    epochs: int = 6
+    patience: int = 2
+    """Epochs without a better held-out figure before it stops."""
+    batch: int = 64
+    rate: float = 2e-3
+    """The highest learning rate."""
+    warm_up: float = 0.1
+    """The share of the steps in which the rate rises."""
+    weight_decay: float = 0.05
+    candidates: int = 96
+    """Candidates of a row that a step sees, drawn anew in every epoch; the positive ones are always among them."""
+    calibration: float = 0.1
+    """The weight of the outcomes' cross-entropy beside the listwise loss."""
+    held_out: float = 0.1
+    """The share of rows, the youngest, that training does not see."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is."""
+
+    share: float
+    """0 to 1."""
+    stage: str
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training gives."""
+
+    model: CrossAttentionReranker
+    """The best of the epochs, on the CPU."""
+    history: tuple[dict[str, float], ...]
+    """Per epoch the losses and the held-out figures."""
+
+
+Report = Callable[[Progress], None]
+Stopped = Callable[[], bool]
+
+
+class Stop(Exception):  # noqa: N818
+    """The training was cancelled."""
+
+
+def train(
+    examples: Sequence[Example],
+    table: Table,
+    config: ModelConfig,
+    settings: TrainSettings,
+    *,
+    device: str = "cpu",
+    folder: Path | None = None,
+    report: Report = lambda _: None,
+    stopped: Stopped = lambda: False,
+) -> Trained:
+    """Train.
+
+    Args:
+        examples: the rows, of which the youngest are held out.
+        table: what they are rows of.
+        config: the network.
+        settings: how.
+        device: "cpu" or "cuda".
+        folder: where the state of the run is kept, and its logs for TensorBoard; None keeps nothing.
+        report: is told of the progress.
+        stopped: says whether to stop.
+
+    Raises:
+        TooLittleDataError: if there are fewer than `MIN_ROWS` rows to learn from.
+        Stop: if `stopped` says so.
+    """
+    learn, check = held_out(examples, settings.held_out)
+    check_enough(learn)
+    torch.manual_seed(settings.seed)
+    rank, world = _processes()
+    model = CrossAttentionReranker(config)
+    _standardise(model, learn)
+    both = nn.ModuleDict({"model": model, "position": PositionBias()}).to(device)
+    wrapped = DistributedDataParallel(_Loss(both, settings)) if world > 1 else _Loss(both, settings)
+    steps = max(math.ceil(len(learn) / (settings.batch * world)), 1)
+    optimizer = torch.optim.AdamW(both.parameters(), settings.rate, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, rising_then_falling(steps * settings.epochs, settings.warm_up)
+    )
+
+    history: list[dict[str, float]] = []
+    best, best_state = -1.0, {name: value.clone() for name, value in model.state_dict().items()}
+    first = 0
+    if folder is not None and (state := load_state(folder, asdict(settings), asdict(config))) is not None:
+        first, best, history, best_state = state.epoch, state.best, state.history, state.best_weights
+        both.load_state_dict(state.weights)
+        state.restore(optimizer, schedule)
+    logs = _writer(folder) if rank == 0 else None
+    for epoch in range(first, settings.epochs):
+        if epoch - best_epoch(history) >= settings.patience:
+            break
+        torch.manual_seed(settings.seed * 1000 + epoch)
+        random = np.random.default_rng((settings.seed, epoch))
+        mine = _batches(len(learn), settings.batch * world, random)
+        total = 0.0
+        wrapped.train()
+        for step, rows in enumerate(mine):
+            if stopped():
+                raise Stop
+            chosen = [thinned(learn[row], settings.candidates, random) for row in rows.tolist()]
+            loss = wrapped(chosen[rank::world], table, device)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(both.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+            if step % 20 == 0:
+                done = (epoch + step / steps) / settings.epochs
+                report(Progress(done, f"epoch {epoch + 1} of {settings.epochs}", {"loss": loss.item()}))
+        figures = {"loss": total / steps, **measure(model, check, table, device)}
+        history.append(figures)
+        if figures["ndcg_at_10"] > best:
+            best, best_state = (
+                figures["ndcg_at_10"],
+                {k: v.detach().cpu().clone() for k, v in model.state_dict().items()},
+            )
+        report(Progress((epoch + 1) / settings.epochs, f"epoch {epoch + 1} of {settings.epochs}", figures))
+        if logs is not None:
+            for name, value in figures.items():
+                logs.add_scalar(name, value, epoch)
+        if folder is not None and rank == 0:
+            save_state(
+                folder,
+                epoch + 1,
+                best,
+                history,
+                both.state_dict(),
+                best_state,
+                optimizer,
+                schedule,
+                asdict(settings),
+                asdict(config),
+            )
+    model.load_state_dict(best_state)
+    return Trained(model.to("cpu").eval(), tuple(history))
+
+
+def _batches(count: int, size: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Rows in batches, in a random order; the last is filled up from the beginning: every process needs rows."""
+    number = max(math.ceil(count / size), 1)
+    return np.split(np.resize(random.permutation(count), number * size), number)
+
+
+def thinned(example: Example, most: int, random: np.random.Generator) -> Example:
+    """A row with at most so many candidates: its positives, what was shown, and others drawn by lot."""
+    if len(example.positive) <= most:
+        return example
+    must = example.positive | (example.positions > 0)
+    kept, others = np.flatnonzero(must), np.flatnonzero(~must)
+    rows = np.concatenate([kept, random.choice(others, min(max(most - len(kept), 0), len(others)), replace=False)])
+    request = example.request
+    return replace(
+        example,
+        request=replace(
+            request, candidates=request.candidates[rows], ids=request.ids[rows], dense=request.dense[rows]
+        ),
+        positive=example.positive[rows],
+        negative=example.negative[rows],
+        positions=example.positions[rows],
+    )
+
+
+class _Loss(nn.Module):
+    """The forward pass and its loss in one module, which is what several processes need."""
+
+    def __init__(self, both: nn.ModuleDict, settings: TrainSettings) -> None:
+        super().__init__()
+        self.both, self.calibration = both, settings.calibration
+
+    def forward(self, rows: Sequence[Example], table: Table, device: str) -> Tensor:
+        """The loss of some rows."""
+        batch = to_device(collate([one.request for one in rows], table), device)
+        positive, negative, judged, positions = (
+            torch.from_numpy(column).to(device) for column in _labels(rows, batch.candidates.shape[1])
+        )
+        with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
+            logits = self.both["model"](batch)
+        logits = logits.float()
+        seen = logits[..., 0] + self.both["position"](positions)  # (b, c)
+        with_bias = torch.stack([seen, logits[..., 1]], -1)
+        ranking = listwise(seen, positive, judged)
+        certain = outcomes(with_bias, positive, negative, judged, positions > 0)
+        return ranking + self.calibration * certain
+
+
+def _labels(rows: Sequence[Example], wide: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(b, c) each: positive, negative, judged, positions."""
+    positive, negative, judged = (np.zeros((len(rows), wide), np.bool_) for _ in range(3))
+    positions = np.zeros((len(rows), wide), np.int64)
+    for place, one in enumerate(rows):
+        shown = len(one.positive)
+        positive[place, :shown], negative[place, :shown] = one.positive, one.negative
+        judged[place, :shown] = one.judged
+        positions[place, :shown] = one.positions
+    return positive, negative, judged, positions
+
+
+def check_enough(learn: Sequence[Example]) -> None:
+    """Refuse too few rows to learn from.
+
+    Raises:
+        TooLittleDataError: if there are fewer than `MIN_ROWS`.
+    """
+    if len(learn) < MIN_ROWS:
+        raise TooLittleDataError(
+            f"{len(learn)} training rows are too few, {MIN_ROWS} are needed", "wait for more events"
+        )
+
+
+def held_out(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
+    """The older rows, and the youngest."""
+    order = sorted(examples, key=lambda one: one.label_time)
+    cut = len(order) - max(int(len(order) * share), 1)
+    return order[:cut], order[cut:]
+
+
+@torch.no_grad()
+def logits_of(
+    model: CrossAttentionReranker, examples: Sequence[Example], table: Table, device: str = "cpu", batch: int = 128
+) -> list[np.ndarray]:
+    """Per row (c, outcomes): the logits."""
+    model.eval()
+    found: list[np.ndarray] = []
+    for start in range(0, len(examples), batch):
+        rows = examples[start : start + batch]
+        logits = model(to_device(collate([one.request for one in rows], table), device)).float().cpu().numpy()
+        found += [logits[place, : len(one.positive)] for place, one in enumerate(rows)]
+    return found
+
+
+def measure(
+    model: CrossAttentionReranker, examples: Sequence[Example], table: Table, device: str = "cpu"
+) -> dict[str, float]:
+    """The held-out figures of a network."""
+    return {"ndcg_at_10": ndcg(examples, logits_of(model, examples, table, device))}
+
+
+def ndcg(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> float:
+    """The mean of `row_ndcg`; 0 where no row has a positive."""
+    gains = row_ndcg(examples, logits)
+    return float(np.nanmean(gains)) if np.isfinite(gains).any() else 0.0
+
+
+def row_ndcg(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> np.ndarray:
+    """(r,): NDCG@10 of a row's positives among its candidates that are judged; NaN for a row without one.
+
+    Args:
+        examples: r rows.
+        logits: of each row (c, outcomes).
+    """
+    gains = np.full(len(examples), np.nan)
+    for row, (one, found) in enumerate(zip(examples, logits, strict=True)):
+        if one.positive.any():
+            order = np.argsort(-np.where(one.judged, found[:, 0], -np.inf), kind="stable")
+            ranks = np.flatnonzero(one.positive[order][:10])
+            ideal = 1 / np.log2(np.arange(min(int(one.positive.sum()), 10)) + 2)
+            gains[row] = (1 / np.log2(ranks + 2)).sum() / ideal.sum()
+    return gains
+
+
+def _standardise(model: CrossAttentionReranker, examples: Sequence[Example]) -> None:
+    """Set the mean and deviation of the dense features. One that is the same in all rows is to say nothing later."""
+    some = examples[:: max(len(examples) // 2000, 1)]
+    dense = np.concatenate([one.request.dense for one in some]).astype(np.float64)
+    model.dense_mean.copy_(torch.from_numpy(dense.mean(axis=0)))
+    deviation = dense.std(axis=0)
+    model.dense_scale.copy_(torch.from_numpy(np.where(deviation > 1e-6, np.maximum(deviation, 1e-3), UNKNOWN)))
+
+
+def rising_then_falling(steps: int, warm_up: float) -> Callable[[int], float]:
+    """The learning rate's factor by step: a linear warm-up over a share of the steps, then half a cosine to 0."""
+    rising = max(int(steps * warm_up), 1)
+
+    def rate(step: int) -> float:
+        if step < rising:
+            return (step + 1) / rising
+        return 0.5 * (1 + math.cos(math.pi * min((step - rising) / max(steps - rising, 1), 1.0)))
+
+    return rate
+
+
+def best_epoch(history: Sequence[dict[str, float]]) -> int:
+    """From 1; 0 before the first."""
+    figures = [one["ndcg_at_10"] for one in history]
+    return figures.index(max(figures)) + 1 if figures else 0
+
+
+def _processes() -> tuple[int, int]:
+    """(rank, world): of torchrun, or (0, 1)."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return (distributed.get_rank(), world) if world > 1 else (0, 1)
+
+
+def _writer(folder: Path | None) -> "SummaryWriter | None":
+    """Logs for TensorBoard; it is imported only where they are kept, for it takes a second to load."""
+    if folder is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder / "logs"))

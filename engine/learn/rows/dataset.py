@@ -1,0 +1,179 @@
+"""Training rows: what people did becomes requests with what followed.
+
+A row may know only what was known at its moment. Its history ends before its label; the counts and the learned
+query vector that are its features are cross-fitted, so that none has seen the label:
+
+- `time`: the log is cut into blocks of time, and the rows of a block are counted from the blocks before it. Nothing
+  in a row is younger than its label. This is what a served version is trained with.
+- `people`: the people are cut into folds, and the rows of a fold are counted from the other folds. Other people's
+  later events are in it, so it is only for evaluations whose protocol has them too (leave-last-out).
+
+Leaving only a row's own person out of the counts leaks: an item's count that is one lower than for everybody else
+says that this person is about to act on it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from engine.learn.errors import LeakError
+from engine.learn.log import Doubles, Ints
+from engine.learn.rows.attraction import attraction
+from engine.learn.rows.situations import Known, Situations
+from engine.rerank.features import Bools, Request
+from engine.rerank.statistics import Rows, count
+from engine.rerank.taste import Taste
+
+CrossFit = Literal["time", "people"]
+Tastes = Callable[[int | None, float], Taste | None]
+"""What the learned query vector says without having seen a fold of people, or (None) anything at or after a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request and what followed."""
+
+    request: Request
+    positive: Bools
+    """(c,): the candidates that were acted on."""
+    negative: Bools
+    """(c,): the candidates that were disliked or skipped."""
+    positions: Rows
+    """(c,): the places they were shown in, from 1; 0 for a candidate that was only retrieved."""
+    person: int
+    label_time: float
+    """Seconds since 1970."""
+    known_until: float
+    """The counts know nothing that happened then or later; infinite with cross-fitting by people."""
+
+    @property
+    def judged(self) -> Bools:
+        """(c,): the candidates that the person's answer tells of: what was shown, or all where nothing was."""
+        return self.positions > 0 if self.positions.any() else np.ones(len(self.positions), np.bool_)
+
+
+def nothing_known(fold: int | None, until: float) -> None:
+    """No learned query vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowSettings:
+    """Which rows are made."""
+
+    cross_fit: CrossFit = "time"
+    steps: int = 30
+    """The newest so many positive steps of each person become rows."""
+    skip: int = 2
+    """The first so many steps of a person are no rows: too little is known."""
+    folds: int = 10
+    withheld: float = 0.15
+    """The share of rows in which the label's item is treated as new, with as large a share of all others."""
+    seed: int = 0
+
+
+def next_step_rows(
+    situations: Situations,
+    settings: RowSettings,
+    tastes: Tastes = nothing_known,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Iterator[Example]:
+    """Rows of the people's positive steps: what did they do next? The candidates are what the sources find.
+
+    Steps that answer a served list are left out: they tell what was shown as much as what is liked, and have rows of
+    their own (`shown_rows`). So are those that no source finds: no order of the candidates could be right.
+
+    Args:
+        situations: the log.
+        settings: which rows.
+        tastes: what the learned query vector says, as in `blocks`.
+        progress: is told the share that is done.
+    """
+    random = np.random.default_rng(settings.seed)
+    places = _places(situations, settings)
+    log, done = situations.log, 0
+    people, times = log.user[places], log.time[places]
+    for known, block in blocks(situations, settings, people, times, tastes):
+        moments = [float(times[place]) for place in block.tolist()]
+        before = [situations.before(int(places[place])) for place in block.tolist()]
+        vectors = situations.people(known, before, moments)
+        for place, history, now, person in zip(block.tolist(), before, moments, vectors, strict=True):
+            done += 1
+            item = int(situations.item[places[place]])
+            withheld = _withheld(random, settings.withheld, situations.size, item)
+            request = situations.request(known, history, now, person=person, withheld=withheld)
+            positive = request.candidates == item
+            if positive.any():
+                none = np.zeros(len(positive), np.intp)
+                yield Example(request, positive, none.astype(np.bool_), none, int(people[place]), now, known.until)
+            if done % 256 == 0:
+                progress(done / len(places))
+
+
+def _places(situations: Situations, settings: RowSettings) -> Rows:
+    """The steps that become rows: rows of the log, rising."""
+    found = [np.zeros(0, np.intp)]
+    for rows in situations.of_user:
+        steps = rows[situations.positive[rows]][settings.skip :]
+        found.append(steps[situations.log.request[steps] < 0][-settings.steps :])
+    return np.sort(np.concatenate(found))
+
+
+def blocks(
+    situations: Situations, settings: RowSettings, people: Ints, times: Doubles, tastes: Tastes = nothing_known
+) -> Iterator[tuple[Known, Rows]]:
+    """Cross-fitting: what may be known, and which moments may know it.
+
+    Args:
+        situations: the log.
+        settings: how it is cut.
+        people: (k,), of the moments.
+        times: (k,), of the moments, rising, seconds since 1970.
+        tastes: what the learned query vector says without a fold of people, or until a time.
+    """
+    everybody = situations.sequences()
+    if settings.cross_fit == "people":
+        fold = folds_of(situations, settings)
+        for number in range(settings.folds):
+            others = everybody.of(np.flatnonzero(fold != number).tolist())
+            scale = len(fold) / max(len(others.items), 1)
+            inside = np.flatnonzero(fold[people] == number)
+            shows = situations.shows.take(fold[situations.shows.person] != number)
+            counts = count(others, situations.size, attraction=attraction(shows, situations.size), scale=scale)
+            yield Known(counts, tastes(number, np.inf)), inside
+        return
+    for number in range(settings.folds):
+        first, last = (len(times) * n // settings.folds for n in (number, number + 1))
+        if first < last:
+            start = float(times[first])
+            attracts = attraction(situations.shows.before(start), situations.size)
+            counts = count(everybody.before(start), situations.size, attraction=attracts)
+            yield Known(counts, tastes(None, start), start), np.arange(first, last, dtype=np.intp)
+
+
+def folds_of(situations: Situations, settings: RowSettings) -> Ints:
+    """(p,): the fold of each person of the log, with cross-fitting by people."""
+    return np.random.default_rng(settings.seed).integers(0, settings.folds, len(situations.of_user))
+
+
+def _withheld(random: np.random.Generator, share: float, size: int, item: int) -> Rows | None:
+    if random.random() >= share:
+        return None
+    return np.union1d(np.flatnonzero(random.random(size) < share), [item]).astype(np.intp)
+
+
+def check_rows(examples: Sequence[Example], cross_fit: CrossFit) -> None:
+    """Refuse rows that know the future.
+
+    Raises:
+        LeakError: if a history reaches its label's time, or counts hold what is as young as the label.
+    """
+    for place, one in enumerate(examples):
+        if len(one.request.tokens.gaps) and one.request.tokens.gaps.min() < 0:
+            raise LeakError(f"training row {place} has a history younger than its label", "cut it at the label")
+        if cross_fit == "time" and one.known_until > one.label_time:
+            raise LeakError(
+                f"training row {place} of {one.label_time:.0f} uses counts until {one.known_until:.0f}",
+                "count only what happened before the row's block",
+            )

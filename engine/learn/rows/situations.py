@@ -1,0 +1,236 @@
+"""A log, laid over an item table: what is known of each person and of the items at each moment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from encoders.types import Floats, Modality
+from engine.config import FuseSettings
+from engine.events.types import Impression
+from engine.items import ItemTable
+from engine.learn.log import KIND_OF, KINDS, EventLog
+from engine.learn.rows.attraction import attraction, shows_of
+from engine.learn.splits import Positives
+from engine.rerank import features, sources, statistics
+from engine.rerank.content import ContentScorer
+from engine.rerank.features import NEGATIVE, Bools, FieldScales, Request, Table, Tokens, dense_features
+from engine.rerank.statistics import Rows, Sequences, Statistics, count, scores
+from engine.rerank.taste import Taste
+from engine.types import EventKind, VectorInput
+
+_NONE = np.zeros(0, np.intp)
+_POPULARITY = statistics.NAMES.index("popularity")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What may be known of the items at some moments."""
+
+    counts: Statistics
+    taste: Taste | None = None
+    """What the learned query vector says of them; None where it learned nothing yet."""
+    until: float = np.inf
+    """Nothing that happened then or later is in it; infinite with cross-fitting by people."""
+
+
+class Situations:
+    """A log, laid over an item table: what is known of each person at each moment.
+
+    Args:
+        log: the events.
+        items: the catalogue.
+        scales: of the payload fields.
+        known: (m,) bool, the items that the model has an id of.
+        positives: which events speak for an item.
+        content: gives the engine's own opinion of items; None where the space has no calibration.
+        impressions: lists that were served to people of the log.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        items: ItemTable,
+        scales: FieldScales,
+        known: Bools,
+        positives: Positives,
+        content: ContentScorer | None = None,
+        impressions: Sequence[Impression] = (),
+    ) -> None:
+        self.size, self.ids, self.content = len(items), items.ids, content
+        self._max_events = (FuseSettings() if content is None else content.fuse).max_events
+        rows = items.rows(log.items)
+        item = np.where(log.item >= 0, rows[log.item] if len(rows) else -1, -1)
+        self.token_rows, extra = _with_contents(log, item, items)
+        self.table = table_of(items, scales, known, extra)
+        self.log, self.item = log, item
+        self.positive = positives.of(log) & (item >= 0)
+        self.negative = np.isin(log.kind, [KIND_OF[kind] for kind in NEGATIVE]) & (item >= 0)
+        self.of_user = log.of_user()
+        codes = [features.KINDS.index(kind) if kind in features.KINDS else -1 for kind in KINDS]
+        self.kinds = np.array(codes, np.intp)[log.kind]
+        people = {user: number for number, user in enumerate(log.users)}
+        chosen: dict[tuple[str, int], float] = {}
+        for row in np.flatnonzero(self.positive & (log.request >= 0)).tolist():
+            chosen.setdefault((log.requests[log.request[row]], int(item[row])), float(log.time[row]))
+        self.shows = shows_of(impressions, items.row_of, people, chosen)
+
+    def tokens(self, history: Rows, now: float) -> Tokens:
+        """The tokens of events, rows of the log; impressions, and events on items without a row, are left out."""
+        kept = self._newest(history)[-features.MAX_TOKENS :]
+        return Tokens(
+            self.token_rows[kept],
+            self.kinds[kept],
+            self.log.value[kept].astype(np.float32),
+            now - self.log.time[kept],
+        )
+
+    def _newest(self, history: Rows) -> Rows:
+        """The newest events of a history, as many as serving reads; see `engine.resolve`."""
+        usable = (self.token_rows[history] >= 0) & (self.kinds[history] >= 0)
+        return history[usable][-self._max_events :]
+
+    def before(self, row: int) -> Rows:
+        """The rows of the log of the same person before a row."""
+        mine = self.of_user[int(self.log.user[row])]
+        return mine[: int(np.searchsorted(mine, row))]
+
+    def until(self, person: int, now: float) -> Rows:
+        """The rows of the log of a person before a time, seconds since 1970."""
+        mine = self.of_user[person]
+        return mine[: int(np.searchsorted(self.log.time[mine], now))]
+
+    def liked(self, history: Rows) -> Rows:
+        """The items of the positive events among rows of the log, oldest first."""
+        return self.item[history[self.positive[history]]]
+
+    def disliked(self, history: Rows) -> Rows:
+        """The items of the negative events among rows of the log, oldest first."""
+        return self.item[history[self.negative[history]]]
+
+    def seen(self, history: Rows) -> Rows:
+        """The items of all events among rows of the log, but of impressions."""
+        shown = self.log.kind[history] == KIND_OF[EventKind.IMPRESSION]
+        rows = self.item[history[~shown]]
+        return np.unique(rows[rows >= 0])
+
+    def sequences(self) -> Sequences:
+        """Everybody's positive steps."""
+        kept = [rows[self.positive[rows]] for rows in self.of_user]
+        return Sequences(tuple(self.item[rows] for rows in kept), tuple(self.log.time[rows] for rows in kept))
+
+    def counts(self) -> Statistics:
+        """All that can be counted."""
+        return count(self.sequences(), self.size, attraction=attraction(self.shows, self.size))
+
+    def people(self, known: Known, histories: Sequence[Rows], times: Sequence[float]) -> Sequence[Floats | None]:
+        """Per person the taste vector (t,); None where nothing is known of tastes.
+
+        Args:
+            known: what is known.
+            histories: per person rows of the log, oldest first.
+            times: per person the moment, seconds since 1970.
+        """
+        if known.taste is None or not len(histories):
+            return (None,) * len(histories)
+        tokens = [self.tokens(history, now) for history, now in zip(histories, times, strict=True)]
+        return tuple(known.taste.model.people(tokens, self.table))
+
+    def request(
+        self,
+        known: Known,
+        history: Rows,
+        now: float,
+        *,
+        person: Floats | None = None,
+        shown: Rows = _NONE,
+        withheld: Rows | None = None,
+    ) -> Request:
+        """The request of a person at a moment.
+
+        Args:
+            known: what is known of the items.
+            history: rows of the log that are known, oldest first.
+            now: seconds since 1970.
+            person: (t,), their taste vector, see `people`.
+            shown: items that are candidates in any case, besides those that the sources find.
+            withheld: items that the model is not to know, as if they were new.
+        """
+        hidden, history = self.seen(history), self._newest(history)
+        positive, tokens = self.liked(history), self.tokens(history, now)
+        counted = scores(known.counts, positive, now)  # (s, m)
+        if withheld is not None:
+            counted[:, withheld] = 0
+        new = counted[_POPULARITY] == 0
+        parts: tuple[Rows, ...] = (
+            shown,
+            sources.counted_candidates(counted, hidden),
+            sources.content_candidates(self.table, positive, new, hidden),
+            sources.fresh_candidates(self.table, now, hidden),
+        )
+        taste = np.zeros(self.size, np.float32)
+        if known.taste is not None and person is not None:
+            taste = known.taste.scores(person, withheld)
+            parts += (sources.taste_candidates(taste, hidden),)
+        candidates = np.unique(np.concatenate(parts))
+        ids = self.table.identity[candidates]
+        if withheld is not None:
+            ids = np.where(np.isin(candidates, withheld), 0, ids)
+        disliked = self.disliked(history)
+        content = np.zeros(len(candidates), np.float32)
+        if self.content is not None:
+            content = self.content.scores(tokens, candidates, self.table)
+        dense = dense_features(
+            counted[:, candidates],
+            tokens,
+            positive,
+            disliked,
+            candidates,
+            ids,
+            self.table,
+            content,
+            taste[candidates],
+            now,
+        )
+        return Request(tokens, candidates, ids, dense.astype(np.float16))
+
+
+def _with_contents(log: EventLog, item: Rows, items: ItemTable) -> tuple[Rows, Mapping[Modality, dict[int, Floats]]]:
+    """(n,): each event's row in the table; and the vectors of the rows behind the items."""
+    token_rows = item.copy()
+    extra: dict[Modality, dict[int, Floats]] = {modality: {} for modality in items.vectors}
+    behind = len(items)
+    for row, content in sorted(log.contents.items()):
+        if isinstance(content, VectorInput) and content.modality in extra:
+            token_rows[row] = behind
+            extra[content.modality][behind] = np.asarray(content.values, np.float32)
+            behind += 1
+    return token_rows, extra
+
+
+def table_of(
+    items: ItemTable,
+    scales: FieldScales,
+    known: np.ndarray,
+    extra: Mapping[Modality, Mapping[int, Floats]] | None = None,
+) -> Table:
+    """An item table with what features need.
+
+    Args:
+        items: the catalogue.
+        scales: of the payload fields.
+        known: (m,) bool, the items that the model has an id of.
+        extra: per modality the vectors of the rows behind the items.
+    """
+    more = sum(len(rows) for rows in (extra or {}).values())
+    size = len(items) + more
+    vectors: dict[Modality, Floats] = {}
+    present: dict[Modality, np.ndarray] = {}
+    for modality, matrix in items.vectors.items():
+        vectors[modality] = np.concatenate([matrix, np.zeros((more, matrix.shape[1]), np.float32)])
+        present[modality] = np.concatenate([items.present[modality], np.zeros(more, np.bool_)])
+        for row, vector in (extra or {}).get(modality, {}).items():
+            vectors[modality][row], present[modality][row] = vector, True
+    identity = np.zeros(size, np.intp)
+    identity[np.flatnonzero(known)] = np.arange(1, int(known.sum()) + 1)
+    return Table(vectors, present, scales.apply(items.payloads), items.indexed_at, identity)

@@ -1,0 +1,1 @@
+"""Versions of the model: the registry, what serves, the gate, and trainings as long-running operations."""
