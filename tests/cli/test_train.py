@@ -71,6 +71,7 @@ def test_the_whole_loop(run) -> None:
     settings = load_settings()
     card = compose.registry(settings).card(version["version"])
     assert card.kind == "reranker"
+    assert list(settings.models.path.glob(".runs/*/state.safetensors"))  # where a training that is killed goes on
     assert {"small.onnx", "network.safetensors"} <= set(card.files)
     assert card.settings["small"]["precision"] in {"int8", "float32"}
     assert card.gate is not None
