@@ -140,8 +140,12 @@ class Serving:
 
     # Changes ------------------------------------------------------------------------------------------------
 
-    def promote(self, version: str) -> str:
+    def promote(self, version: str, *, over: str | None = None) -> str:
         """Let a version serve, at once.
+
+        Args:
+            version: the version.
+            over: what it was found better than; None if that does not matter.
 
         Returns:
             What served before; "" for none.
@@ -149,10 +153,11 @@ class Serving:
         Raises:
             NotFoundError: if there is no such version.
             CheckpointError: if it cannot be loaded; what served goes on serving.
+            ModelError: if another one serves by now than it was found better than.
         """
         with self._changing:
             self._load(version)
-            return self._change(lambda pointer: pointer.promoted(version))
+            return self._change(lambda pointer: pointer.promoted(version, over=over))
 
     def rollback(self) -> str:
         """Let the version that served before serve again, at once.

@@ -30,31 +30,41 @@ def train(
 ) -> None:
     """Train a version of the model from the recorded events, judge it, and let it serve if it is better.
 
+    With a GPU for each of several processes: `torchrun --nproc-per-node 4 -m engine.cli train`.
+
     A running server takes it over within a second. While a server holds an embedded store, ask it instead: its
     ModelService has TrainModel.
     """
-    from engine.learn.job import train_version
+    from engine.learn.job import fitted_on, train_version
+    from engine.learn.network.processes import part, processes
     from engine.learn.versions.worker import Window
 
-    settings = settings_of(ctx)
-    window = Window(_moment(since, "--since"), _moment(until, "--until") or datetime.now(UTC))
+    settings, mine = settings_of(ctx), processes()
+    window = Window(_moment(since, "--since"), mine.agreed(_moment(until, "--until") or datetime.now(UTC)))
+    number = settings.learn.seed if seed is None else seed
     with tempfile.TemporaryDirectory() as folder:
-        items_file = Path(folder) / "items.npz"
-        _write_items(settings, items_file)
-        with bar() as shown:
+        items_file = mine.agreed(Path(folder) / "items.npz")
+        if mine.first:
+            _write_items(settings, items_file)
+        mine.agreed(None)
+        with bar(shown=mine.first) as shown:
             task = shown.add_task("starting", total=1.0)
 
-            def progress(part: float, stage: str) -> None:
-                shown.update(task, completed=part, description=stage)
+            def progress(share: float, stage: str) -> None:
+                shown.update(task, completed=share, description=stage)
 
-            number = settings.learn.seed if seed is None else seed
+            if not mine.first:
+                fitted_on(settings, items_file, progress, lambda: False, window, number)
+                part()
+                return
             card = train_version(settings, items_file, progress, lambda: False, window, number)
+    part()
     _tell(card)
     better = card.gate is not None and card.gate.promote
     if better and promote:
         from engine import compose
 
-        compose.registry(settings).change(lambda pointer: pointer.promoted(card.version))
+        compose.registry(settings).change(lambda pointer: pointer.promoted(card.version, over=card.parent))
         console.print(f"{card.version} serves now: {card.gate.reason if card.gate else ''}")
     elif card.gate is not None:
         console.print(f"{card.version} does not serve: {card.gate.reason if not better else '--no-promote'}")
@@ -80,15 +90,15 @@ def _tell(card: ModelCard) -> None:
     console.print("  ".join(f"{name} {count:,}" for name, count in card.counts.items()))
 
 
-def bar() -> Progress:
-    """A bar for a long run: what is done, how far it is, and since when; on standard error."""
+def bar(*, shown: bool = True) -> Progress:
+    """A bar for a long run: what is done, how far it is, and since when; on standard error, if it is to be shown."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:.0f} %"),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=stderr)
+    return Progress(*columns, console=stderr, disable=not shown)
 
 
 def _moment(text: str, option: str) -> datetime | None:

@@ -12,6 +12,7 @@ from engine.items import ItemTable
 from engine.learn.log import Doubles, EventLog
 from engine.learn.network.cross_taste import CrossTaste
 from engine.learn.network.distil import DistilSettings, SmallFigures, distil
+from engine.learn.network.processes import processes
 from engine.learn.network.train import Progress, Report, Stopped, TrainSettings, held_out, logits_of, train
 from engine.learn.network.train_taste import TasteSettings
 from engine.learn.rows.dataset import (
@@ -166,7 +167,7 @@ def fit(
     report: Report = lambda _: None,
     stopped: Stopped = lambda: False,
 ) -> Fitted:
-    """Train a version.
+    """Train a version. Of several processes the first makes the small network, the others leave it out.
 
     Args:
         log: what people did; searched texts as vectors, see `encode_texts`.
@@ -209,7 +210,7 @@ def fit(
     certain = calibrate(check, logits_of(trained.model, check, rows.situations.table), rows.silent)
     small: SmallNetwork | None = None
     figures: SmallFigures | None = None
-    if settings.small is not None:
+    if settings.small is not None and processes().first:
         small, figures = distil(
             trained.model,
             learn,

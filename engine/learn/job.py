@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,14 +22,15 @@ from engine.learn.evaluation import metrics
 from engine.learn.evaluation.baselines.matrix import seen_items
 from engine.learn.evaluation.replay import replayed_ndcg, shown_lists
 from engine.learn.evaluation.stats import bootstrap
-from engine.learn.fit import FitSettings, fit
+from engine.learn.fit import FitSettings, Fitted, fit
 from engine.learn.learned import VersionRanker
 from engine.learn.log import EventLog
 from engine.learn.network.distil import DistilSettings
 from engine.learn.network.train import Progress, Stop, TrainSettings
 from engine.learn.network.train_taste import TasteSettings
-from engine.learn.ranker import Cases, Ranker
-from engine.learn.recorded import read_recorded
+from engine.learn.ranker import Cases, Ranker, Split
+from engine.learn.recorded import Recorded, read_recorded
+from engine.learn.rows.attraction import click_model
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.rows.situations import Situations
 from engine.learn.splits import Positives, by_time
@@ -94,40 +95,23 @@ def train_version(
         CancelledError: if it stopped because it was told to.
         SpaceError: if the catalogue is of another space.
     """
-    progress(0.0, "loading the encoders")
-    space, items = compose.open_space(settings), load_items(items_file)
-    progress(0.02, "reading events")
-    recorded = read_recorded(settings, space, items, window)
-    log, made = recorded.log, fit_settings(settings, space.manifest, seed)
-
-    def report(one: Progress) -> None:
-        progress(0.05 + 0.8 * one.share, one.stage)
-
-    try:
-        with recorded.told(made.positives):
-            split = by_time(log, items, share=settings.learn.held_out, positives=made.positives)
-            until = float(split.cases.time.min())
-            before = recorded.before(until)
-            fitted = fit(
-                split.train,
-                items,
-                made,
-                impressions=before,
-                device=compose.torch_device(settings),
-                folder=_run_folder(settings, seed, split.train, items, len(before)),
-                report=report,
-                stopped=cancelled,
-            )
-    except Stop:
-        raise CancelledError("the training was cancelled", "start it again") from None
+    done = fitted_on(settings, items_file, progress, cancelled, window, seed)
+    space, items, recorded, made, split, fitted = (
+        done.space, done.items, done.recorded, done.settings, done.split, done.fitted,
+    )  # fmt: skip
+    log, until = recorded.log, done.until
 
     progress(0.87, "judging it on the youngest events")
     candidate = VersionRanker(fitted.version, made.positives, made.content)
-    serving = _serving(settings, space, made)
+    parent = compose.registry(settings).pointer().serving
+    serving = _serving(settings, space, made, parent)
     values = {ranker.name: _values(ranker, split.train, items, split.cases) for ranker in (candidate, serving)}
     ours, theirs = values[candidate.name], values[serving.name]
     people, metric = split.cases.user, "ndcg_at_10"
-    lists, worth = shown_lists(log, split.train, items, recorded.since(until), made.positives)
+    made_of = fitted.version.scales, fitted.version.known, made.positives
+    whole = Situations(log, items, *made_of, impressions=recorded.impressions)
+    clicks = click_model(whole.shows.item, whole.shows.position, whole.shows.chosen, len(items))
+    lists, worth = shown_lists(log, split.train, items, recorded.since(until), made.positives, clicks)
     if len(np.unique(lists.user)) >= settings.models.min_cases:  # what was not shown could not be chosen
         people, metric = lists.user, REPLAYED
         for ranker, figures in ((candidate, ours), (serving, theirs)):
@@ -143,8 +127,6 @@ def train_version(
     )
 
     progress(0.95, "writing the version")
-    made_of = fitted.version.scales, fitted.version.known, made.positives
-    whole = Situations(log, items, *made_of, impressions=recorded.impressions)
     version = replace(fitted.version, statistics=whole.counts())
     whose = {name: people if name == REPLAYED else split.cases.user for name in ours if name in METRICS}
     intervals = {name: bootstrap(ours[name], whose[name], seed=seed) for name in whose}
@@ -172,9 +154,62 @@ def train_version(
             "held_against": serving.name,
             "small": asdict(fitted.small) if fitted.small else None,
         },
+        parent=parent,
         gate=verdict,
     )
     return compose.registry(settings).create(draft, lambda folder: save_version(version, folder))
+
+
+@dataclass(frozen=True, slots=True)
+class FittedOn:
+    """A version that is not judged yet, and what it was made of."""
+
+    space: Space
+    items: ItemTable
+    recorded: Recorded
+    settings: FitSettings
+    split: Split
+    until: float
+    """It learned from what happened before, seconds since 1970."""
+    fitted: Fitted
+
+
+def fitted_on(
+    settings: Settings,
+    items_file: Path,
+    progress: Callable[[float, str], None],
+    cancelled: Callable[[], bool],
+    window: Window,
+    seed: int,
+) -> FittedOn:
+    """The first part of `train_version`: all that several processes do together."""
+    progress(0.0, "loading the encoders")
+    space, items = compose.open_space(settings), load_items(items_file)
+    progress(0.02, "reading events")
+    recorded = read_recorded(settings, space, items, window)
+    made = fit_settings(settings, space.manifest, seed)
+
+    def report(one: Progress) -> None:
+        progress(0.05 + 0.8 * one.share, one.stage)
+
+    try:
+        with recorded.told(made.positives):
+            split = by_time(recorded.log, items, share=settings.learn.held_out, positives=made.positives)
+            until = float(split.cases.time.min())
+            before = recorded.before(until)
+            fitted = fit(
+                split.train,
+                items,
+                made,
+                impressions=before,
+                device=compose.torch_device(settings),
+                folder=_run_folder(settings, seed, split.train, items, len(before)),
+                report=report,
+                stopped=cancelled,
+            )
+    except Stop:
+        raise CancelledError("the training was cancelled", "start it again") from None
+    return FittedOn(space, items, recorded, made, split, until, fitted)
 
 
 def _run_folder(settings: Settings, seed: int, log: EventLog, items: ItemTable, lists: int) -> Path:
@@ -195,10 +230,9 @@ def _run_folder(settings: Settings, seed: int, log: EventLog, items: ItemTable, 
     return runs / digest.hexdigest()
 
 
-def _serving(settings: Settings, space: Space, made: FitSettings) -> Ranker:
-    """What serves now, or the untrained engine."""
+def _serving(settings: Settings, space: Space, made: FitSettings, name: str) -> Ranker:
+    """The version of that name, or the untrained engine."""
     versions = compose.registry(settings)
-    name = versions.pointer().serving
     if name != UNTRAINED:
         with suppress(CheckpointError):  # what cannot be loaded does not serve either
             folder, _ = versions.verified(name, space.fingerprint)

@@ -18,7 +18,7 @@ from engine.errors import DiskError, NotFoundError, SettingsError
 from engine.learn.errors import CheckpointError, ModelError
 from engine.learn.versions.card import CARD, git_commit
 from engine.learn.versions.gate import Verdict
-from engine.learn.versions.pointer import HISTORY, Pointer, pointer_json, read_pointer
+from engine.learn.versions.pointer import HISTORY, UNTRAINED, Pointer, pointer_json, read_pointer
 from engine.learn.versions.registry import POINTER, Registry
 from tests.learn.versions import FILE, draft, make, write_direction
 from tests.tiny import concept_space, tiny_space
@@ -67,11 +67,15 @@ def test_versions_are_named_by_time_and_listed_newest_first(registry: Registry) 
     assert [card.version for card in registry.scan()[0]] == names[::-1]
 
 
-def test_the_parent_is_what_served(registry: Registry) -> None:
-    first = make(registry, "bird")
-    assert first.parent == ""
-    promote(registry, first.version)
-    assert make(registry, "car").parent == first.version
+def test_a_version_is_not_promoted_over_one_that_it_was_not_held_against(registry: Registry) -> None:
+    first, second, third = (make(registry, concept).version for concept in ("bird", "car", "bird"))
+    registry.change(lambda pointer: pointer.promoted(first, over=UNTRAINED))
+    registry.change(lambda pointer: pointer.promoted(second, over=first))
+    with pytest.raises(ModelError, match=f"held against {first}, but {second} serves by now"):
+        registry.change(lambda pointer: pointer.promoted(third, over=first))
+    with pytest.raises(ModelError, match=f"held against the untrained engine, but {second} serves by now"):
+        registry.change(lambda pointer: pointer.promoted(third, over=UNTRAINED))
+    assert registry.pointer().serving == second
 
 
 def test_what_cannot_be_a_version_leaves_nothing(registry: Registry) -> None:

@@ -9,9 +9,10 @@ import pytest
 from encoders.types import Floats
 from engine.events.types import Impression, UserEvent
 from engine.items import ItemTable
-from engine.learn.evaluation.replay import MAX_WEIGHT, replayed_ndcg, shown_lists
+from engine.learn.evaluation.replay import MAX_WEIGHT, place_weights, replayed_ndcg, shown_lists
 from engine.learn.log import EventLog, event_log
 from engine.learn.ranker import Cases
+from engine.learn.rows.attraction import ClickModel
 from engine.learn.splits import ALL_POSITIVES
 from engine.types import Event, EventKind, UserId
 from tests.learn.world import catalogue
@@ -34,6 +35,27 @@ class ByRow:
         return np.tile(self.sign * np.arange(self.size, dtype=np.float32), (len(cases), 1))
 
 
+@dataclass
+class AsShown:
+    """Ranks as the lists were shown."""
+
+    size: int
+    name: str = "as shown"
+
+    def fit(self, log: EventLog, items: ItemTable) -> None:
+        """Nothing."""
+
+    def score(self, cases: Cases) -> Floats:
+        found = np.zeros((len(cases), self.size), np.float32)
+        for row, shown in enumerate(cases.shown or ()):
+            found[row, shown] = -np.arange(len(shown))
+        return found
+
+
+CLICKS = ClickModel(np.ones(60), 1.0, np.array([0, 1, 0.5, 1 / 3, 0.25, 0.2]))
+"""Places are looked at with 1/k."""
+
+
 def lists() -> tuple[Cases, tuple[np.ndarray, ...], ItemTable]:
     """Forty lists of items 0 to 4 in this order; in three of four the first is clicked, else the last."""
     items = catalogue()
@@ -53,7 +75,7 @@ def lists() -> tuple[Cases, tuple[np.ndarray, ...], ItemTable]:
     train = log.take(np.arange(40, dtype=np.intp))
     unanswered = Impression("r99", UserId("u1"), items.ids[:5], (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", NOW)
     stranger = Impression("r0", UserId("nobody"), items.ids[:5], (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", NOW)
-    cases, worth = shown_lists(log, train, items, [*shown, unanswered, stranger], ALL_POSITIVES)
+    cases, worth = shown_lists(log, train, items, [*shown, unanswered, stranger], ALL_POSITIVES, CLICKS)
     return cases, worth, items
 
 
@@ -65,15 +87,40 @@ def test_lists_without_a_choice_or_of_strangers_are_left_out() -> None:
     assert {tuple(rows.tolist()) for rows in cases.targets} == {(0,), (4,)}
 
 
-def test_a_choice_far_down_counts_more() -> None:
+def test_a_choice_far_down_counts_by_how_seldom_its_place_is_looked_at() -> None:
     _, worth, _ = lists()
-    first, last = worth[1][0], worth[0][4]
-    assert first == 1
-    assert 2 < last <= MAX_WEIGHT  # ten of forty against thirty: (31 / 42) / (11 / 42)
+    assert (worth[1][0], worth[0][4]) == pytest.approx((1, 5))
+    assert place_weights(ClickModel(np.ones(60), 1.0, np.array([0, 1, 1e-4]))).tolist() == [MAX_WEIGHT, 1, MAX_WEIGHT]
+    assert len(place_weights(None)) == 0
 
 
-@pytest.mark.parametrize(("sign", "expected"), [(-1, 0.75 + 0.25 / np.log2(6)), (1, 0.25 + 0.75 / np.log2(6))])
-def test_the_order_that_puts_choices_higher_wins(sign: float, expected: float) -> None:
+@pytest.mark.parametrize(
+    ("sign", "gains"), [(-1, 30 + 10 * 5 / np.log2(6)), (1, 30 / np.log2(6) + 10 * 5)], ids=["as shown", "reversed"]
+)
+def test_the_order_that_puts_choices_higher_wins(sign: float, gains: float) -> None:
+    """Thirty chose what stood first, ten what hardly anybody looks at: of those who look, more want the last item."""
     cases, worth, items = lists()
     values = replayed_ndcg(ByRow(sign, len(items)), cases, worth, batch=7)
-    assert values.mean() == pytest.approx(expected)
+    assert values.mean() == pytest.approx(gains / (30 + 10 * 5))
+
+
+def test_an_order_does_not_win_by_having_been_served() -> None:
+    """Items that all attract alike, in orders drawn by lot: no order is better than another."""
+    random, items = np.random.default_rng(5), catalogue()
+    shown, events, known = [], [], []
+    for number in range(6000):
+        user, order = UserId(f"u{number}"), random.permutation(5)
+        known.append(UserEvent(user, Event(EventKind.CLICK, items.ids[50], time=NOW - timedelta(days=1))))
+        names = tuple(items.ids[row] for row in order)
+        shown.append(Impression(f"r{number}", user, names, (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", NOW))
+        looked = np.flatnonzero((random.random(5) < 1 / np.arange(1, 6)) & (random.random(5) < 0.4))
+        for place in looked.tolist():
+            event = Event(EventKind.CLICK, names[place], time=NOW, request_id=f"r{number}")
+            events.append(UserEvent(user, event))
+    log = event_log([*known, *events])
+    train = log.take(np.arange(len(known), dtype=np.intp))
+    cases, worth = shown_lists(log, train, items, shown, ALL_POSITIVES, CLICKS)
+    served, other = (
+        replayed_ndcg(ranker, cases, worth).mean() for ranker in (AsShown(len(items)), ByRow(1, len(items)))
+    )
+    assert served == pytest.approx(other, abs=0.02)

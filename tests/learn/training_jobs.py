@@ -30,7 +30,9 @@ def quick(
     progress(0.5, "epoch 1 of 1")
     verdict = None if better is None else Verdict(better, "as told", "ndcg_at_10", 500)
     registry = Registry(path)
-    return make(registry, concept, gate=verdict, seed=seed, data_from=window.start, data_until=window.end)
+    parent = registry.pointer().serving
+    said = {"gate": verdict, "parent": parent, "seed": seed, "data_from": window.start, "data_until": window.end}
+    return make(registry, concept, **said)
 
 
 def patient(path: Path, progress: Progress, cancelled: Cancelled, window: Window, seed: int) -> ModelCard:

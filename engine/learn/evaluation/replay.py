@@ -2,18 +2,22 @@
 
 What was shown is ranked anew, by what was known when it was shown, and only it: an item that nobody saw could not be
 chosen. What is looked at less is chosen less, so a choice counts the inverse of how much its place is looked at
-(Joachims et al., WSDM 2017), which is estimated from how often each place is chosen. That estimate takes lists whose
-best items may stand anywhere; where a good ranking made the log, it is too steep.
+(Joachims et al., WSDM 2017), which a click model of all served lists says. The figure is the gain of all lists over
+the best possible gain of all lists: a list whose choice stood far down counts more than one whose choice stood first.
+Were each list held against its own best, a single choice would count the same wherever it stood, and the order that
+was served would win by having been served.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.events.types import Impression
 from engine.items import ItemTable
 from engine.learn.log import Doubles, EventLog
 from engine.learn.ranker import Cases, Ranker, Rows
+from engine.learn.rows.attraction import ClickModel
 from engine.learn.splits import Positives, table_rows
 
 MAX_WEIGHT = 10.0
@@ -21,7 +25,12 @@ MAX_WEIGHT = 10.0
 
 
 def shown_lists(
-    log: EventLog, train: EventLog, items: ItemTable, impressions: Sequence[Impression], positives: Positives
+    log: EventLog,
+    train: EventLog,
+    items: ItemTable,
+    impressions: Sequence[Impression],
+    positives: Positives,
+    clicks: ClickModel | None,
 ) -> tuple[Cases, tuple[Doubles, ...]]:
     """The lists of which something was chosen, as cases, and per case what each shown item is worth.
 
@@ -31,6 +40,7 @@ def shown_lists(
         items: the catalogue.
         impressions: served lists, none of them learned from.
         positives: which events are choices.
+        clicks: of served lists, these among them; None where nothing was ever chosen.
     """
     chosen: dict[str, set[int]] = {}
     rows = table_rows(log, items)
@@ -49,7 +59,7 @@ def shown_lists(
         hit = np.isin(shown[there], list(took))
         if hit.any():
             kept.append((person, one.time.timestamp(), mine[person], shown[there], positions, hit))
-    weights = place_weights([row[4] for row in kept], [row[5] for row in kept])
+    weights = place_weights(clicks)
     cases = Cases(
         np.array([row[0] for row in kept], np.int64),
         np.array([row[1] for row in kept], np.float64),
@@ -60,24 +70,33 @@ def shown_lists(
     return cases, tuple(row[5] * weights[row[4]] for row in kept)
 
 
-def place_weights(positions: Sequence[np.ndarray], hits: Sequence[np.ndarray]) -> Doubles:
-    """By place (from 1): how much a choice there counts, 1 at the first."""
-    places = np.concatenate([np.zeros(0, np.intp), *positions])
-    taken = np.bincount(places, np.concatenate([np.zeros(0), *hits]), minlength=2)
-    seen = np.bincount(places, minlength=2)
-    rate = (taken + 1) / (seen + 2)
-    return np.asarray(np.clip(rate[1] / rate, 1.0, MAX_WEIGHT), np.float64)
+def place_weights(clicks: ClickModel | None) -> Doubles:
+    """By place, from 1: how much a choice there counts; 1 at the place that is looked at most."""
+    if clicks is None:
+        return np.ones(0)
+    return np.asarray(np.clip(1 / np.maximum(clicks.looks, 1e-9), 1.0, MAX_WEIGHT), np.float64)
+
+
+def gain(worth: Doubles, keys: npt.ArrayLike) -> float:
+    """The discounted gain of a list whose items are worth so much each, in the order of rising keys."""
+    discount = 1 / np.log2(np.arange(len(worth)) + 2)
+    return float(worth[np.argsort(keys, kind="stable")] @ discount)
+
+
+def best_gain(worth: Sequence[Doubles]) -> float:
+    """The mean over lists of the highest gain that each could have."""
+    return float(np.mean([gain(one, -one) for one in worth]))
 
 
 def replayed_ndcg(ranker: Ranker, cases: Cases, worth: Sequence[Doubles], *, batch: int = 256) -> Doubles:
-    """(b,): NDCG of the shown items in the ranker's order; the ranker was fitted."""
+    """(b,): the gain of each list in the ranker's order, in means of the best gain; the ranker was fitted.
+
+    The mean of them is an NDCG, 1 at best; a single one may be above 1.
+    """
     found: list[float] = []
     for start in range(0, len(cases), batch):
         some = cases.take(np.arange(start, min(start + batch, len(cases)), dtype=np.intp))
         scores = ranker.score(some)
         for row, shown in enumerate(some.shown or ()):
-            gains = worth[start + row]
-            discount = 1 / np.log2(np.arange(len(gains)) + 2)
-            order = np.argsort(-scores[row, shown], kind="stable")
-            found.append(float((gains[order] * discount).sum() / (np.sort(gains)[::-1] * discount).sum()))
-    return np.array(found, np.float64)
+            found.append(gain(worth[start + row], -scores[row, shown]))
+    return np.array(found, np.float64) / best_gain(worth)

@@ -18,11 +18,12 @@ from engine.learn.errors import TooLittleDataError
 from engine.learn.evaluation.baselines.matrix import seen_items
 from engine.learn.evaluation.metrics import calibration_error, top
 from engine.learn.evaluation.off_policy import RATES, Logged, OffPolicy, off_policy, rate
-from engine.learn.evaluation.replay import place_weights
+from engine.learn.evaluation.replay import best_gain, gain, place_weights
 from engine.learn.evaluation.stats import SAMPLES, Difference, Interval, paired
 from engine.learn.learned import VersionRanker
 from engine.learn.log import Doubles, EventLog, Ints
 from engine.learn.ranker import Cases, Rows
+from engine.learn.rows.attraction import click_model
 from engine.types import Event
 
 _BATCH = 256
@@ -49,7 +50,7 @@ class ServedFigures:
     """The share of places in which the version shows the item that was there."""
     replayed: Difference
     """NDCG of what was chosen, in the version's order of what was shown, less in the order that was served. A choice
-    counts the more, the less its place is chosen. Biased towards the order that was served."""
+    counts the more, the less its place is looked at."""
     calibration_error: float
     """How far the version's probabilities of a favourable answer lie from what happened (ECE)."""
     foretold: float
@@ -237,20 +238,16 @@ def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, level: float, sa
     """NDCG of the choices in the version's order, less in the order that was served."""
     starts = np.searchsorted(lists.number, np.arange(len(lists.cases) + 1))
     parts = [slice(first, last) for first, last in pairwise(starts.tolist())]
+    weights = place_weights(click_model(lists.row, lists.place, chosen, int(lists.row.max()) + 1))
     with_choice = [place for place, part in enumerate(parts) if chosen[part].any()]
     parts = [parts[place] for place in with_choice]
-    weights = place_weights([lists.place[part] for part in parts], [chosen[part] for part in parts])
-    ours: list[float] = []
-    served: list[float] = []
-    for part in parts:
-        gains = chosen[part] * weights[lists.place[part]]
-        discount = 1 / np.log2(np.arange(len(gains)) + 2)
-        ideal = float(np.sort(gains)[::-1] @ discount)
-        for found, keys in ((ours, -mine[part]), (served, lists.place[part].astype(np.float64))):
-            found.append(float(gains[np.argsort(keys, kind="stable")] @ discount) / ideal)
-    return paired(
-        np.array(ours), np.array(served), lists.cases.user[with_choice], level=level, samples=samples, seed=seed
+    worth = [chosen[part] * weights[lists.place[part]] for part in parts]
+    best = best_gain(worth) if worth else 1.0
+    ours, served = (
+        np.array([gain(one, keys[part]) for one, part in zip(worth, parts, strict=True)]) / best
+        for keys in (-mine, lists.place)
     )
+    return paired(ours, served, lists.cases.user[with_choice], level=level, samples=samples, seed=seed)
 
 
 def _likely(ranker: VersionRanker, lists: _Lists) -> Doubles:

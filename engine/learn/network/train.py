@@ -6,7 +6,6 @@ killed goes on where it was. Under torchrun the rows are spread over the process
 """
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from engine.learn.errors import TooLittleDataError
 from engine.learn.network.losses import PositionBias, listwise, outcomes
+from engine.learn.network.processes import processes
 from engine.learn.network.resume import load_state, save_state
 from engine.learn.rows.dataset import Example
 from engine.rerank.collate import collate, to_device
@@ -41,6 +41,7 @@ class TrainSettings:
     patience: int = 2
     """Epochs without a better held-out figure before it stops."""
     batch: int = 64
+    """Rows of a step; of each process, where there are several."""
     rate: float = 2e-3
     """The highest learning rate."""
     warm_up: float = 0.1
@@ -113,12 +114,12 @@ def train(
     learn, check = held_out(examples, settings.held_out)
     check_enough(learn)
     torch.manual_seed(settings.seed)
-    rank, world = _processes()
+    mine = processes()
     model = CrossAttentionReranker(config)
     _standardise(model, learn)
     both = nn.ModuleDict({"model": model, "position": PositionBias()}).to(device)
-    wrapped = DistributedDataParallel(_Loss(both, settings)) if world > 1 else _Loss(both, settings)
-    steps = max(math.ceil(len(learn) / (settings.batch * world)), 1)
+    wrapped = DistributedDataParallel(_Loss(both, settings)) if mine.count > 1 else _Loss(both, settings)
+    steps = max(math.ceil(len(learn) / (settings.batch * mine.count)), 1)
     optimizer = torch.optim.AdamW(both.parameters(), settings.rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, rising_then_falling(steps * settings.epochs, settings.warm_up)
@@ -127,24 +128,24 @@ def train(
     history: list[dict[str, float]] = []
     best, best_state = -1.0, {name: value.clone() for name, value in model.state_dict().items()}
     first = 0
-    if folder is not None and (state := load_state(folder, asdict(settings), asdict(config))) is not None:
+    made_as = {**asdict(settings), "processes": mine.count}
+    if folder is not None and (state := load_state(folder, made_as, asdict(config))) is not None:
         first, best, history, best_state = state.epoch, state.best, state.history, state.best_weights
         both.load_state_dict(state.weights)
         state.restore(optimizer, schedule)
-    logs = _writer(folder) if rank == 0 else None
+    logs = _writer(folder) if mine.first else None
     for epoch in range(first, settings.epochs):
         if epoch - best_epoch(history) >= settings.patience:
             break
         torch.manual_seed(settings.seed * 1000 + epoch)
         random = np.random.default_rng((settings.seed, epoch))
-        mine = _batches(len(learn), settings.batch * world, random)
         total = 0.0
         wrapped.train()
-        for step, rows in enumerate(mine):
+        for step, rows in enumerate(_batches(len(learn), settings.batch * mine.count, random)):
             if stopped():
                 raise Stop
             chosen = [thinned(learn[row], settings.candidates, random) for row in rows.tolist()]
-            loss = wrapped(chosen[rank::world], table, device)
+            loss = wrapped(chosen[mine.rank :: mine.count], table, device)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(both.parameters(), 1.0)
@@ -165,7 +166,7 @@ def train(
         if logs is not None:
             for name, value in figures.items():
                 logs.add_scalar(name, value, epoch)
-        if folder is not None and rank == 0:
+        if folder is not None and mine.first:
             save_state(
                 folder,
                 epoch + 1,
@@ -175,7 +176,7 @@ def train(
                 best_state,
                 optimizer,
                 schedule,
-                asdict(settings),
+                made_as,
                 asdict(config),
             )
     model.load_state_dict(best_state)
@@ -330,14 +331,6 @@ def best_epoch(history: Sequence[dict[str, float]]) -> int:
     """From 1; 0 before the first."""
     figures = [one["ndcg_at_10"] for one in history]
     return figures.index(max(figures)) + 1 if figures else 0
-
-
-def _processes() -> tuple[int, int]:
-    """(rank, world): of torchrun, or (0, 1)."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world > 1 and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return (distributed.get_rank(), world) if world > 1 else (0, 1)
 
 
 def _writer(folder: Path | None) -> "SummaryWriter | None":

@@ -88,6 +88,50 @@ def shows_of(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ClickModel:
+    """What a position-based model makes of served lists."""
+
+    attracts: Doubles
+    """(m,): how probably each item is chosen if it is looked at."""
+    mean: float
+    """The same of an average item."""
+    looks: Doubles
+    """By place, from 1: how probably it is looked at, if the place that is looked at most always is. The first value,
+    that of no place, says nothing."""
+
+
+def click_model(item: Rows, position: Ints, chosen: npt.NDArray[np.bool_], size: int) -> ClickModel | None:
+    """Fit the model.
+
+    Args:
+        item: (n,), what was shown.
+        position: (n,), where, from 1.
+        chosen: (n,), whether it was chosen.
+        size: m.
+
+    Returns:
+        None where nothing was chosen: nothing can be said.
+    """
+    if not chosen.any():
+        return None
+    places = int(position.max()) + 1
+    shown = np.bincount(position, minlength=places).clip(1)
+    taken = np.bincount(item, chosen, minlength=size)
+    looks = 1 / np.arange(places).clip(1)
+    attracts = np.full(size, min(2 * float(chosen.mean()), 0.9))
+    mean = 0.0
+    for _ in range(ROUNDS):
+        looked, attracted = looks[position], attracts[item]
+        passed = looked * (1 - attracted) / np.maximum(1 - looked * attracted, 1e-9)  # looked at, though not chosen
+        looks = np.bincount(position, np.where(chosen, 1.0, passed), minlength=places) / shown
+        looks /= max(float(looks[1:].max()), 1e-9)  # the place that is looked at most is always looked at
+        seen = np.bincount(item, looks[position], minlength=size)
+        mean = float(taken.sum() / seen.sum())
+        attracts = np.clip((taken + PRIOR * mean) / (seen + PRIOR), 1e-6, 0.999)
+    return ClickModel(attracts, mean, looks)
+
+
 def attraction(shows: Shows, size: int) -> Floats:
     """(m,) float32: how probably each item is chosen if it is looked at, 1 being an average item; 0 without shows.
 
@@ -95,20 +139,7 @@ def attraction(shows: Shows, size: int) -> Floats:
         shows: places of served lists.
         size: m.
     """
-    chosen = shows.chosen
-    if not chosen.any():
+    model = click_model(shows.item, shows.position, shows.chosen, size)
+    if model is None:
         return np.zeros(size, np.float32)
-    places = int(shows.position.max()) + 1
-    shown = np.bincount(shows.position, minlength=places).clip(1)
-    taken = np.bincount(shows.item, chosen, minlength=size)
-    looks = 1 / np.arange(places).clip(1)
-    attracts = np.full(size, min(2 * float(chosen.mean()), 0.9))
-    for _ in range(ROUNDS):
-        looked, attracted = looks[shows.position], attracts[shows.item]
-        passed = looked * (1 - attracted) / np.maximum(1 - looked * attracted, 1e-9)  # looked at, though not chosen
-        looks = np.bincount(shows.position, np.where(chosen, 1.0, passed), minlength=places) / shown
-        looks /= max(float(looks[1:].max()), 1e-9)  # the place that is looked at most is always looked at
-        seen = np.bincount(shows.item, looks[shows.position], minlength=size)
-        mean = float(taken.sum() / seen.sum())
-        attracts = np.clip((taken + PRIOR * mean) / (seen + PRIOR), 1e-6, 0.999)
-    return np.asarray(attracts / mean, np.float32)
+    return np.asarray(model.attracts / model.mean, np.float32)

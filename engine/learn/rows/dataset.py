@@ -68,8 +68,10 @@ class RowSettings:
     skip: int = 2
     """The first so many steps of a person are no rows: too little is known."""
     folds: int = 10
-    withheld: float = 0.15
-    """The share of rows in which the label's item is treated as new, with as large a share of all others."""
+    again: float = 0.25
+    """For this share of the steps there is a second row, in which items drawn by lot are treated as new."""
+    withheld: float = 0.3
+    """The share of the items that are treated as new there."""
     seed: int = 0
 
 
@@ -84,6 +86,10 @@ def next_step_rows(
     Steps that answer a served list are left out: they tell what was shown as much as what is liked, and have rows of
     their own (`shown_rows`). So are those that no source finds: no order of the candidates could be right.
 
+    Items that nobody ever acted on are no candidates: with them as wrong answers in every row, a network learns that
+    what is new is never chosen, only because what was chosen is not new any more. What is new is learned from items
+    drawn by lot, the label's among them as often as others, whose counts and ids are taken away.
+
     Args:
         situations: the log.
         settings: which rows.
@@ -93,6 +99,7 @@ def next_step_rows(
     random = np.random.default_rng(settings.seed)
     places = _places(situations, settings)
     log, done = situations.log, 0
+    never = np.flatnonzero(situations.table.identity[: situations.size] == 0)
     people, times = log.user[places], log.time[places]
     for known, block in blocks(situations, settings, people, times, tastes):
         moments = [float(times[place]) for place in block.tolist()]
@@ -101,12 +108,14 @@ def next_step_rows(
         for place, history, now, person in zip(block.tolist(), before, moments, vectors, strict=True):
             done += 1
             item = int(situations.item[places[place]])
-            withheld = _withheld(random, settings.withheld, situations.size, item)
-            request = situations.request(known, history, now, person=person, withheld=withheld)
-            positive = request.candidates == item
-            if positive.any():
-                none = np.zeros(len(positive), np.intp)
-                yield Example(request, positive, none.astype(np.bool_), none, int(people[place]), now, known.until)
+            for withheld in (None, *_withheld(random, settings, situations.size)):
+                request = situations.request(known, history, now, person=person, withheld=withheld, without=never)
+                positive = request.candidates == item
+                if positive.any():
+                    none = np.zeros(len(positive), np.intp)
+                    yield Example(
+                        request, positive, none.astype(np.bool_), none, int(people[place]), now, known.until
+                    )
             if done % 256 == 0:
                 progress(done / len(places))
 
@@ -157,10 +166,11 @@ def folds_of(situations: Situations, settings: RowSettings) -> Ints:
     return np.random.default_rng(settings.seed).integers(0, settings.folds, len(situations.of_user))
 
 
-def _withheld(random: np.random.Generator, share: float, size: int, item: int) -> Rows | None:
-    if random.random() >= share:
-        return None
-    return np.union1d(np.flatnonzero(random.random(size) < share), [item]).astype(np.intp)
+def _withheld(random: np.random.Generator, settings: RowSettings, size: int) -> list[Rows]:
+    """The items that are treated as new in a second row; none if there is no such row."""
+    if random.random() >= settings.again:
+        return []
+    return [np.flatnonzero(random.random(size) < settings.withheld)]
 
 
 def check_rows(examples: Sequence[Example], cross_fit: CrossFit) -> None:

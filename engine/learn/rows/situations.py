@@ -145,6 +145,7 @@ class Situations:
         person: Floats | None = None,
         shown: Rows = _NONE,
         withheld: Rows | None = None,
+        without: Rows = _NONE,
     ) -> Request:
         """The request of a person at a moment.
 
@@ -155,8 +156,9 @@ class Situations:
             person: (t,), their taste vector, see `people`.
             shown: items that are candidates in any case, besides those that the sources find.
             withheld: items that the model is not to know, as if they were new.
+            without: items that are not to be candidates, unless they were shown.
         """
-        hidden, history = self.seen(history), self._newest(history)
+        hidden, history = np.union1d(self.seen(history), without), self._newest(history)
         positive, tokens = self.liked(history), self.tokens(history, now)
         counted = scores(known.counts, positive, now)  # (s, m)
         if withheld is not None:
@@ -173,9 +175,7 @@ class Situations:
             taste = known.taste.scores(person, withheld)
             parts += (sources.taste_candidates(taste, hidden),)
         candidates = np.unique(np.concatenate(parts))
-        ids = self.table.identity[candidates]
-        if withheld is not None:
-            ids = np.where(np.isin(candidates, withheld), 0, ids)
+        ids = np.where(new[candidates], 0, self.table.identity[candidates])
         disliked = self.disliked(history)
         content = np.zeros(len(candidates), np.float32)
         if self.content is not None:

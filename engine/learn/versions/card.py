@@ -49,6 +49,8 @@ class CardDraft(BaseModel):
     """The commit of the code that trained it; "" where it is not known."""
     settings: Mapping[str, JsonValue] = Field(default_factory=dict)
     """The settings that it was trained with."""
+    parent: str = ""
+    """The version that served when it was judged; "" if none did."""
     gate: Verdict | None = None
     """What the gate said of it; None if it was not asked."""
 
@@ -59,8 +61,6 @@ class ModelCard(CardDraft):
     format: int = Field(default=FORMAT, strict=True, ge=1)
     version: str = Field(pattern=VERSION)
     created: AwareDatetime
-    parent: str = ""
-    """The version that served when it was made; "" if none did."""
     files: Mapping[str, str] = Field(default_factory=dict)
     """SHA-256 of each file."""
 

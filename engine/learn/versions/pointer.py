@@ -32,10 +32,24 @@ class Pointer:
     """The share of people who get the candidate."""
     format: Literal[1] = field(default=FORMAT, repr=False)
 
-    def promoted(self, version: str) -> "Pointer":
-        """After `version` begins to serve. If it is the candidate, the trial ends; if it serves, nothing changes."""
+    def promoted(self, version: str, *, over: str | None = None) -> "Pointer":
+        """After `version` begins to serve. If it is the candidate, the trial ends; if it serves, nothing changes.
+
+        Args:
+            version: the version.
+            over: what it was found better than; None if that does not matter.
+
+        Raises:
+            ModelError: if another one serves by now than it was found better than.
+        """
         if version == self.serving:
             return self
+        if over is not None and over != self.serving:
+            raise ModelError(
+                f"model version {version} was held against {over or 'the untrained engine'}, but "
+                f"{self.serving or 'the untrained engine'} serves by now",
+                "train again, or promote it nevertheless",
+            )
         previous = (*self.previous, self.serving)[-HISTORY:]
         trial = replace(self, candidate="", share=0.0) if version == self.candidate else self
         return replace(trial, serving=version, previous=previous)

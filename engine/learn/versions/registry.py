@@ -103,7 +103,6 @@ class Registry:
             **dict(draft),
             version=version or version_name(now),
             created=now,
-            parent=self.pointer().serving,
             files=files,
         )
         (folder / CARD).write_text(card.to_json(), encoding="utf-8")

@@ -15,7 +15,7 @@ import structlog
 from encoders.errors import TriveniError
 from engine.errors import InvalidQueryError, NotFoundError, OverloadedError
 from engine.files import disk_errors
-from engine.learn.errors import NotBetterError, TrainingError
+from engine.learn.errors import ModelError, NotBetterError, TrainingError
 from engine.learn.versions.card import ModelCard
 from engine.learn.versions.training_list import LIVE, Training, TrainingList, TrainingState
 from engine.learn.versions.worker import Failure, Stopped, Train, Window, train_apart
@@ -224,12 +224,12 @@ class Trainings:
 
     def _promote(self, card: ModelCard) -> str:
         """Promote a version that passed the gate, unless the gate judged it against another; says what was done."""
-        serves = self._serving.registry.pointer().serving
         if card.gate is None:
             return "done, not promoted: the gate was not asked"
-        if card.parent != serves:
-            return f"done, not promoted: {serves or 'the untrained engine'} serves by now, judge again"
-        self._serving.promote(card.version)
+        try:
+            self._serving.promote(card.version, over=card.parent)
+        except ModelError as error:
+            return f"done, not promoted: {error}"
         return "done, promoted"
 
     def _end(self, training: Training, state: TrainingState, failure: Failure | None = None, stage: str = "") -> None:
