@@ -17,6 +17,7 @@ from encoders.errors import ContentError
 from encoders.types import Content, Floats, Modality, Text
 from engine.payload import check_payload
 from engine.store.base import Point
+from engine.store.match import seconds_of
 from engine.types import Item, ItemId, Json, Payload
 
 DIGEST = "_digest"
@@ -131,6 +132,12 @@ def item_of(point: Point) -> StoredItem:
         digest=Digest.of_payload(point.payload),
         indexed_at=datetime.fromisoformat(time) if isinstance(time, str) else None,
     )
+
+
+def indexed_at(payload: Payload) -> float:
+    """When a stored item was encoded, seconds since 1970; NaN where its payload does not say."""
+    seconds = seconds_of(payload.get(INDEXED_AT))
+    return float("nan") if seconds is None else seconds
 
 
 def own_fields(payload: Payload) -> Payload:

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
-from engine.ingest import INDEXED_AT, own_fields
+from engine.ingest import indexed_at, own_fields
 from engine.store.base import Point, VectorStore
 from engine.types import ItemId, Payload
 
@@ -73,17 +72,8 @@ def read_items(store: VectorStore, *, page: int = 1024) -> ItemTable:
         vectors,
         present,
         tuple(own_fields(point.payload) for point in points),
-        np.array([_seconds(point.payload.get(INDEXED_AT)) for point in points], np.float64),
+        np.array([indexed_at(point.payload) for point in points], np.float64),
     )
-
-
-def _seconds(value: object) -> float:
-    if not isinstance(value, str):
-        return float("nan")
-    try:
-        return datetime.fromisoformat(value).timestamp()
-    except ValueError:
-        return float("nan")
 
 
 def save_items(items: ItemTable, path: Path) -> None:

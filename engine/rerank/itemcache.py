@@ -3,12 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.ingest import INDEXED_AT
+from engine.ingest import indexed_at
 from engine.rerank.features import Fields, FieldScales
 from engine.rerank.statistics import Rows
 from engine.store.base import VectorStore
@@ -101,7 +100,7 @@ class ItemCache:
         counted = np.array([self._counted.get(name, -1) for name in ids], np.intp)
         self._count[rows] = counted
         self._identity[rows] = np.where(counted >= 0, self._identity_of[counted], 0) if len(self._identity_of) else 0
-        self._since[rows] = [_since(payload) for payload in payloads]
+        self._since[rows] = [indexed_at(payload) for payload in payloads]
         self._read[rows] = now
 
     def _grow(self, size: int) -> None:
@@ -134,11 +133,3 @@ class ItemCache:
 def _grown(column: np.ndarray) -> np.ndarray:
     more = max(len(column), _CHUNK)
     return np.concatenate([column, np.zeros((more, *column.shape[1:]), column.dtype)])
-
-
-def _since(payload: Payload) -> float:
-    value = payload.get(INDEXED_AT)
-    try:
-        return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else float("nan")
-    except ValueError:
-        return float("nan")

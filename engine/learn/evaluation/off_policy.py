@@ -49,7 +49,6 @@ def off_policy(
     *,
     foretold: Doubles | None = None,
     expected: Doubles | None = None,
-    clip: float = np.inf,
     level: float = 0.95,
     samples: int = SAMPLES,
     seed: int = 0,
@@ -64,7 +63,6 @@ def off_policy(
         probability: (n,), with which the policy in question would put the logged item into that place.
         foretold: (n,), the reward that a model foretells of the logged item; None makes no DR.
         expected: (n,), the reward that the model expects of the policy in question in that place.
-        clip: the largest weight w that is used.
         level: of the intervals.
         samples: draws.
         seed: of the draws.
@@ -79,7 +77,7 @@ def off_policy(
         raise ValueError("a probability of the policy in question is not in [0, 1]: give the chance of each place")
     if (foretold is None) != (expected is None):
         raise ValueError("DR needs both what is foretold of the logged item and what is expected: give both or none")
-    weight = np.minimum(probability / logged.propensity, clip)
+    weight = probability / logged.propensity
     doubly = None
     if foretold is not None and expected is not None:
         doubly = bootstrap(
