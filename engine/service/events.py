@@ -11,7 +11,7 @@ from engine.deadline import Deadline
 from engine.encoding import ContentEncoder
 from engine.errors import InvalidQueryError, OverloadedError
 from engine.events.base import EventStore
-from engine.events.check import EventLimits
+from engine.events.check import EventLimits, check_user
 from engine.events.encode import with_vectors
 from engine.events.errors import EventError
 from engine.events.types import OutcomeKind, UserEvent
@@ -168,11 +168,14 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         return await self._workers.run(lambda: self._delete(request, deadline), deadline)
 
     def _delete(self, request: event_pb2.DeleteUserRequest, deadline: Deadline) -> event_pb2.DeleteUserResponse:
+        user = UserId(request.user_id)
+        check_user(user)
+        self._impressions.forget(user)
         if not self._impressions.flush(min(deadline.remaining(), _FLUSH_SECONDS)):
             raise OverloadedError(
                 "lists that were served still wait to be written, the person's may be among them", "try again later"
             )
-        return event_pb2.DeleteUserResponse(deleted_count=self._store.delete_user(UserId(request.user_id)))
+        return event_pb2.DeleteUserResponse(deleted_count=self._store.delete_user(user))
 
 
 def _user_event(message: event_pb2.UserEvent | Sent) -> event_pb2.UserEvent:

@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from engine.events.base import EventStore
 from engine.events.errors import EventError, EventStoreError
 from engine.events.types import Impression
+from engine.types import UserId
 
 _BATCH = 500
 """Lists that are written in one transaction."""
@@ -17,6 +19,8 @@ _GATHER = 0.5
 """Seconds in which lists gather before they are written: a transaction for each would slow the requests beside it."""
 _PAUSE = 1.0
 """Seconds after a failure of the database before it is tried again, and between two warnings."""
+_FORGET = timedelta(hours=1)
+"""How long a list that was served before its person was forgotten may take to come: longer than any call."""
 
 
 class ImpressionLog:
@@ -39,6 +43,7 @@ class ImpressionLog:
         self._log = structlog.get_logger("triveni.service")
         self._waiting: deque[Impression] = deque()
         self._changed = threading.Condition()
+        self._forgotten: dict[UserId, datetime] = {}
         self._taken = self._done = 0  # lists that were ever taken in, and that were settled
         self._told = 0
         self._closing, self._flushing = False, 0
@@ -50,12 +55,21 @@ class ImpressionLog:
     def add(self, impression: Impression) -> None:
         """Take in a served list; at once, whatever the database does."""
         with self._changed:
+            if impression.time <= self._forgotten.get(impression.user, impression.time - _FORGET):
+                return
             if self._closing or len(self._waiting) >= self._max_waiting:
                 self.dropped += 1
                 return
             self._waiting.append(impression)
             self._taken += 1
             self._changed.notify_all()
+
+    def forget(self, user: UserId) -> None:
+        """Take in no list any more that was served to a person until now: its call may be just about to end."""
+        now = datetime.now(UTC)
+        with self._changed:
+            recent = {other: at for other, at in self._forgotten.items() if at > now - _FORGET}
+            self._forgotten = {**recent, user: now}
 
     def flush(self, seconds: float) -> bool:
         """Wait until all that was taken in so far is settled, for so many seconds at most; whether it is."""

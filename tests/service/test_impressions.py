@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,17 @@ def test_a_list_that_is_refused_keeps_out_no_other(store: Gated) -> None:
     store.gate.set()
     log.close()
     assert (names(store), log.dropped) == (["r1", "r2"], 1)
+
+
+def test_a_list_whose_call_ends_after_its_person_was_forgotten_is_not_taken_in(store: Gated) -> None:
+    log, now = ImpressionLog(store), datetime.now(UTC)
+    log.forget(UserId("ann"))
+    log.add(served("before", "ann", time=now))
+    log.add(served("of another", "bob", time=now))
+    log.add(served("after", "ann", time=datetime.now(UTC) + timedelta(seconds=1)))
+    assert log.flush(20)
+    assert (names(store), log.dropped) == (["after", "of another"], 0)
+    log.close()
 
 
 def test_what_the_database_never_took_is_counted_at_the_end(store: Gated) -> None:
