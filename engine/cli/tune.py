@@ -33,12 +33,12 @@ def tune(
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="Only show what was tried, also while another runs.")] = False,
     write: Annotated[
-        Path | None, typer.Option(help="A settings file whose [learn] gets the best settings.", dir_okay=False)
+        Path | None, typer.Option(help="A settings file whose section `learn` gets the best settings.", dir_okay=False)
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Makes it repeatable; learn.seed if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
-    """Search the settings of training that matter: rate, batch, width, dropout and id_dropout of [learn].
+    """Search the settings of training that matter: rate, batch, width, dropout and id_dropout of section `learn`.
 
     Each trial trains on the older events and is measured on the youngest of them. The events that `triveni train`
     judges on are not looked at. It may be killed at any time: run it again, and it goes on. Exit codes: 0 done, 1

@@ -126,7 +126,7 @@ def by_time(
         if not 0 < share < 1:
             raise ValueError(f"share of the test is {share}: give one in (0, 1), such as 0.1")
         if not len(log):
-            raise TooLittleDataError("there are no events", "give a file or a store that has some")
+            raise TooLittleDataError("there is nothing to learn from", "give a file or a store that has some")
         time = float(log.time[min(int(len(log) * (1 - share)), len(log) - 1)])
     known = log.time < time
     if not known.any():
