@@ -125,8 +125,9 @@ def _show(
         print(answers.as_json(answer))
         return
     if not answer.results:
-        said = "the filter and the policy left nothing" if asked.HasField("filter") else "nothing is indexed"
-        console.print(f"no results: {said}; `triveni index` fills the store", style="yellow")
+        filtered = "nothing passes the filter and the policy; ask for less"
+        said = filtered if asked.HasField("filter") else "nothing is indexed; `triveni index` fills the store"
+        console.print(f"no results: {said}", style="yellow")
     else:
         console.print(answers.table(caption, answer, asked.parts, asked.history, names))
     for skipped in answer.skipped:

@@ -33,7 +33,8 @@ def tune(
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="Only show what was tried, also while another runs.")] = False,
     write: Annotated[
-        Path | None, typer.Option(help="A settings file whose section `learn` gets the best settings.", dir_okay=False)
+        Path | None,
+        typer.Option(help="A settings file whose section `learn` gets the best settings.", dir_okay=False),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Makes it repeatable; learn.seed if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
