@@ -71,6 +71,6 @@ proto: $(STAMP) ## generate Python from proto/, and freeze the contract that `ma
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=proto --pyi_out=proto --grpc_python_out=proto proto/triveni/v1/*.proto
 	$(BIN)/buf build --exclude-source-info -o proto/triveni.binpb
 
-clean: ## remove .venv, var/ and caches
-	rm -rf $(VENV) var build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## remove .venv and caches; what you indexed and recorded stays in var/
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -158,6 +158,10 @@ class Engine:
         chosen, chances = _explored(chosen, ranked, query, rules)
         results = ranked.take(chosen)
         reasons = explain(intent, sources, judgement, results, rows[chosen])
+        if trained:  # it knows more than the evidence, which may say nothing of what it puts first
+            speaks: list[bool] = (judgement.scores[rows[chosen]] >= related).tolist()
+            learned = (Reason(ReasonKind.LEARNED),)
+            reasons = [one if enough else learned for one, enough in zip(reasons, speaks, strict=True)]
         return self._answer(results, reasons, chances, sources, model, reranker.tier, deadline)
 
     def _cold(
@@ -200,7 +204,7 @@ class Engine:
         chosen = select(candidates, one, np.ones(1), query.limit, rules, self.manifest.calibration, correlation)
         chosen, chances = _explored(chosen, candidates, query, rules)
         results = candidates.take(chosen)
-        reasons = [(Reason(kind_of.get(name, ReasonKind.POPULAR)),) for name in results.ids]
+        reasons = [(Reason(kind_of.get(name, ReasonKind.LEARNED)),) for name in results.ids]
         return self._answer(results, reasons, chances, sources, model, tier, deadline)
 
     def _answer(

@@ -189,6 +189,8 @@ class ReasonKind(StrEnum):
     """`Reason.index` is the position in `Query.history`."""
     POPULAR = "popular"
     FRESH = "fresh"
+    LEARNED = "learned"
+    """What others did speaks for it, through a trained model; nothing of the request alone does."""
 
 
 @dataclass(frozen=True, slots=True)

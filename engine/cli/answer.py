@@ -15,6 +15,11 @@ Answer = recommendation_pb2.RecommendResponse | recommendation_pb2.SearchRespons
 NOTABLE = 0.25
 """A modality is named in a reason if it gives at least this part of it."""
 
+_OF_THE_ITEM = {
+    recommendation_pb2.REASON_KIND_POPULAR: "many like it",
+    recommendation_pb2.REASON_KIND_FRESH: "it is new",
+    recommendation_pb2.REASON_KIND_LEARNED: "learned from what others did",
+}
 _WORDS = {"text": "text", "image": "picture", "audio": "sound"}
 
 
@@ -63,11 +68,8 @@ def why(
     """The first reasons in words, such as `like “A robin” 62% by its picture`."""
     said = []
     for reason in reasons[:SHOWN_REASONS]:
-        if reason.kind == recommendation_pb2.REASON_KIND_POPULAR:
-            said.append("many like it")
-            continue
-        if reason.kind == recommendation_pb2.REASON_KIND_FRESH:
-            said.append("it is new")
+        if reason.kind in _OF_THE_ITEM:
+            said.append(_OF_THE_ITEM[reason.kind])
             continue
         if reason.event_id:
             label = _earlier_label(reason.event_id, names)

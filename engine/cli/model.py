@@ -38,7 +38,8 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
         console.print(f"no model version in {registry.path}")
     else:
         table = Table()
-        for heading in ("version", "", "made", "events until", "figures"):
+        table.add_column("version", no_wrap=True)
+        for heading in ("", "made", "events until", "figures"):
             table.add_column(heading, overflow="fold")
         for card in cards:
             figures = "\n".join(_figure(card, name) for name in card.metrics)

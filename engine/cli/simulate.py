@@ -87,8 +87,9 @@ def simulate(
             refuse_real_people(events)
     start = _end(until).timestamp() - days * 86400
     config = WorldConfig(people=people, days=days, seed=seed, places=places, start=start)
-    world, diary = _run(settings, config, policy, explore, impressions)
-    url = store or f"sqlite:///{OWN / world.name / 'events.db'}"
+    world, diary, made_by = _run(settings, config, policy, explore, impressions)
+    own = OWN / f"{world.name}{made_by}-{impressions}"
+    url = store or f"sqlite:///{own / 'events.db'}"
     if out is not None:
         written, place = into_file(diary, out), str(out)
     else:
@@ -103,7 +104,7 @@ def simulate(
     console.print(f"{written:,} new events in {place}", highlight=False, soft_wrap=True)
     if not store:
         console.print("to train on them, apart from what serves real people:")
-        registry = OWN / world.name / "trained"
+        registry = own / "trained"
         told = f"    TRIVENI_EVENTS__URL={url} TRIVENI_MODELS__PATH={registry} triveni train"
         console.print(told, highlight=False, soft_wrap=True)
 
@@ -126,8 +127,8 @@ def _without_password(url: str) -> str:
 
 def _run(
     settings: Settings, config: WorldConfig, policy: Policy, explore: float, impressions: int
-) -> tuple[World, Diary]:
-    """Make a world over the catalogue, and let its people visit."""
+) -> tuple[World, Diary, str]:
+    """Make a world over the catalogue, and let its people visit; what served them is named too."""
     from engine import compose
     from engine.filters import FieldKind
     from engine.ingest import INDEXED_AT
@@ -166,7 +167,7 @@ def _run(
                 if watch is not None:
                     watch(shown, followed)
 
-            return world, visit(world, serve, impressions, watch=told, tag=tag)
+            return world, visit(world, serve, impressions, watch=told, tag=tag), tag
 
 
 def _show(world: World, diary: Diary, policy: Policy, written: int, place: str, as_json: bool) -> None:

@@ -33,7 +33,8 @@ def train(
     With a GPU for each of several processes: `torchrun --nproc-per-node 4 -m engine.cli train`.
 
     A running server takes it over within a second. While a server holds an embedded store, ask it instead: its
-    ModelService has TrainModel.
+    ModelService has TrainModel. Exit codes: 0 it serves, or was found better with --no-promote; 1 it does not;
+    2 called wrongly.
     """
     from engine.learn.job import fitted_on, train_version
     from engine.learn.network.processes import part, processes
@@ -58,6 +59,7 @@ def train(
                 part()
                 return
             card = train_version(settings, items_file, progress, lambda: False, window, number)
+            progress(1.0, "done")
     part()
     _tell(card)
     better = card.gate is not None and card.gate.promote
@@ -80,13 +82,20 @@ def _write_items(settings: Settings, path: Path) -> None:
 
 
 def _tell(card: ModelCard) -> None:
+    from engine.learn.job import REPLAYED
+
     table = Table(title=f"version {card.version}, on {card.counts['cases']} people of the youngest events")
     for heading in ("", "this version", "95 % interval", str(card.settings["held_against"])):
         table.add_column(heading)
+    judged = card.gate.metric if card.gate else ""
     for name, value in card.metrics.items():
         low, high = card.intervals[name]
-        table.add_row(name, f"{value:.4f}", f"{low:.4f} to {high:.4f}", f"{card.baseline_metrics[name]:.4f}")
+        label, style = (f"{name}: the gate's", "bold") if name == judged else (name, "dim")
+        cells = (f"{value:.4f}", f"{low:.4f} to {high:.4f}", f"{card.baseline_metrics[name]:.4f}")
+        table.add_row(label, *cells, style=style)
     console.print(table)
+    if len(card.metrics) > 1 and judged == REPLAYED:
+        console.print("the others rank all items; they favour what served, for only what it showed could be chosen")
     console.print("  ".join(f"{name} {count:,}" for name, count in card.counts.items()))
 
 

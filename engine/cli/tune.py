@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from engine.cli.common import console, settings_of
@@ -137,9 +138,10 @@ def _document(result: Found) -> dict[str, object]:
 def _show(result: Found) -> None:
     from engine.learn.tuning.tried import SEARCHED
 
-    table = Table(title=f"Tried on the events until {result.until:%Y-%m-%d %H:%M}Z", title_justify="left")
+    title = f"Tried on the events until {result.until:%Y-%m-%d %H:%M}Z"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for heading in ("trial", "ndcg@10", *SEARCHED, "epochs", "seconds"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
     for one in result.tried:
         figure = "" if one.figure is None else f"{one.figure:.4f}"

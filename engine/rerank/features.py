@@ -261,6 +261,8 @@ def _nearest(mine: Floats, vectors: Floats, there: Bools, rows: Rows) -> Floats:
 
 def _standardised(columns: Floats) -> Floats:
     """Each row in deviations from its mean over the candidates, cut at -5 and 8."""
+    if not columns.size:
+        return columns
     mean, deviation = columns.mean(axis=1, keepdims=True), columns.std(axis=1, keepdims=True)
     return np.asarray(np.clip((columns - mean) / (deviation + 1e-6), -5, 8), np.float32)
 

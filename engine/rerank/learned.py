@@ -18,6 +18,9 @@ from engine.types import Candidates, Query
 Logits = Callable[[Request, Table], Floats]
 """(c, outcomes): the logits of a request's candidates, which are rows of a table."""
 
+SHIFT = 0.5
+"""Where something was asked for, by how much a standard deviation of the network's opinion moves an item, in standard
+deviations above an unrelated one: it decides between items that answer the query alike."""
 _TIMINGS = 64
 _FADE_SECONDS = 30.0
 """After so long without a request, the time that one is taken to need has halved."""
@@ -75,17 +78,12 @@ class LearnedReranker:
         tier: its tier.
         reader: makes numbers of candidates.
         person: who asks.
-        query_weight: the part of the retrieval's order where the request has an explicit query, which training rows
-            do not have.
     """
 
     reads_payloads = False
 
-    def __init__(
-        self, made: Version, tier: Tier, reader: Reader, person: Person, *, query_weight: float = 0.5
-    ) -> None:
+    def __init__(self, made: Version, tier: Tier, reader: Reader, person: Person) -> None:
         self._made, self._tier, self._reader, self._person = made, tier, reader, person
-        self._query_weight = query_weight
 
     @property
     def version(self) -> str:
@@ -109,10 +107,8 @@ class LearnedReranker:
         began = time.perf_counter()
         request, table = self._reader.request(self._person, candidates)
         learned = worth(self._tier.logits(request, table), request.ids == 0, self._made)
-        if query.parts:
-            learned = self._query_weight * _standard(candidates.scores) + (1 - self._query_weight) * _standard(
-                learned
-            )
+        if query.parts:  # training rows have none: what was asked for comes first
+            learned = candidates.scores + SHIFT * _standard(learned)
         self._tier.took(time.perf_counter() - began)
         return Candidates(
             candidates.ids, learned.astype(np.float32), candidates.vectors, candidates.present, candidates.payloads

@@ -119,8 +119,8 @@ class FolderLock:
             os.close(self._file)
             raise StoreInUseError(
                 f"store {folder} is in use by process {holder}",
-                "stop that process, or ask its server: --server HOST:PORT to search, UpsertItems to write, TrainModel to "
-                "train",
+                "stop that process, or ask its server: --server HOST:PORT to search, UpsertItems to write, "
+                "TrainModel to train",
             ) from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()} ({' '.join(sys.argv)[:150]})".encode(errors="replace"), 0)

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from encoders.space import SpaceManifest
 from encoders.types import Floats
+from engine.config import FuseSettings
 from engine.deadline import Deadline
 from engine.encoding import DirectEncoder
 from engine.learn.errors import CheckpointError
@@ -28,7 +29,7 @@ from engine.rerank.version import KIND, Version, save_version
 from engine.serving import Serving
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
-from engine.types import Event, EventKind, PolicyOptions, Query
+from engine.types import Event, EventKind, PolicyOptions, Query, QueryPart, ReasonKind
 from tests.learn.test_same_features import calibration
 from tests.learn.versions import draft
 from tests.learn.world import START, catalogue, walks
@@ -116,6 +117,32 @@ def test_the_small_tier_scores_with_the_small_network(version: Version, store: M
     found = [result.score for result in answer.results]
     assert len(found) == 5
     np.testing.assert_allclose(found, np.sort(worth)[::-1][:5], atol=1e-5)
+
+
+def test_what_was_asked_for_comes_first(version: Version, store: MemoryStore) -> None:
+    """Training knows no queries: a network decides between items that answer one alike."""
+    model = LearnedModel(version, "v1", MANIFEST.fingerprint, store, clock=clock)
+    policy = PolicyOptions(diversity=0.0)
+    asked = Query((QueryPart(ITEMS.ids[7]),), history=QUERY.history, limit=96, policy=policy)
+    plain, found = (engine_of(models, store).recommend(asked) for models in (Fixed(None), Fixed(model)))
+    before = {result.item: result.score for result in plain.results}
+    moves = np.array([result.score - before[result.item] for result in found.results if result.item in before])
+    assert found.tier == "full" and len(moves) > 60
+    assert np.abs(moves.mean()) < 0.2 and 0.3 < moves.std() < 0.6  # SHIFT
+    assert {ITEMS.ids.index(result.item) % 6 for result in found.results[:8]} == {1}  # the group of item 7
+
+
+def test_a_reason_that_the_evidence_does_not_bear_is_not_given(version: Version, store: MemoryStore) -> None:
+    model = LearnedModel(version, "v1", MANIFEST.fingerprint, store, clock=clock)
+    plain, found = (
+        engine_of(models, store).recommend(replace(QUERY, limit=96)) for models in (Fixed(None), Fixed(model))
+    )
+    evidence = {result.item: result.score for result in plain.results}
+    said: dict[ReasonKind, list[float]] = {kind: [] for kind in ReasonKind}
+    for result in found.results:
+        said[result.reasons[0].kind].append(evidence.get(result.item, -np.inf))
+    assert min(said[ReasonKind.EVENT]) >= FuseSettings().related > max(said[ReasonKind.LEARNED])
+    assert len(said[ReasonKind.EVENT]) + len(said[ReasonKind.LEARNED]) == len(found.results)
 
 
 def test_a_full_network_that_fails_leaves_it_to_the_small_one(version: Version, store: MemoryStore) -> None:

@@ -95,7 +95,10 @@ class Pointer:
         if version == self.serving:
             raise ModelError(f"model version {version} serves", "promote another one first, or roll back")
         if version == self.candidate:
-            raise ModelError(f"model version {version} is tried on {self.share:.0%} of people", "end the trial first")
+            raise ModelError(
+                f"model version {version} is tried on {self.share:.0%} of people",
+                "end the trial first: triveni model candidate --stop",
+            )
         return replace(self, previous=tuple(one for one in self.previous if one != version))
 
     def version_of(self, user: str) -> str:

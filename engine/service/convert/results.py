@@ -19,6 +19,7 @@ _KINDS = {
     ReasonKind.EVENT: recommendation_pb2.REASON_KIND_EVENT,
     ReasonKind.POPULAR: recommendation_pb2.REASON_KIND_POPULAR,
     ReasonKind.FRESH: recommendation_pb2.REASON_KIND_FRESH,
+    ReasonKind.LEARNED: recommendation_pb2.REASON_KIND_LEARNED,
 }
 
 

@@ -18,11 +18,13 @@ class ReasonKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_KIND_EVENT: _ClassVar[ReasonKind]
     REASON_KIND_POPULAR: _ClassVar[ReasonKind]
     REASON_KIND_FRESH: _ClassVar[ReasonKind]
+    REASON_KIND_LEARNED: _ClassVar[ReasonKind]
 REASON_KIND_UNSPECIFIED: ReasonKind
 REASON_KIND_QUERY: ReasonKind
 REASON_KIND_EVENT: ReasonKind
 REASON_KIND_POPULAR: ReasonKind
 REASON_KIND_FRESH: ReasonKind
+REASON_KIND_LEARNED: ReasonKind
 
 class QueryPart(_message.Message):
     __slots__ = ("content", "item_id", "vector", "weight")
