@@ -134,7 +134,8 @@ def _check_names(
     if doubled:
         raise EventFileError(f"{path} has two columns {doubled.pop()!r}", "give each a name of its own")
     needed = ["user_id", "time", *([] if kind else ["kind"])]
-    for role in needed:
+    named = [role for role, name in roles.items() if name != role]
+    for role in dict.fromkeys([*needed, *named]):
         if roles[role] not in names:
             have = ", ".join(map(repr, names[:12])) or "none"
             problem = f"{path} has no column {roles[role]!r}, its columns are {have}"

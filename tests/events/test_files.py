@@ -273,6 +273,10 @@ def test_a_parquet_file_that_breaks_off(tmp_path: Path) -> None:
 
 
 def test_an_unknown_role(tmp_path: Path) -> None:
+    with pytest.raises(
+        EventFileError, match="has no column 'skuu', its columns are 'user_id', 'time', 'kind', 'sku'"
+    ):
+        read_events(write(tmp_path / "b.csv", "user_id,time,kind,sku\n"), columns={"item_id": "skuu"})
     with pytest.raises(EventFileError, match="events have no column 'item': use one of id, user_id"):
         read_events(write(tmp_path / "a.csv", ""), columns={"item": "sku"})
 

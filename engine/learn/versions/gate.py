@@ -69,7 +69,8 @@ def judge_candidate(
         raise SettingsError(f"a value of {metric} is not finite", "leave cases without a value out of both")
     count, persons = len(new), len(np.unique(who))
     if persons < min_cases:
-        said = f"{persons} people in the held-out cases are too few, {min_cases} are needed: collect more events"
+        problem = f"{persons} people in the held-out cases are too few, {min_cases} are needed"
+        said = f"{problem}: collect events of more people, or hold out more of them (learn.held_out)"
         return Verdict(False, said, metric, count, confidence=confidence)
     gap = paired(new, old, who, level=confidence, samples=RESAMPLES, seed=seed)
     figures = (
