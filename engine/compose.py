@@ -145,12 +145,15 @@ def event_limits(settings: Settings) -> EventLimits:
     return EventLimits(text_characters=settings.limits.max_characters, places=settings.retrieve.max_limit)
 
 
-def open_events(settings: Settings, known_items: KnownItems | None = None) -> SqlEventStore:
+def open_events(
+    settings: Settings, known_items: KnownItems | None = None, *, existing: bool = False
+) -> SqlEventStore:
     """Open the event store.
 
     Args:
         settings: the settings.
         known_items: says which items are in the catalogue, so that events on others are refused; None keeps all.
+        existing: a file that is not there is an error, for those who only read; else it is made.
 
     Raises:
         EventStoreError: if the URL is of another kind, or the database cannot be reached.
@@ -158,7 +161,9 @@ def open_events(settings: Settings, known_items: KnownItems | None = None) -> Sq
     """
     from engine.events.sql import SqlEventStore
 
-    return SqlEventStore(settings.events.url, limits=event_limits(settings), known_items=known_items)
+    return SqlEventStore(
+        settings.events.url, limits=event_limits(settings), known_items=known_items, existing=existing
+    )
 
 
 def known_items(store: VectorStore) -> KnownItems:

@@ -122,7 +122,7 @@ def export(
     from engine.events.files import export_events
 
     bounds = _time(since, "--since"), _time(until, "--until")
-    with closing(compose.open_events(settings_of(ctx))) as store:
+    with closing(compose.open_events(settings_of(ctx), existing=True)) as store:
         count = export_events(file, _counted(store.export(since=bounds[0], until=bounds[1])))
     if as_json:
         console.print_json(json.dumps({"events": count, "file": str(file)}))
@@ -138,7 +138,7 @@ def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
     """
     from engine import compose
 
-    with closing(compose.open_events(settings_of(ctx))) as store:
+    with closing(compose.open_events(settings_of(ctx), existing=True)) as store:
         found = store.stats()
     if as_json:
         document = {
@@ -191,7 +191,7 @@ def check(
         known = opened.enter_context(_known_items(settings, check_items))
         if file is None:
             events: Iterable[Line | BadLine] | Iterable[object] = opened.enter_context(
-                closing(compose.open_events(settings))
+                closing(compose.open_events(settings, existing=True))
             ).export()
         else:
             events = _read(file, column, kind, ignore)

@@ -69,7 +69,8 @@ def train(
         compose.registry(settings).change(lambda pointer: pointer.promoted(card.version, over=card.parent))
         console.print(f"{card.version} serves now: {card.gate.reason if card.gate else ''}")
     elif card.gate is not None:
-        console.print(f"{card.version} does not serve: {card.gate.reason if not better else '--no-promote'}")
+        why = card.gate.reason if not better else "--no-promote"
+        console.print(f"{card.version} does not serve: {why}; `triveni model promote {card.version}` lets it")
         raise typer.Exit(0 if better else 1)
 
 

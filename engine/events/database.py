@@ -40,15 +40,21 @@ class Database:
 
     Args:
         url: `sqlite:///var/events.db` or `postgresql://user:password@host/database`.
+        existing: refuse a file that is not there, instead of making it.
 
     Raises:
         EventStoreError: if the URL is of another kind, or the database cannot be reached.
         EventSchemaError: if it is no database, or its tables are of another version.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, existing: bool = False) -> None:
         self._url = _parse(url)
         self.sqlite = self._url.get_backend_name() == "sqlite"
+        if existing and self.sqlite and not Path(str(self._url.database)).exists():
+            raise EventStoreError(
+                f"there is no event store {self._url.database}",
+                "record or import events first, or set events.url to where they are",
+            )
         self._turn = threading.Lock()
         self._engine = _sqlite_engine(self._url) if self.sqlite else _postgres_engine(self._url)
         try:

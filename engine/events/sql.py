@@ -45,6 +45,7 @@ class SqlEventStore:
         limits: the largest event.
         known_items: says which items are in the catalogue, so that events on others are rejected; None keeps all.
         clock: the time, with a time zone.
+        existing: refuse a file that is not there, instead of making it.
 
     Raises:
         EventStoreError: if the URL is of another kind, or the database cannot be reached.
@@ -58,11 +59,12 @@ class SqlEventStore:
         limits: EventLimits | None = None,
         known_items: KnownItems | None = None,
         clock: Callable[[], datetime] = now_utc,
+        existing: bool = False,
     ) -> None:
         self._limits = limits or EventLimits()
         self._known_items = known_items
         self._clock = clock
-        self._database = Database(url)
+        self._database = Database(url, existing=existing)
 
     def record(self, events: Sequence[UserEvent]) -> list[Outcome]:
         """Record events, each for itself; see `EventStore.record`."""

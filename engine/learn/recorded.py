@@ -27,6 +27,7 @@ class Recorded:
     """Its searched texts are vectors."""
     impressions: tuple[Impression, ...]
     items: ItemTable
+    window: Window
 
     def before(self, until: float) -> list[Impression]:
         """The lists that were served before a time, in seconds since 1970."""
@@ -38,7 +39,10 @@ class Recorded:
 
     def told(self, positives: Positives) -> AbstractContextManager[None]:
         """See `told_what_there_is`."""
-        return told_what_there_is(self.log, self.items, positives, f", and {len(self.impressions):,} served lists")
+        start, end = self.window.start, self.window.end
+        since = f" from {start:%Y-%m-%d %H:%M} UTC" if start else ""
+        more = f", and {len(self.impressions):,} served lists,{since} until {end:%Y-%m-%d %H:%M} UTC"
+        return told_what_there_is(self.log, self.items, positives, more)
 
 
 @contextmanager
@@ -82,4 +86,4 @@ def read_recorded(settings: Settings, space: Space, items: ItemTable, window: Wi
         log = event_log(events.export(since=window.start, until=window.end)).newest(MAX_PER_PERSON)
         lists = (one.impression for one in events.impressions(since=window.start, until=window.end))
         served = [one for one in lists if ASKED not in one.context]
-    return Recorded(encode_texts(log, space), tuple(served), items)
+    return Recorded(encode_texts(log, space), tuple(served), items, window)

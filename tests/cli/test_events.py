@@ -116,3 +116,12 @@ def test_wrong_calls_are_usage_errors(arguments: tuple[str, ...]) -> None:
 def test_a_file_that_is_not_there_is_said() -> None:
     done = run("import", "gone.jsonl", "--no-check-items")
     assert "no file of events at gone.jsonl" in str(done.exception)
+
+
+@pytest.mark.parametrize("command", [("stats",), ("check", "--no-check-items"), ("export", "out.jsonl")])
+def test_who_reads_makes_no_store(folder: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
+    monkeypatch.setenv("TRIVENI_EVENTS__URL", "sqlite:///evnts.db")
+    done = run(*command)
+    assert isinstance(done.exception, TriveniError)
+    assert str(done.exception).startswith("there is no event store evnts.db: record or import events first")
+    assert not list(folder.iterdir())

@@ -111,7 +111,7 @@ def test_it_stops_when_told(fitted: Fitted, rows: TrainingRows) -> None:
             report=lambda one: said.append(one.stage),
             stopped=lambda: "training the small network" in said,
         )
-    assert len(said) == 2
+    assert said.index("training the small network") == len(said) - 1
 
 
 @settings(max_examples=20, deadline=None)

@@ -122,7 +122,7 @@ def test_too_little_data_is_said() -> None:
         splits.by_time(log, items, 0.0)
     with pytest.raises(TooLittleDataError, match="no positive event"):
         splits.by_time(log, items, 4e9)
-    with pytest.raises(TooLittleDataError, match="no events"):
+    with pytest.raises(TooLittleDataError, match="nothing to learn from"):
         splits.by_time(event_log([]), items)
     with pytest.raises(ValueError, match="share"):
         splits.hide_items(log, items, 1.5)
