@@ -1,10 +1,11 @@
 """MovieLens-100K: what was learned, the untrained engine and the baselines, on one split, in one run.
 
     python -m benchmarks.ml100k                     each person's last rating, from all earlier ones, among all films
-    python -m benchmarks.ml100k --hidden 0.1        only films that training never saw, among all films
+    python -m benchmarks.ml100k --hidden 0.1        only films that training never saw, among all films; and what a
+                                                    share of places for these costs those who rate others
     python -m benchmarks.ml100k --untrained         without what is learned
-        [--rankers ease markov …] [--min-value 4 --ease-l2 50] [--lift 1 2] [--seed 0] [--report out.html] [--json]
-        [--ablate]                                          also without each modality's vectors
+        [--rankers ease markov …] [--min-value 4 --ease-l2 50] [--share 0.1 0.3] [--seed 0] [--report out.html]
+        [--json] [--ablate]                                 also without each modality's vectors
         [--scores sasrec.npz] [--write-train train.csv]     scores made elsewhere: see benchmarks/sasrec.py
 
 Titles, plots and posters are encoded by the starter space, once: the vectors stay in var/ml100k.
@@ -19,6 +20,7 @@ import os
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from engine.learn.fit import FitSettings
 from engine.learn.learned import LearnedRanker, VersionRanker
 from engine.learn.log import EventLog, event_log, user_events
 from engine.learn.network.train import Progress, TrainSettings
-from engine.learn.ranker import Cases, Ranker
+from engine.learn.ranker import Cases, Ranker, Split
 from engine.learn.rows.dataset import RowSettings
 from engine.types import Event, EventKind, ItemId, UserId
 
@@ -149,22 +151,40 @@ def learned(seed: int) -> LearnedRanker:
     return LearnedRanker(settings, cross_fit="people", report=_report)
 
 
-class Lifted:
-    """What was trained already, with new items lifted."""
+class Sharing:
+    """What was trained already, with a share of the places for new items."""
 
-    def __init__(self, trained: LearnedRanker, lift: float) -> None:
-        self._trained, self._lift, self.name = trained, lift, f"{trained.name}, new items + {lift:g}"
+    def __init__(self, trained: LearnedRanker, share: float) -> None:
+        self._trained, self._share, self.name = trained, share, f"{trained.name}, new {share:g}"
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """Nothing is trained again."""
         version = self._trained.ranker.version
-        lifted = replace(version, utility=replace(version.utility, new=self._lift))
-        self._ranker = VersionRanker(lifted, LEARNED.positives, self._trained.settings.content)
+        sharing = replace(version, utility=replace(version.utility, new_share=self._share))
+        self._ranker = VersionRanker(sharing, LEARNED.positives, self._trained.settings.content)
         self._ranker.fit(log, items)
 
     def score(self, cases: Cases) -> Floats:
         """(b, m)."""
         return self._ranker.score(cases)
+
+
+def last_known(known: Split, hidden: Split, items: ItemTable) -> Split:
+    """People's last ratings of films that are not hidden, from what the training with hidden films knows of them.
+
+    Args:
+        known: people's last ratings are to be foretold.
+        hidden: of what `known` may learn from, with the hidden films taken out.
+        items: all films.
+    """
+    seen = np.zeros(len(items), np.bool_)
+    rows = items.rows(hidden.train.items)[hidden.train.item]
+    seen[rows[rows >= 0]] = True
+    mine, cases = hidden.train.of_user(), known.cases
+    kept = [row for row in range(len(cases)) if seen[cases.targets[row]].all() and len(mine[int(cases.user[row])])]
+    some = cases.take(np.array(kept, np.intp))
+    history = tuple(mine[person] for person in some.user.tolist())
+    return Split("known films beside hidden ones", hidden.train, replace(some, history=history))
 
 
 def _report(progress: Progress) -> None:
@@ -194,7 +214,7 @@ def main() -> int:
     parser.add_argument("--ease-l2", type=float, default=500.0, help="the penalty of EASE")
     parser.add_argument("--untrained", action="store_true", help="leave out what is learned")
     parser.add_argument("--hidden", type=float, default=0.0, help="the share of films that training never sees")
-    parser.add_argument("--lift", type=float, nargs="*", default=[], help="also with these lifts of new items")
+    parser.add_argument("--share", type=float, nargs="*", default=[], help="also with these shares of new items")
     parser.add_argument("--ablate", action="store_true", help="also score without each modality's vectors")
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores made elsewhere, .npz")
     parser.add_argument("--write-train", type=Path, help="only write the events that may be learned from")
@@ -212,8 +232,8 @@ def main() -> int:
         return 1
     log, films = read_ratings(folder), read_films(folder, Path("var/ml100k/vectors.npz"))
     log = log.take(np.flatnonzero(Positives(least={EventKind.RATE: arguments.min_value}).of(log)))
-    hidden = arguments.hidden
-    split = hide_items(log, films, hidden, arguments.seed) if hidden else leave_last_out(log, films)
+    hidden, last = arguments.hidden, leave_last_out(log, films)
+    split = hide_items(last.train, films, hidden, arguments.seed) if hidden else last
     if arguments.write_train:
         export_events(arguments.write_train, user_events(split.train))
         return 0
@@ -223,19 +243,23 @@ def main() -> int:
     rankers: list[Ranker] = [*chosen.rankers, *(Scores(path) for path in arguments.scores)]
     if not arguments.untrained:
         trained = learned(arguments.seed)
-        rankers += [untrained(), trained, *(Lifted(trained, lift) for lift in arguments.lift)]
+        rankers += [untrained(), trained, *(Sharing(trained, share) for share in arguments.share)]
     names = [ranker.name for ranker in rankers]
     preferred = ("mean vector",) if hidden else ("lambdamart", "ease + markov")
     reference = next((name for name in preferred if name in names), names[0])
     options = EvaluateOptions(ks=(1, 10), reference=reference)
-    done = evaluate(split, films, rankers, options, ablate=arguments.ablate, left_out=chosen.left_out, on_step=_say)
+    done = [evaluate(split, films, rankers, options, ablate=arguments.ablate, left_out=chosen.left_out, on_step=_say)]
+    if hidden and not arguments.untrained:
+        beside: list[Ranker] = [Sharing(trained, share) for share in (0.0, *arguments.share)]
+        cost = replace(options, reference=beside[0].name)
+        done.append(evaluate(last_known(last, split, films), films, beside, cost, on_step=_say))
     if arguments.json:
-        print(json.dumps(as_document(done), indent=2))
+        print(json.dumps([as_document(one) for one in done], indent=2))
     else:
-        for table in as_tables(done):
+        for table in chain.from_iterable(map(as_tables, done)):
             console.print(table)
     if arguments.report:
-        write_html(arguments.report, done)
+        write_html(arguments.report, done[0])
     return 0
 
 

@@ -106,7 +106,7 @@ def ndcg(version: Version, examples: Sequence[Example], logits: Sequence[Floats]
     """(b,): NDCG@10 of the order that logits give."""
     scores = np.full((len(examples), size), -np.inf, np.float32)
     for row, (one, found) in enumerate(zip(examples, logits, strict=True)):
-        scores[row, one.request.candidates] = worth(found, one.request.ids == 0, version)
+        scores[row, one.request.candidates] = worth(found, version)
     return metrics.per_case(metrics.top(scores, 10), split.cases.targets, (10,))["ndcg@10"]
 
 

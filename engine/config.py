@@ -182,8 +182,8 @@ class LearnSettings(Section):
     """What a click, like, purchase or rating is worth to the order of a list, times its probability."""
     negative_worth: float = -1.0
     """The same of a skip or dislike."""
-    new_lift: float = 0.0
-    """Added to the logit of items that nobody had acted on: above 0, they get a chance at the cost of known ones."""
+    new_share: Share = 0.0
+    """The part of a list's places that items which nobody had acted on get at least, while there are any."""
     seed: int = Field(default=0, ge=0)
 
 

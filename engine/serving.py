@@ -153,7 +153,7 @@ class Serving:
         Raises:
             NotFoundError: if there is no such version.
             CheckpointError: if it cannot be loaded; what served goes on serving.
-            ModelError: if another one serves by now than it was found better than.
+            OvertakenError: if another one serves by now than it was found better than.
         """
         with self._changing:
             self._load(version)

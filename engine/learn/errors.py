@@ -13,6 +13,10 @@ class CheckpointError(ModelError):
     """A model version cannot be loaded: it is corrupt, of another space, or of a newer format."""
 
 
+class OvertakenError(ModelError):
+    """Another version serves by now than the one that it was held against."""
+
+
 class NotBetterError(ModelError):
     """The gate: a new model version did not beat the one that serves."""
 

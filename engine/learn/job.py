@@ -26,11 +26,12 @@ from engine.learn.fit import FitSettings, Fitted, fit
 from engine.learn.learned import VersionRanker
 from engine.learn.log import EventLog
 from engine.learn.network.distil import DistilSettings
+from engine.learn.network.processes import processes
 from engine.learn.network.train import Progress, Stop, TrainSettings
 from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Cases, Ranker, Split
 from engine.learn.recorded import Recorded, read_recorded
-from engine.learn.rows.attraction import click_model
+from engine.learn.rows.attraction import place_looks
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.rows.situations import Situations
 from engine.learn.splits import Positives, by_time
@@ -64,7 +65,7 @@ def fit_settings(settings: Settings, manifest: SpaceManifest, seed: int) -> FitS
         id_dropout=learn.id_dropout,
         taste=TasteSettings(epochs=learn.taste_epochs, seed=seed) if learn.taste_epochs else None,
         content=ContentScorer(manifest.calibration, settings.fuse),
-        utility=Utility(learn.positive_worth, learn.negative_worth, learn.new_lift),
+        utility=Utility(learn.positive_worth, learn.negative_worth, learn.new_share),
         small=DistilSettings(),
     )
 
@@ -110,8 +111,8 @@ def train_version(
     people, metric = split.cases.user, "ndcg_at_10"
     made_of = fitted.version.scales, fitted.version.known, made.positives
     whole = Situations(log, items, *made_of, impressions=recorded.impressions)
-    clicks = click_model(whole.shows.item, whole.shows.position, whole.shows.chosen, len(items))
-    lists, worth = shown_lists(log, split.train, items, recorded.since(until), made.positives, clicks)
+    looks = place_looks(whole.shows)
+    lists, worth = shown_lists(log, split.train, items, recorded.since(until), made.positives, looks)
     if len(np.unique(lists.user)) >= settings.models.min_cases:  # what was not shown could not be chosen
         people, metric = lists.user, REPLAYED
         for ranker, figures in ((candidate, ours), (serving, theirs)):
@@ -186,7 +187,9 @@ def fitted_on(
     progress(0.0, "loading the encoders")
     space, items = compose.open_space(settings), load_items(items_file)
     progress(0.02, "reading events")
-    recorded = read_recorded(settings, space, items, window)
+    mine = processes()  # an event may come or go meanwhile: all learn from what the first has read
+    recorded = mine.agreed(read_recorded(settings, space, items, window) if mine.first else None)
+    assert recorded is not None
     made = fit_settings(settings, space.manifest, seed)
 
     def report(one: Progress) -> None:

@@ -15,7 +15,7 @@ from engine.learn.rows.dataset import CrossFit, Example
 from engine.learn.rows.situations import Known, Situations
 from engine.learn.splits import Positives
 from engine.rerank.content import ContentScorer
-from engine.rerank.learned import worth
+from engine.rerank.learned import promote_new, worth
 from engine.rerank.statistics import over
 from engine.rerank.taste import Taste
 from engine.rerank.version import Version
@@ -63,7 +63,9 @@ class VersionRanker:
         found = np.full((len(cases), self.situations.size), -np.inf, np.float32)
         for row, logits in enumerate(logits_of(self.version.network, examples, self.situations.table)):
             request = examples[row].request
-            found[row, request.candidates] = worth(logits, request.ids == 0, self.version)
+            scores = worth(logits, self.version)
+            share = self.version.utility.new_share
+            found[row, request.candidates] = promote_new(scores, request.ids == 0, share)
         return found
 
     def likely(self, cases: Cases) -> list[Doubles]:

@@ -21,6 +21,8 @@ Logits = Callable[[Request, Table], Floats]
 SHIFT = 0.5
 """Where something was asked for, by how much a standard deviation of the network's opinion moves an item, in standard
 deviations above an unrelated one: it decides between items that answer the query alike."""
+_TIE = 1e-7
+"""Keeps the order of equal scores."""
 _TIMINGS = 64
 _FADE_SECONDS = 30.0
 """After so long without a request, the time that one is taken to need has halved."""
@@ -106,8 +108,10 @@ class LearnedReranker:
             return candidates
         began = time.perf_counter()
         request, table = self._reader.request(self._person, candidates)
-        learned = worth(self._tier.logits(request, table), request.ids == 0, self._made)
-        if query.parts:  # training rows have none: what was asked for comes first
+        learned = worth(self._tier.logits(request, table), self._made)
+        if not query.parts:
+            learned = promote_new(learned, request.ids == 0, self._made.utility.new_share)
+        else:  # training rows have none: what was asked for comes first
             learned = candidates.scores + SHIFT * _standard(learned)
         self._tier.took(time.perf_counter() - began)
         return Candidates(
@@ -115,13 +119,37 @@ class LearnedReranker:
         )
 
 
-def worth(logits: Floats, new: Bools, version: Version) -> Floats:
-    """(c,): the worth of the probable outcomes of logits (c, outcomes); `new` (c,) are items without an id."""
+def worth(logits: Floats, version: Version) -> Floats:
+    """(c,): the worth of the probable outcomes of logits (c, outcomes)."""
     slopes, intercepts = np.array(version.calibration, np.float64).T
-    lifted = logits.astype(np.float64)
-    lifted[:, 0] += version.utility.new * new
-    likely = 1 / (1 + np.exp(-(lifted * slopes + intercepts)))  # (c, outcomes)
+    likely = 1 / (1 + np.exp(-(logits * slopes + intercepts)))  # (c, outcomes)
     return np.asarray(likely @ np.array([version.utility.positive, version.utility.negative]), np.float32)
+
+
+def promote_new(scores: Floats, new: Bools, share: float) -> Floats:
+    """(c,): scores by which, of the first p places, at least about `share` * p go to new items while there are any.
+
+    Most of what people choose is known, so what is new seldom comes first by its probability; and what is not shown
+    stays unknown. The order among new items, and among the others, stays as it is.
+
+    Args:
+        scores: (c,).
+        new: (c,), which items nobody had acted on.
+        share: 0 to 1; 0 changes nothing.
+    """
+    if share <= 0 or not new.any():
+        return scores
+    order = np.argsort(-scores, kind="stable")
+    own = np.flatnonzero(new[order])  # the places of the new items
+    latest = np.ceil((np.arange(len(own)) + 0.5) / share).astype(np.intp) - 1
+    places = np.minimum(own, latest)
+    ordered = np.empty_like(order)
+    ordered[places] = order[own]
+    ordered[np.setdiff1d(np.arange(len(order)), places)] = order[~new[order]]
+    raised = np.maximum.accumulate(scores[ordered][::-1])[::-1]  # what is moved up gets the score of what comes next
+    found = np.empty_like(scores)
+    found[ordered] = raised + np.float32(_TIE) * np.arange(len(order), 0, -1, dtype=np.float32)
+    return found
 
 
 def _standard(values: Floats) -> Floats:

@@ -43,9 +43,8 @@ class Utility:
 
     positive: float = 1.0
     negative: float = -1.0
-    new: float = 0.0
-    """Added to the positive outcome's logit of an item that nobody had acted on: above 0, new items get a chance at
-    the cost of known ones."""
+    new_share: float = 0.0
+    """The part of a list's places that items which nobody had acted on get at least; see `promote_new`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ def load_version(folder: Path) -> Version:
         items,
         columns["known"].astype(np.bool_),
         scales,
-        Utility(**about["utility"]),
+        Utility(**{name: about["utility"][name] for name in ("positive", "negative", "new_share")}),
         calibration,
         frozenset(EventKind(kind) for kind in about["kinds"]),
         {EventKind(kind): float(least) for kind, least in about["least"].items()},

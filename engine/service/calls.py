@@ -5,6 +5,7 @@ import time
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -50,6 +51,8 @@ class Call:
     method: str
     request_id: str
     began: float = field(default_factory=time.perf_counter)
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When it began."""
     notes: dict[str, object] = field(default_factory=dict)
     """What a servicer adds to the log line."""
 

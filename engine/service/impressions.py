@@ -68,8 +68,10 @@ class ImpressionLog:
         """Take in no list any more that was served to a person until now: its call may be just about to end."""
         now = datetime.now(UTC)
         with self._changed:
-            recent = {other: at for other, at in self._forgotten.items() if at > now - _FORGET}
-            self._forgotten = {**recent, user: now}
+            self._forgotten.pop(user, None)
+            self._forgotten[user] = now  # behind those of before
+            while self._forgotten[oldest := next(iter(self._forgotten))] < now - _FORGET:
+                del self._forgotten[oldest]
 
     def flush(self, seconds: float) -> bool:
         """Wait until all that was taken in so far is settled, for so many seconds at most; whether it is."""

@@ -1,7 +1,6 @@
 """RecommendationService."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -90,7 +89,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
 
     def _serve(self, response: _Response, user: str, about: Mapping[str, str], context: Context) -> _Response:
         """Name the answer; once it has left, log what it showed. What did not reach the caller was not shown."""
-        call, now = current_call(), datetime.now(UTC)
+        call = current_call()
         response.request_id = call.request_id
         call.notes |= {"model": response.model, "tier": response.tier}
         if response.compared_model:
@@ -98,7 +97,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
 
         def log(ended: Any) -> None:
             if status_name(ended) == "OK":
-                self._impressions.add(impression_of(response, user, about, now))
+                self._impressions.add(impression_of(response, user, about, call.time))
 
         context.add_done_callback(log)  # type: ignore[arg-type]
         return response

@@ -1,31 +1,73 @@
 """How attractive items are, from served lists that were looked at from the top."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from engine.events.types import Impression
-from engine.learn.rows.attraction import Shows, attraction, shows_of
+from engine.learn.rows.attraction import Shows, attraction, place_looks, shows_of
 from engine.types import ItemId, UserId
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def lists(random: np.random.Generator, attracts: np.ndarray, count: int, places: int = 8) -> Shows:
-    """Lists that mostly follow an order that has nothing to do with what attracts; looked at with 1/k."""
+def lists(
+    random: np.random.Generator,
+    attracts: np.ndarray,
+    count: int,
+    places: int = 8,
+    steep: float = 1.0,
+    lots: float = 0.0,
+    personal: float = 0.0,
+) -> Shows:
+    """Lists that mostly follow an order that has nothing to do with what attracts; looked at with 1 / k ** steep.
+
+    Args:
+        random: draws.
+        attracts: how probably each item is chosen if it is looked at.
+        count: of lists.
+        places: of a list.
+        steep: see above.
+        lots: how probably a place shows an item drawn by lot.
+        personal: how much more or less people are attracted, who are shown first what attracts them.
+    """
     size = len(attracts)
-    item, position, chosen = [], [], []
+    item, position, chosen, propensity = [], [], [], []
     for _ in range(count):
-        order = np.argsort(np.arange(size) + random.normal(0, size / 4, size))[:places]
-        looks = random.random(places) < 1 / np.arange(1, places + 1)
+        mine = np.clip(attracts * np.exp(personal * random.normal(size=size)), 0, 1)
+        key = -mine if personal else np.arange(size) + random.normal(0, size / 4, size)
+        order = np.argsort(key)[:places]
+        swap = random.random(places) < lots
+        order = np.where(swap, random.integers(size, size=places), order)
+        looks = random.random(places) < 1 / np.arange(1, places + 1) ** steep
         item.append(order)
         position.append(np.arange(1, places + 1))
-        chosen.append(looks & (random.random(places) < attracts[order]))
+        chosen.append(looks & (random.random(places) < mine[order]))
+        propensity.append(np.where(swap, lots / size, 1 - lots))
     many = count * places
-    columns = [np.concatenate(one) for one in (item, position, chosen)]
-    item, position, chosen = columns
-    return Shows(item, position, np.where(chosen, 1.0, np.nan), np.zeros(many, np.int64), np.zeros(many))
+    columns = [np.concatenate(one) for one in (item, position, chosen, propensity)]
+    item, position, chosen, propensity = columns
+    return Shows(item, position, np.where(chosen, 1.0, np.nan), np.zeros(many, np.int64), np.zeros(many), propensity)
+
+
+@pytest.mark.parametrize("steep", [0.3, 1.0, 1.5])
+def test_how_much_places_are_looked_at_is_found(steep: float) -> None:
+    random = np.random.default_rng(4)
+    shows = lists(random, random.uniform(0.005, 0.1, 30), 12000, steep=steep)
+    assert (shows.propensity == 1).all()
+    np.testing.assert_allclose(place_looks(shows)[1:], 1 / np.arange(1, 9) ** steep, rtol=0.2, atol=0.02)
+
+
+def test_an_order_that_suits_people_is_not_taken_for_places_that_are_looked_at() -> None:
+    """Who gets what they like first chooses what is first; what was drawn by lot tells how far down they look."""
+    random = np.random.default_rng(4)
+    drawn = lists(random, np.full(30, 0.1), 8000, lots=0.2, personal=1.0)
+    true = 1 / np.arange(1, 9)
+    np.testing.assert_allclose(place_looks(drawn)[1:], true, rtol=0.3)
+    blind = place_looks(replace(drawn, propensity=np.ones(len(drawn))))
+    assert blind[8] < 0.6 * true[7]
 
 
 def test_what_attracts_is_found_whatever_the_places_were() -> None:
@@ -49,6 +91,7 @@ def test_what_was_seldom_shown_is_near_the_average() -> None:
         np.array([9.0, 9.0, np.nan, np.nan, np.nan]),
         np.zeros(5, np.int64),
         np.zeros(5),
+        np.ones(5),
     )
     found = attraction(once, 3)
     assert found[2] == 1.0
@@ -57,15 +100,18 @@ def test_what_was_seldom_shown_is_near_the_average() -> None:
 
 def test_nothing_chosen_says_nothing() -> None:
     nothing = np.zeros(0, np.intp)
-    none = Shows(nothing, nothing, nothing.astype(float), nothing, nothing.astype(float))
+    none = Shows(nothing, nothing, nothing.astype(float), nothing, nothing.astype(float), nothing.astype(float))
     assert (attraction(none, 4) == 0).all()
     ones, zeros = np.ones(3, np.intp), np.zeros(3)
-    assert (attraction(Shows(ones, ones, np.full(3, np.nan), ones, zeros), 4) == 0).all()
+    assert (attraction(Shows(ones, ones, np.full(3, np.nan), ones, zeros, zeros), 4) == 0).all()
+    assert place_looks(none).tolist() == [0]
 
 
 def test_an_answer_is_not_known_before_it_comes() -> None:
     zeros = np.zeros(3, np.intp)
-    shows = Shows(np.arange(3), zeros + 1, np.array([5.0, 20.0, np.nan]), zeros, np.array([1.0, 2.0, 12.0]))
+    shows = Shows(
+        np.arange(3), zeros + 1, np.array([5.0, 20.0, np.nan]), zeros, np.array([1.0, 2.0, 12.0]), zeros + 1.0
+    )
     known = shows.before(10.0)
     assert known.item.tolist() == [0, 1]
     assert known.chosen.tolist() == [True, False]

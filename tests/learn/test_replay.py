@@ -12,7 +12,6 @@ from engine.items import ItemTable
 from engine.learn.evaluation.replay import MAX_WEIGHT, place_weights, replayed_ndcg, shown_lists
 from engine.learn.log import EventLog, event_log
 from engine.learn.ranker import Cases
-from engine.learn.rows.attraction import ClickModel
 from engine.learn.splits import ALL_POSITIVES
 from engine.types import Event, EventKind, UserId
 from tests.learn.world import catalogue
@@ -52,7 +51,7 @@ class AsShown:
         return found
 
 
-CLICKS = ClickModel(np.ones(60), 1.0, np.array([0, 1, 0.5, 1 / 3, 0.25, 0.2]))
+LOOKS = np.array([0, 1, 0.5, 1 / 3, 0.25, 0.2])
 """Places are looked at with 1/k."""
 
 
@@ -75,7 +74,7 @@ def lists() -> tuple[Cases, tuple[np.ndarray, ...], ItemTable]:
     train = log.take(np.arange(40, dtype=np.intp))
     unanswered = Impression("r99", UserId("u1"), items.ids[:5], (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", NOW)
     stranger = Impression("r0", UserId("nobody"), items.ids[:5], (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", NOW)
-    cases, worth = shown_lists(log, train, items, [*shown, unanswered, stranger], ALL_POSITIVES, CLICKS)
+    cases, worth = shown_lists(log, train, items, [*shown, unanswered, stranger], ALL_POSITIVES, LOOKS)
     return cases, worth, items
 
 
@@ -90,8 +89,7 @@ def test_lists_without_a_choice_or_of_strangers_are_left_out() -> None:
 def test_a_choice_far_down_counts_by_how_seldom_its_place_is_looked_at() -> None:
     _, worth, _ = lists()
     assert (worth[1][0], worth[0][4]) == pytest.approx((1, 5))
-    assert place_weights(ClickModel(np.ones(60), 1.0, np.array([0, 1, 1e-4]))).tolist() == [MAX_WEIGHT, 1, MAX_WEIGHT]
-    assert len(place_weights(None)) == 0
+    assert place_weights(np.array([0, 1, 1 / MAX_WEIGHT, 0.04])).tolist() == [0, 1, MAX_WEIGHT, 0]
 
 
 @pytest.mark.parametrize(
@@ -104,8 +102,11 @@ def test_the_order_that_puts_choices_higher_wins(sign: float, gains: float) -> N
     assert values.mean() == pytest.approx(gains / (30 + 10 * 5))
 
 
-def test_an_order_does_not_win_by_having_been_served() -> None:
+@pytest.mark.parametrize("steep", [1, 2], ids=["all places count", "far places are left out"])
+def test_an_order_does_not_win_by_having_been_served(steep: int) -> None:
     """Items that all attract alike, in orders drawn by lot: no order is better than another."""
+    looks = np.concatenate([[0], 1 / np.arange(1, 6) ** steep])
+    assert (place_weights(looks)[5] == 0) == (steep == 2)
     random, items = np.random.default_rng(5), catalogue()
     shown, events, known = [], [], []
     for number in range(6000):
@@ -113,13 +114,13 @@ def test_an_order_does_not_win_by_having_been_served() -> None:
         known.append(UserEvent(user, Event(EventKind.CLICK, items.ids[50], time=NOW - timedelta(days=1))))
         names = tuple(items.ids[row] for row in order)
         shown.append(Impression(f"r{number}", user, names, (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", NOW))
-        looked = np.flatnonzero((random.random(5) < 1 / np.arange(1, 6)) & (random.random(5) < 0.4))
+        looked = np.flatnonzero((random.random(5) < looks[1:]) & (random.random(5) < 0.4))
         for place in looked.tolist():
             event = Event(EventKind.CLICK, names[place], time=NOW, request_id=f"r{number}")
             events.append(UserEvent(user, event))
     log = event_log([*known, *events])
     train = log.take(np.arange(len(known), dtype=np.intp))
-    cases, worth = shown_lists(log, train, items, shown, ALL_POSITIVES, CLICKS)
+    cases, worth = shown_lists(log, train, items, shown, ALL_POSITIVES, looks)
     served, other = (
         replayed_ndcg(ranker, cases, worth).mean() for ranker in (AsShown(len(items)), ByRow(1, len(items)))
     )

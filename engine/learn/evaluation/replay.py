@@ -2,7 +2,7 @@
 
 What was shown is ranked anew, by what was known when it was shown, and only it: an item that nobody saw could not be
 chosen. What is looked at less is chosen less, so a choice counts the inverse of how much its place is looked at
-(Joachims et al., WSDM 2017), which a click model of all served lists says. The figure is the gain of all lists over
+(Joachims et al., WSDM 2017); see `place_looks`. The figure is the gain of all lists over
 the best possible gain of all lists: a list whose choice stood far down counts more than one whose choice stood first.
 Were each list held against its own best, a single choice would count the same wherever it stood, and the order that
 was served would win by having been served.
@@ -17,10 +17,9 @@ from engine.events.types import Impression
 from engine.items import ItemTable
 from engine.learn.log import Doubles, EventLog
 from engine.learn.ranker import Cases, Ranker, Rows
-from engine.learn.rows.attraction import ClickModel
 from engine.learn.splits import Positives, table_rows
 
-MAX_WEIGHT = 10.0
+MAX_WEIGHT = 20.0
 """The most that one choice counts."""
 
 
@@ -30,7 +29,7 @@ def shown_lists(
     items: ItemTable,
     impressions: Sequence[Impression],
     positives: Positives,
-    clicks: ClickModel | None,
+    looks: Doubles,
 ) -> tuple[Cases, tuple[Doubles, ...]]:
     """The lists of which something was chosen, as cases, and per case what each shown item is worth.
 
@@ -40,7 +39,7 @@ def shown_lists(
         items: the catalogue.
         impressions: served lists, none of them learned from.
         positives: which events are choices.
-        clicks: of served lists, these among them; None where nothing was ever chosen.
+        looks: by place, from 1, how much it is looked at; see `place_looks`.
     """
     chosen: dict[str, set[int]] = {}
     rows = table_rows(log, items)
@@ -48,18 +47,19 @@ def shown_lists(
         chosen.setdefault(log.requests[log.request[row]], set()).add(int(rows[row]))
     user_of = {user: number for number, user in enumerate(train.users)}
     mine = train.of_user()
+    weights = place_weights(looks)
     kept: list[tuple[int, float, Rows, Rows, np.ndarray, np.ndarray]] = []
     for one in impressions:
         person, took = user_of.get(one.user, -1), chosen.get(one.request_id)
         if person < 0 or took is None or not len(mine[person]):
             continue
-        shown = items.rows(one.items)
-        there = shown >= 0
-        positions = np.array(one.positions, np.intp)[there]
+        shown, places = items.rows(one.items), np.array(one.positions, np.intp)
+        there = (shown >= 0) & (places < len(weights))
+        there[there] = weights[places[there]] > 0
+        positions = places[there]
         hit = np.isin(shown[there], list(took))
         if hit.any():
             kept.append((person, one.time.timestamp(), mine[person], shown[there], positions, hit))
-    weights = place_weights(clicks)
     cases = Cases(
         np.array([row[0] for row in kept], np.int64),
         np.array([row[1] for row in kept], np.float64),
@@ -70,11 +70,12 @@ def shown_lists(
     return cases, tuple(row[5] * weights[row[4]] for row in kept)
 
 
-def place_weights(clicks: ClickModel | None) -> Doubles:
-    """By place, from 1: how much a choice there counts; 1 at the place that is looked at most."""
-    if clicks is None:
-        return np.ones(0)
-    return np.asarray(np.clip(1 / np.maximum(clicks.looks, 1e-9), 1.0, MAX_WEIGHT), np.float64)
+def place_weights(looks: Doubles) -> Doubles:
+    """By place, from 1: how much a choice there counts, 1 at the place that is looked at most; 0 where a choice would
+    count more than `MAX_WEIGHT`. What stood there is left out: counted for less, it would be where the order that was
+    served had put it, and speak for that order."""
+    seen = looks >= 1 / MAX_WEIGHT
+    return np.where(seen, 1 / np.where(seen, looks, 1), 0.0)
 
 
 def gain(worth: Doubles, keys: npt.ArrayLike) -> float:

@@ -23,7 +23,7 @@ from engine.learn.evaluation.stats import SAMPLES, Difference, Interval, paired
 from engine.learn.learned import VersionRanker
 from engine.learn.log import Doubles, EventLog, Ints
 from engine.learn.ranker import Cases, Rows
-from engine.learn.rows.attraction import click_model
+from engine.learn.rows.attraction import Shows, place_looks
 from engine.types import Event
 
 _BATCH = 256
@@ -238,10 +238,22 @@ def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, level: float, sa
     """NDCG of the choices in the version's order, less in the order that was served."""
     starts = np.searchsorted(lists.number, np.arange(len(lists.cases) + 1))
     parts = [slice(first, last) for first, last in pairwise(starts.tolist())]
-    weights = place_weights(click_model(lists.row, lists.place, chosen, int(lists.row.max()) + 1))
+    looks = place_looks(
+        Shows(
+            lists.row,
+            lists.place,
+            np.where(chosen, 0.0, np.nan),
+            lists.person,
+            np.zeros(len(chosen)),
+            lists.propensity,
+        )
+    )
+    weights = place_weights(looks)[lists.place]
+    there = weights > 0
+    parts = [np.flatnonzero(there[part]) + part.start for part in parts]
     with_choice = [place for place, part in enumerate(parts) if chosen[part].any()]
     parts = [parts[place] for place in with_choice]
-    worth = [chosen[part] * weights[lists.place[part]] for part in parts]
+    worth = [chosen[part] * weights[part] for part in parts]
     best = best_gain(worth) if worth else 1.0
     ours, served = (
         np.array([gain(one, keys[part]) for one, part in zip(worth, parts, strict=True)]) / best

@@ -31,9 +31,8 @@ class Processes:
 
 
 def processes() -> Processes:
-    """Join the processes of torchrun, if there are several; its variables in the environment tell."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    """Join the processes that torchrun started, if it did."""
+    if not distributed.is_torchelastic_launched():
         return Processes(0, 1)
     if not distributed.is_initialized():
         if torch.cuda.is_available():  # from here on, "cuda" is the GPU of this process

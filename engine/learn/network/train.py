@@ -155,7 +155,7 @@ def train(
             if step % 20 == 0:
                 done = (epoch + step / steps) / settings.epochs
                 report(Progress(done, f"epoch {epoch + 1} of {settings.epochs}", {"loss": loss.item()}))
-        figures = {"loss": total / steps, **measure(model, check, table, device)}
+        figures = mine.agreed({"loss": total / steps, **measure(model, check, table, device)})
         history.append(figures)
         if figures["ndcg_at_10"] > best:
             best, best_state = (

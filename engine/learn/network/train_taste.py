@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from encoders.types import Floats
 from engine.learn.errors import TooLittleDataError
+from engine.learn.network.processes import processes
 from engine.learn.network.resume import load_state, save_state
 from engine.learn.network.taste_losses import LossName, gbce, softmax
 from engine.learn.network.taste_steps import (
@@ -171,7 +172,7 @@ def train_taste(
             best = figures["ndcg_at_10"]
             best_state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
         report(Progress((epoch + 1) / settings.epochs, f"epoch {epoch + 1} of {settings.epochs}", figures))
-        if folder is not None:
+        if folder is not None and processes().first:
             weights, about = both.state_dict(), (asdict(settings), asdict(config))
             save_state(folder, epoch + 1, best, history, weights, best_state, optimizer, schedule, *about)
     network.load_state_dict(best_state)

@@ -2,15 +2,17 @@
 
 A position-based model (Craswell et al., *An experimental comparison of click position-bias models*, WSDM 2008): an
 item is chosen if its place is looked at and it attracts. How much each place is looked at, and how much each item
-attracts, are estimated in turn, by expectation maximisation for the places (Chuklin et al., *Click Models for Web
-Search*, 2015). What is shown often is chosen often: counts of choices alone tell what was shown.
+attracts, are estimated in turn, as choices over expected choices (Zhang & Jones, *Comparing click logs and editorial
+labels for training query rewriting*, WWW 2007). What is shown often is chosen often: counts of choices alone tell
+what was shown.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.linear_model import PoissonRegressor
 
 from encoders.types import Floats
 from engine.events.types import Impression
@@ -21,6 +23,10 @@ from engine.types import ItemId, UserId
 ROUNDS = 50
 PRIOR = 5.0
 """Looks at an average item that each item is given: what was seldom looked at promises little."""
+LOT = 0.5
+"""Below this propensity an item was drawn for its place by lot; see `engine.policy.explore`."""
+ENOUGH = 100
+"""So many choices of what was drawn by lot tell how much places are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class Shows:
     """(n,)."""
     time: Doubles
     """(n,), seconds since 1970."""
+    propensity: Doubles
+    """(n,), with which the place showed the item."""
 
     def __len__(self) -> int:
         return len(self.item)
@@ -48,7 +56,7 @@ class Shows:
 
     def take(self, rows: npt.NDArray[np.bool_]) -> "Shows":
         """Those that are marked."""
-        return Shows(self.item[rows], self.position[rows], self.answered[rows], self.person[rows], self.time[rows])
+        return Shows(*(getattr(self, one.name)[rows] for one in fields(self)))
 
     def before(self, time: float) -> "Shows":
         """What was known at a time: the places that were shown before it, and the answers that had come."""
@@ -72,64 +80,28 @@ def shows_of(
     """
     never = float("nan")
     found = [
-        (rows[name], place, chosen.get((one.request_id, rows[name]), never), people[one.user], one.time.timestamp())
+        (
+            rows[name],
+            place,
+            chosen.get((one.request_id, rows[name]), never),
+            people[one.user],
+            one.time.timestamp(),
+            propensity,
+        )
         for one in lists
         if one.user in people
-        for name, place in zip(one.items, one.positions, strict=True)
+        for name, place, propensity in zip(one.items, one.positions, one.propensities, strict=True)
         if name in rows
     ]
-    item, place, answered, person, time = zip(*found, strict=True) if found else ((),) * 5
+    item, place, answered, person, time, propensity = zip(*found, strict=True) if found else ((),) * 6
     return Shows(
         np.array(item, np.intp),
         np.array(place, np.intp),
         np.array(answered, np.float64),
         np.array(person, np.int64),
         np.array(time, np.float64),
+        np.array(propensity, np.float64),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ClickModel:
-    """What a position-based model makes of served lists."""
-
-    attracts: Doubles
-    """(m,): how probably each item is chosen if it is looked at."""
-    mean: float
-    """The same of an average item."""
-    looks: Doubles
-    """By place, from 1: how probably it is looked at, if the place that is looked at most always is. The first value,
-    that of no place, says nothing."""
-
-
-def click_model(item: Rows, position: Ints, chosen: npt.NDArray[np.bool_], size: int) -> ClickModel | None:
-    """Fit the model.
-
-    Args:
-        item: (n,), what was shown.
-        position: (n,), where, from 1.
-        chosen: (n,), whether it was chosen.
-        size: m.
-
-    Returns:
-        None where nothing was chosen: nothing can be said.
-    """
-    if not chosen.any():
-        return None
-    places = int(position.max()) + 1
-    shown = np.bincount(position, minlength=places).clip(1)
-    taken = np.bincount(item, chosen, minlength=size)
-    looks = 1 / np.arange(places).clip(1)
-    attracts = np.full(size, min(2 * float(chosen.mean()), 0.9))
-    mean = 0.0
-    for _ in range(ROUNDS):
-        looked, attracted = looks[position], attracts[item]
-        passed = looked * (1 - attracted) / np.maximum(1 - looked * attracted, 1e-9)  # looked at, though not chosen
-        looks = np.bincount(position, np.where(chosen, 1.0, passed), minlength=places) / shown
-        looks /= max(float(looks[1:].max()), 1e-9)  # the place that is looked at most is always looked at
-        seen = np.bincount(item, looks[position], minlength=size)
-        mean = float(taken.sum() / seen.sum())
-        attracts = np.clip((taken + PRIOR * mean) / (seen + PRIOR), 1e-6, 0.999)
-    return ClickModel(attracts, mean, looks)
 
 
 def attraction(shows: Shows, size: int) -> Floats:
@@ -139,7 +111,50 @@ def attraction(shows: Shows, size: int) -> Floats:
         shows: places of served lists.
         size: m.
     """
-    model = click_model(shows.item, shows.position, shows.chosen, size)
-    if model is None:
+    if not shows.chosen.any():
         return np.zeros(size, np.float32)
-    return np.asarray(model.attracts / model.mean, np.float32)
+    attracts, _ = _click_model(shows, size)
+    return attracts
+
+
+def place_looks(shows: Shows) -> Doubles:
+    """By place, from 1: how probably it is looked at, if the place that is looked at most always is; 0 for places
+    that were never chosen, and for the place 0 that there is not.
+
+    From places that showed an item drawn by lot, where enough of these were chosen: an order that suits people puts
+    what they choose first, which looks as if only the first places were looked at. It is 1 / place ** g, g by a
+    Poisson regression. Else by the click model of all places.
+
+    Args:
+        shows: places of served lists.
+    """
+    last, lots = int(shows.position.max(initial=0)), shows.take(shows.propensity < LOT)
+    if lots.chosen.sum() < ENOUGH:
+        size = int(shows.item.max(initial=0)) + 1
+        return _click_model(shows, size)[1] if shows.chosen.any() else np.zeros(last + 1)
+    places = np.arange(1, last + 1)
+    shown = np.bincount(lots.position, minlength=len(places) + 1)[1:]
+    taken = np.bincount(lots.position, lots.chosen, minlength=len(places) + 1)[1:]
+    fitted = PoissonRegressor(alpha=0).fit(np.log(places)[:, None], taken / shown.clip(1), sample_weight=shown)
+    return np.concatenate([[0.0], places ** min(float(fitted.coef_[0]), 0.0)])
+
+
+def _click_model(shows: Shows, size: int) -> tuple[Floats, Doubles]:
+    """What each item attracts (m,), 1 being an average one, and how much each place is looked at; see `place_looks`.
+
+    Args:
+        shows: of which some are chosen.
+        size: m.
+    """
+    item, position, chosen = shows.item, shows.position, shows.chosen
+    places = int(position.max()) + 1
+    at_place, of_item = np.bincount(position, chosen, minlength=places), np.bincount(item, chosen, minlength=size)
+    attracts = np.full(size, float(chosen.mean()))
+    looks, mean = np.ones(places), 0.0
+    for _ in range(ROUNDS):
+        looks = at_place / np.maximum(np.bincount(position, attracts[item], minlength=places), 1e-9)
+        looks /= looks.max()  # the place that is looked at most is always looked at
+        seen = np.bincount(item, looks[position], minlength=size)
+        mean = float(of_item.sum() / seen.sum())
+        attracts = np.clip((of_item + PRIOR * mean) / (seen + PRIOR), 1e-6, 0.999)
+    return (attracts / mean).astype(np.float32), looks

@@ -86,9 +86,9 @@ def next_step_rows(
     Steps that answer a served list are left out: they tell what was shown as much as what is liked, and have rows of
     their own (`shown_rows`). So are those that no source finds: no order of the candidates could be right.
 
-    Items that nobody ever acted on are no candidates: with them as wrong answers in every row, a network learns that
-    what is new is never chosen, only because what was chosen is not new any more. What is new is learned from items
-    drawn by lot, the label's among them as often as others, whose counts and ids are taken away.
+    Of items that nobody ever acted on, only wrong answers can be learned: whatever was chosen is not new any more. So
+    there are second rows, in which items drawn by lot, the label's among them as often as others, lose their counts
+    and ids.
 
     Args:
         situations: the log.
@@ -99,7 +99,6 @@ def next_step_rows(
     random = np.random.default_rng(settings.seed)
     places = _places(situations, settings)
     log, done = situations.log, 0
-    never = np.flatnonzero(situations.table.identity[: situations.size] == 0)
     people, times = log.user[places], log.time[places]
     for known, block in blocks(situations, settings, people, times, tastes):
         moments = [float(times[place]) for place in block.tolist()]
@@ -109,7 +108,7 @@ def next_step_rows(
             done += 1
             item = int(situations.item[places[place]])
             for withheld in (None, *_withheld(random, settings, situations.size)):
-                request = situations.request(known, history, now, person=person, withheld=withheld, without=never)
+                request = situations.request(known, history, now, person=person, withheld=withheld)
                 positive = request.candidates == item
                 if positive.any():
                     none = np.zeros(len(positive), np.intp)

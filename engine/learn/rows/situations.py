@@ -145,7 +145,6 @@ class Situations:
         person: Floats | None = None,
         shown: Rows = _NONE,
         withheld: Rows | None = None,
-        without: Rows = _NONE,
     ) -> Request:
         """The request of a person at a moment.
 
@@ -156,9 +155,8 @@ class Situations:
             person: (t,), their taste vector, see `people`.
             shown: items that are candidates in any case, besides those that the sources find.
             withheld: items that the model is not to know, as if they were new.
-            without: items that are not to be candidates, unless they were shown.
         """
-        hidden, history = np.union1d(self.seen(history), without), self._newest(history)
+        hidden, history = self.seen(history), self._newest(history)
         positive, tokens = self.liked(history), self.tokens(history, now)
         counted = scores(known.counts, positive, now)  # (s, m)
         if withheld is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from engine.errors import SettingsError
-from engine.learn.errors import CheckpointError, ModelError
+from engine.learn.errors import CheckpointError, ModelError, OvertakenError
 
 HISTORY = 20
 """Earlier versions that are remembered for going back."""
@@ -40,12 +40,12 @@ class Pointer:
             over: what it was found better than; None if that does not matter.
 
         Raises:
-            ModelError: if another one serves by now than it was found better than.
+            OvertakenError: if another one serves by now than it was found better than.
         """
         if version == self.serving:
             return self
         if over is not None and over != self.serving:
-            raise ModelError(
+            raise OvertakenError(
                 f"model version {version} was held against {over or 'the untrained engine'}, but "
                 f"{self.serving or 'the untrained engine'} serves by now",
                 "train again, or promote it nevertheless",
@@ -63,7 +63,7 @@ class Pointer:
         if not self.previous:
             raise ModelError(
                 f"no version served before {self.serving or 'the untrained engine'}",
-                "promote the version that you want",
+                "promote the version that you want: triveni model promote",
             )
         version = self.previous[-1]
         trial = replace(self, candidate="", share=0.0) if version == self.candidate else self

@@ -15,7 +15,7 @@ import structlog
 from encoders.errors import TriveniError
 from engine.errors import InvalidQueryError, NotFoundError, OverloadedError
 from engine.files import disk_errors
-from engine.learn.errors import ModelError, NotBetterError, TrainingError
+from engine.learn.errors import NotBetterError, OvertakenError, TrainingError
 from engine.learn.versions.card import ModelCard
 from engine.learn.versions.training_list import LIVE, Training, TrainingList, TrainingState
 from engine.learn.versions.worker import Failure, Stopped, Train, Window, train_apart
@@ -228,7 +228,7 @@ class Trainings:
             return "done, not promoted: the gate was not asked"
         try:
             self._serving.promote(card.version, over=card.parent)
-        except ModelError as error:
+        except OvertakenError as error:
             return f"done, not promoted: {error}"
         return "done, promoted"
 

@@ -146,7 +146,6 @@ def train_apart(
 
 def _child(pipe: Connection, train: Train, window: Window, seed: int) -> None:
     os.nice(NICENESS)
-    os.environ.pop("WORLD_SIZE", None)  # it trains alone, whatever started the server
     stopped = threading.Event()
     threading.Thread(target=_listen, args=(pipe, stopped), daemon=True).start()
     last, last_stage = float("-inf"), ""
