@@ -77,6 +77,7 @@ def test_the_whole_loop(run) -> None:
     assert card.gate is not None
     assert card.gate.metric == "replayed_ndcg"
     assert card.gate.promote == (said.exit_code == 0)
+    assert (card.parent, card.settings["held_against"]) == ("", "untrained")
     assert 0 < card.metrics["replayed_ndcg"] <= 1
     assert set(card.metrics) == set(card.baseline_metrics) == set(card.intervals)
 
