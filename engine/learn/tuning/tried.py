@@ -1,5 +1,6 @@
 """What a search of settings has tried so far: read from its database, also while it runs."""
 
+import fcntl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,7 +95,9 @@ def storage_of(folder: Path) -> optuna.storages.RDBStorage:
     """The database of a folder; made where it is not there."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
-    return optuna.storages.RDBStorage(f"sqlite:///{folder / FILE}")
+    with (folder / f"{FILE}.lock").open("w") as lock:  # two that make its tables at once fail
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return optuna.storages.RDBStorage(f"sqlite:///{folder / FILE}")
 
 
 def newest(storage: optuna.storages.RDBStorage) -> optuna.Study | None:
