@@ -60,7 +60,7 @@ def import_(
     ] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Record the events of a file. It may be imported again: what is there stays as it is.
+    """Record the events of a file. It may be imported again, as after an interruption: what is there stays as it is.
 
     Columns: user_id, kind, time, and item_id, text, or vector with modality and fingerprint; value, id, request_id,
     context. A server may run meanwhile, but holds an embedded catalogue: then give --no-check-items. Exit codes: 0

@@ -26,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
 
 @app.command("list")
 def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """List the versions, the newest first, with their figures beside those of what they were held against."""
+    """List the versions, the newest first, with the figure that the gate judged; `show` has all of them."""
     from engine import compose
 
     registry = compose.registry(settings_of(ctx))
@@ -39,10 +39,12 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
     else:
         table = Table()
         table.add_column("version", no_wrap=True)
-        for heading in ("", "made", "events until", "figures"):
+        for heading in ("", "made", "events until", "the gate's figure"):
             table.add_column(heading, overflow="fold")
         for card in cards:
-            figures = "\n".join(_figure(card, name) for name in card.metrics)
+            figures = "\n".join(
+                _figure(card, name) for name in card.metrics if not card.gate or name == card.gate.metric
+            )
             table.add_row(
                 card.version, _role(card.version, pointer), _time(card.created), _time(card.data_until), figures
             )
