@@ -10,6 +10,13 @@ pairs at hand are added with weights w[a, m] (how far the pair can be trusted) a
 This is Stouffer's weighted combination for z values that correlate by r (Strube, Psychological Bulletin 97, 1985).
 So an evidence counts standard deviations above an unrelated item, whatever modalities the item has: one that
 is missing drops out of all sums. The same formula combines the events of an interest and the parts of a query.
+
+To that comes recognition. The same content in the same modality is the strongest evidence there is, but a sum that is
+linear in the cosine lets middling z values of two other modalities outweigh a cosine of 1. How often an unrelated
+content comes closer than s falls like a power of 1 - s in the tail, so the surprise at a coincidence that close grows
+like its logarithm, without bound:
+
+    e += SURPRISE ln((1 - near) / (1 - s))    for a cosine s > near of source and item in one modality
 """
 
 import math
@@ -20,7 +27,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from encoders.space import LOWEST_WEIGHT, Calibration
+from encoders.space import LOWEST_WEIGHT, Calibration, PairCalibration
 from encoders.types import Floats, Modality
 
 
@@ -37,6 +44,28 @@ class Columns(Protocol):
 
 
 Doubles = npt.NDArray[np.float64]
+
+NEARER = 1.0
+"""A copy is nearer than what is merely related: by at least so many standard deviations of an unrelated cosine."""
+NEAREST = 0.95
+"""A cosine that speaks for a copy in any space; of texts no smaller one does: near texts say the like in other
+words."""
+SURPRISE = 3.0
+"""How steeply evidence grows towards a copy, in standard deviations for each e-fold of the distance."""
+EXACT = 1e-4
+"""What lies between two vectors of one content, by rounding, is of this order: it ends the growth."""
+
+
+def nearness(pair: PairCalibration, modality: Modality) -> float:
+    """The cosine in one modality above which two contents may be copies of each other."""
+    related = pair.mean + (pair.weight + NEARER) * pair.std
+    return NEAREST if modality is Modality.TEXT else min(related, NEAREST)
+
+
+def recognition(cosines: Floats, near: float) -> Floats:
+    """What it adds to the evidence that contents of one modality are so close; any shape, 0 up to `near`."""
+    far = np.maximum(1 - cosines, 0) + np.float32(EXACT)
+    return np.asarray(np.float32(SURPRISE) * np.log(np.maximum((1 - near + EXACT) / far, 1)), np.float32)
 
 
 def spread(weights: Doubles, correlation: float) -> float:
@@ -58,8 +87,31 @@ class Probes:
     squares: Floats
     """(n, M): sum over a of w²."""
     correlation: float
+    sources: Columns
+    near: Mapping[Modality, float]
+    """See `nearness`."""
 
     def terms(self, items: Columns) -> Floats:
+        """(M, n, N): the evidence that each item modality gives, 0 where an item lacks it; their sum is it all."""
+        return self._linear(items) / self.scale(items) + self._recognitions(items)
+
+    def related(self, items: Columns) -> Floats:
+        """The evidence without recognition, (n, N): how related things are, copies or not."""
+        return np.asarray(self._linear(items).sum(axis=0) / self.scale(items), np.float32)
+
+    def _recognitions(self, items: Columns) -> Floats:
+        """(M, n, N), see `recognition`."""
+        found = []
+        for modality in self.modalities:
+            if modality in self.near and modality in items.vectors:
+                cosines = self.sources.vectors[modality] @ items.vectors[modality].T
+                both = self.sources.present[modality][:, None] & items.present[modality]
+                found.append(np.where(both, recognition(cosines, self.near[modality]), np.float32(0)))
+            else:
+                found.append(np.zeros((len(self.offsets), len(next(iter(items.present.values())))), np.float32))
+        return np.stack(found)
+
+    def _linear(self, items: Columns) -> Floats:
         """Weighted z per item modality, before scaling: (M, n, N), 0 where an item lacks the modality."""
         size = len(next(iter(items.present.values())))
         terms = np.zeros((len(self.modalities), len(self.offsets), size), np.float32)
@@ -80,12 +132,12 @@ class Probes:
 
     def evidence(self, items: Columns) -> Floats:
         """The evidence of each source for each item: (n, N)."""
-        return np.asarray(self.terms(items).sum(axis=0) / self.scale(items), np.float32)
+        return np.asarray(self.terms(items).sum(axis=0), np.float32)
 
     def searches(self, mixes: Floats) -> dict[Modality, tuple[Floats, Floats]]:
         """Search vectors for mixtures of sources, each over one item modality.
 
-        For an item that has only modality m, `mix @ evidence` is exactly `vector · item - offset`.
+        For an item that has only modality m, `mix @ related` is exactly `vector · item - offset`.
 
         Args:
             mixes: (c, n), a mixture of the sources in each row.
@@ -131,4 +183,5 @@ def probe(sources: Columns, calibration: Calibration, modalities: Sequence[Modal
             weights[:, column] += there * weight
             squares[:, column] += there * weight * weight
         directions[item_modality] = total
-    return Probes(tuple(modalities), directions, offsets, weights, squares, correlation)
+    near = {m: nearness(calibration[m, m], m) for m in modalities if m in sources.vectors and (m, m) in calibration}
+    return Probes(tuple(modalities), directions, offsets, weights, squares, correlation, sources, near)

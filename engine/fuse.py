@@ -29,9 +29,9 @@ NEGLIGIBLE = 1e-6
 class Intent:
     """What a query comes to. n sources; an item's score is
 
-    query_weight · Q + (1 - query_weight) · max over interests H - max over negatives strength · (e - related)+
+    query_weight · Q + (1 - query_weight) · max over interests H - max over negatives of strength times their penalty
 
-    where Q and the H are weighted combinations of the evidence e of their sources.
+    where Q and the H are weighted combinations of the evidence of their sources; see engine/score.py.
     """
 
     probes: Probes
@@ -47,6 +47,8 @@ class Intent:
     """The sources to stay away from."""
     strengths: Floats
     """Of each negative, the size of its weight: at most 1."""
+    told: npt.NDArray[np.bool_]
+    """Which negatives are parts of the query; the others are events."""
     query_weight: float
     """1 without a usable history, 0 without positive parts."""
     related: float
@@ -95,13 +97,24 @@ def fuse(sources: Sources, probes: Probes, settings: FuseSettings) -> Intent:
     liked &= weights >= NEGLIGIBLE * weights[liked].max(initial=0)
     asked &= weights >= NEGLIGIBLE * weights[asked].max(initial=0)
     parts = np.flatnonzero(asked)
-    evidence = probes.evidence(sources)  # (n, n): of each source for each as an item
+    evidence = probes.related(sources)  # (n, n): of each source for each as an item
     interests = _interests(evidence, weights, np.flatnonzero(liked), settings)
     negatives = np.flatnonzero(weights <= -NEGLIGIBLE)
     shares = np.zeros(0) if len(parts) else _shares(evidence, weights, interests, negatives, settings.related)
     query_weight = 0.0 if not len(parts) else settings.query_weight if interests else 1.0
     strengths = np.asarray(-weights[negatives], np.float32)
-    return Intent(probes, weights, parts, interests, shares, negatives, strengths, query_weight, settings.related)
+    return Intent(
+        probes,
+        weights,
+        parts,
+        interests,
+        shares,
+        negatives,
+        strengths,
+        is_query[negatives],
+        query_weight,
+        settings.related,
+    )
 
 
 def _interests(evidence: Floats, weights: Doubles, liked: Rows, settings: FuseSettings) -> tuple[Rows, ...]:

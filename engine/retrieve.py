@@ -19,6 +19,12 @@ from engine.store.base import Hits, VectorQuery, VectorStore
 from engine.store.match import matches
 from engine.types import Candidates, ItemId, Query
 
+OWN = 10
+"""Of an interest's candidates, one in so many comes from each search whatever the others say: what one modality
+finds nearest of all may be a copy."""
+_FIRST = 1e6
+"""More than any evidence."""
+
 
 def retrieve(
     intent: Intent,
@@ -97,7 +103,8 @@ def merge(
 ) -> list[ItemId]:
     """The ids of the best hits of each interest, each once.
 
-    A hit's cosine gives the evidence by one modality; where several modalities found an item, they are combined.
+    A hit's cosine gives the evidence by one modality; where several modalities found an item, they are combined. The
+    first hits of each search are kept in any case, see `OWN`.
 
     Args:
         hits: of s searches.
@@ -111,11 +118,13 @@ def merge(
     codes = {name: code for code, name in enumerate(names)}
     kept: list[npt.NDArray[np.intp]] = []
     for owner in range(int(owners.max(initial=-1)) + 1):
+        first: list[npt.NDArray[np.intp]] = []
         best = np.full(len(names), -np.inf, np.float32)
         total = np.zeros(len(names), np.float32)
         count = np.zeros(len(names), np.float32)
         for place in np.flatnonzero(owners == owner).tolist():
             rows = np.array([codes[name] for name in hits[place].ids], np.intp)
+            first.append(rows[: limit // OWN])
             evidence = hits[place].scores * lengths[place] - offsets[place]
             best[rows] = np.maximum(best[rows], evidence)
             total[rows] += evidence
@@ -123,6 +132,7 @@ def merge(
         with np.errstate(divide="ignore", invalid="ignore"):
             combined = total / np.sqrt((1 - correlation) * count + correlation * count**2)
         estimate = np.fmax(best, np.where(count > 0, combined, -np.inf))
+        estimate[np.concatenate(first)] += np.float32(_FIRST)
         order = np.argsort(-estimate, kind="stable")[:limit]
         kept.append(order[np.isfinite(estimate[order])])
     rows = np.unique(np.concatenate(kept)) if kept else np.zeros(0, np.intp)

@@ -11,6 +11,9 @@ from engine.fuse import Intent
 
 Rows = npt.NDArray[np.intp]
 
+LEAVES, STEEP = 0.8, 4.0
+"""See `penalty`; chosen on Tux Paint, `python -m benchmarks.feedback`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -41,13 +44,27 @@ def judge(intent: Intent, items: Columns) -> Judgement:
     if len(interests):
         interest = interests.argmax(axis=0)
         scores = scores + np.float32(1 - intent.query_weight) * interests.max(axis=0)
-    scores = scores - penalty(intent, evidence)
+    scores = scores - penalty(intent, evidence, scores)
     return Judgement(evidence, query, interests, interest, np.asarray(scores, np.float32))
 
 
-def penalty(intent: Intent, evidence: Floats) -> Floats:
-    """(N,): how close items are to the nearest thing disliked, beyond merely being unrelated to it."""
+def penalty(intent: Intent, evidence: Floats, wanted: Floats | float = 0.0) -> Floats:
+    """(N,): what is taken from the score of items that are like something not wanted, the most of all of them.
+
+    A dislike takes away what is like the disliked, and leaves what is liked: of two neighbours, what is like the one
+    is related to the other too, and would fall behind what has to do with neither. So it counts how much more an item
+    is like the disliked than `LEAVES` of what speaks for it, `STEEP` times. A negative part of a query says what the
+    results must not be like, whatever speaks for them: there all counts that is beyond merely related.
+
+    Args:
+        intent: of n sources.
+        evidence: (n, N).
+        wanted: (N,), what speaks for the items.
+    """
     if not len(intent.negatives):
         return np.zeros(evidence.shape[1], np.float32)
-    beyond = np.maximum(evidence[intent.negatives] - np.float32(intent.related), 0)  # (negatives, N)
-    return np.asarray((intent.strengths[:, None] * beyond).max(axis=0), np.float32)
+    related = np.float32(intent.related)
+    against = evidence[intent.negatives]  # (negatives, N)
+    disliked = np.float32(STEEP) * (against - np.maximum(np.float32(LEAVES) * wanted, related))
+    beyond = np.where(intent.told[:, None], against - related, disliked)
+    return np.asarray((intent.strengths[:, None] * np.maximum(beyond, 0)).max(axis=0), np.float32)

@@ -7,12 +7,14 @@ Three things are weighed at every place of the list:
   a merely related one: an interest for which a filter left nothing good claims little, and one for which nothing is
   related claims nothing before the others have had theirs;
 - *diversity*: within the interest whose turn it is, maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998)
-  between the score and the likeness to what was chosen;
+  between the score and the likeness to what was chosen. It is sought among the best 1 + 2 d times as many as there
+  are places: among what is relevant, not away from it;
 - *caps*: at most so many results with one value of a payload field.
 
 So scores fall from rank to rank only where there is one interest and no diversity.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,9 +29,6 @@ from engine.policy.caps import Caps
 from engine.types import Candidates, PolicyOptions
 
 Rows = npt.NDArray[np.intp]
-
-POOL = 100
-"""Candidates among which diversity is sought, at least; twice the limit if that is more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def select(
     if policy.diversity == 0 and not policy.max_per_value:
         return order[:limit]
     caps = Caps(policy.max_per_value, candidates.payloads)
-    pool = order[: max(POOL, 2 * limit)]
+    pool = order[: math.ceil(limit * (1 + 2 * policy.diversity))]
     alike = likeness(candidates.take(pool), calibration, correlation) if policy.diversity > 0 else None
     return _greedy(
         candidates.scores, interest, shares, related, order, len(pool), limit, policy.diversity, alike, caps
@@ -119,8 +118,7 @@ def _greedy(
 ) -> Rows:
     """Fill place after place from the first `pool` rows of `order`, then, if caps emptied it, from the rest."""
     rows = order[:pool]
-    low, high = scores[rows].min(initial=np.inf), scores[rows].max(initial=-np.inf)
-    value = (1 - diversity) * (scores[rows] - low) / max(float(high - low), 1e-9)  # of relevance, 0 to 1
+    value = (1 - diversity) * _relevance(scores[rows], limit)
     nearest = np.zeros(pool, np.float32)
     owner = interest[rows]
     alive = np.ones(len(scores), np.bool_)  # by candidate
@@ -152,10 +150,19 @@ def _greedy(
     return np.array(chosen, np.intp)
 
 
+def _relevance(scores: Floats, limit: int) -> Floats:
+    """(pool,): 0 for the least, 1 for the middle of the best `limit`: one copy far above the rest changes little."""
+    if not len(scores):
+        return scores
+    low = scores.min()
+    typical = float(np.median(np.sort(scores)[-limit:]) - low)
+    return np.asarray((scores - low) / max(typical, 1e-9), np.float32)
+
+
 def likeness(items: Columns, calibration: Calibration, correlation: float) -> Floats:
     """How alike items are, (n, n): 1 with itself, 0 if unrelated, whatever modalities the two have."""
     modalities = tuple(items.vectors)
-    evidence = probe(items, calibration, modalities, correlation).evidence(items)
+    evidence = probe(items, calibration, modalities, correlation).related(items)
     own = np.sqrt(np.maximum(evidence.diagonal(), np.float32(1e-6)))
     scaled = (evidence + evidence.T) / (2 * own[:, None] * own[None, :])
     return np.asarray(np.clip(scaled, 0, 1), np.float32)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from encoders.space import LOWEST_WEIGHT, PairCalibration, unit
 from encoders.types import Floats, Modality
-from engine.evidence import probe, spread
+from engine.evidence import EXACT, NEAREST, SURPRISE, nearness, probe, recognition, spread
 from tests.engine.scene import A, I, T
 
 
@@ -51,6 +51,11 @@ def plain(sources: Things, items: Things, calibrated, modalities, correlation) -
         if weights:
             squares = sum(w * w for w in weights)
             matrix[n, k] = total / math.sqrt((1 - correlation) * squares + correlation * sum(weights) ** 2)
+        for m in modalities:
+            if sources.present[m][n] and items.present[m][k]:
+                near = nearness(calibrated[m, m], m)
+                cosine = float(sources.vectors[m][n] @ items.vectors[m][k])
+                matrix[n, k] += SURPRISE * max(math.log((1 - near + EXACT) / (1 - cosine + EXACT)), 0)
     return matrix
 
 
@@ -76,7 +81,7 @@ def test_search_vectors_are_exact_for_items_of_one_modality(seed, correlation):
             items.present[other] = np.full(8, other is modality)
         items.vectors[modality] = unit(random.standard_normal((8, 16)).astype(np.float32))
         estimate = vectors @ items.vectors[modality].T - offsets[:, None]
-        assert estimate == pytest.approx(mixes @ probes.evidence(items), abs=1e-3)
+        assert estimate == pytest.approx(mixes @ probes.related(items), abs=1e-3)
 
 
 def test_by_hand():
@@ -100,7 +105,7 @@ def test_unrelated_items_have_unit_variance_whatever_they_have():
     source = Things({T: np.array([[1, 0, 0, 0]], np.float32)}, {T: np.array([True])})
     for has in ((T,), (T, I), (T, I, A)):
         items = Things(noise, {m: np.full(size, m in has) for m in Modality})
-        evidence = probe(source, calibrated, (T, I, A), 0.0).evidence(items)
+        evidence = probe(source, calibrated, (T, I, A), 0.0).related(items)
         assert evidence.std() == pytest.approx(1.0, abs=0.02)
 
 
@@ -126,3 +131,36 @@ def test_spread_between_independent_and_repeated():
     assert spread(weights, 0.0) == pytest.approx(5.0)
     assert spread(weights, 1.0) == pytest.approx(7.0)
     assert spread(weights, 0.5) == pytest.approx(math.sqrt(37))
+
+
+def test_recognition_begins_at_near_and_grows_to_the_same_content():
+    cosines = np.array([-1, 0, 0.6, 0.7, 0.9, 0.99, 0.999, 1, 1 + 1e-6], np.float32)
+    found = recognition(cosines, 0.7)
+    assert found[:4] == pytest.approx(0, abs=1e-4)
+    assert np.all(np.diff(found[3:-1]) > 1)
+    assert found[-2:] == pytest.approx(SURPRISE * math.log((0.3 + EXACT) / EXACT), abs=0.05)
+
+
+def test_a_copy_is_nearer_than_what_is_related():
+    pair = PairCalibration(0.1, 0.2, 2.0)
+    assert nearness(pair, I) == pytest.approx(0.7)
+    assert nearness(pair, T) == NEAREST
+    assert nearness(PairCalibration(0.5, 0.2, 6.0), A) == NEAREST
+
+
+def test_the_same_content_in_one_modality_outweighs_middling_likeness_in_two_others():
+    """A drake's own sound put a glass, a bottle and a cylinder first, by their pictures and titles."""
+    calibrated = {pair: PairCalibration(0.05, 0.2, 2.0) for pair in product(Modality, Modality)}
+    calibrated[A, A] = PairCalibration(0.1, 0.3, 1.1)
+    sound = unit(np.array([[1, 0.2, 0, 0]], np.float32))
+    source = Things({A: sound}, {A: np.array([True])})
+    towards, away = unit(np.array([[1, 0.2, 0, 1], [-0.2, 1, 0, 0]], np.float32))
+    items = Things(
+        {T: np.stack([away, towards]), I: np.stack([away, towards]), A: np.stack([sound[0], away])},
+        {m: np.array([True, True]) for m in Modality},
+    )
+    probes = probe(source, calibrated, (T, I, A), 0.5)
+    own, other = probes.evidence(items)[0]
+    assert own > other + 5
+    own, other = probes.related(items)[0]
+    assert own < other

@@ -9,7 +9,7 @@ from encoders.types import Modality
 from engine.config import FuseSettings
 from engine.deadline import Deadline
 from engine.encoding import DirectEncoder
-from engine.evidence import probe
+from engine.evidence import nearness, probe, recognition, spread
 from engine.explain import MAX_REASONS, explain, falls
 from engine.fuse import Intent, fuse
 from engine.resolve import Sources, resolve
@@ -117,7 +117,13 @@ def test_modalities_share_a_reason_by_what_they_give_to_its_evidence(mixed: Scen
         for modality in Modality:
             pair = space.calibration[Modality.TEXT, modality]
             cosine = float(item.vectors[modality][0] @ query)
-            given.append(max(pair.weight * (cosine - pair.mean) / pair.std, 0) if item.present[modality][0] else 0)
+            z = max((cosine - pair.mean) / pair.std, 0)
+            given.append((pair.weight, pair.weight * z, cosine) if item.present[modality][0] else (0, 0, 0))
+        weights, given, cosines = (np.array(column) for column in zip(*given, strict=True))
+        given = given / spread(weights, 0.5)
+        given[0] += recognition(
+            cosines[:1], nearness(space.calibration[Modality.TEXT, Modality.TEXT], Modality.TEXT)
+        )[0]
         assert reason.by_modality == pytest.approx(np.array(given) / sum(given), abs=1e-3)
         assert reason.modality is tuple(Modality)[int(np.argmax(reason.by_modality))]
     assert max(sum(share > 0.1 for share in result.reasons[0].by_modality) for result in answer.results) == 3

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from encoders.space import unit
 from encoders.types import Modality
 from engine.config import PolicySettings
-from engine.policy import select as module
 from engine.policy.caps import Caps
 from engine.policy.select import Policy, likeness, select
 from engine.types import Candidates, ItemId, Payload, PolicyOptions
@@ -119,6 +118,27 @@ def test_more_diversity_makes_lists_less_alike():
     assert gained[0] == max(gained)
 
 
+def test_diversity_is_sought_among_what_is_relevant():
+    """Three dogs liked, and at diversity .6 the list had one dog, a bicycle and a laser."""
+    random = np.random.default_rng(3)
+    dogs = 0.7 * random.standard_normal((1, 64)) + 0.7 * random.standard_normal((25, 64))
+    others = random.standard_normal((75, 64))
+    vectors = unit(np.concatenate([dogs, others]).astype(np.float32))
+    plain = pool(np.linspace(5, 3, 25).tolist() + np.linspace(2, 0, 75).tolist())
+    candidates = Candidates(plain.ids, plain.scores, dict.fromkeys(Modality, vectors), plain.present, plain.payloads)
+    alike = likeness(candidates, CALIBRATION, 0.5)
+    best, varied = chosen(candidates), chosen(candidates, diversity=0.6)
+    assert sum(row < 25 for row in varied) >= 6
+    assert varied[0] == 0
+    assert alike[np.ix_(varied, varied)].sum() < alike[np.ix_(best, best)].sum()
+
+
+def test_one_copy_far_above_the_rest_leaves_their_order_to_the_scores():
+    candidates = pool([40.0, *np.linspace(5, 3, 20).tolist()])
+    below = pool([5.2, *np.linspace(5, 3, 20).tolist()])
+    assert chosen(candidates, diversity=0.1) == chosen(below, diversity=0.1)
+
+
 def test_two_of_the_same_are_not_shown_together_at_high_diversity():
     candidates = pool([3.0, 2.9, 1.0])
     same = {m: candidates.vectors[m].copy() for m in Modality}
@@ -163,7 +183,7 @@ def test_caps():
 
 
 def test_caps_reach_beyond_the_pool_of_diversity():
-    payloads: list[Payload] = [{"a": "x"}] * (module.POOL + 50) + [{"a": "y"}] * 3
+    payloads: list[Payload] = [{"a": "x"}] * 150 + [{"a": "y"}] * 3
     candidates = pool(np.linspace(9, 1, len(payloads)).tolist(), payloads)
     rows = chosen(candidates, limit=4, diversity=0.2, max_per_value={"a": 2})
     assert rows[:1] == [0]

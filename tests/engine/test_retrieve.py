@@ -43,3 +43,11 @@ def test_an_evidence_below_that_of_one_modality_takes_nothing_away():
 
 def test_no_hits():
     assert merged([hits(), hits()], [0, 1], 5) == set()
+
+
+def test_what_one_modality_finds_first_is_kept_whatever_the_others_say():
+    middling = {f"m{n}": 0.9 - n / 1000 for n in range(30)}
+    found = [hits(**middling), hits(copy=0.5, next=0.4)]
+    assert "copy" in merged(found, [0, 0], 10)
+    assert "next" not in merged(found, [0, 0], 10)
+    assert len(merged(found, [0, 0], 10)) == 10
