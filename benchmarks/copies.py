@@ -3,9 +3,10 @@
     python -m benchmarks.copies [TUXPAINT] [--cache DIR] [--json]
 
 Each item has a title and a picture, some a sound too. It is asked for by its own picture or sound, and by copies of
-it: pictures as JPEG of quality 75, at half the size, and with 5 % cut off each way; sounds at 22,050 samples a second,
-as MP3, with white noise 30 dB below, and with 5 % cut off. Where several items have the very same content, by a cosine
-that differs from 1 by less than 1e-5, each of them counts as found. TUXPAINT is the folder of the unpacked package.
+it: pictures as JPEG of quality 75, at half the size, and with 5 % cut off each way; sounds at 22,050 samples a
+second, as MP3, with white noise 30 dB below, and with 5 % cut off. Where several items have the very same content, by
+a cosine that differs from 1 by less than 1e-5, each of them counts as found. TUXPAINT is the folder of the unpacked
+package.
 """
 
 import argparse

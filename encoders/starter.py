@@ -6,6 +6,7 @@ It needs nothing but packages from the package index; no hub, no GPU. The heads 
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any
 from safetensors.numpy import load as read_tensors
 
 from encoders.align import AudioHead, ImageHead, TextHead
+from encoders.appearance import Appearance, AppearanceEncoder, describe_picture, describe_sound
 from encoders.audio import SoundEncoder
+from encoders.base import Encoder
 from encoders.decode import DecodeLimits
 from encoders.errors import WeightsError
 from encoders.image import PictureEncoder
@@ -37,6 +40,8 @@ class StarterHeads:
     text: TextHead
     image: ImageHead
     audio: AudioHead
+    appearance: Mapping[Modality, Appearance]
+    """Of pictures and of sounds."""
     calibration: Mapping[tuple[Modality, Modality], PairCalibration]
     card: Mapping[str, Any]
     """For people: data, licences, seed, metrics, command."""
@@ -72,10 +77,14 @@ def load_starter(
     text = SentenceEncoder(cache, limits, device, threads, origin.get(Modality.TEXT))
     image = PictureEncoder(cache, limits, device, threads, origin.get(Modality.IMAGE))
     audio = SoundEncoder(cache, limits, threads, origin.get(Modality.AUDIO))
-    encoders = {
+    encoders: dict[Modality, Encoder] = {
         Modality.TEXT: HeadEncoder(text, fitted.text),
-        Modality.IMAGE: HeadEncoder(image, fitted.image),
-        Modality.AUDIO: HeadEncoder(audio, fitted.audio),
+        Modality.IMAGE: AppearanceEncoder(
+            HeadEncoder(image, fitted.image), fitted.appearance[Modality.IMAGE], describe_picture
+        ),
+        Modality.AUDIO: AppearanceEncoder(
+            HeadEncoder(audio, fitted.audio), fitted.appearance[Modality.AUDIO], describe_sound
+        ),
     }
     return Space(NAME, encoders, fitted.calibration)
 
@@ -99,10 +108,10 @@ def read_heads(folder: Path = HEADS) -> StarterHeads:
             _REFIT,
         )
     tensors = read_tensors(packed)
-    parts: dict[str, dict[str, Any]] = {"text": {}, "image": {}, "audio": {}}
+    parts: dict[str, dict[str, Any]] = defaultdict(dict)
     for name, tensor in tensors.items():
-        modality, _, part = name.partition(".")
-        parts[modality][part] = tensor
+        part, _, own = name.partition(".")
+        parts[part][own] = tensor
     settings = document["settings"]
     calibration = {
         (Modality(query), Modality(item)): PairCalibration(**pair)
@@ -112,6 +121,10 @@ def read_heads(folder: Path = HEADS) -> StarterHeads:
         TextHead.from_tensors(parts["text"]),
         ImageHead.from_tensors(parts["image"], settings["image"]),
         AudioHead.from_tensors(parts["audio"], settings["audio"]),
+        {
+            Modality(name): Appearance.from_tensors(parts[f"{name}_appearance"], share)
+            for name, share in settings["appearance"].items()
+        },
         calibration,
         document["card"],
     )

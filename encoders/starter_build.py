@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +14,15 @@ import numpy as np
 from safetensors.numpy import save as write_tensors
 
 from encoders.align import AudioHead, ImageHead, TextHead
+from encoders.appearance import (
+    PICTURE_GROUPS,
+    SOUND_GROUPS,
+    Appearance,
+    Describe,
+    describe_picture,
+    describe_sound,
+    fit_appearance,
+)
 from encoders.audio import SoundEncoder
 from encoders.catalog import CATALOG
 from encoders.decode import DecodeLimits
@@ -21,10 +30,12 @@ from encoders.errors import ContentError, SpaceError
 from encoders.image import PictureEncoder
 from encoders.pivot import FeatureExtractor, retrieval_metrics
 from encoders.sources import Captioned, emoji, gcompris_pictures, gcompris_sounds, openclipart
-from encoders.space import PairCalibration
 from encoders.starter import CARD, HEADS, NAME, TENSORS, StarterHeads, read_heads
 from encoders.starter_calibration import Checked, calibrate
 from encoders.starter_fit import (
+    APPEARANCE,
+    PICTURE_SHARE,
+    SOUND_SHARE,
     SentenceBank,
     audio_class_texts,
     caption_vectors,
@@ -52,11 +63,13 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """Contents that could be read, with their features."""
+    """Contents that could be read, with their features and descriptors."""
 
     items: list[Captioned]
     features: Floats
     """(n, f)."""
+    descriptors: Floats
+    """(n, p)."""
 
 
 def build_starter(
@@ -98,23 +111,25 @@ def build_starter(
 
     report("fitting text")
     titles = [text for drawing in drawings.items if drawing.titled for text in (drawing.title, drawing.short)]
-    text = fit_text(bank, titles)
+    text, free = fit_text(bank, titles)
     classes = image_class_texts(bank, text)
     captions = caption_vectors(bank, text, drawings.items)
     report("fitting pictures on three quarters, to check on the rest")
     folds = split([drawing.group for drawing in drawings.items], seed)
     trial = fit_image(drawings.features[folds.fit], captions[folds.fit], classes)
     audio = fit_audio(sounds.features, audio_class_texts(bank, text))
+    looks = fit_appearance(drawings.descriptors, PICTURE_GROUPS, free[:APPEARANCE], PICTURE_SHARE, seed)
+    noise = fit_appearance(sounds.descriptors, SOUND_GROUPS, free[APPEARANCE:], SOUND_SHARE, seed)
     held = [row for row in folds.check if drawings.items[row].titled]
     checked = Checked(
         bank=bank,
         text=text,
         drawings=[drawings.items[row] for row in held],
-        drawing_vectors=trial(drawings.features[held]),
+        drawing_vectors=looks(trial(drawings.features[held]), drawings.descriptors[held]),
         photos=photos.items,
-        photo_vectors=trial(photos.features),
+        photo_vectors=looks(trial(photos.features), photos.descriptors),
         sounds=sounds.items,
-        sound_vectors=audio(sounds.features),
+        sound_vectors=noise(audio(sounds.features), sounds.descriptors),
     )
     calibration, pairs = calibrate(checked)
     metrics = _metrics(checked)
@@ -131,7 +146,8 @@ def build_starter(
         "calibration_pairs": pairs,
         "networks": {spec.name: spec.checksum for spec in CATALOG.values()},
     }
-    _write(out, text, image, audio, calibration, card)
+    fitted = StarterHeads(text, image, audio, {Modality.IMAGE: looks, Modality.AUDIO: noise}, calibration, card)
+    _write(out, fitted)
     report(f"wrote {out} after {time.monotonic() - started:.0f} s")
     return read_heads(out)
 
@@ -160,22 +176,24 @@ def _encode(
         digest.update(f"{item.path.name}:{item.path.stat().st_size};".encode())
     kept = cache / f"features-{network.modality}-{digest.hexdigest()[:16]}.npz"
     if not kept.is_file():
-        features, rows = _run(kind, network, items, report)
+        features, descriptors, rows = _run(kind, network, items, report)
         cache.mkdir(parents=True, exist_ok=True)
         beside = kept.with_suffix(f".{os.getpid()}.npz")
-        np.savez(beside, features=features, rows=rows)
+        np.savez(beside, features=features, descriptors=descriptors, rows=rows)
         beside.replace(kept)
     stored = np.load(kept)
     if len(stored["rows"]) < len(items) // 2 or not len(items):
         raise SpaceError(
             f"only {len(stored['rows'])} of {len(items)} {kind} could be read", "fetch the sources again"
         )
-    return _Encoded([items[row] for row in stored["rows"]], stored["features"])
+    return _Encoded([items[row] for row in stored["rows"]], stored["features"], stored["descriptors"])
 
 
 def _run(
     kind: str, network: FeatureExtractor, items: Sequence[Captioned], report: Report
-) -> tuple[Floats, list[int]]:
+) -> tuple[Floats, Floats, list[int]]:
+    describe: Describe = describe_sound if network.modality == Modality.AUDIO else describe_picture
+
     def prepare(item: Captioned) -> Any:
         content: Content = Audio(item.path) if network.modality == Modality.AUDIO else Image(item.path)
         try:
@@ -184,6 +202,7 @@ def _run(
             return error
 
     parts: list[Floats] = []
+    descriptors: list[Floats] = []
     rows: list[int] = []
     with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
         for start in range(0, len(items), 64):
@@ -191,24 +210,25 @@ def _run(
             read = [place for place, value in enumerate(prepared) if not isinstance(value, ContentError)]
             if read:
                 parts.append(network.features([prepared[place] for place in read]))
+                descriptors.extend(describe(prepared[place]) for place in read)
                 rows.extend(start + place for place in read)
             report(f"{kind}: {min(start + 64, len(items))} of {len(items)}, {len(rows)} read")
-    return np.concatenate(parts), rows
+    return np.concatenate(parts), np.stack(descriptors), rows
 
 
-def _write(
-    out: Path,
-    text: TextHead,
-    image: ImageHead,
-    audio: AudioHead,
-    calibration: Mapping[tuple[Modality, Modality], PairCalibration],
-    card: Mapping[str, Any],
-) -> None:
+def _write(out: Path, heads: StarterHeads) -> None:
+    parts: dict[str, TextHead | ImageHead | AudioHead | Appearance] = {
+        "text": heads.text,
+        "image": heads.image,
+        "audio": heads.audio,
+        **{f"{modality}_appearance": appearance for modality, appearance in heads.appearance.items()},
+    }
     tensors = {
-        f"{modality}.{name}": np.ascontiguousarray(tensor)
-        for modality, head in (("text", text), ("image", image), ("audio", audio))
+        f"{part}.{name}": np.ascontiguousarray(tensor)
+        for part, head in parts.items()
         for name, tensor in head.tensors().items()
     }
+    image = heads.image
     packed = write_tensors(tensors)
     document = {
         "name": NAME,
@@ -220,10 +240,11 @@ def _write(
                 "class_weight": image.class_weight,
                 "width": image.drawings.width,
             },
-            "audio": {"prior_power": audio.prior_power},
+            "audio": {"prior_power": heads.audio.prior_power},
+            "appearance": {str(modality): one.share for modality, one in heads.appearance.items()},
         },
-        "calibration": {f"{query}->{item}": asdict(pair) for (query, item), pair in calibration.items()},
-        "card": dict(card),
+        "calibration": {f"{query}->{item}": asdict(pair) for (query, item), pair in heads.calibration.items()},
+        "card": dict(heads.card),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, body in ((TENSORS, packed), (CARD, (json.dumps(document, indent=2) + "\n").encode())):

@@ -36,6 +36,10 @@ WIDTH, PENALTY = 0.7, 0.5
 WHITENING, FLOOR = 0.4, 0.1
 """Power of the whitening of texts, and what is added to each variance, in mean variances."""
 PRIOR_POWER = 0.25
+PICTURE_SHARE, SOUND_SHARE = 0.2, 0.6
+"""Of the appearance in a vector's squared length."""
+APPEARANCE = 32
+"""Axes of the space that the appearance of one modality gets."""
 Rows = npt.NDArray[np.intp]
 
 
@@ -55,13 +59,19 @@ class SentenceBank:
         return np.stack([self._known[text] for text in texts])
 
 
-def fit_text(bank: SentenceBank, captions: Sequence[str], every: int = 7) -> TextHead:
+def fit_text(bank: SentenceBank, captions: Sequence[str], every: int = 7) -> tuple[TextHead, Floats]:
     """Fit the text head on WordNet's words and glosses and on captions.
+
+    The axes along which texts differ least are taken from them, and so from all that is placed through texts: they
+    are free for the appearance of pictures and sounds.
 
     Args:
         bank: the sentence encoder.
         captions: captions of pictures.
         every: one word of WordNet in this many is taken.
+
+    Returns:
+        The head, and the free axes, orthonormal (2 * APPEARANCE, d).
     """
     words, glosses = _wordnet()
     keys = sorted(words)[::every]
@@ -69,8 +79,10 @@ def fit_text(bank: SentenceBank, captions: Sequence[str], every: int = 7) -> Tex
     mean = vectors.mean(axis=0)
     variances, axes = np.linalg.eigh(np.cov((vectors - mean).T.astype(np.float64)))
     scale = (variances + FLOOR * variances.mean()) ** (-WHITENING / 2)
+    scale[: 2 * APPEARANCE] = 0  # the smallest variances come first
     weight = ((axes * scale) @ axes.T).astype(np.float32)
-    return TextHead(mean, weight.astype(np.float16).astype(np.float32))
+    free = axes[:, : 2 * APPEARANCE].T.astype(np.float32)
+    return TextHead(mean, weight.astype(np.float16).astype(np.float32)), free
 
 
 def image_class_texts(bank: SentenceBank, head: TextHead) -> Floats:

@@ -127,7 +127,7 @@ class PolicyOptions:
     include_seen: bool = False
     """Whether items of the history may be shown again."""
     diversity: float | None = None
-    """0 ranks by score alone, 1 by difference alone (maximal marginal relevance)."""
+    """0 ranks by score alone, 1 by difference alone (maximal marginal relevance), among the best ones."""
     max_per_value: Mapping[str, int] = field(default_factory=dict)
     """At most so many results with the same value of a payload field."""
     min_score: float | None = None

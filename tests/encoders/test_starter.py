@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from encoders.appearance import AppearanceEncoder
 from encoders.base import Encoder
 from encoders.decode import DecodeLimits
 from encoders.errors import ContentError, WeightsError
@@ -231,8 +232,9 @@ def test_heads_are_small() -> None:
 
 def _extractor(space: Space, modality: Modality):
     encoder = space.encoder(modality)
-    assert isinstance(encoder, HeadEncoder)
-    return encoder.extractor
+    shown = encoder.shown if isinstance(encoder, AppearanceEncoder) else encoder
+    assert isinstance(shown, HeadEncoder)
+    return shown.extractor
 
 
 def canonical(space: Space) -> dict[str, list[list[float]]]:
