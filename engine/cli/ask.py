@@ -26,7 +26,11 @@ Sounds = Annotated[
 Items = Annotated[list[str] | None, typer.Option("--item", help="An item's id: more like it; may be given again.")]
 Filters = Annotated[
     list[str] | None,
-    typer.Option("--filter", help="field=value, field=a|b, field!=value, field<number; all must hold."),
+    typer.Option(
+        "--where",
+        "--filter",
+        help="field=value, field=a|b, field!=value, field<number, field>=2025-01-31; all must hold.",
+    ),
 ]
 Limit = Annotated[int, typer.Option(help="How many results.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")]
@@ -46,7 +50,7 @@ def search(
 ) -> None:
     """Find items by words, pictures, sounds, or other items.
 
-    Example: triveni search "a red bird" --filter category=animals
+    Example: triveni search "a red bird" --where category=animals
     """
     from engine.cli import request
     from triveni.v1 import recommendation_pb2

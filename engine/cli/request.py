@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,10 @@ from indexers.readers.folder import AUDIOS
 from triveni.v1 import content_pb2, event_pb2, filter_pb2, recommendation_pb2
 
 _CONDITION = re.compile(r"^(?P<field>[^=<>!]+?)\s*(?P<op>!=|>=|<=|=|>|<)\s*(?P<value>.+)$")
+_NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_EXACT = re.compile(r"-?\d{16,18}")
+"""Integers that a floating-point number may not hold."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:.*)?")
 _KINDS = {name.removeprefix("EVENT_KIND_").lower(): name for name, number in event_pb2.EventKind.items() if number}
 _BOUNDS = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt"}
 
@@ -125,8 +129,9 @@ def _event_of(row: dict[str, Any], folder: Path) -> event_pb2.Event:
 def filter_of(conditions: Iterable[str]) -> filter_pb2.Filter | None:
     """A filter from conditions that must all hold.
 
-    `category=birds`, `category=birds|fish` (one of), `category!=food`, `price<10`, `price=41.99`. Numbers and
-    true/false are read as such, unless they stand in double quotes.
+    `category=birds`, `category=birds|fish` (one of), `category!=food`, `price<10`, `price=41.99`,
+    `created>=2025-01-31`. Numbers, times (RFC 3339; in UTC where no zone is said, and at midnight where no hour is)
+    and true/false are read as such, unless they stand in double quotes.
 
     Raises:
         InvalidQueryError: if a condition cannot be read.
@@ -140,26 +145,50 @@ def filter_of(conditions: Iterable[str]) -> filter_pb2.Filter | None:
 def _condition(condition: str) -> filter_pb2.Filter:
     found = _CONDITION.match(condition.strip())
     if found is None:
-        raise InvalidQueryError(
-            f"cannot read the filter {condition!r}", "write field=value, field!=value or field<number"
-        )
+        problem = f"cannot read the filter {condition!r}"
+        raise InvalidQueryError(problem, "write field=value, field!=value, field<number or field>=2025-01-31")
     field, op, value = found["field"], found["op"], found["value"]
     if op in _BOUNDS:
-        try:
-            return filter_pb2.Filter(range=filter_pb2.Range(field=field, **{_BOUNDS[op]: float(value)}))
-        except ValueError:
-            raise InvalidQueryError(
-                f"{value!r} in the filter {condition!r} is not a number", "compare with one"
-            ) from None
-    values = [_scalar(each) for each in value.split("|")]
-    if re.fullmatch(r"-?\d+\.\d+", value):  # a fraction is a range: fields of fractions are not matched
-        number = float(value)
-        equal = filter_pb2.Filter(range=filter_pb2.Range(field=field, gte=number, lte=number))
-    elif len(values) == 1:
-        equal = filter_pb2.Filter(match=filter_pb2.Match(field=field, value=values[0]))
-    else:
-        equal = filter_pb2.Filter(match_any=filter_pb2.MatchAny(field=field, values=values))
+        number_or_time = _ordered(value)
+        if number_or_time is None:
+            problem = f"{value!r} in the filter {condition!r} is neither a number nor a time"
+            raise InvalidQueryError(problem, "compare with one such as 10, 2025-01-31 or 2025-01-31T12:00:00Z")
+        return _between(field, {_BOUNDS[op]: number_or_time})
+    equal = _one_of(field, value.split("|"))
     return filter_pb2.Filter(negated=equal) if op == "!=" else equal
+
+
+def _one_of(field: str, values: list[str]) -> filter_pb2.Filter:
+    """That a field equals one of the values. A number or time is a range with equal ends: no field of fractions or
+    times is matched."""
+    ordered = {value: None if _EXACT.fullmatch(value) else _ordered(value) for value in values}
+    filters = [_between(field, {"gte": one, "lte": one}) for one in ordered.values() if one is not None]
+    scalars = [_scalar(value) for value, one in ordered.items() if one is None]
+    if len(scalars) == 1:
+        filters.append(filter_pb2.Filter(match=filter_pb2.Match(field=field, value=scalars[0])))
+    elif scalars:
+        filters.append(filter_pb2.Filter(match_any=filter_pb2.MatchAny(field=field, values=scalars)))
+    return filters[0] if len(filters) == 1 else filter_pb2.Filter(any_of=filter_pb2.FilterList(filters=filters))
+
+
+def _between(field: str, bounds: Mapping[str, float | datetime]) -> filter_pb2.Filter:
+    """That a number or time lies between bounds."""
+    if any(isinstance(bound, datetime) for bound in bounds.values()):
+        return filter_pb2.Filter(datetime_range=filter_pb2.DatetimeRange(field=field, **bounds))
+    return filter_pb2.Filter(range=filter_pb2.Range(field=field, **bounds))
+
+
+def _ordered(value: str) -> float | datetime | None:
+    """A number, or a time with a zone; None for anything else."""
+    if _NUMBER.fullmatch(value):
+        return float(value)
+    if not _TIME.fullmatch(value):
+        return None
+    try:
+        time = datetime.fromisoformat(value.upper())
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _scalar(value: str) -> filter_pb2.Scalar:

@@ -9,8 +9,14 @@ from typing import Any
 from engine.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range, Schema
 from engine.types import Json, Payload
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?)?)?")
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?"
+    r"|[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)|[T ]\d\d:\d\d:\d\d(\.\d+)?[+-]\d{4})?",
+    re.ASCII,
+)
 """RFC 3339, and shorter forms in UTC that Qdrant takes."""
+_SECONDS = slice(17, 19)
+"""Where the seconds are, which may be 60."""
 _EARTH_RADIUS_M = 6_371_008.8
 """The mean radius, as Qdrant takes it."""
 
@@ -80,11 +86,12 @@ def seconds_of(value: Json) -> float | None:
     """A time as it stands in a payload, in seconds since 1970; None if it is none that the stores compare."""
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         return None
+    leap = value[_SECONDS] == "60"
     try:
-        time = datetime.fromisoformat(value)
+        time = datetime.fromisoformat((value[:17] + "59" + value[19:] if leap else value).upper())
     except ValueError:
         return None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() + leap
 
 
 def _place(value: Json) -> tuple[float, float] | None:
