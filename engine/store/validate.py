@@ -230,7 +230,8 @@ def _check_condition(filter_: Match | AnyOf | Range | DatetimeRange | GeoRadius,
         raise _bad(f"unknown filter field {name!r}", f"fields that can be filtered on: {have}")
     if not isinstance(filter_, _TAKES[kind]):
         takes = " or ".join(one.__name__ for one in _TAKES[kind])
-        raise _bad(f"{type(filter_).__name__} does not fit field {name!r}, which is {kind}", f"use {takes} with {_WITH[kind]}")
+        problem = f"{type(filter_).__name__} does not fit field {name!r}, which is {kind}"
+        raise _bad(problem, f"use {takes} with {_WITH[kind]}")
     match filter_:
         case Match(_, value):
             _check_value(value, kind, name)

@@ -78,7 +78,9 @@ def test_no_condition_is_no_filter():
     assert request.filter_of([]) is None
 
 
-@pytest.mark.parametrize("condition", ["category", "=birds", "price<cheap", "", "created>=2025-13-01", "created>2025-01"])
+@pytest.mark.parametrize(
+    "condition", ["category", "=birds", "price<cheap", "", "created>=2025-13-01", "created>2025-01"]
+)
 def test_unreadable_conditions_are_refused_with_a_remedy(condition):
     with pytest.raises(InvalidQueryError) as refusal:
         request.filter_of([condition])
