@@ -1,6 +1,7 @@
 """The command line: `triveni COMMAND`."""
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,9 @@ def root(
 
 def main() -> None:
     """Run a command. Exit codes: 0 done, 1 it failed, 2 it was called wrongly, 130 it was interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a terminal cannot show is no reason to end
     try:
         app()
     except TriveniError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.common import console, server_error, settings_of
+from engine.cli.common import console, server_error, settings_of, tell
 
 if TYPE_CHECKING:
     from engine.cli.named import Names
@@ -32,7 +32,7 @@ Filters = Annotated[
         help="field=value, field=a|b, field!=value, field<number, field>=2025-01-31; all must hold.",
     ),
 ]
-Limit = Annotated[int, typer.Option(help="How many results.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="How many results.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")]
 Server = Annotated[str, typer.Option(help="Ask the server at HOST:PORT, instead of opening the store here.")]
 
@@ -99,7 +99,7 @@ def recommend(
     events += [request.event("search", request.text(words)) for words in searched or ()]
     events += [request.event("upload", request.media(path)) for path in upload or ()]
     asked = recommendation_pb2.RecommendRequest(
-        user_id=user,
+        user_id=request.typed(user),
         parts=_parts(query, image, audio, item),
         history=events,
         filter=request.filter_of(filter_ or ()),
@@ -124,7 +124,8 @@ def _show(
 ) -> None:
     from engine.cli import answer as answers
 
-    answer, names = _from_server(server, asked, not as_json) if server else _from_store(ctx, asked)
+    address = server or _running(ctx)
+    answer, names = _from_server(ctx, address, asked, not as_json) if address else _from_store(ctx, asked)
     if as_json:
         print(answers.as_json(answer))
         return
@@ -138,18 +139,37 @@ def _show(
         console.print(answers.left_out(skipped, names), style="yellow")
 
 
-def _from_server(address: str, asked: recommendation_pb2.RecommendRequest, with_names: bool) -> Named:
+def _running(ctx: typer.Context) -> str:
+    """The address of the server that has the embedded store open; "" if nobody has.
+
+    Raises:
+        StoreInUseError: if another process has it open that cannot be asked.
+    """
+    from engine import compose
+
+    address = compose.running_server(settings_of(ctx))
+    if address:
+        tell("note", "dim", f"the server at {address} has the store open, and is asked")
+    return address
+
+
+def _from_server(
+    ctx: typer.Context, address: str, asked: recommendation_pb2.RecommendRequest, with_names: bool
+) -> Named:
+    """Ask a server. Contents go to it as they are: neither encoders nor the store are loaded here."""
     import grpc
 
-    from engine.cli import named
+    from engine.cli import named, other_settings
     from triveni.v1 import recommendation_pb2_grpc
 
-    with grpc.insecure_channel(address) as channel:
+    here = other_settings.digests_here(ctx)
+    with grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]) as channel:
         stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
         try:
-            answer: recommendation_pb2.RecommendResponse = stub.Recommend(asked, timeout=30)
+            answer, call = stub.Recommend.with_call(asked, timeout=30, metadata=other_settings.ASKING if here else ())
         except grpc.RpcError as error:
             raise server_error(address, error) from None
+        other_settings.warn(ctx, here, call.trailing_metadata(), address)
         return answer, named.from_server(channel, asked, answer) if with_names else named.NO_NAMES
 
 

@@ -21,9 +21,26 @@ _KINDS = {name.removeprefix("EVENT_KIND_").lower(): name for name, number in eve
 _BOUNDS = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt"}
 
 
+def typed(words: str) -> str:
+    """What was typed, if it is text: a shell hands on whatever bytes there are.
+
+    Raises:
+        InvalidQueryError: if it is none.
+    """
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        raise InvalidQueryError(f"{words!r} is not valid Unicode", "type it in UTF-8") from None
+    return words
+
+
 def text(words: str) -> content_pb2.Content:
-    """A text."""
-    return content_pb2.Content(text=words)
+    """A text.
+
+    Raises:
+        InvalidQueryError: if it is not valid Unicode.
+    """
+    return content_pb2.Content(text=typed(words))
 
 
 def picture(path: Path) -> content_pb2.Content:
@@ -57,13 +74,21 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ContentError(f"cannot read {path}: {error.strerror}", "name a file that is there") from None
+        raise ContentError(f"cannot read {path}: {_said(error)}", "name a file that is there") from None
+
+
+def _said(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def part(source: content_pb2.Content | str, weight: float = 1.0) -> recommendation_pb2.QueryPart:
-    """A part of a query: a content, or the id of an item."""
+    """A part of a query: a content, or the id of an item.
+
+    Raises:
+        InvalidQueryError: if the id is not valid Unicode.
+    """
     if isinstance(source, str):
-        return recommendation_pb2.QueryPart(item_id=source, weight=weight)
+        return recommendation_pb2.QueryPart(item_id=typed(source), weight=weight)
     return recommendation_pb2.QueryPart(content=source, weight=weight)
 
 
@@ -73,13 +98,13 @@ def event(
     """Something that a person did, now or at a time: with a content of their own, or an item by its id.
 
     Raises:
-        InvalidQueryError: if there is no such kind.
+        InvalidQueryError: if there is no such kind, or an id is not valid Unicode.
     """
     if kind not in _KINDS:
         raise InvalidQueryError(f"there is no event kind {kind!r}", f"use one of {', '.join(_KINDS)}")
     message = event_pb2.Event(kind=_KINDS[kind], value=value)
     if isinstance(target, str):
-        message.item_id = target
+        message.item_id = typed(target)
     else:
         message.content.CopyFrom(target)
     if time is not None:
@@ -93,15 +118,22 @@ def history(path: Path) -> list[event_pb2.Event]:
     `image` and `audio` are paths relative to the file. `time` is RFC 3339.
 
     Raises:
-        InvalidQueryError: if a line is not such an event.
+        InvalidQueryError: if the file cannot be read, or a line is not such an event.
+        ContentError: if a picture or sound cannot be read.
     """
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    except OSError as error:
+        raise InvalidQueryError(f"cannot read {path}: {_said(error)}", "name a file that is there") from None
+    except UnicodeDecodeError as error:
+        raise InvalidQueryError(f"{path} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
     events = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             events.append(_event_of(json.loads(line), path.parent))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             problem = f"line {number} of {path} is not an event: {error}"
             raise InvalidQueryError(problem, 'write lines such as {"kind": "like", "item": "42"}') from None
     return events
@@ -143,7 +175,7 @@ def filter_of(conditions: Iterable[str]) -> filter_pb2.Filter | None:
 
 
 def _condition(condition: str) -> filter_pb2.Filter:
-    found = _CONDITION.match(condition.strip())
+    found = _CONDITION.match(typed(condition).strip())
     if found is None:
         problem = f"cannot read the filter {condition!r}"
         raise InvalidQueryError(problem, "write field=value, field!=value, field<number or field>=2025-01-31")
@@ -153,7 +185,7 @@ def _condition(condition: str) -> filter_pb2.Filter:
         if number_or_time is None:
             problem = f"{value!r} in the filter {condition!r} is neither a number nor a time"
             raise InvalidQueryError(problem, "compare with one such as 10, 2025-01-31 or 2025-01-31T12:00:00Z")
-        return _between(field, {_BOUNDS[op]: number_or_time})
+        return _range(field, {_BOUNDS[op]: number_or_time})
     equal = _one_of(field, value.split("|"))
     return filter_pb2.Filter(negated=equal) if op == "!=" else equal
 
@@ -162,7 +194,7 @@ def _one_of(field: str, values: list[str]) -> filter_pb2.Filter:
     """That a field equals one of the values. A number or time is a range with equal ends: no field of fractions or
     times is matched."""
     ordered = {value: None if _EXACT.fullmatch(value) else _ordered(value) for value in values}
-    filters = [_between(field, {"gte": one, "lte": one}) for one in ordered.values() if one is not None]
+    filters = [_range(field, {"gte": one, "lte": one}) for one in ordered.values() if one is not None]
     scalars = [_scalar(value) for value, one in ordered.items() if one is None]
     if len(scalars) == 1:
         filters.append(filter_pb2.Filter(match=filter_pb2.Match(field=field, value=scalars[0])))
@@ -171,8 +203,8 @@ def _one_of(field: str, values: list[str]) -> filter_pb2.Filter:
     return filters[0] if len(filters) == 1 else filter_pb2.Filter(any_of=filter_pb2.FilterList(filters=filters))
 
 
-def _between(field: str, bounds: Mapping[str, float | datetime]) -> filter_pb2.Filter:
-    """That a number or time lies between bounds."""
+def _range(field: str, bounds: Mapping[str, Any]) -> filter_pb2.Filter:
+    """That a number or time lies between bounds, which are all numbers or all times."""
     if any(isinstance(bound, datetime) for bound in bounds.values()):
         return filter_pb2.Filter(datetime_range=filter_pb2.DatetimeRange(field=field, **bounds))
     return filter_pb2.Filter(range=filter_pb2.Range(field=field, **bounds))

@@ -9,7 +9,6 @@ from indexers.readers.base import ROLES, BadRow, Columns, Reader, Row
 from indexers.readers.delimited import Delimited
 from indexers.readers.folder import Folder
 from indexers.readers.jsonl import JsonLines
-from indexers.readers.parquet import Parquet
 
 __all__ = ["BadRow", "Columns", "Reader", "Row", "default_root", "open_catalog"]
 
@@ -50,6 +49,8 @@ def open_catalog(
         case ".tsv" | ".tab":
             return Delimited(path, "\t", columns, dict(fields or {}))
         case ".parquet" | ".pq":
+            from indexers.readers.parquet import Parquet  # pyarrow takes a while to load
+
             return Parquet(path, columns, ignore)
         case suffix:
             problem = f"catalogue {path.name} is of an unknown kind {suffix!r}"
