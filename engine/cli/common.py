@@ -60,7 +60,7 @@ def watcher_of(settings: Settings, doing: str) -> Watcher:
 
 
 def settings_of(ctx: typer.Context) -> Settings:
-    """The settings, read when first asked for: `--help` needs neither them nor pydantic, which takes long to load."""
+    """The settings, read when first asked for: `--help` does not need their model, which takes a while to load."""
     root = ctx.find_root()
     if root.obj is None:
         from engine.config import load_settings

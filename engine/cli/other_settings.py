@@ -25,7 +25,7 @@ def digests_here(ctx: typer.Context) -> Mapping[str, str]:
     """Per setting that shapes answers a digest of it; empty where nothing is set here.
 
     A mistyped setting is an error, though a server has its own. Where there is neither a file nor a variable there is
-    nothing to read, and pydantic, which takes longer to load than a server takes to answer, is spared.
+    nothing to read, and the model of the settings, which takes longer to load than a server to answer, is spared.
 
     Raises:
         SettingsError: if the file cannot be read, or a key is unknown or out of range.
