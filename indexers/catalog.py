@@ -34,7 +34,7 @@ class Catalog:
         max_bytes: the largest file that is read.
 
     Raises:
-        CatalogError: if it is not there, or of an unknown kind.
+        CatalogError: if it is not there, of an unknown kind, or has no column for ids or contents.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class Catalog:
             raise CatalogError(
                 f"root {self.root} is not a folder", "name the folder that the catalogue's paths begin in"
             )
-        self.reader()
+        self.reader().check()
 
     def reader(self) -> Reader:
         """A reader of its rows."""

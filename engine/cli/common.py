@@ -39,10 +39,9 @@ def server_error(address: str, error: grpc.RpcError) -> StoreError:
     """What a server answered instead of what was asked for."""
     import grpc
 
-    details = "grpc-status-details-bin"  # our servers say more than gRPC does where nobody answers
-    if error.code() is grpc.StatusCode.UNAVAILABLE and all(
-        key != details for key, _ in error.trailing_metadata() or ()
-    ):
+    # Our servers say more in their statuses than gRPC does where nobody answers.
+    told = any(one.key == "grpc-status-details-bin" for one in error.trailing_metadata() or ())
+    if error.code() is grpc.StatusCode.UNAVAILABLE and not told:
         remedy = "name one as HOST:PORT, or start one with `triveni serve`"
         return StoreError(f"no server answers at {address}", remedy)
     return StoreError(f"the server at {address} answered {error.code().name}: {error.details()}")

@@ -41,9 +41,14 @@ def open_catalog(
         return Folder(path, root or path)
     if not path.is_file():
         raise CatalogError(f"no catalogue at {path}", "name a file or folder that is there")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        problem = f"cannot read {path}: {(error.strerror or str(error)).lower()}"
+        raise CatalogError(problem, "let the file be read") from None
     match path.suffix.lower():
         case ".jsonl" | ".ndjson":
-            return JsonLines(path)
+            return JsonLines(path, columns)
         case ".csv":
             return Delimited(path, ",", columns, dict(fields or {}))
         case ".tsv" | ".tab":
