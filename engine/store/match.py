@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.errors import InvalidItemError
 from engine.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range, Schema
 from engine.types import Json, Payload
 
@@ -49,16 +50,42 @@ def matches(filter_: Filter, payload: Payload, schema: Schema) -> bool:
 
 def values(payload: Payload, field: str, schema: Schema) -> Iterator[Any]:
     """The values of a field that are of its kind: times as seconds, places as (lat, lon) in degrees."""
-    held: Any = payload
-    for step in field.split("."):
-        if not isinstance(held, Mapping) or step not in held:
-            return
-        held = held[step]
     read = _READERS[schema[field]]
-    for value in held if isinstance(held, list) else [held]:
+    for value in _held(payload, field):
         known = read(value)
         if known is not None:
             yield known
+
+
+def check_kinds(payload: Payload, schema: Schema) -> None:
+    """Refuse a payload with a value that no filter on its field would find, such as a text in a field of numbers.
+
+    A field of keywords may hold anything, and one of integers any number: what no filter finds there is shown all the
+    same.
+
+    Raises:
+        InvalidItemError: for the first such value.
+    """
+    for name, kind in schema.items():
+        if kind is FieldKind.KEYWORD:
+            continue
+        read = _number if kind is FieldKind.INTEGER else _READERS[kind]
+        for value in _held(payload, name):
+            if value is not None and read(value) is None:
+                shown = repr(value) if len(repr(value)) <= 40 else repr(value)[:39] + "…"
+                problem = f"{name} is {shown}, but the field holds values of kind {kind}"
+                remedy = f"correct it, leave it out, or declare the field in a new store: --field {name}=keyword"
+                raise InvalidItemError(problem, remedy, field=name)
+
+
+def _held(payload: Payload, field: str) -> list[Json]:
+    """What a field holds, one value or a list of them."""
+    held: Any = payload
+    for step in field.split("."):
+        if not isinstance(held, Mapping) or step not in held:
+            return []
+        held = held[step]
+    return held if isinstance(held, list) else [held]
 
 
 def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:

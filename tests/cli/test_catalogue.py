@@ -1,5 +1,6 @@
 """Catalogues on the command line: what is refused as a whole, before anything is loaded, and which rows are."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 
 from engine import compose
 from engine.cli import app
+from engine.config import Settings
+from tests.indexers.catalogs import write_jsonl
 from tests.tiny import tiny_space
 
 Run = Callable[..., Result]
@@ -67,3 +70,59 @@ def test_a_catalogue_without_contents_or_ids_is_refused_once(
 def said(result: Result) -> str:
     """What a usage error says, out of its box."""
     return " ".join(result.stderr.replace("│", " ").split())
+
+
+HEAD = 520
+"""Rows whose prices are numbers: more than those that the kinds are found in."""
+BAD = [
+    ("price", "float", "n/a"),
+    ("price", "float", True),
+    ("price", "integer", "12.50"),
+    ("price", "float", [1.5, "n/a"]),
+    ("price", "float", {"amount": 3}),
+    ("made", "datetime", "soon"),
+    ("made", "datetime", 1714557600),
+    ("sold", "bool", "yes"),
+]
+
+
+@pytest.mark.parametrize(("field", "kind", "value"), BAD)
+def test_a_value_that_its_field_cannot_hold_is_a_refused_row(
+    run: Run, tmp_path: Path, field: str, kind: str, value: object
+) -> None:
+    rows = [
+        {"id": "good", "text": "a", field: None},
+        {"id": "bad", "text": "b", field: value},
+        {"id": "3", "text": "c"},
+    ]
+    path = write_jsonl(tmp_path / "items.jsonl", rows)
+    refused = run("index", path, "--field", f"{field}={kind}", code=1)
+    shown = repr(value[1] if isinstance(value, list) else value)
+    assert f"line 2, bad: {field} is {shown}, but the field holds values of kind {kind}: correct it" in refused.stderr
+    assert stored() == {"good", "3"}
+    assert json.loads(run("verify", path, "--json", code=1).stdout)["unreadable"]["count"] == 1
+    run("index", path, "--field", f"{field}={kind}", "--dry-run", code=1)
+
+
+def test_text_in_a_field_that_held_numbers_so_far_is_a_refused_row(run: Run, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"id": str(row), "text": "a", "price": row / 2} for row in range(HEAD)]
+    rows.append({"id": "bad", "text": "b", "price": "n/a"})
+    path = write_jsonl(tmp_path / "items.jsonl", rows)
+    refused = run("index", path, code=1)
+    assert f"line {HEAD + 1}, bad: price is 'n/a', but the field holds values of kind float" in refused.stderr
+    # Only texts in another catalogue's first rows: the store's field stays one of numbers.
+    other = write_jsonl(tmp_path / "other.jsonl", [{"id": "other", "text": "b", "price": "n/a"}])
+    assert "price is 'n/a'" in run("index", other, code=1).stderr
+
+
+def test_numbers_of_any_kind_and_texts_in_undeclared_mixed_fields_are_kept(run: Run, tmp_path: Path) -> None:
+    rows = [{"id": "1", "text": "a", "stock": 2, "size": 3}, {"id": "2", "text": "b", "stock": 2.5, "size": "XL"}]
+    run("index", write_jsonl(tmp_path / "items.jsonl", rows), "--field", "stock=integer")
+    assert stored() == {"1", "2"}
+
+
+def stored() -> set[str]:
+    store = compose.open_store(Settings(), tiny_space())
+    found = {point.id for point in store.scroll().points}
+    store.close()
+    return set(found)
