@@ -1,5 +1,6 @@
 """The command line: `triveni COMMAND`."""
 
+import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -45,7 +46,13 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # what a terminal cannot show is no reason to end
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader has enough, as `head` has; what is left must not be written at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except TriveniError as error:
         tell("error", "red", error)
         sys.exit(1)

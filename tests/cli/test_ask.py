@@ -1,6 +1,7 @@
 """`triveni search` and `triveni recommend`, from this folder's store and from a server; only the space is tiny."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -209,6 +210,33 @@ def test_a_search_from_a_server_loads_neither_encoders_nor_stores() -> None:
         assert isinstance(server.store, EdgeStore)
         server.store.announce(server.address)
         assert loaded() & SPARED == set()
+
+
+def command(address: str, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    """A search from a server in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "engine.cli", "search", "bird", "--server", address, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def test_a_reader_that_has_enough_and_a_terminal_without_unicode() -> None:
+    with serving() as server:
+        for arguments in ((), ("--json",)):
+            process = command(server.address, *arguments)
+            assert process.stdout and process.stderr
+            process.stdout.close()
+            assert process.stderr.read() == ""
+            process.stderr.close()
+            assert process.wait(60) == 1
+        shown, errors = command(server.address, PYTHONIOENCODING="ascii").communicate(timeout=60)
+        assert "The [bird] 0" in shown
+        assert errors == ""
+        document, _ = command(server.address, "--json", PYTHONIOENCODING="ascii").communicate(timeout=60)
+        assert json.loads(document)["results"]
 
 
 @pytest.mark.parametrize("text", ["\udcff", "a\ud800"])
