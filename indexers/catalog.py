@@ -13,7 +13,7 @@ from engine.types import ItemId, Payload, check_id
 from indexers.errors import CatalogError, DuplicateError
 from indexers.readers import BadRow, Columns, Reader, Row, default_root, open_catalog
 from indexers.rows import DEFAULT_MAX_BYTES, DeadLetter, Entry, load_or_letter, payload_of, row_id
-from indexers.schema import infer_schema
+from indexers.schema import infer_schema, mixed_fields
 from indexers.seen import IdSet
 from indexers.stages import ordered_map
 
@@ -58,15 +58,25 @@ class Catalog:
 
     def schema(self) -> Schema:
         """The payload fields that can be filtered on: the declared ones, and those that the first rows suggest."""
-        head: list[Row] = []
+        return infer_schema(self._head(), self.fields)
+
+    def mixed(self) -> dict[str, str]:
+        """By name the fields that hold numbers in most of the first rows, and the first text in them."""
+        head = self._head()
+        schema = infer_schema(head, self.fields)
+        return {name: text for name, text in mixed_fields(head, schema).items() if name not in self.fields}
+
+    def _head(self) -> list[Payload]:
+        """The payloads of the first rows."""
+        head: list[Payload] = []
         size = 0
         for row in islice(self.reader().rows(), _HEAD):
             if isinstance(row, Row):
-                head.append(row)
+                head.append(payload_of(row, self.columns, self.ignore))
                 size += sum(len(value) for value in row.values.values() if isinstance(value, bytes))
             if size > _HEAD_BYTES:
                 break
-        return infer_schema((payload_of(row, self.columns, self.ignore) for row in head), self.fields)
+        return head
 
     def entries(self, seen: IdSet, pool: Executor, kinds: Schema | None = None) -> Iterator[Entry | DeadLetter]:
         """Every row as an entry or as a dead letter.

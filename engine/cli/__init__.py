@@ -56,5 +56,11 @@ def main() -> None:
     except TriveniError as error:
         tell("error", "red", error)
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        said = (error.strerror or str(error)).lower()
+        tell("error", "red", f"cannot use {error.filename}: {said}: name another place, or let this one be used")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

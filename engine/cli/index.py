@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from engine.cli.catalogue import CatalogPath, Columns, Fields, Ignore, Root, catalog_of
-from engine.cli.common import console, settings_of, stderr, watcher_of
+from engine.cli.common import console, settings_of, stderr, tell, watcher_of
 
 if TYPE_CHECKING:
     from encoders.space import Space
@@ -64,6 +64,9 @@ def index(
 
     settings = settings_of(ctx)
     source = catalog_of(settings, catalog, root, column, ignore, field)
+    for name, text in source.mixed().items():
+        refused = f"--field {name}=float makes it one of numbers, and refuses the rows with texts"
+        tell("note", "yellow", f"field {name} holds numbers, and texts such as {text[:40]!r}: {refused}")
     letters = dead_letters or settings.store.path.parent / "dead-letters.jsonl"
     space = compose.open_space(settings)
     store = _open(settings, space, read_only=dry_run, beside=switch)

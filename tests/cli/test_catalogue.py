@@ -121,6 +121,21 @@ def test_numbers_of_any_kind_and_texts_in_undeclared_mixed_fields_are_kept(run: 
     assert stored() == {"1", "2"}
 
 
+@pytest.mark.parametrize("name", ["items.csv", "items.jsonl"])
+def test_a_field_of_numbers_and_texts_is_named(run: Run, tmp_path: Path, name: str) -> None:
+    prices: list[object] = [1.5, 2, 3, "n/a", 0.5]
+    path = tmp_path / name
+    if name.endswith("csv"):
+        path.write_text("id,text,price,size\n" + "".join(f"{row},x,{one},XL\n" for row, one in enumerate(prices)))
+    else:
+        write_jsonl(path, [{"id": str(row), "text": "x", "price": one} for row, one in enumerate(prices)])
+    note = "note: field price holds numbers, and texts such as 'n/a': --field price=float makes it one of numbers"
+    assert note in run("index", path).stderr
+    assert len(stored()) == len(prices)
+    declared = run("index", path, "--field", "size=keyword", "--field", "price=keyword", "--dry-run")
+    assert "note" not in declared.stderr
+
+
 def stored() -> set[str]:
     store = compose.open_store(Settings(), tiny_space())
     found = {point.id for point in store.scroll().points}

@@ -121,6 +121,32 @@ def test_bad_lines_of_a_history_are_named(tmp_path, row):
         request.history(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("absent.jsonl", None, "cannot read .*absent.jsonl: no such file or directory: name a file that is there"),
+        (".", None, "cannot read .*: is a directory: name a file that is there"),
+        ("h.jsonl", b"\xff\xfe{", "h.jsonl is not UTF-8 .byte 0.: save it as UTF-8"),
+        ("h.jsonl", b'{"kind": "rate", "item": "1", "value": 1' + 400 * b"0" + b"}", "line 1 of .* is not an event"),
+        ("h.jsonl", b'{"kind": "like", "item": "\\ud800"}', "is not valid Unicode"),
+        ("h.jsonl", b'{"kind": "like", "item": "1", "time": 5}', "line 1 of .* is not an event"),
+        ("h.jsonl", b"[" * 100_000, "line 1 of .* is not an event"),
+    ],
+)
+def test_a_history_that_cannot_be_read_is_an_error_with_a_remedy(tmp_path, name, content, said):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidQueryError, match=said) as refusal:
+        request.history(tmp_path / name)
+    assert refusal.value.remedy
+
+
+def test_a_history_may_have_a_mark_and_any_character_in_its_texts(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"kind": "search", "text": "a\xe2\x80\xa8b"}\r\n{"kind": "like", "item": "1"}')
+    assert [event.content.text or event.item_id for event in request.history(path)] == ["a\u2028b", "1"]
+
+
 def test_unknown_kind_names_the_known_ones():
     with pytest.raises(InvalidQueryError, match="purchase"):
         request.event("adore", "42")
@@ -144,5 +170,6 @@ def test_a_file_named_by_an_option_is_what_the_option_says_whatever_its_ending(t
 
 
 def test_missing_media_says_which(tmp_path):
-    with pytest.raises(ContentError, match=r"absent\.png"):
-        request.media(tmp_path / "absent.png")
+    for read in (request.media, request.picture, request.sound):
+        with pytest.raises(ContentError, match=r"cannot read .*absent\.png: no such file or directory: name a file"):
+            read(tmp_path / "absent.png")
