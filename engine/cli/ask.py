@@ -34,7 +34,9 @@ Filters = Annotated[
 ]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="How many results.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")]
-Server = Annotated[str, typer.Option(help="Ask the server at HOST:PORT, instead of opening the store here.")]
+Server = Annotated[
+    str, typer.Option(help="Ask the server at HOST:PORT; one that has the store open is found without it.")
+]
 
 
 def search(
