@@ -168,7 +168,7 @@ def _from_server(
     with grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]) as channel:
         stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
         try:
-            answer, call = stub.Recommend.with_call(asked, timeout=30, metadata=other_settings.ASKING if here else ())
+            answer, call = stub.Recommend.with_call(asked, timeout=30, metadata=other_settings.asking(here))
         except grpc.RpcError as error:
             raise server_error(address, error) from None
         other_settings.warn(ctx, here, call.trailing_metadata(), address)

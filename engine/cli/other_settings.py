@@ -14,12 +14,6 @@ from engine.variables import PREFIX
 if TYPE_CHECKING:
     import typer
 
-Metadata = Iterable[tuple[str, str | bytes]]
-
-KEY = "triveni-settings"
-"""The metadata key that asks a server for digests of its settings, and that they come with."""
-ASKING = ((KEY, "digests"),)
-
 
 def digests_here(ctx: typer.Context) -> Mapping[str, str]:
     """Per setting that shapes answers a digest of it; empty where nothing is set here.
@@ -37,11 +31,26 @@ def digests_here(ctx: typer.Context) -> Mapping[str, str]:
     return compose.settings_digests(settings_of(ctx))
 
 
-def warn(
-    ctx: typer.Context, here: Mapping[str, str], metadata: Iterable[tuple[str, str | bytes]], address: str
-) -> None:
-    """Name the settings here that are not the server's. One of an earlier version tells none."""
-    there = next((json.loads(value) for key, value in metadata if key == KEY), here)
+def asking(here: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The metadata of a call that asks the server for digests of its settings, where there are any here."""
+    if not here:
+        return ()
+    from engine.service.calls import SETTINGS
+
+    return ((SETTINGS, "digests"),)
+
+
+def warn(ctx: typer.Context, here: Mapping[str, str], told: Iterable[tuple[str, str | bytes]], address: str) -> None:
+    """Name the settings here that are not the server's.
+
+    Args:
+        ctx: of the command.
+        here: the digests of the settings here.
+        told: the metadata that came with the answer; a server of an earlier version tells nothing.
+        address: of the server.
+    """
+    asked = {key for key, _ in asking(here)}
+    there = next((json.loads(value) for key, value in told if key in asked), here)
     other = [name for name in here if name in there and here[name] != there[name]]
     if other:
         tell(
