@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.catalogue import CatalogPath, Columns, Fields, Ignore, Root, catalog_of
+from engine.cli.catalog import CatalogPath, Columns, Fields, Ignore, Root, catalog_of
 from engine.cli.common import console, settings_of, stderr, watcher_of
 
 if TYPE_CHECKING:

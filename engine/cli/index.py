@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from engine.cli.catalogue import CatalogPath, Columns, Fields, Ignore, Root, catalog_of
+from engine.cli.catalog import CatalogPath, Columns, Fields, Ignore, Root, catalog_of
 from engine.cli.common import console, settings_of, stderr, tell, watcher_of
 
 if TYPE_CHECKING:

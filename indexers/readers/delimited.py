@@ -52,9 +52,8 @@ class Delimited:
     def check(self) -> None:
         """See `Reader.check`."""
         with self._opened() as file:
-            check_columns(
-                self.path, self._header(csv.reader(file, delimiter=self.delimiter, strict=True)), self.columns
-            )
+            names = self._header(csv.reader(file, delimiter=self.delimiter, strict=True))
+        check_columns(self.path, names, self.columns)
 
     def rows(self) -> Iterator[Row | BadRow]:
         """See `Reader.rows`."""
