@@ -219,13 +219,13 @@ def command(address: str, *arguments: str, **environment: str) -> "subprocess.Po
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONUNBUFFERED": "", **environment},
     )
 
 
 def test_a_reader_that_has_enough_and_a_terminal_without_unicode() -> None:
     with serving() as server:
-        for arguments in ((), ("--json",)):
+        for arguments in ((), ("--json",), ("--json", "--limit", "1")):  # more and less than a buffer
             process = command(server.address, *arguments)
             assert process.stdout and process.stderr
             process.stdout.close()
