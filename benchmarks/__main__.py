@@ -3,7 +3,19 @@
 import subprocess
 import sys
 
-ALL = ("space", "store", "indexing", "recommend", "service", "events", "rerank", "ml100k", "small", "learning")
+ALL = (
+    "space",
+    "store",
+    "indexing",
+    "recommend",
+    "service",
+    "command",
+    "events",
+    "rerank",
+    "ml100k",
+    "small",
+    "learning",
+)
 
 
 def main() -> int:

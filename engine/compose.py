@@ -5,6 +5,7 @@ Imports are inside the functions, so that a command loads only what it uses: PyT
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -136,6 +137,35 @@ def open_store(settings: Settings, space: Space, *, beside: bool = False, bulk: 
         modalities=space.modalities,
         beside=beside,
     )
+
+
+def running_server(settings: Settings) -> str:
+    """The address of the server that has the embedded store open; "" if nobody has it, or the store is not embedded.
+
+    Raises:
+        StoreInUseError: if another process has it open, and tells no address.
+    """
+    if settings.store.backend != "edge":
+        return ""
+    from engine.store.collections import EdgeCollections
+
+    return EdgeCollections(settings.store.path).server(settings.store.collection)
+
+
+def announce(store: VectorStore, address: str, port: int) -> None:
+    """Let `running_server` find the server that has a store open.
+
+    Args:
+        store: the store; only an embedded one has to be asked through the process that has it.
+        address: that the server was told to listen on, HOST:PORT or unix:PATH.
+        port: that it took.
+    """
+    from engine.store.edge import EdgeStore
+
+    if isinstance(store, EdgeStore):
+        host = address.rpartition(":")[0]
+        here = "127.0.0.1" if host in {"", "0.0.0.0", "[::]"} else host  # noqa: S104 (compared, not bound)
+        store.announce(address if address.startswith("unix:") else f"{here}:{port}")
 
 
 def event_limits(settings: Settings) -> EventLimits:
@@ -298,6 +328,40 @@ def open_trainings(settings: Settings, serving: Serving, store: VectorStore) -> 
     )
 
 
+SHAPING = (
+    "space.name",
+    "store.backend",
+    "store.path",
+    "store.url",
+    "store.collection",
+    "fuse",
+    "retrieve",
+    "policy",
+    "models.path",
+)
+"""Sections and keys of the settings that shape the answer to a search."""
+
+
+def settings_digests(settings: Settings) -> dict[str, str]:
+    """Per setting that shapes answers a digest of its value, so that two processes can compare theirs.
+
+    Returns:
+        By `section.key` 8 hex digits.
+    """
+    from hashlib import blake2b
+
+    values = {
+        f"{section}.{key}": value
+        for section, keys in settings.model_dump(mode="json").items()
+        for key, value in keys.items()
+        if section in SHAPING or f"{section}.{key}" in SHAPING
+    }
+    return {
+        name: blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=4).hexdigest()
+        for name, value in values.items()
+    }
+
+
 def server_options(settings: Settings) -> ServerOptions:
     """How the server listens and how much it takes on."""
     from engine.service.server import ServerOptions
@@ -313,4 +377,5 @@ def server_options(settings: Settings) -> ServerOptions:
         reflection=service.reflection,
         event_limits=event_limits(settings),
         fields=dict(settings.index.fields),
+        settings=settings_digests(settings),
     )

@@ -288,6 +288,8 @@ def load_settings(path: Path | None = None) -> Settings:
         ) from None
     except ValueError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", "correct that line") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error})", "name a file that may be read") from None
 
 
 def _keys() -> list[str]:

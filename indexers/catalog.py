@@ -8,11 +8,12 @@ from pathlib import Path
 
 from encoders.errors import TriveniError
 from engine.filters import Schema
-from engine.types import ItemId, check_id
+from engine.store.match import check_kinds
+from engine.types import ItemId, Payload, check_id
 from indexers.errors import CatalogError, DuplicateError
 from indexers.readers import BadRow, Columns, Reader, Row, default_root, open_catalog
 from indexers.rows import DEFAULT_MAX_BYTES, DeadLetter, Entry, load_or_letter, payload_of, row_id
-from indexers.schema import infer_schema
+from indexers.schema import infer_schema, mixed_fields
 from indexers.seen import IdSet
 from indexers.stages import ordered_map
 
@@ -34,7 +35,7 @@ class Catalog:
         max_bytes: the largest file that is read.
 
     Raises:
-        CatalogError: if it is not there, or of an unknown kind.
+        CatalogError: if it is not there, of an unknown kind, or has no column for ids or contents.
     """
 
     path: Path
@@ -49,7 +50,7 @@ class Catalog:
             raise CatalogError(
                 f"root {self.root} is not a folder", "name the folder that the catalogue's paths begin in"
             )
-        self.reader()
+        self.reader().check()
 
     def reader(self) -> Reader:
         """A reader of its rows."""
@@ -57,22 +58,34 @@ class Catalog:
 
     def schema(self) -> Schema:
         """The payload fields that can be filtered on: the declared ones, and those that the first rows suggest."""
-        head: list[Row] = []
+        return infer_schema(self._head(), self.fields)
+
+    def mixed(self) -> dict[str, str]:
+        """By name the fields that hold numbers in most of the first rows, and the first text in them."""
+        head = self._head()
+        schema = infer_schema(head, self.fields)
+        return {name: text for name, text in mixed_fields(head, schema).items() if name not in self.fields}
+
+    def _head(self) -> list[Payload]:
+        """The payloads of the first rows."""
+        head: list[Payload] = []
         size = 0
         for row in islice(self.reader().rows(), _HEAD):
             if isinstance(row, Row):
-                head.append(row)
+                head.append(payload_of(row, self.columns, self.ignore))
                 size += sum(len(value) for value in row.values.values() if isinstance(value, bytes))
             if size > _HEAD_BYTES:
                 break
-        return infer_schema((payload_of(row, self.columns, self.ignore) for row in head), self.fields)
+        return head
 
-    def entries(self, seen: IdSet, pool: Executor) -> Iterator[Entry | DeadLetter]:
+    def entries(self, seen: IdSet, pool: Executor, kinds: Schema | None = None) -> Iterator[Entry | DeadLetter]:
         """Every row as an entry or as a dead letter.
 
         Args:
             seen: takes the ids of all rows; a row whose id is in it already is a duplicate.
             pool: reads and hashes files, a few rows ahead.
+            kinds: of the payload fields that are filtered on; a row with a value of another kind is dead. None looks
+                at no payload.
 
         Raises:
             CatalogError: if the catalogue itself is broken.
@@ -83,10 +96,10 @@ class Catalog:
         def read(row: Row | DeadLetter) -> Entry | DeadLetter:
             return row if isinstance(row, DeadLetter) else load_or_letter(row, root, columns, ignore, max_bytes)
 
-        yield from ordered_map(pool, read, self._named(seen), _AHEAD)
+        yield from ordered_map(pool, read, self._named(seen, kinds or {}), _AHEAD)
 
-    def _named(self, seen: IdSet) -> Iterator[Row | DeadLetter]:
-        """The rows that have an id of their own."""
+    def _named(self, seen: IdSet, kinds: Schema) -> Iterator[Row | DeadLetter]:
+        """The rows that have an id of their own, and a payload of these kinds."""
         for row in self.reader().rows():
             if isinstance(row, BadRow):
                 known = row.id if _names_an_item(row.id) else ""
@@ -100,11 +113,19 @@ class Catalog:
                 yield DeadLetter.of(row.line, "", error)
                 continue
             if seen.add(item_id):
-                yield row
+                yield _fitting(row, item_id, payload_of(row, self.columns, self.ignore), kinds)
             else:
                 problem = f"id {item_id!r} was in the catalogue before"
                 twice = DuplicateError(problem, "give every item an id of its own", field="id")
                 yield DeadLetter.of(row.line, item_id, twice)
+
+
+def _fitting(row: Row, item_id: ItemId, payload: Payload, kinds: Schema) -> Row | DeadLetter:
+    try:
+        check_kinds(payload, kinds)
+    except TriveniError as error:
+        return DeadLetter.of(row.line, item_id, error)
+    return row
 
 
 def _names_an_item(row_id: str) -> bool:

@@ -88,8 +88,9 @@ class Flow:
             seen: takes the ids of all rows.
             readers: reads and hashes files; another pool than that which decodes.
         """
+        kinds = {**catalog.schema(), **self._store.schema}
         return [
-            self._stage(lambda: self._plan(catalog.entries(seen, readers)), self._decoding),
+            self._stage(lambda: self._plan(catalog.entries(seen, readers, kinds)), self._decoding),
             self._stage(self._encode, self._writing),
             self._stage(self._write, None),
         ]

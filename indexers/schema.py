@@ -1,6 +1,7 @@
 """Which payload fields can be filtered on, found in the first rows of a catalogue."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from engine.filters import FieldKind, Schema
@@ -8,6 +9,7 @@ from engine.store.match import seconds_of
 from engine.types import Json, Payload
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]*")
+_LIKE_A_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _MAX_WORDS = 8
 _MAX_CHARACTERS = 120
 
@@ -30,6 +32,28 @@ def infer_schema(payloads: Iterable[Payload], declared: Schema) -> Schema:
         if kind is not None:
             schema[name] = kind
     return schema
+
+
+def mixed_fields(payloads: Iterable[Payload], schema: Schema) -> dict[str, str]:
+    """The fields that hold numbers in most rows and texts in others, so that neither can be compared.
+
+    Args:
+        payloads: of the first rows.
+        schema: as it was found in them; fields of numbers are not mixed.
+
+    Returns:
+        By name the first text that is no number.
+    """
+    numbers: Counter[str] = Counter()
+    texts: dict[str, list[str]] = {}
+    for payload in payloads:
+        for name, value in payload.items():
+            if isinstance(value, str) and not _LIKE_A_NUMBER.fullmatch(value):
+                texts.setdefault(name, []).append(value)
+            elif isinstance(value, str | int | float) and not isinstance(value, bool):
+                numbers[name] += 1
+    of_numbers = {name for name, kind in schema.items() if kind in {FieldKind.INTEGER, FieldKind.FLOAT}}
+    return {name: found[0] for name, found in texts.items() if numbers[name] > len(found) and name not in of_numbers}
 
 
 def _common(kinds: set[FieldKind | None]) -> FieldKind | None:

@@ -95,7 +95,7 @@ def verify(
     if fingerprint is not None and store.fingerprint != fingerprint:
         verdict.wrong_space = store.fingerprint
     with IdSet() as seen, IdSet() as extra, ThreadPoolExecutor(readers or os.cpu_count() or 1) as pool:
-        entries = _alive(catalog.entries(seen, pool), verdict)
+        entries = _alive(catalog.entries(seen, pool, {**catalog.schema(), **store.schema}), verdict)
         for group in batches(entries, _GROUP, lambda entry: entry.size, _GROUP_BYTES):
             points = store.retrieve([entry.item.id for entry in group], once=True)
             lacking = [place for place, one in enumerate(points) if not _same(group[place], one)]

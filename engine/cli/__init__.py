@@ -1,6 +1,8 @@
 """The command line: `triveni COMMAND`."""
 
+import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -40,10 +42,25 @@ def root(
 
 def main() -> None:
     """Run a command. Exit codes: 0 done, 1 it failed, 2 it was called wrongly, 130 it was interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a terminal cannot show is no reason to end
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader has enough, as `head` has; what is left must not be written at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except TriveniError as error:
         tell("error", "red", error)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        said = (error.strerror or str(error)).lower()
+        tell("error", "red", f"cannot use {error.filename}: {said}: name another place, or let this one be used")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

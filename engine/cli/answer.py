@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
+from engine.cli.common import can_print_unicode
 from engine.cli.named import NO_NAMES, SHOWN_REASONS, Names, title
 from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
 
@@ -116,22 +119,30 @@ def table(
 ) -> Table:
     """The results of an answer, with the reason of each."""
     categories = any("category" in result.payload.fields for result in answer.results)
-    grid = Table(title=caption, title_justify="left", title_style="bold", expand=False)
+    grid = Table(
+        title=caption, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False
+    )
     grid.add_column("#", justify="right", style="dim")
-    grid.add_column("title")
+    grid.add_column("item", overflow="fold")
     if categories:
-        grid.add_column("category", style="cyan")
-    grid.add_column("score", justify="right")
-    grid.add_column("why", style="dim", overflow="fold")
+        grid.add_column("category", style="cyan", overflow="fold")
+    grid.add_column("score", justify="right", no_wrap=True)
     for result in answer.results:
-        row = [str(result.rank), title_of(result)]
+        row: list[str | Text] = [str(result.rank), _item(result, why(result.reasons, parts, history, names))]
         if categories:
             row.append(result.payload.fields["category"].string_value if "category" in result.payload.fields else "")
-        grid.add_row(*row, f"{result.score:.2f}", why(result.reasons, parts, history, names))
+        grid.add_row(*row, f"{result.score:.2f}")
     return grid
 
 
+def _item(result: recommendation_pb2.Recommendation, reason: str) -> Text:
+    """An item's title, its id, and why it is shown, each on a line of its own: an id is whole if it fits."""
+    name = title_of(result)
+    lines = [Text(name)] if name == result.item_id else [Text(name), Text(result.item_id, "cyan")]
+    return Text("\n").join([*lines, Text(reason, "dim")] if reason else lines)
+
+
 def as_json(answer: Answer) -> str:
-    """The whole answer as one line of JSON, its keys as in the .proto files."""
+    """The whole answer as one line of JSON, its keys as in the .proto files; `results` is there without any too."""
     document: dict[str, Any] = MessageToDict(answer, preserving_proto_field_name=True)
-    return json.dumps(document, ensure_ascii=False)
+    return json.dumps({"results": [], **document}, ensure_ascii=not can_print_unicode())

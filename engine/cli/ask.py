@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.common import console, server_error, settings_of
+from engine.cli.common import console, server_error, settings_of, tell
 
 if TYPE_CHECKING:
     from engine.cli.named import Names
@@ -26,11 +26,17 @@ Sounds = Annotated[
 Items = Annotated[list[str] | None, typer.Option("--item", help="An item's id: more like it; may be given again.")]
 Filters = Annotated[
     list[str] | None,
-    typer.Option("--filter", help="field=value, field=a|b, field!=value, field<number; all must hold."),
+    typer.Option(
+        "--where",
+        "--filter",
+        help="field=value, field=a|b, field!=value, field<number, field>=2025-01-31; all must hold.",
+    ),
 ]
-Limit = Annotated[int, typer.Option(help="How many results.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="How many results.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")]
-Server = Annotated[str, typer.Option(help="Ask the server at HOST:PORT, instead of opening the store here.")]
+Server = Annotated[
+    str, typer.Option(help="Ask the server at HOST:PORT; one that has the store open is found without it.")
+]
 
 
 def search(
@@ -46,7 +52,7 @@ def search(
 ) -> None:
     """Find items by words, pictures, sounds, or other items.
 
-    Example: triveni search "a red bird" --filter category=animals
+    Example: triveni search "a red bird" --where category=animals
     """
     from engine.cli import request
     from triveni.v1 import recommendation_pb2
@@ -95,7 +101,7 @@ def recommend(
     events += [request.event("search", request.text(words)) for words in searched or ()]
     events += [request.event("upload", request.media(path)) for path in upload or ()]
     asked = recommendation_pb2.RecommendRequest(
-        user_id=user,
+        user_id=request.typed(user),
         parts=_parts(query, image, audio, item),
         history=events,
         filter=request.filter_of(filter_ or ()),
@@ -120,7 +126,8 @@ def _show(
 ) -> None:
     from engine.cli import answer as answers
 
-    answer, names = _from_server(server, asked, not as_json) if server else _from_store(ctx, asked)
+    address = server or _running(ctx)
+    answer, names = _from_server(ctx, address, asked, not as_json) if address else _from_store(ctx, asked)
     if as_json:
         print(answers.as_json(answer))
         return
@@ -134,18 +141,37 @@ def _show(
         console.print(answers.left_out(skipped, names), style="yellow")
 
 
-def _from_server(address: str, asked: recommendation_pb2.RecommendRequest, with_names: bool) -> Named:
+def _running(ctx: typer.Context) -> str:
+    """The address of the server that has the embedded store open; "" if nobody has.
+
+    Raises:
+        StoreInUseError: if another process has it open that cannot be asked.
+    """
+    from engine import compose
+
+    address = compose.running_server(settings_of(ctx))
+    if address:
+        tell("note", "dim", f"the server at {address} has the store open, and is asked")
+    return address
+
+
+def _from_server(
+    ctx: typer.Context, address: str, asked: recommendation_pb2.RecommendRequest, with_names: bool
+) -> Named:
+    """Ask a server. Contents go to it as they are: neither encoders nor the store are loaded here."""
     import grpc
 
-    from engine.cli import named
+    from engine.cli import named, other_settings
     from triveni.v1 import recommendation_pb2_grpc
 
-    with grpc.insecure_channel(address) as channel:
+    here = other_settings.digests_here(ctx)
+    with grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]) as channel:
         stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
         try:
-            answer: recommendation_pb2.RecommendResponse = stub.Recommend(asked, timeout=30)
+            answer, call = stub.Recommend.with_call(asked, timeout=30, metadata=other_settings.asking(here))
         except grpc.RpcError as error:
             raise server_error(address, error) from None
+        other_settings.warn(ctx, here, call.trailing_metadata(), address)
         return answer, named.from_server(channel, asked, answer) if with_names else named.NO_NAMES
 
 

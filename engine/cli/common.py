@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from engine.config import Settings, load_settings
 from engine.errors import StoreError
 
 if TYPE_CHECKING:
     import grpc
 
+    from engine.config import Settings
     from indexers.progress import Watcher
 
 # Titles, paths and messages may hold [square brackets] and :colons:, which are to be printed as they are.
@@ -29,8 +30,20 @@ def tell(label: str, style: str, message: object) -> None:
     stderr.print(Text.assemble((f"{label}:", style), " ", str(message)), soft_wrap=True)
 
 
+def can_print_unicode() -> bool:
+    """Whether standard output takes every character."""
+    return (sys.stdout.encoding or "ascii").lower().replace("-", "").startswith("utf")
+
+
 def server_error(address: str, error: grpc.RpcError) -> StoreError:
     """What a server answered instead of what was asked for."""
+    import grpc
+
+    # Our servers say more in their statuses than gRPC does where nobody answers.
+    told = any(one.key == "grpc-status-details-bin" for one in error.trailing_metadata() or ())
+    if error.code() is grpc.StatusCode.UNAVAILABLE and not told:
+        remedy = "name one as HOST:PORT, or start one with `triveni serve`"
+        return StoreError(f"no server answers at {address}", remedy)
     return StoreError(f"the server at {address} answered {error.code().name}: {error.details()}")
 
 
@@ -46,9 +59,11 @@ def watcher_of(settings: Settings, doing: str) -> Watcher:
 
 
 def settings_of(ctx: typer.Context) -> Settings:
-    """The settings, read when first asked for, so that `--help` needs none."""
+    """The settings, read when first asked for: `--help` does not need their model, which takes a while to load."""
     root = ctx.find_root()
-    if not isinstance(root.obj, Settings):
+    if root.obj is None:
+        from engine.config import load_settings
+
         path: Path | None = root.params.get("settings")
         root.obj = load_settings(path)
     settings: Settings = root.obj

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli.catalog import CatalogPath, Columns, Fields, Ignore, Root, catalog_of
 from engine.cli.common import console, settings_of, stderr, watcher_of
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ BATCH_BYTES = 128 << 20
 
 def encode(
     ctx: typer.Context,
-    catalog: Annotated[Path, typer.Argument(help="A .jsonl, .csv, .tsv or .parquet file, or a folder of files.")],
+    catalog: CatalogPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.", dir_okay=False)],
-    root: Annotated[
-        Path | None, typer.Option(help="Where the catalogue's paths begin; its own folder if not given.")
-    ] = None,
+    root: Root = None,
+    column: Columns = None,
+    ignore: Ignore = None,
+    field: Fields = None,
     max_errors: Annotated[int, typer.Option(help="Fail when more rows than this are bad.", min=0)] = 0,
 ) -> None:
     """Encode a catalogue, and write ids and vectors to an .npz file.
@@ -42,18 +44,15 @@ def encode(
     The file holds `ids` (n,), `fingerprint`, and for each modality that occurs `<modality>` (n, d), float32 unit
     vectors, and `<modality>_present` (n,): rows without that modality are zeros and not to be read. Bad rows are
     named and left out.
+
+    Example: triveni encode items.csv -o vectors.npz --column id=sku --column text=title
     """
     import numpy as np
 
     from engine import compose
-    from indexers.catalog import Catalog
-    from indexers.errors import CatalogError
 
     settings = settings_of(ctx)
-    try:
-        source = Catalog(catalog, root, max_bytes=settings.limits.max_bytes)
-    except CatalogError as error:
-        raise typer.BadParameter(str(error)) from None
+    source = catalog_of(settings, catalog, root, column, ignore, field)
     part = output.with_name(output.name + ".part")
     try:
         file = part.open("wb")

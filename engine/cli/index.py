@@ -13,30 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from engine.cli.common import console, settings_of, stderr, watcher_of
+from engine.cli.catalog import CatalogPath, Columns, Fields, Ignore, Root, catalog_of
+from engine.cli.common import console, settings_of, stderr, tell, watcher_of
 
 if TYPE_CHECKING:
     from encoders.space import Space
     from engine.config import Settings
     from engine.store.base import VectorStore
-    from indexers.catalog import Catalog
     from indexers.report import Report
     from indexers.verify import Verdict
 
 INTERRUPTED = 130
-
-CatalogPath = Annotated[
-    Path, typer.Argument(metavar="CATALOG", help="A .jsonl, .csv, .tsv or .parquet file, or a folder of files.")
-]
-Root = Annotated[Path | None, typer.Option(help="Where the catalogue's paths begin; its own folder if not given.")]
-Columns = Annotated[
-    list[str] | None, typer.Option("--column", help="ROLE=COLUMN, such as id=sku or text=title; may be given again.")
-]
-Ignore = Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")]
-Fields = Annotated[
-    list[str] | None,
-    typer.Option("--field", help="NAME=KIND of a payload field (keyword, integer, float, bool, datetime, geo)."),
-]
 
 
 def index(
@@ -76,7 +63,10 @@ def index(
     from indexers.report import IndexStoppedError
 
     settings = settings_of(ctx)
-    source = _catalog(settings, catalog, root, column, ignore, field)
+    source = catalog_of(settings, catalog, root, column, ignore, field)
+    for name, text in source.mixed().items():
+        refused = f"--field {name}=float makes it one of numbers, and refuses the rows with texts"
+        tell("note", "yellow", f"field {name} holds numbers, and texts such as {text[:40]!r}: {refused}")
     letters = dead_letters or settings.store.path.parent / "dead-letters.jsonl"
     space = compose.open_space(settings)
     store = _open(settings, space, read_only=dry_run, beside=switch)
@@ -127,7 +117,7 @@ def verify(
     from indexers.verify import verify as run
 
     settings = settings_of(ctx)
-    source = _catalog(settings, catalog, root, column, ignore, field)
+    source = catalog_of(settings, catalog, root, column, ignore, field)
     space = compose.open_space(settings)
     store = _open(settings, space, read_only=True, beside=False)
     try:
@@ -152,47 +142,6 @@ def _open(settings: Settings, space: Space, *, read_only: bool, beside: bool) ->
     if read_only and (serving is None or (beside and serving != space.fingerprint)):
         return MemoryStore(fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
     return compose.open_store(settings, space, beside=beside, bulk=not read_only)
-
-
-def _catalog(
-    settings: Settings,
-    path: Path,
-    root: Path | None,
-    columns: list[str] | None,
-    ignore: list[str] | None,
-    fields: list[str] | None,
-) -> Catalog:
-    """The catalogue that the options name; a wrong one is a usage error."""
-    from engine.filters import FieldKind
-    from indexers.catalog import Catalog
-    from indexers.errors import CatalogError
-
-    declared = dict(settings.index.fields)
-    for name, kind in _pairs(fields, "--field").items():
-        if kind not in tuple(FieldKind):
-            raise typer.BadParameter(f"kind {kind!r} of field {name} is unknown: use one of {', '.join(FieldKind)}")
-        declared[name] = FieldKind(kind)
-    try:
-        return Catalog(
-            path,
-            root,
-            columns=_pairs(columns, "--column"),
-            ignore=frozenset(ignore or ()),
-            fields=declared,
-            max_bytes=settings.limits.max_bytes,
-        )
-    except CatalogError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _pairs(values: list[str] | None, option: str) -> dict[str, str]:
-    pairs = {}
-    for value in values or ():
-        name, equals, other = value.partition("=")
-        if not (name and equals and other):
-            raise typer.BadParameter(f"{option} {value!r} is not NAME=VALUE: write it as in triveni index --help")
-        pairs[name] = other
-    return pairs
 
 
 @contextmanager

@@ -1,18 +1,15 @@
 """What the ids in an answer stand for: titles of items, and events that were recorded before."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.struct_pb2 import Struct
 
-from engine.history import Joined
-from engine.service.convert.events import event_message
-from engine.service.convert.items import stored_item
-from engine.store.base import VectorStore
-from engine.types import ItemId
 from triveni.v1 import (
     catalog_pb2,
     catalog_pb2_grpc,
@@ -21,6 +18,12 @@ from triveni.v1 import (
     item_pb2,
     recommendation_pb2,
 )
+
+if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Struct
+
+    from engine.history import Joined
+    from engine.store.base import VectorStore
 
 TITLE = 60
 """Characters of a text that stand for a title."""
@@ -59,6 +62,10 @@ def from_store(
     answer: recommendation_pb2.RecommendResponse,
 ) -> Names:
     """The names, from an open store and the history that went into the answer."""
+    from engine.service.convert.events import event_message
+    from engine.service.convert.items import stored_item
+    from engine.types import ItemId
+
     wanted = _event_ids(answer)
     history = joined.query.history[joined.own :]
     events = {event.id: event_message(event) for event in history if event.id in wanted}

@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,34 @@ from indexers.readers.folder import AUDIOS
 from triveni.v1 import content_pb2, event_pb2, filter_pb2, recommendation_pb2
 
 _CONDITION = re.compile(r"^(?P<field>[^=<>!]+?)\s*(?P<op>!=|>=|<=|=|>|<)\s*(?P<value>.+)$")
+_NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_EXACT = re.compile(r"-?\d{16,18}")
+"""Integers that a floating-point number may not hold."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:.*)?")
 _KINDS = {name.removeprefix("EVENT_KIND_").lower(): name for name, number in event_pb2.EventKind.items() if number}
 _BOUNDS = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt"}
 
 
+def typed(words: str) -> str:
+    """What was typed, if it is text: a shell hands on whatever bytes there are.
+
+    Raises:
+        InvalidQueryError: if it is none.
+    """
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        raise InvalidQueryError(f"{words!r} is not valid Unicode", "type it in UTF-8") from None
+    return words
+
+
 def text(words: str) -> content_pb2.Content:
-    """A text."""
-    return content_pb2.Content(text=words)
+    """A text.
+
+    Raises:
+        InvalidQueryError: if it is not valid Unicode.
+    """
+    return content_pb2.Content(text=typed(words))
 
 
 def picture(path: Path) -> content_pb2.Content:
@@ -53,13 +74,21 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ContentError(f"cannot read {path}: {error.strerror}", "name a file that is there") from None
+        raise ContentError(f"cannot read {path}: {_said(error)}", "name a file that is there") from None
+
+
+def _said(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def part(source: content_pb2.Content | str, weight: float = 1.0) -> recommendation_pb2.QueryPart:
-    """A part of a query: a content, or the id of an item."""
+    """A part of a query: a content, or the id of an item.
+
+    Raises:
+        InvalidQueryError: if the id is not valid Unicode.
+    """
     if isinstance(source, str):
-        return recommendation_pb2.QueryPart(item_id=source, weight=weight)
+        return recommendation_pb2.QueryPart(item_id=typed(source), weight=weight)
     return recommendation_pb2.QueryPart(content=source, weight=weight)
 
 
@@ -69,13 +98,13 @@ def event(
     """Something that a person did, now or at a time: with a content of their own, or an item by its id.
 
     Raises:
-        InvalidQueryError: if there is no such kind.
+        InvalidQueryError: if there is no such kind, or an id is not valid Unicode.
     """
     if kind not in _KINDS:
         raise InvalidQueryError(f"there is no event kind {kind!r}", f"use one of {', '.join(_KINDS)}")
     message = event_pb2.Event(kind=_KINDS[kind], value=value)
     if isinstance(target, str):
-        message.item_id = target
+        message.item_id = typed(target)
     else:
         message.content.CopyFrom(target)
     if time is not None:
@@ -89,15 +118,22 @@ def history(path: Path) -> list[event_pb2.Event]:
     `image` and `audio` are paths relative to the file. `time` is RFC 3339.
 
     Raises:
-        InvalidQueryError: if a line is not such an event.
+        InvalidQueryError: if the file cannot be read, or a line is not such an event.
+        ContentError: if a picture or sound cannot be read.
     """
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    except OSError as error:
+        raise InvalidQueryError(f"cannot read {path}: {_said(error)}", "name a file that is there") from None
+    except UnicodeDecodeError as error:
+        raise InvalidQueryError(f"{path} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
     events = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             events.append(_event_of(json.loads(line), path.parent))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             problem = f"line {number} of {path} is not an event: {error}"
             raise InvalidQueryError(problem, 'write lines such as {"kind": "like", "item": "42"}') from None
     return events
@@ -125,8 +161,9 @@ def _event_of(row: dict[str, Any], folder: Path) -> event_pb2.Event:
 def filter_of(conditions: Iterable[str]) -> filter_pb2.Filter | None:
     """A filter from conditions that must all hold.
 
-    `category=birds`, `category=birds|fish` (one of), `category!=food`, `price<10`, `price=41.99`. Numbers and
-    true/false are read as such, unless they stand in double quotes.
+    `category=birds`, `category=birds|fish` (one of), `category!=food`, `price<10`, `price=41.99`,
+    `created>=2025-01-31`. Numbers, times (RFC 3339; in UTC where no zone is said, and at midnight where no hour is)
+    and true/false are read as such, unless they stand in double quotes.
 
     Raises:
         InvalidQueryError: if a condition cannot be read.
@@ -138,28 +175,52 @@ def filter_of(conditions: Iterable[str]) -> filter_pb2.Filter | None:
 
 
 def _condition(condition: str) -> filter_pb2.Filter:
-    found = _CONDITION.match(condition.strip())
+    found = _CONDITION.match(typed(condition).strip())
     if found is None:
-        raise InvalidQueryError(
-            f"cannot read the filter {condition!r}", "write field=value, field!=value or field<number"
-        )
+        problem = f"cannot read the filter {condition!r}"
+        raise InvalidQueryError(problem, "write field=value, field!=value, field<number or field>=2025-01-31")
     field, op, value = found["field"], found["op"], found["value"]
     if op in _BOUNDS:
-        try:
-            return filter_pb2.Filter(range=filter_pb2.Range(field=field, **{_BOUNDS[op]: float(value)}))
-        except ValueError:
-            raise InvalidQueryError(
-                f"{value!r} in the filter {condition!r} is not a number", "compare with one"
-            ) from None
-    values = [_scalar(each) for each in value.split("|")]
-    if re.fullmatch(r"-?\d+\.\d+", value):  # a fraction is a range: fields of fractions are not matched
-        number = float(value)
-        equal = filter_pb2.Filter(range=filter_pb2.Range(field=field, gte=number, lte=number))
-    elif len(values) == 1:
-        equal = filter_pb2.Filter(match=filter_pb2.Match(field=field, value=values[0]))
-    else:
-        equal = filter_pb2.Filter(match_any=filter_pb2.MatchAny(field=field, values=values))
+        number_or_time = _ordered(value)
+        if number_or_time is None:
+            problem = f"{value!r} in the filter {condition!r} is neither a number nor a time"
+            raise InvalidQueryError(problem, "compare with one such as 10, 2025-01-31 or 2025-01-31T12:00:00Z")
+        return _range(field, {_BOUNDS[op]: number_or_time})
+    equal = _one_of(field, value.split("|"))
     return filter_pb2.Filter(negated=equal) if op == "!=" else equal
+
+
+def _one_of(field: str, values: list[str]) -> filter_pb2.Filter:
+    """That a field equals one of the values. A number or time is a range with equal ends: no field of fractions or
+    times is matched."""
+    ordered = {value: None if _EXACT.fullmatch(value) else _ordered(value) for value in values}
+    filters = [_range(field, {"gte": one, "lte": one}) for one in ordered.values() if one is not None]
+    scalars = [_scalar(value) for value, one in ordered.items() if one is None]
+    if len(scalars) == 1:
+        filters.append(filter_pb2.Filter(match=filter_pb2.Match(field=field, value=scalars[0])))
+    elif scalars:
+        filters.append(filter_pb2.Filter(match_any=filter_pb2.MatchAny(field=field, values=scalars)))
+    return filters[0] if len(filters) == 1 else filter_pb2.Filter(any_of=filter_pb2.FilterList(filters=filters))
+
+
+def _range(field: str, bounds: Mapping[str, Any]) -> filter_pb2.Filter:
+    """That a number or time lies between bounds, which are all numbers or all times."""
+    if any(isinstance(bound, datetime) for bound in bounds.values()):
+        return filter_pb2.Filter(datetime_range=filter_pb2.DatetimeRange(field=field, **bounds))
+    return filter_pb2.Filter(range=filter_pb2.Range(field=field, **bounds))
+
+
+def _ordered(value: str) -> float | datetime | None:
+    """A number, or a time with a zone; None for anything else."""
+    if _NUMBER.fullmatch(value):
+        return float(value)
+    if not _TIME.fullmatch(value):
+        return None
+    try:
+        time = datetime.fromisoformat(value.upper())
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _scalar(value: str) -> filter_pb2.Scalar:

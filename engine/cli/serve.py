@@ -62,4 +62,4 @@ def _serve(settings: Settings, options: ServerOptions) -> None:
         opened.callback(trainings.close)
         engine = compose.build_engine(settings, space, store, encoder, search, serving)
         server = Server(engine, encoder, store, events, space, options, serving=serving, trainings=trainings)
-        asyncio.run(serve_until_signal(server))
+        asyncio.run(serve_until_signal(server, lambda: compose.announce(store, options.address, server.port)))

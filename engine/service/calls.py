@@ -14,6 +14,8 @@ from engine.service.status import MalformedError
 
 REQUEST_ID = "x-request-id"
 """The metadata key under which a caller may send a request id of its own."""
+SETTINGS = "triveni-settings"
+"""The metadata key that asks for digests of the server's settings; they come as JSON under the same trailing key."""
 
 _FORM = re.compile(r"[\x21-\x7e]{1,128}")
 

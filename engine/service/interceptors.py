@@ -1,8 +1,9 @@
 """What every call goes through: a request id, errors to statuses, one log line."""
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, NoReturn
 
@@ -11,7 +12,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from encoders.errors import TriveniError
-from engine.service.calls import Call, Context, Malformed, begin_call, checked, status_name
+from engine.service.calls import SETTINGS, Call, Context, Malformed, begin_call, checked, status_name
 from engine.service.status import NotReadyError, UnexpectedError, grpc_status, shorten
 
 _OWN = "/triveni."
@@ -25,9 +26,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     It also counts the running calls of our own services, so that a server that stops can wait for them; health
     watches and reflection streams never end by themselves.
+
+    Args:
+        settings: digests of the server's settings, which a caller gets who sends the metadata key `SETTINGS`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._settings = json.dumps(settings)
         self._wrapped: dict[str, Handler] = {}
         self._log = structlog.get_logger("triveni.service")
         self._idle = asyncio.Event()
@@ -116,6 +121,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _begin(self, method: str, context: Context) -> Call:
         call = begin_call(method, context)
+        if any(key == SETTINGS for key, _ in context.invocation_metadata() or ()):
+            context.set_trailing_metadata(((SETTINGS, self._settings),))
         own = method.startswith(_OWN)
         if own:
             self.running += 1

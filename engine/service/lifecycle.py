@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 import structlog
 
@@ -11,8 +12,12 @@ from engine.service.server import Server
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-async def serve_until_signal(server: Server) -> None:
+async def serve_until_signal(server: Server, ready: Callable[[], None] = lambda: None) -> None:
     """Start a server and serve until SIGTERM or SIGINT, then let running calls end; a second signal exits at once.
+
+    Args:
+        server: the server.
+        ready: is called once it has started.
 
     Raises:
         TriveniError: if it cannot start.
@@ -32,6 +37,7 @@ async def serve_until_signal(server: Server) -> None:
         loop.add_signal_handler(number, stop, number)
     try:
         await starting
+        ready()
         await server.wait()
     except asyncio.CancelledError:
         if not stopping:

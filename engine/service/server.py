@@ -1,6 +1,7 @@
 """The gRPC server: its services, its health, and how it starts and stops."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import grpc
@@ -75,6 +76,8 @@ class ServerOptions:
     """The largest event, as the event store has them."""
     fields: Schema = field(default_factory=dict)
     """Payload fields that can be filtered on, whether or not a bulk run has indexed the catalogue."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the settings, for callers who ask whether theirs are the same."""
 
 
 class Server:
@@ -123,7 +126,7 @@ class Server:
             SettingsError: if the address cannot be bound.
             TriveniError: if the first inference fails.
         """
-        self._calls = CallInterceptor()
+        self._calls = CallInterceptor(self._options.settings)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(
             interceptors=(self._calls,),

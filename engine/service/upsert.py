@@ -10,6 +10,7 @@ from engine.encoding import ContentEncoder
 from engine.errors import CancelledError, DeadlineError
 from engine.ingest import Digest, digest, point_of
 from engine.store.base import Point, VectorStore
+from engine.store.match import check_kinds
 from engine.types import Item, ItemId
 
 
@@ -92,8 +93,10 @@ class Upserter:
         vectors: dict[int, dict[Modality, Floats]] = {}
         contents: list[tuple[int, Content]] = []
         latest: dict[ItemId, int] = {}
+        schema = self._store.schema
         for row, item in good.items():
             try:
+                check_kinds(item.payload, schema)
                 digests[row] = digest(item)
             except TriveniError as error:
                 results[row] = error

@@ -15,7 +15,7 @@ from encoders.types import Modality
 from engine.errors import NotFoundError, StoreError
 from engine.files import write_atomically
 from engine.store.base import VectorStore
-from engine.store.edge_folder import Description
+from engine.store.edge_folder import Description, server_of
 
 DIGITS = 12
 
@@ -105,6 +105,15 @@ class EdgeCollections:
             modalities=modalities,
             optimize_after=self._optimize_after,
         )
+
+    def server(self, name: str) -> str:
+        """The address of the server that has the collection open which serves under a name; "" if nobody has.
+
+        Raises:
+            StoreInUseError: if another process has it open, and tells no address.
+        """
+        fingerprint = self.current(name)
+        return "" if fingerprint is None else server_of(self._folder(name, fingerprint))
 
     def close(self) -> None:
         """Nothing is held open."""

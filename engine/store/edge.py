@@ -344,6 +344,10 @@ class EdgeStore:
         """Replace all points by those of a snapshot; see `VectorStore.restore`."""
         read_snapshot(self, path)
 
+    def announce(self, address: str) -> None:
+        """Tell other processes, which cannot open the store meanwhile, where this one answers: HOST:PORT."""
+        self._lock.announce(address)
+
     def close(self) -> None:
         """Flush and let go of files. Twice is allowed."""
         self._optimizer.stop()

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,7 @@ from engine.filters import FieldKind, Schema
 from engine.store.base import Distance, VectorSpec
 
 _FORMAT = 1
+_TRIES, _TRY_SECONDS = 5, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Description:
 class FolderLock:
     """The right to open a collection's folder. It goes with the process, however that ends.
 
+    The file says who holds it, and on a second line where the holder answers, if it is a server.
+
     Args:
         folder: of the collection.
 
@@ -112,24 +116,69 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(self._file, 200, 0).decode(errors="replace").strip() or "unknown"
+        if not _locked(self._file, fcntl.LOCK_EX):
+            holder = _holder(self._file)
             os.close(self._file)
-            raise StoreInUseError(
-                f"store {folder} is in use by process {holder}",
-                "stop that process, or ask its server: --server HOST:PORT to search, UpsertItems to write, "
-                "TrainModel to train",
-            ) from None
+            raise _in_use(folder, *holder)
         os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()} ({' '.join(sys.argv)[:150]})".encode(errors="replace"), 0)
+        self._who = f"{os.getpid()} ({' '.join(sys.argv)[:150]})".replace("\n", " ").encode(errors="replace")
+        os.pwrite(self._file, self._who, 0)
+
+    def announce(self, address: str) -> None:
+        """Say where the holder answers, HOST:PORT."""
+        os.pwrite(self._file, b"\n" + address.encode(), len(self._who))
 
     def release(self) -> None:
         """Let others open the folder. Twice is allowed."""
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+
+
+def server_of(folder: Path) -> str:
+    """The address of the server that has a collection's folder open; "" if nobody has.
+
+    Raises:
+        StoreInUseError: if another process has it open, and tells no address.
+    """
+    try:
+        file = os.open(folder / "lock", os.O_RDONLY)
+    except OSError:
+        return ""
+    try:
+        if _locked(file, fcntl.LOCK_SH):
+            return ""
+        who, address = _holder(file)
+    finally:
+        os.close(file)
+    if not address:
+        raise _in_use(folder, who, "")
+    return address
+
+
+def _locked(file: int, kind: int) -> bool:
+    """Try to take a lock. Someone may hold it for a moment, only to see whether another does: so try for longer."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            time.sleep(_TRY_SECONDS)
+    return False
+
+
+def _holder(file: int) -> tuple[str, str]:
+    """Who holds the lock of an open file, and the address where they answer, "" if nowhere."""
+    who, _, address = os.pread(file, 1000, 0).decode(errors="replace").partition("\n")
+    return who.strip() or "unknown", address.strip()
+
+
+def _in_use(folder: Path, who: str, address: str) -> StoreInUseError:
+    return StoreInUseError(
+        f"store {folder} is in use by process {who}",
+        f"stop that process, or ask its server: --server {address or 'HOST:PORT'} to search, UpsertItems to write, "
+        "TrainModel to train",
+    )
 
 
 def copy_shard(path: Path) -> Path:

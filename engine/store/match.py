@@ -6,11 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.errors import InvalidItemError
 from engine.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range, Schema
 from engine.types import Json, Payload
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?)?)?")
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?"
+    r"|[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)|[T ]\d\d:\d\d:\d\d(\.\d+)?[+-]\d{4})?",
+    re.ASCII,
+)
 """RFC 3339, and shorter forms in UTC that Qdrant takes."""
+_SECONDS = slice(17, 19)
+"""Where the seconds are, which may be 60."""
 _EARTH_RADIUS_M = 6_371_008.8
 """The mean radius, as Qdrant takes it."""
 
@@ -43,16 +50,42 @@ def matches(filter_: Filter, payload: Payload, schema: Schema) -> bool:
 
 def values(payload: Payload, field: str, schema: Schema) -> Iterator[Any]:
     """The values of a field that are of its kind: times as seconds, places as (lat, lon) in degrees."""
-    held: Any = payload
-    for step in field.split("."):
-        if not isinstance(held, Mapping) or step not in held:
-            return
-        held = held[step]
     read = _READERS[schema[field]]
-    for value in held if isinstance(held, list) else [held]:
+    for value in _held(payload, field):
         known = read(value)
         if known is not None:
             yield known
+
+
+def check_kinds(payload: Payload, schema: Schema) -> None:
+    """Refuse a payload with a value that no filter on its field would find, such as a text in a field of numbers.
+
+    A field of keywords may hold anything, and one of integers any number: what no filter finds there is shown all the
+    same.
+
+    Raises:
+        InvalidItemError: for the first such value.
+    """
+    for name, kind in schema.items():
+        if kind is FieldKind.KEYWORD:
+            continue
+        read = _number if kind is FieldKind.INTEGER else _READERS[kind]
+        for value in _held(payload, name):
+            if value is not None and read(value) is None:
+                shown = repr(value) if len(repr(value)) <= 40 else repr(value)[:39] + "…"
+                problem = f"{name} is {shown}, but the field holds values of kind {kind}"
+                remedy = f"correct it, leave it out, or declare the field in a new store: --field {name}=keyword"
+                raise InvalidItemError(problem, remedy, field=name)
+
+
+def _held(payload: Payload, field: str) -> list[Json]:
+    """What a field holds, one value or a list of them."""
+    held: Any = payload
+    for step in field.split("."):
+        if not isinstance(held, Mapping) or step not in held:
+            return []
+        held = held[step]
+    return held if isinstance(held, list) else [held]
 
 
 def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
@@ -80,11 +113,12 @@ def seconds_of(value: Json) -> float | None:
     """A time as it stands in a payload, in seconds since 1970; None if it is none that the stores compare."""
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         return None
+    leap = value[_SECONDS] == "60"
     try:
-        time = datetime.fromisoformat(value)
+        time = datetime.fromisoformat((value[:17] + "59" + value[19:] if leap else value).upper())
     except ValueError:
         return None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() + leap
 
 
 def _place(value: Json) -> tuple[float, float] | None:

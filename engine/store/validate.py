@@ -29,6 +29,14 @@ _TAKES: dict[FieldKind, tuple[type, ...]] = {
     FieldKind.DATETIME: (DatetimeRange,),
     FieldKind.GEO: (GeoRadius,),
 }
+_WITH = {
+    FieldKind.KEYWORD: "a text, in double quotes on a command line",
+    FieldKind.INTEGER: "a whole number",
+    FieldKind.FLOAT: "a number",
+    FieldKind.BOOL: "true or false",
+    FieldKind.DATETIME: "a time, such as 2025-01-31 or 2025-01-31T12:00:00Z",
+    FieldKind.GEO: "a place",
+}
 _VALUES = {FieldKind.KEYWORD: str, FieldKind.INTEGER: int, FieldKind.BOOL: bool}
 ORDERED = (FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.DATETIME)
 """The kinds that a scroll can be ordered by."""
@@ -222,7 +230,8 @@ def _check_condition(filter_: Match | AnyOf | Range | DatetimeRange | GeoRadius,
         raise _bad(f"unknown filter field {name!r}", f"fields that can be filtered on: {have}")
     if not isinstance(filter_, _TAKES[kind]):
         takes = " or ".join(one.__name__ for one in _TAKES[kind])
-        raise _bad(f"{type(filter_).__name__} does not fit field {name!r}, which is {kind}", f"use {takes}")
+        problem = f"{type(filter_).__name__} does not fit field {name!r}, which is {kind}"
+        raise _bad(problem, f"use {takes} with {_WITH[kind]}")
     match filter_:
         case Match(_, value):
             _check_value(value, kind, name)
@@ -258,9 +267,9 @@ def _check_ends(name: str, range_: Range | DatetimeRange) -> None:
 
 def _check_value(value: object, kind: FieldKind, name: str) -> None:
     if type(value) is not _VALUES[kind]:
-        raise _bad(f"filter value {value!r} does not fit field {name!r}", f"it takes {_VALUES[kind].__name__}")
+        raise _bad(f"filter value {value!r} does not fit field {name!r}, which is {kind}", f"use {_WITH[kind]}")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise _bad(f"filter value {value} does not fit field {name!r}", "it takes 64-bit integers")
+        raise _bad(f"filter value {value} does not fit field {name!r}", "use 64-bit integers")
 
 
 def _bad(problem: str, remedy: str) -> InvalidQueryError:

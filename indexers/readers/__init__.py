@@ -9,7 +9,6 @@ from indexers.readers.base import ROLES, BadRow, Columns, Reader, Row
 from indexers.readers.delimited import Delimited
 from indexers.readers.folder import Folder
 from indexers.readers.jsonl import JsonLines
-from indexers.readers.parquet import Parquet
 
 __all__ = ["BadRow", "Columns", "Reader", "Row", "default_root", "open_catalog"]
 
@@ -42,14 +41,21 @@ def open_catalog(
         return Folder(path, root or path)
     if not path.is_file():
         raise CatalogError(f"no catalogue at {path}", "name a file or folder that is there")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        problem = f"cannot read {path}: {(error.strerror or str(error)).lower()}"
+        raise CatalogError(problem, "let the file be read") from None
     match path.suffix.lower():
         case ".jsonl" | ".ndjson":
-            return JsonLines(path)
+            return JsonLines(path, columns)
         case ".csv":
             return Delimited(path, ",", columns, dict(fields or {}))
         case ".tsv" | ".tab":
             return Delimited(path, "\t", columns, dict(fields or {}))
         case ".parquet" | ".pq":
+            from indexers.readers.parquet import Parquet  # pyarrow takes a while to load
+
             return Parquet(path, columns, ignore)
         case suffix:
             problem = f"catalogue {path.name} is of an unknown kind {suffix!r}"

@@ -13,11 +13,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
+from typing import TextIO
 
 from engine.filters import FieldKind, Schema
 from engine.types import Json
 from indexers.errors import CatalogError, RowError
-from indexers.readers.base import MAX_ROW_BYTES, BadRow, Columns, Row, Value, role_columns
+from indexers.readers.base import (
+    MAX_ROW_BYTES,
+    BadRow,
+    Columns,
+    Row,
+    Value,
+    check_columns,
+    check_id_column,
+    role_columns,
+)
 
 _HEAD = 512
 _COUNTED = 1 << 28
@@ -39,6 +49,12 @@ class Delimited:
     schema: Schema = field(default_factory=dict)
     """Declared kinds of payload fields."""
 
+    def check(self) -> None:
+        """See `Reader.check`."""
+        with self._opened() as file:
+            names = self._header(csv.reader(file, delimiter=self.delimiter, strict=True))
+        check_columns(self.path, names, self.columns)
+
     def rows(self) -> Iterator[Row | BadRow]:
         """See `Reader.rows`."""
         cells = self._cells()
@@ -57,7 +73,7 @@ class Delimited:
         # The csv module keeps its limit for the whole process. It is only ever raised: at the module's own limit
         # of 131,072 characters a long cell with line breaks would be taken for several rows.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW_BYTES))
-        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with self._opened() as file:
             reader = csv.reader(file, delimiter=self.delimiter, strict=True)
             names = self._header(reader)
             while True:
@@ -73,6 +89,9 @@ class Delimited:
                 if row:
                     yield _named(line, names, row)
 
+    def _opened(self) -> TextIO:
+        return self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
     def _header(self, reader: Iterator[list[str]]) -> list[str]:
         try:
             names: list[str] = next(reader, [])
@@ -81,11 +100,7 @@ class Delimited:
         doubled = {name for name in names if names.count(name) > 1}
         if doubled:
             raise CatalogError(f"{self.path} has two columns {doubled.pop()!r}", "give each a name of its own")
-        wanted = role_columns(self.columns)["id"]
-        if wanted not in names:
-            have = ", ".join(repr(name) for name in names[:8]) or "none"
-            problem = f"{self.path} has no column {wanted!r} for the id, its columns are {have}"
-            raise CatalogError(problem, "name it, such as --column id=sku; .csv has commas, .tsv tabs")
+        check_id_column(self.path, names, self.columns)
         return names
 
     def _types(self, head: list[dict[str, str]]) -> dict[str, tuple[FieldKind | str, Convert]]:

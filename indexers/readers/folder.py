@@ -43,11 +43,19 @@ class Folder:
     path: Path
     root: Path
 
+    def check(self) -> None:
+        """See `Reader.check`: its items have ids and contents; but it must lie under the root.
+
+        Raises:
+            CatalogError: if it does not.
+        """
+        if not self.path.resolve().is_relative_to(self.root.resolve()):
+            raise CatalogError(f"folder {self.path} is not under the root {self.root}", "give a --root above it")
+
     def rows(self) -> Iterator[Row | BadRow]:
         """See `Reader.rows`."""
+        self.check()
         folder, root = self.path.resolve(), self.root.resolve()
-        if not folder.is_relative_to(root):
-            raise CatalogError(f"folder {self.path} is not under the root {self.root}", "give a --root above it")
         above = folder.relative_to(root).as_posix()
         for line, (category, stem, files) in enumerate(_items(str(folder)), start=1):
             yield _row(line, "" if above == "." else f"{above}/", category, stem, files, str(root))

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from indexers.errors import RowError
-from indexers.readers.base import MAX_ROW_BYTES, BadRow, Row
+from indexers.readers.base import MAX_ROW_BYTES, BadRow, Columns, Row, check_columns
 
 _BLOCK = 1 << 20
 _COUNTED = 1 << 30
+_HEAD = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,17 @@ class JsonLines:
     """One JSON object per line, in UTF-8; blank lines are skipped."""
 
     path: Path
+    columns: Columns = field(default_factory=dict)
     max_row_bytes: int = MAX_ROW_BYTES
+
+    def check(self) -> None:
+        """See `Reader.check`: that no row has a column is seen from the first ones."""
+        names: dict[str, None] = {}
+        for row in islice(self.rows(), _HEAD):
+            if isinstance(row, Row):
+                names.update(dict.fromkeys(row.values))
+        if names:
+            check_columns(self.path, names, self.columns, all_named=False)
 
     def rows(self) -> Iterator[Row | BadRow]:
         """See `Reader.rows`."""

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from engine.ingest import rfc3339
 from engine.types import Json
 from indexers.errors import CatalogError, RowError
-from indexers.readers.base import BadRow, Columns, Row, Value, role_columns
+from indexers.readers.base import BadRow, Columns, Row, Value, check_columns, check_id_column, role_columns
 
 _BATCH = 64
 
@@ -30,6 +30,14 @@ class Parquet:
     ignore: frozenset[str] = frozenset()
     """Columns that are not read."""
 
+    def check(self) -> None:
+        """See `Reader.check`."""
+        try:
+            names = self._names(pq.read_schema(self.path, memory_map=False))
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(self.path, error) from None
+        check_columns(self.path, names, self.columns)
+
     def rows(self) -> Iterator[Row | BadRow]:
         """See `Reader.rows`."""
         line = 0
@@ -41,25 +49,21 @@ class Parquet:
                         line += 1
                         yield _row(line, values)
         except (pa.ArrowException, OSError, ValueError) as error:
-            problem = f"{self.path} is not readable Parquet after row {line}: {str(error)[:200].lower()}"
-            raise CatalogError(problem, "write it again") from None
+            raise _unreadable(self.path, error, f" after row {line}") from None
 
     def total(self) -> int | None:
         """The number of rows, from the footer."""
         try:
             return int(pq.read_metadata(self.path).num_rows)
         except (pa.ArrowException, OSError) as error:
-            problem = f"{self.path} is not readable Parquet: {str(error)[:200].lower()}"
-            raise CatalogError(problem, "write it again") from None
+            raise _unreadable(self.path, error) from None
 
     def _names(self, schema: pa.Schema) -> list[str]:
         roles = role_columns(self.columns)
         names = [name for name in schema.names if name not in self.ignore]
         if len(set(names)) != len(names):
             raise CatalogError(f"{self.path} has two columns of one name", "give each column a name of its own")
-        if roles["id"] not in names:
-            problem = f"{self.path} has no column {roles['id']!r} for the id, its columns are {', '.join(names[:8])}"
-            raise CatalogError(problem, "name it, such as --column id=sku")
+        check_id_column(self.path, names, self.columns)
         for name in names:
             if _is_binary(schema.field(name).type) and name not in (roles["image"], roles["audio"]):
                 problem = f"column {name} of {self.path} holds bytes, which cannot be payload"
@@ -67,6 +71,10 @@ class Parquet:
                     problem, f"give it a role (--column image={name}) or leave it out (--ignore {name})"
                 )
         return names
+
+
+def _unreadable(path: Path, error: Exception, where: str = "") -> CatalogError:
+    return CatalogError(f"{path} is not readable Parquet{where}: {str(error)[:200].lower()}", "write it again")
 
 
 def _is_binary(kind: pa.DataType) -> bool:

@@ -1,20 +1,29 @@
-"""`triveni recommend`: events that were recorded before are named by what they were about; only the space is tiny."""
+"""`triveni search` and `triveni recommend`, from this folder's store and from a server; only the space is tiny."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import structlog
+from click.testing import Result
 from typer.testing import CliRunner
 
 from engine import compose
 from engine.cli import app
-from engine.cli.common import console
+from engine.cli.common import console, stderr
 from engine.config import load_settings
+from engine.errors import InvalidQueryError, SettingsError, StoreInUseError
+from engine.filters import FieldKind
 from engine.ingest import point_of
+from engine.service.server import ServerOptions
+from engine.store.edge import EdgeStore
 from engine.types import Item, ItemId
-from tests.service.running import running
+from tests.service.running import Running, running
 from tests.tiny import concept_space, concept_text
 
 EVENTS = [
@@ -27,16 +36,21 @@ ASKED = ("recommend", "--user", "ann", "--click", "a/piano", "--limit", "9")
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    # What logs, a server in a thread of this process too, must not write between the answers.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr), cache_logger_on_first_use=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(compose, "open_space", lambda settings: concept_space())
     monkeypatch.setattr(console, "_width", 300)
+    monkeypatch.setattr(stderr, "_width", 300)
     space = concept_space()
     store = compose.open_store(load_settings(), space)
+    store.index_fields({"made": FieldKind.DATETIME, "price": FieldKind.FLOAT})
     for concept in ("bird", "car", "piano"):
         for number in range(4):
             content = concept_text(concept, number)
             name = f"a/{concept}" + (f"-{number}" if number else "")
-            item = Item(ItemId(name), (content,), {"title": f"The [{concept}] {number}"})
+            made = f"2025-01-0{number + 1}T00:00:00+00:00"
+            item = Item(ItemId(name), (content,), {"title": f"The [{concept}] {number}", "made": made})
             store.upsert([point_of(item, {content.modality: space.encode([content])[0]})])
     store.close()
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in EVENTS))
@@ -45,10 +59,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     structlog.reset_defaults()
 
 
+@contextmanager
+def serving() -> Iterator[Running]:
+    """A server over the store of this folder, as `triveni serve` sets it up."""
+    space, settings = concept_space(), load_settings()
+    store, events = compose.open_store(settings, space), compose.open_events(settings)
+    options = ServerOptions(address="127.0.0.1:0", settings=compose.settings_digests(settings))
+    with running(space, store, events, options) as server:
+        yield server
+    store.close()
+    events.close()
+
+
+def asked(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
 def said(*arguments: str) -> str:
-    done = CliRunner().invoke(app, arguments)
+    done = asked(*arguments)
     assert done.exit_code == 0, (done.output, done.exception)
-    return done.output
+    return done.stdout
+
+
+def found(*arguments: str) -> set[str]:
+    return {result["item_id"] for result in json.loads(said(*arguments, "--json"))["results"]}
 
 
 def test_reasons_name_titles_and_texts_here_and_from_a_server() -> None:
@@ -58,10 +92,156 @@ def test_reasons_name_titles_and_texts_here_and_from_a_server() -> None:
     assert "click “The [piano] 0” " in here
     assert "earlier like gone was left out" in here
     assert "earlier event" not in here
-    space, settings = concept_space(), load_settings()
-    store, events = compose.open_store(settings, space), compose.open_events(settings)
-    with running(space, store, events) as server:
-        there = said(*ASKED, "--server", server.address)
-    store.close()
-    events.close()
-    assert there.endswith(here)  # the server logs into the same output
+    with serving() as server:
+        assert said(*ASKED, "--server", server.address) == here
+
+
+def test_filters_by_time_here_and_from_a_server() -> None:
+    def check(*where: str) -> None:
+        for ask in (("search", concept_text("bird", 7).text), ("recommend", "--like", "a/piano")):
+            assert found(*ask, "--where", "made>=2025-01-03", *where) >= {"a/bird-2", "a/bird-3", "a/car-3"}
+            assert not {"a/bird", "a/bird-1"} & found(*ask, "--where", "made>=2025-01-03", *where)
+            assert found(*ask, "--where", "made=2025-01-02", "--filter", "made<2025-01-02T12:00", *where) == {
+                "a/bird-1",
+                "a/car-1",
+                "a/piano-1",
+            }
+        refusal = asked("search", "bird", "--where", "made>3", *where)
+        assert "which is datetime: use DatetimeRange with a time, such as 2025-01-31" in str(refusal.exception)
+
+    check()
+    with serving() as server:
+        check("--server", server.address)
+
+
+def test_text_against_a_number_is_refused() -> None:
+    for condition in ("price<cheap", "price=cheap"):
+        refusal = asked("search", "bird", "--where", condition)
+        assert isinstance(refusal.exception, InvalidQueryError)
+        assert refusal.exception.remedy
+    assert "is float: use Range with a number" in str(refusal.exception)
+
+
+def test_json_without_results_has_an_empty_list_here_and_from_a_server() -> None:
+    def check(*where: str) -> None:
+        for ask in (("search", "bird"), ("recommend", "--like", "a/piano")):
+            document = json.loads(said(*ask, "--where", "made<2024-01-01", "--json", *where))
+            assert document["results"] == []
+
+    check()
+    with serving() as server:
+        check("--server", server.address)
+
+
+def test_a_server_that_has_the_store_open_is_asked() -> None:
+    ask = ("search", concept_text("bird", 7).text, "--json")
+    here = found(*ask)
+    with serving() as server:
+        refusal = asked(*ask)  # it is up, but nobody has said where
+        assert isinstance(refusal.exception, StoreInUseError)
+        assert "--server HOST:PORT to search" in str(refusal.exception)
+        assert isinstance(server.store, EdgeStore)
+        server.store.announce(server.address)
+        assert found(*ask) == here
+        assert f"the server at {server.address} has the store open" in asked(*ask).stderr
+    assert found(*ask) == here
+
+
+def test_settings_that_are_not_the_servers_are_named_and_a_typo_is_an_error(folder: Path) -> None:
+    with serving() as server:
+        ask = ("search", "bird", "--server", server.address)
+        assert "warning" not in asked(*ask).stderr
+        file = folder / "triveni.toml"
+        file.write_text('[policy]\ndiversity = 0.5\n[store]\ncollection = "others"\n[index]\nbatch = 7\n')
+        told = asked(*ask)
+        assert told.exit_code == 0
+        assert told.stderr == (
+            f"warning: triveni.toml says otherwise than the server at {server.address} about "
+            "store.collection, policy.diversity: the server's holds\n"
+        )
+        file.write_text("[policy]\ndiversty = 0.5\n")
+        refusal = asked(*ask)
+        assert isinstance(refusal.exception, SettingsError)
+        assert "did you mean policy.diversity?" in str(refusal.exception)
+        file.unlink()
+        other = folder / "mine.toml"
+        other.write_text("[fuse]\nquery_weight = 0.1\n")
+        assert "mine.toml says otherwise" in asked("--settings", "mine.toml", *ask).stderr
+
+
+def test_no_server_at_an_address() -> None:
+    for address in ("127.0.0.1:1", "http://localhost"):
+        refusal = asked("search", "bird", "--server", address)
+        assert str(refusal.exception).startswith(f"no server answers at {address}: name one as HOST:PORT")
+
+
+PROGRAM = """
+import json, sys
+from engine.cli import app
+app(sys.argv[1:], standalone_mode=False)
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+SPARED = {
+    "torch",
+    "onnxruntime",
+    "sentence_transformers",
+    "scipy",
+    "qdrant_client",
+    "qdrant_edge",
+    "sqlalchemy",
+    "pyarrow",
+}
+
+
+def test_a_search_from_a_server_loads_neither_encoders_nor_stores() -> None:
+    def loaded(*arguments: str) -> set[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, "search", "bird", "--json", *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert json.loads(done.stdout)["results"]
+        return set(json.loads(done.stderr.splitlines()[-1]))
+
+    with serving() as server:
+        modules = loaded("--server", server.address)
+        assert modules & (SPARED | {"pydantic_settings"}) == set()
+        assert isinstance(server.store, EdgeStore)
+        server.store.announce(server.address)
+        assert loaded() & SPARED == set()
+
+
+def command(address: str, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    """A search from a server in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "engine.cli", "search", "bird", "--server", address, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "", **environment},
+    )
+
+
+def test_a_reader_that_has_enough_and_a_terminal_without_unicode() -> None:
+    with serving() as server:
+        for arguments in ((), ("--json",), ("--json", "--limit", "1")):  # more and less than a buffer
+            process = command(server.address, *arguments)
+            assert process.stdout and process.stderr
+            process.stdout.close()
+            assert process.stderr.read() == ""
+            process.stderr.close()
+            assert process.wait(60) == 1
+        shown, errors = command(server.address, PYTHONIOENCODING="ascii").communicate(timeout=60)
+        assert "The [bird] 0" in shown
+        assert errors == ""
+        document, _ = command(server.address, "--json", PYTHONIOENCODING="ascii").communicate(timeout=60)
+        assert json.loads(document)["results"]
+
+
+@pytest.mark.parametrize("text", ["\udcff", "a\ud800"])
+@pytest.mark.parametrize("option", ["", "--item", "--where"])
+def test_what_is_no_text_is_refused(text: str, option: str) -> None:
+    words = f"made={text}" if option == "--where" else text
+    refusal = asked("search", *(["bird", option] if option else []), words)
+    assert "is not valid Unicode: type it in UTF-8" in str(refusal.exception)

@@ -28,6 +28,17 @@ def test_an_error_is_printed_as_it_is(monkeypatch, capsys):
     assert capsys.readouterr().err == f"error: {ODD}: mend [/it]\n"
 
 
+def test_a_place_that_cannot_be_used_ends_without_a_traceback(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(cli, "app", (tmp_path / "file" / "store").mkdir)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    place = tmp_path / "file" / "store"
+    said = f"error: cannot use {place}: not a directory: name another place, or let this one be used\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_label_and_its_message(capsys):
     tell("unusable", "yellow", ODD)
     assert capsys.readouterr().err == f"unusable: {ODD}\n"

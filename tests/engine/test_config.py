@@ -63,6 +63,11 @@ def test_wrong_settings_are_refused_by_name(tmp_path, text, says):
     assert refusal.value.remedy
 
 
+def test_a_file_that_cannot_be_read_is_refused():
+    with pytest.raises(SettingsError, match=r"/proc/self/mem cannot be read .*: name a file that may be read"):
+        load_settings(Path("/proc/self/mem"))
+
+
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="no settings file"):
         load_settings(tmp_path / "absent.toml")

@@ -158,7 +158,7 @@ def test_root_may_be_a_link_itself(memory: VectorStore, space: Space, root: Path
 
 def test_file_is_that_of_the_last_run(memory: VectorStore, space: Space, root: Path, tmp_path: Path) -> None:
     letters = tmp_path / "deep" / "dead-letters.jsonl"
-    bad = Catalog(write_jsonl(root / "bad.jsonl", [{"id": "1"}, {"id": "2"}]))
+    bad = Catalog(write_jsonl(root / "bad.jsonl", [{"id": "1", "text": ""}, {"id": "2", "text": ""}]))
     index(bad, memory, space, dead_letters=letters)
     index(bad, memory, space, dead_letters=letters)
     assert len(letters.read_text().splitlines()) == 2

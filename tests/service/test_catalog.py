@@ -220,6 +220,10 @@ def test_fields_of_the_settings_can_be_filtered_on(tmp_path: Path) -> None:
         part = recommendation_pb2.QueryPart(content=content_pb2.Content(text="bird"))
         found = run.recommendations.Search(recommendation_pb2.SearchRequest(parts=[part], filter=red))
         assert [one.item_id for one in found.results] == ["a"]
+        refused, stored = run.upsert([item("c", text="x", price="n/a"), item("d", text="x", price=3)])
+        assert (refused.outcome, stored.outcome) == (REJECTED, STORED)
+        assert refused.problem.field == "price"
+        assert refused.problem.message == "price is 'n/a', but the field holds values of kind float"
     events.close()
     store.close()
 

@@ -5,10 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import grpc
 
+from engine import compose
+from engine.config import Settings, StoreSettings
+from engine.errors import StoreInUseError
 from tests.service.running import item
 from triveni.v1 import catalog_pb2, catalog_pb2_grpc, content_pb2, recommendation_pb2, recommendation_pb2_grpc
 
@@ -71,6 +75,31 @@ def test_serve_an_empty_store_fill_it_stop_and_serve_again(tmp_path: Path) -> No
         finally:
             process.kill()
             process.communicate()
+
+
+def test_others_find_the_server_that_has_the_store_open(tmp_path: Path) -> None:
+    settings = Settings(store=StoreSettings(path=tmp_path / "store"))
+    assert compose.running_server(settings) == ""
+    process = serve(tmp_path / "store", "0.0.0.0:0")
+    try:
+        port = port_of(process)
+        until = time.monotonic() + 20
+        while (address := address_of(settings)) == "" and time.monotonic() < until:
+            time.sleep(0.01)  # it says so right after it is ready
+        assert address == f"127.0.0.1:{port}"
+        process.kill()
+        process.wait()
+        assert compose.running_server(settings) == ""
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def address_of(settings: Settings) -> str:
+    try:
+        return compose.running_server(settings)
+    except StoreInUseError:
+        return ""
 
 
 def test_an_address_that_is_none_ends_with_an_error(tmp_path: Path) -> None:
