@@ -138,6 +138,15 @@ def open_store(settings: Settings, space: Space, *, beside: bool = False, bulk: 
     )
 
 
+def open_catalogue(settings: Settings) -> VectorStore | None:
+    """Open the collection that serves, for those who encode nothing: no encoder is loaded. None if there is none yet.
+
+    Raises:
+        StoreError: if the store cannot be reached, or another process has it open.
+    """
+    return store_collections(settings).open_current(settings.store.collection)
+
+
 def event_limits(settings: Settings) -> EventLimits:
     """The largest event, and the longest served list, that are kept."""
     from engine.events.check import EventLimits

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from engine.cli.common import console, settings_of, stderr, watcher_of
+from engine.cli.common import console, settings_of, stderr, terminable, watcher_of
 
 if TYPE_CHECKING:
     from encoders.space import Space
@@ -81,7 +78,7 @@ def index(
     space = compose.open_space(settings)
     store = _open(settings, space, read_only=dry_run, beside=switch)
     try:
-        with _terminable():
+        with terminable():
             report = run(
                 source,
                 store,
@@ -193,20 +190,6 @@ def _pairs(values: list[str] | None, option: str) -> dict[str, str]:
             raise typer.BadParameter(f"{option} {value!r} is not NAME=VALUE: write it as in triveni index --help")
         pairs[name] = other
     return pairs
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does: with a summary, and what is written stays."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _summary(report: Report, letters: Path, as_json: bool) -> None:
