@@ -56,7 +56,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     structlog.reset_defaults()  # the commands set it up for their own standard error
 
 
-def test_the_whole_loop(run) -> None:
+STAGES = [
+    *("starting", "loading the program", "loading the encoders", "reading the catalogue", "loading the encoders"),
+    *("reading events", "reading served lists", "encoding searched texts"),
+]
+
+
+def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("index", "items.jsonl")
     for command in ("train", "tune"):
         with pytest.raises(TriveniError, match=r"there are 0 events of 0 people, .* 40 items") as too_little:
@@ -65,8 +71,14 @@ def test_the_whole_loop(run) -> None:
     assert json.loads(run("model", "list", "--json").stdout) == []
 
     run("simulate", "--people", "40", "--impressions", "1200", "--days", "20", "--seed", "3", *STORE)
+    monkeypatch.setenv("TRIVENI_LOG__JSON_LINES", "true")
     said = run("train", "--seed", "1", "--no-promote", code=None)
     assert said.exit_code in (0, 1)
+    told = [json.loads(line) for line in said.stderr.splitlines() if '"training"' in line]
+    stages, shares = [one["stage"] for one in told], [one["done"] for one in told]
+    assert shares == sorted(shares)
+    assert (stages[0], stages[-1]) == ("starting", "done")
+    assert list(dict.fromkeys(stages)) == STAGES
     (version,) = json.loads(run("model", "list", "--json").stdout)
     settings = load_settings()
     card = compose.registry(settings).card(version["version"])
