@@ -138,6 +138,7 @@ def training_rows(
         tastes, taste = crossed.tastes(), crossed.whole()
 
     def said(first: float, last: float, stage: str) -> Callable[[float], None]:
+        making(Progress(first, stage, {}))
         return lambda share: making(Progress(first + (last - first) * share, stage, {}))
 
     steps = int(situations.positive.sum())

@@ -57,8 +57,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 STAGES = [
-    *("starting", "loading the program", "loading the encoders", "reading the catalogue", "loading the encoders"),
-    *("reading events", "reading served lists", "encoding searched texts"),
+    *("starting", "loading the program", "loading the encoders", "reading the catalogue", "reading events"),
+    *("reading served lists", "laying out histories", "taste, whole: epoch 1 of 1", "making training rows"),
+    *("making training rows of served lists", "epoch 1 of 1", "calibrating", "asking the full network"),
+    *("training the small network", "measuring the small network", "judging it on the youngest events"),
+    *("writing the version", "done"),
 ]
 
 
@@ -78,7 +81,7 @@ def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     stages, shares = [one["stage"] for one in told], [one["done"] for one in told]
     assert shares == sorted(shares)
     assert (stages[0], stages[-1]) == ("starting", "done")
-    assert list(dict.fromkeys(stages)) == STAGES
+    assert [stage for stage in dict.fromkeys(stages) if stage in STAGES] == STAGES
     (version,) = json.loads(run("model", "list", "--json").stdout)
     settings = load_settings()
     card = compose.registry(settings).card(version["version"])
