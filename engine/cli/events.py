@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from engine.cli import times
 from engine.cli.common import console, settings_of
 from engine.cli.event_import import import_
 from engine.cli.event_inputs import (
@@ -55,7 +56,7 @@ def export(
     from engine import compose
     from engine.events.files import export_events
 
-    bounds = _time(since, "--since"), _time(until, "--until")
+    bounds = times.moment(since, "--since"), times.moment(until, "--until")
     with closing(compose.open_events(settings_of(ctx), existing=True)) as store:
         count = export_events(file, counted(store.export(since=bounds[0], until=bounds[1])))
     if as_json:
@@ -178,13 +179,3 @@ def _show(report: CheckReport, as_json: bool) -> None:
     for finding in report.findings:
         table.add_row(f"{finding.count:,}", finding.problem, finding.remedy, "\n".join(finding.examples))
     console.print(table)
-
-
-def _time(value: str, option: str) -> datetime | None:
-    if not value:
-        return None
-    try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        raise typer.BadParameter(f"{option} {value!r} is no time: write it such as 2026-05-01T12:00:00Z") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from engine.cli import times
 from engine.cli.common import console, settings_of
 from engine.cli.progress import Tell, told
 
@@ -39,7 +40,7 @@ def train(
     2 called wrongly.
     """
     settings = settings_of(ctx)
-    bounds = _moment(since, "--since"), _moment(until, "--until") or datetime.now(UTC)
+    bounds = times.moment(since, "--since"), times.moment(until, "--until") or datetime.now(UTC)
     number = settings.learn.seed if seed is None else seed
     with told(settings, "training", shown=os.environ.get("RANK", "0") == "0") as tell:  # torchrun sets it
         card = _train(settings, bounds, number, tell)
@@ -108,15 +109,3 @@ def _tell(card: ModelCard) -> None:
     if len(card.metrics) > 1 and judged == REPLAYED:
         console.print("the others rank all items; they favour what served, for only what it showed could be chosen")
     console.print("  ".join(f"{name} {count:,}" for name, count in card.counts.items()))
-
-
-def _moment(text: str, option: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no time: give one like 2026-01-31T12:00:00Z", param_hint=option
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
