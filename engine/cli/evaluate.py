@@ -14,6 +14,7 @@ from engine.cli import times
 from engine.cli.common import console, settings_of, tell
 from engine.cli.evaluate_inputs import Asked, Catalogue, SplitKind, catalogue_of, split_of
 from engine.errors import NotFoundError
+from engine.learn.evaluation.baselines.names import BASELINES, OLD, SIMPLE, baseline_named
 from engine.types import EventKind
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def evaluate(
     ranker: Annotated[
         list[str] | None,
         typer.Option(
-            "--ranker", help="A baseline, such as ease-markov; may be given again. All that can run if not given."
+            "--ranker",
+            help=f"One of {', '.join(BASELINES)}; may be given again. All that can run if not given.",
         ),
     ] = None,
     scores: Annotated[
@@ -123,8 +125,6 @@ def evaluate(
     Examples: triveni evaluate ratings.parquet --split time --k 10 --k 50 --report evaluation.html,
     triveni evaluate --split time --version serving, triveni evaluate --ab --since 30d
     """
-    from engine.learn.evaluation.baselines.names import OLD, SIMPLE, baseline_named
-
     begin = times.since(since, "--since", datetime.now(UTC))
     asked = Asked(split, file, valid, test, at, share, seed, begin)
     asked.check()

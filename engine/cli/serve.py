@@ -67,7 +67,7 @@ def _serve(settings: Settings, address: str) -> None:
             serving = compose.open_serving(settings, space, store)
             opened.callback(serving.close)
             serving.start()
-            found["version"] = serving.version
+            found["version"] = serving.version or "none"
             trainings = compose.open_trainings(settings, serving, store)
             opened.callback(trainings.close)
         engine = compose.build_engine(settings, space, store, encoder, search, serving)

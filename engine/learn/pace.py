@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 _SETTLED = 5.0
 """Seconds before a pace is told."""
+_BEGINNING = 0.05
+"""Until this share there is no pace: what is loaded first takes as long however much follows."""
 
 
 class Pace:
@@ -28,7 +30,9 @@ class Pace:
         """So much is done."""
         self.share = max(self.share, min(share, 1.0))
         now = self.elapsed
-        if self.share > self._marks[-1][1]:
+        if self.share <= _BEGINNING:
+            self._marks = deque([(now, self.share)])
+        elif self.share > self._marks[-1][1]:
             self._marks.append((now, self.share))
         while len(self._marks) > 2 and self._marks[1][0] < now / 2:
             self._marks.popleft()

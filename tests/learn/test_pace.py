@@ -32,6 +32,17 @@ def test_the_time_left_is_the_rest_at_the_pace_so_far() -> None:
     assert pace.left == 0.0
 
 
+def test_what_is_loaded_first_is_no_pace() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    clock.now = 100.0
+    pace.update(0.04)
+    assert pace.left is None
+    clock.now = 110.0
+    pace.update(0.14)
+    assert pace.left == pytest.approx(86)
+
+
 def test_what_an_interrupted_run_had_done_is_soon_no_pace() -> None:
     """It goes on at half, at one part in a hundred every ten seconds."""
     clock = Clock()
