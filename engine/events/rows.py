@@ -4,7 +4,7 @@
 |---|---|---|
 | `user_id` | who: text, or an integer | required |
 | `kind` | view, click, like, purchase, rate, skip, dislike, impression, search, upload | required |
-| `time` | RFC 3339 with a zone, or seconds since 1970; in Parquet a timestamp (without a zone: UTC) | required |
+| `time` | RFC 3339, or seconds since 1970; in Parquet a timestamp | required |
 | `item_id` | the item: text, or an integer | this, `text` or `vector` |
 | `text` | what was searched | |
 | `vector`, `modality`, `fingerprint` | an upload: base64 of raw little-endian float32, in Parquet a list | |
@@ -13,7 +13,8 @@
 | `request_id` | the request whose answer was acted on | |
 | `context` | an object of texts; in CSV and Parquet its JSON | |
 
-An empty or null value is the same as none.
+An empty or null value is the same as none. A time without a zone gets the one that the reader is told (`RowRules`);
+if it is told none, a timestamp of Parquet is in UTC, and any other time is refused.
 """
 
 import base64
