@@ -201,8 +201,9 @@ def main() -> int:
     """Evaluate the baselines and print the table."""
     from engine.cli.common import console
     from engine.events.files import export_events
-    from engine.learn.evaluation.baselines.choose import BASELINES, baselines
+    from engine.learn.evaluation.baselines.choose import baselines
     from engine.learn.evaluation.baselines.combined import Scores
+    from engine.learn.evaluation.baselines.names import BASELINES
     from engine.learn.evaluation.evaluate import evaluate
     from engine.learn.evaluation.options import EvaluateOptions
     from engine.learn.evaluation.report import as_document, as_tables, write_html
@@ -245,7 +246,7 @@ def main() -> int:
         trained = learned(arguments.seed)
         rankers += [untrained(), trained, *(Sharing(trained, share) for share in arguments.share)]
     names = [ranker.name for ranker in rankers]
-    preferred = ("mean vector",) if hidden else ("lambdamart", "ease + markov")
+    preferred = ("mean-vector",) if hidden else ("lambdamart", "ease-markov")
     reference = next((name for name in preferred if name in names), names[0])
     options = EvaluateOptions(ks=(1, 10), reference=reference)
     done = [evaluate(split, films, rankers, options, ablate=arguments.ablate, left_out=chosen.left_out, on_step=_say)]

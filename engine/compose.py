@@ -168,6 +168,15 @@ def announce(store: VectorStore, address: str, port: int) -> None:
         store.announce(address if address.startswith("unix:") else f"{here}:{port}")
 
 
+def open_catalogue(settings: Settings) -> VectorStore | None:
+    """Open the collection that serves, for those who encode nothing: no encoder is loaded. None if there is none yet.
+
+    Raises:
+        StoreError: if the store cannot be reached, or another process has it open.
+    """
+    return store_collections(settings).open_current(settings.store.collection)
+
+
 def event_limits(settings: Settings) -> EventLimits:
     """The largest event, and the longest served list, that are kept."""
     from engine.events.check import EventLimits

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +59,20 @@ def watcher_of(settings: Settings, doing: str) -> Watcher:
         return Bar(stderr, doing)
     configure_logs(settings.log.level, json_lines=settings.log.json_lines)
     return Lines(doing=doing)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: with a summary, and what is written stays."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def settings_of(ctx: typer.Context) -> Settings:

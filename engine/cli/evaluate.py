@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli import times
 from engine.cli.common import console, settings_of, tell
 from engine.cli.evaluate_inputs import Asked, Catalogue, SplitKind, catalogue_of, split_of
 from engine.errors import NotFoundError
+from engine.learn.evaluation.baselines.names import BASELINES, OLD, SIMPLE, baseline_named
 from engine.types import EventKind
 
 if TYPE_CHECKING:
@@ -30,6 +34,13 @@ def evaluate(
             help="Foretell each person's last event; all from a time on; the --test file; or events on hidden items."
         ),
     ] = SplitKind.LEAVE_LAST_OUT,
+    since: Annotated[
+        str,
+        typer.Option(
+            help="Only use events and served lists from then on, to learn from and to judge, as if nothing had "
+            "happened before: a time (RFC 3339; UTC without a zone) or how long ago, such as 30d, 12h."
+        ),
+    ] = "",
     at: Annotated[str, typer.Option(help="With --split time, the time: RFC 3339; UTC without a zone.")] = "",
     share: Annotated[
         float, typer.Option(help="With time, the share of events to foretell; with hidden-items, of items to hide.")
@@ -50,7 +61,10 @@ def evaluate(
     ] = None,
     ranker: Annotated[
         list[str] | None,
-        typer.Option("--ranker", help="A baseline; may be given again. All that can run if not given."),
+        typer.Option(
+            "--ranker",
+            help=f"One of {', '.join(BASELINES)}; may be given again. All that can run if not given.",
+        ),
     ] = None,
     scores: Annotated[
         list[Path] | None,
@@ -72,7 +86,11 @@ def evaluate(
         ),
     ] = False,
     reference: Annotated[
-        str, typer.Option(help="The ranker that all others are compared with; the best simple one if not given.")
+        str,
+        typer.Option(
+            help="The ranker that all others are compared with; if not given, the baseline with the highest "
+            "NDCG in this run, lambdamart apart."
+        ),
     ] = "",
     k: Annotated[list[int] | None, typer.Option("--k", min=1, help="Places that count; may be given again.")] = None,
     kind: Annotated[
@@ -105,15 +123,17 @@ def evaluate(
     Exit codes: 0 done, 1 failed, 2 called wrongly.
 
     Examples: triveni evaluate ratings.parquet --split time --k 10 --k 50 --report evaluation.html,
-    triveni evaluate --split time --version serving, triveni evaluate --ab
+    triveni evaluate --split time --version serving, triveni evaluate --ab --since 30d
     """
-    asked = Asked(split, file, valid, test, at, share, seed)
+    begin = times.since(since, "--since", datetime.now(UTC))
+    asked = Asked(split, file, valid, test, at, share, seed, begin)
     asked.check()
+    named = [baseline_named(name) for name in ranker] if ranker else None
     settings = settings_of(ctx)
     if ab:
         if file is not None or learned or write_train:
             raise typer.BadParameter("--ab compares served lists: give no EVENTS, --learned or --write-train with it")
-        _trial(settings, version or (), seed, report, json_)
+        _trial(settings, version or (), begin, seed, report, json_)
         return
     from engine.cli import evaluate_versions
     from engine.events.files import export_events
@@ -137,7 +157,7 @@ def evaluate(
         return
     chosen = baselines(
         items,
-        ranker,
+        named,
         positives=positives,
         leave_seen_out=not seen,
         l2=l2,
@@ -156,22 +176,27 @@ def evaluate(
             if learned:
                 rankers.append(evaluate_versions.learned(settings, there, split, parted, seed, status.update))
         names = [one.name for one in rankers]
-        against = reference or next(
-            (name for name in ("ease + markov", "markov", "popularity") if name in names), names[0]
+        among = SIMPLE if set(SIMPLE) & set(names) else tuple(names[:1])
+        options = EvaluateOptions(
+            tuple(sorted(set(k or [10]))), not seen, OLD.get(reference, reference), among, positives, seed=seed
         )
         notes = {one.ranker.name: note for one in trained if (note := one.note(parted))}
         done = run(
             parted,
             items,
             rankers,
-            EvaluateOptions(tuple(sorted(set(k or [10]))), not seen, against, positives, seed=seed),
+            options,
             ablate=ablate,
             left_out=chosen.left_out,
             notes=notes,
             on_step=status.update,
         )
-        judged = [] if file or not trained else evaluate_versions.judged(settings, _needed(catalogue), trained, seed)
-    shown = {} if file else evaluate_versions.shown(settings)
+        judged = (
+            []
+            if file or not trained
+            else evaluate_versions.judged(settings, _needed(catalogue), trained, begin, seed)
+        )
+    shown = {} if file else evaluate_versions.shown(settings, begin)
     document = {**reports.as_document(done), "shown": plain(shown), "served": plain(judged)}
     sheets = [sheet for one in judged for sheet in served_sheets(one)]
     if report is not None:
@@ -180,20 +205,26 @@ def evaluate(
         for table in reports.as_tables(done):
             console.print(table)
         for name, interval in shown.items():
-            console.print(f"{name} per place shown: {interval}", highlight=False)
+            said = interval if interval.mean else f"nothing of it followed, in {interval.count:,} places"
+            console.print(f"{name} per place shown: {said}", highlight=False)
     _tell(document, sheets, report, json_)
     for name, note in notes.items():
         tell("warning", "yellow", f"{name}: {note}")
 
 
 def _trial(
-    settings: Settings, versions: list[str] | tuple[()], seed: int, report: Path | None, json_: Path | None
+    settings: Settings,
+    versions: Sequence[str],
+    begin: datetime | None,
+    seed: int,
+    report: Path | None,
+    json_: Path | None,
 ) -> None:
     from engine.cli.evaluate_versions import trial
     from engine.learn.evaluation.report import write_sheets
     from engine.learn.evaluation.sheets import plain, trial_sheets
 
-    found = trial(settings, versions, seed)
+    found = trial(settings, versions, begin, seed)
     sheets = trial_sheets(found)
     if report is not None:
         write_sheets(report, f"{found.ours.version} against {found.theirs.version}", sheets)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from engine.cli import times
 from engine.cli.common import stderr
 from engine.errors import NotFoundError, StoreInUseError
 
@@ -53,6 +54,8 @@ class Asked:
     at: str
     share: float
     seed: int
+    since: datetime | None = None
+    """What happened before is not read."""
 
     def check(self) -> None:
         """Refuse what does not go together.
@@ -96,33 +99,37 @@ def split_of(
 
     table = catalogue.items if catalogue else None
     if asked.kind is SplitKind.READY:
-        train, held, later = (list(_read(path)) if path else [] for path in (asked.file, asked.valid, asked.test))
+        train, held, later = (
+            list(_read(path, asked.since)) if path else [] for path in (asked.file, asked.valid, asked.test)
+        )
         if table is not None:
             _check_known(event_log([*train, *held, *later]).items, table)
         _, parted, items = splits.ready_made(train, held, later, positives, table)
         return parted, items
-    log = event_log(_read(asked.file) if asked.file else stored(settings))
+    log = event_log(_read(asked.file, asked.since) if asked.file else stored(settings, asked.since))
     if not len(log):
+        from_then = f" from {asked.since:%Y-%m-%d %H:%M} UTC on" if asked.since else ""
         raise NotFoundError(
-            f"there are no events in {asked.file or 'the event store'}",
+            f"there are no events in {asked.file or 'the event store'}{from_then}",
             "record some (triveni events import FILE), name a file, or make some up (triveni simulate)",
         )
     items = table or splits.items_of(log)
     _check_known(log.items, items)
     with told_what_there_is(log, items, positives):
         if asked.kind is SplitKind.TIME:
-            return splits.by_time(log, items, _time(asked.at), asked.share, positives), items
+            at = times.moment(asked.at, "--at")
+            return splits.by_time(log, items, at.timestamp() if at else None, asked.share, positives), items
         if asked.kind is SplitKind.HIDDEN_ITEMS:
             return splits.hide_items(log, items, asked.share, asked.seed, positives), items
         return splits.leave_last_out(log, items, positives), items
 
 
-def stored(settings: Settings) -> Iterator[UserEvent]:
-    """All events of the store."""
+def stored(settings: Settings, since: datetime | None = None) -> Iterator[UserEvent]:
+    """All events of the store, or those from a time on."""
     from engine import compose
 
     with closing(compose.open_events(settings)) as store:
-        yield from store.export()
+        yield from store.export(since=since)
 
 
 def catalogue_of(settings: Settings, wanted: bool | None) -> Catalogue | None:
@@ -150,15 +157,17 @@ def catalogue_of(settings: Settings, wanted: bool | None) -> Catalogue | None:
         return Catalogue(read_items(store), space)
 
 
-def _read(file: Path) -> Iterator[UserEvent]:
-    """The events of a file; lines that are none are told and left out."""
+def _read(file: Path, since: datetime | None) -> Iterator[UserEvent]:
+    """The events of a file, or those from a time on; lines that are none are told and left out."""
     from engine.events.files import read_events
     from engine.events.rows import BadLine
 
     bad = 0
     for line in read_events(file):
         if not isinstance(line, BadLine):
-            yield line.event
+            time = line.event.event.time
+            if since is None or time is None or time >= since:
+                yield line.event
             continue
         bad += 1
         if bad <= SHOWN:
@@ -180,13 +189,3 @@ def _check_known(named: tuple[str, ...], items: ItemTable) -> None:
             highlight=False,
             soft_wrap=True,
         )
-
-
-def _time(value: str) -> float | None:
-    if not value:
-        return None
-    try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        raise typer.BadParameter(f"--at {value!r} is no time: write it such as 2026-05-01T12:00:00Z") from None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -110,17 +110,19 @@ def with_vectors(catalogue: Catalogue, split: Split) -> Split:
     return replace(split, train=encoded(catalogue, split.train))
 
 
-def judged(settings: Settings, catalogue: Catalogue, trained: Sequence[Trained], seed: int) -> list[ServedFigures]:
+def judged(
+    settings: Settings, catalogue: Catalogue, trained: Sequence[Trained], begin: datetime | None, seed: int
+) -> list[ServedFigures]:
     """What the lists that were served since a version learned say of it; one with too few lists is told and left
     out."""
     from engine.learn.errors import TooLittleDataError
     from engine.learn.evaluation.served_lists import judge_served
     from engine.learn.log import event_log
 
-    served = list(served_lists(settings))
+    served = list(served_lists(settings, begin))
     if not served:
         return []
-    log = encoded(catalogue, event_log(stored(settings)))
+    log = encoded(catalogue, event_log(stored(settings, begin)))
     found = []
     for one in trained:
         try:
@@ -131,7 +133,7 @@ def judged(settings: Settings, catalogue: Catalogue, trained: Sequence[Trained],
     return found
 
 
-def trial(settings: Settings, names: Sequence[str], seed: int) -> Trial:
+def trial(settings: Settings, names: Sequence[str], begin: datetime | None, seed: int) -> Trial:
     """Two versions compared by their served lists: those named, those of the present trial, or the last two.
 
     Raises:
@@ -143,7 +145,7 @@ def trial(settings: Settings, names: Sequence[str], seed: int) -> Trial:
 
     if names and len(names) != 2:
         raise typer.BadParameter(f"--ab compares two versions, --version names {len(names)}: name two, or none")
-    served = list(served_lists(settings))
+    served = list(served_lists(settings, begin))
     pointer = compose.registry(settings).pointer()
     if names:
         ours, theirs = (one if one == Identity.version else _named(settings, one) for one in names)
@@ -154,19 +156,19 @@ def trial(settings: Settings, names: Sequence[str], seed: int) -> Trial:
     return compare(served, ours, theirs, seed=seed)
 
 
-def served_lists(settings: Settings) -> Iterator[Served]:
-    """All lists that were served, with what followed."""
+def served_lists(settings: Settings, since: datetime | None = None) -> Iterator[Served]:
+    """All lists that were served, or those from a time on, with what followed."""
     from engine import compose
 
     with closing(compose.open_events(settings)) as store:
-        yield from store.impressions()
+        yield from store.impressions(since=since)
 
 
-def shown(settings: Settings) -> dict[str, Interval]:
-    """What followed all lists that were served, per place."""
+def shown(settings: Settings, since: datetime | None = None) -> dict[str, Interval]:
+    """What followed all lists that were served, or those from a time on, per place."""
     from engine.learn.evaluation.off_policy import RATES, logged_places, rate
 
-    served = list(served_lists(settings))
+    served = list(served_lists(settings, since))
     return {name: rate(logged_places(served, kinds)) for name, kinds in RATES.items()} if served else {}
 
 

@@ -3,105 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from engine.cli.common import console, settings_of, stderr
-from engine.errors import NotFoundError, StoreInUseError
-from engine.types import EventKind
+from engine.cli import times
+from engine.cli.common import console, settings_of
+from engine.cli.event_import import import_
+from engine.cli.event_inputs import (
+    AsJson,
+    CheckItems,
+    Columns,
+    FileOptions,
+    Ignore,
+    Kind,
+    KindMap,
+    Timezone,
+    counted,
+    known_items,
+)
 
 if TYPE_CHECKING:
-    from engine.config import Settings
     from engine.events.report import CheckReport
     from engine.events.rows import BadLine, Line
-    from engine.events.types import KnownItems
 
 app = typer.Typer(help="What people did: import, export, count, check.", no_args_is_help=True)
+app.command("import")(import_)
 
-SHOWN = 10
-"""Bad lines that are told one by one."""
-
-_Event = TypeVar("_Event")
-
-Columns = Annotated[
-    list[str] | None, typer.Option("--column", help="ROLE=COLUMN, such as item_id=sku; may be given again.")
-]
-Kind = Annotated[EventKind | None, typer.Option(help="The kind of all events of a file without a column for it.")]
-Ignore = Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")]
-CheckItems = Annotated[
-    bool | None,
-    typer.Option(
-        "--check-items/--no-check-items",
-        help="Whether to look the items up in the catalogue; events.check_items if not given.",
-    ),
-]
 Since = Annotated[str, typer.Option(help="Only events from this time on: RFC 3339; UTC without a zone.")]
 Until = Annotated[str, typer.Option(help="Only events before this time.")]
-AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
-
-
-@app.command("import")
-def import_(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .jsonl, .csv or .parquet file.")],
-    column: Columns = None,
-    kind: Kind = None,
-    ignore: Ignore = None,
-    check_items: CheckItems = None,
-    max_errors: Annotated[
-        int, typer.Option(min=0, help="Exit with 1 if more lines than this were refused; the others are kept.")
-    ] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Record the events of a file. It may be imported again, as after an interruption: what is there stays as it is.
-
-    Columns: user_id, kind, time, and item_id, text, or vector with modality and fingerprint; value, id, request_id,
-    context. A server may run meanwhile, but holds an embedded catalogue: then give --no-check-items. Exit codes: 0
-    done, 1 failed or more refused lines than --max-errors, 2 called wrongly.
-
-    Example: triveni events import ratings.csv --kind rate --column value=stars --ignore title
-    """
-    from engine import compose
-    from engine.events.files import import_events
-
-    settings = settings_of(ctx)
-    lines = _read(file, column, kind, ignore)
-    bad: list[BadLine] = []
-    refused = 0
-
-    def on_bad(line: BadLine) -> None:
-        nonlocal refused
-        refused += 1
-        if refused <= SHOWN:
-            bad.append(line)
-
-    with _known_items(settings, check_items) as known, closing(compose.open_events(settings, known)) as store:
-        done = import_events(store, _counted(lines), on_bad)
-    if as_json:
-        examples = [{"line": line.number, "field": line.error.field, "reason": str(line.error)} for line in bad]
-        counts = {"recorded": done.recorded, "duplicates": done.duplicates, "rejected": done.rejected}
-        console.print_json(json.dumps({**counts, "examples": examples}))
-    else:
-        table = Table(title="Imported", title_justify="left")
-        table.add_column("lines")
-        table.add_column("", justify="right")
-        table.add_row("recorded", f"{done.recorded:,}")
-        table.add_row("there already", f"{done.duplicates:,}")
-        table.add_row("refused", f"{done.rejected:,}", style="red" if done.rejected else None)
-        console.print(table)
-        for line in bad:
-            stderr.print(f"line {line.number}: {line.error}", highlight=False, markup=False, soft_wrap=True)
-        if done.rejected > len(bad):
-            stderr.print(f"and {done.rejected - len(bad)} more: triveni events check {file} counts them by cause")
-    if done.rejected > max_errors:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -121,9 +56,9 @@ def export(
     from engine import compose
     from engine.events.files import export_events
 
-    bounds = _time(since, "--since"), _time(until, "--until")
+    bounds = times.moment(since, "--since"), times.moment(until, "--until")
     with closing(compose.open_events(settings_of(ctx), existing=True)) as store:
-        count = export_events(file, _counted(store.export(since=bounds[0], until=bounds[1])))
+        count = export_events(file, counted(store.export(since=bounds[0], until=bounds[1])))
     if as_json:
         console.print_json(json.dumps({"events": count, "file": str(file)}))
     else:
@@ -173,6 +108,8 @@ def check(
     ] = None,
     column: Columns = None,
     kind: Kind = None,
+    kind_map: KindMap = None,
+    timezone: Timezone = "",
     ignore: Ignore = None,
     check_items: CheckItems = None,
     as_json: AsJson = False,
@@ -188,15 +125,15 @@ def check(
 
     settings = settings_of(ctx)
     with ExitStack() as opened:
-        known = opened.enter_context(_known_items(settings, check_items))
+        known = opened.enter_context(known_items(settings, check_items))
         if file is None:
             events: Iterable[Line | BadLine] | Iterable[object] = opened.enter_context(
                 closing(compose.open_events(settings, existing=True))
             ).export()
         else:
-            events = _read(file, column, kind, ignore)
+            events = FileOptions(column, kind, kind_map, timezone, ignore).read(file)
         report = check_events(
-            _counted(events),  # type: ignore[arg-type]
+            counted(events),  # type: ignore[arg-type]
             now=datetime.now(UTC),
             known_items=known,
             limits=compose.event_limits(settings),
@@ -242,54 +179,3 @@ def _show(report: CheckReport, as_json: bool) -> None:
     for finding in report.findings:
         table.add_row(f"{finding.count:,}", finding.problem, finding.remedy, "\n".join(finding.examples))
     console.print(table)
-
-
-def _read(
-    file: Path, column: list[str] | None, kind: EventKind | None, ignore: list[str] | None
-) -> Iterator[Line | BadLine]:
-    from engine.events.files import read_events
-
-    columns = {}
-    for value in column or ():
-        role, equals, name = value.partition("=")
-        if not (role and equals and name):
-            raise typer.BadParameter(f"--column {value!r} is not ROLE=COLUMN: write it such as item_id=sku")
-        columns[role] = name
-    return read_events(file, columns=columns, kind=kind, ignore=frozenset(ignore or ()))
-
-
-@contextmanager
-def _known_items(settings: Settings, wanted: bool | None) -> Iterator[KnownItems | None]:
-    """The items of the catalogue, which is open meanwhile; None where they are not to be asked for."""
-    from engine import compose
-
-    if not (settings.events.check_items if wanted is None else wanted):
-        yield None
-        return
-    if compose.store_collections(settings).current(settings.store.collection) is None:
-        raise NotFoundError("there is no catalogue to look items up in", "index it first, or give --no-check-items")
-    try:
-        store = compose.open_store(settings, compose.open_space(settings))
-    except StoreInUseError as error:
-        raise StoreInUseError(error.problem, "stop that process, or give --no-check-items") from None
-    with closing(store):
-        yield compose.known_items(store)
-
-
-def _time(value: str, option: str) -> datetime | None:
-    if not value:
-        return None
-    try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        raise typer.BadParameter(f"{option} {value!r} is no time: write it such as 2026-05-01T12:00:00Z") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _counted(events: Iterable[_Event]) -> Iterator[_Event]:
-    """The events; on a terminal their number is shown while they pass."""
-    with Progress(SpinnerColumn(), TextColumn("{task.completed:,.0f} events"), console=stderr, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        for event in events:
-            yield event
-            bar.advance(task)

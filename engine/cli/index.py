@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +11,7 @@ import typer
 from rich.table import Table
 
 from engine.cli.catalog import CatalogPath, Columns, Fields, Ignore, Root, catalog_of
-from engine.cli.common import console, settings_of, stderr, tell, watcher_of
+from engine.cli.common import console, settings_of, stderr, tell, terminable, watcher_of
 
 if TYPE_CHECKING:
     from encoders.space import Space
@@ -71,7 +68,7 @@ def index(
     space = compose.open_space(settings)
     store = _open(settings, space, read_only=dry_run, beside=switch)
     try:
-        with _terminable():
+        with terminable():
             report = run(
                 source,
                 store,
@@ -142,20 +139,6 @@ def _open(settings: Settings, space: Space, *, read_only: bool, beside: bool) ->
     if read_only and (serving is None or (beside and serving != space.fingerprint)):
         return MemoryStore(fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
     return compose.open_store(settings, space, beside=beside, bulk=not read_only)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does: with a summary, and what is written stays."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _summary(report: Report, letters: Path, as_json: bool) -> None:

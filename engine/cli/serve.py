@@ -13,7 +13,6 @@ from engine.cli.common import settings_of
 
 if TYPE_CHECKING:
     from engine.config import Settings
-    from engine.service.server import ServerOptions
 
 
 def serve(
@@ -24,42 +23,54 @@ def serve(
 ) -> None:
     """Serve the indexed catalogue over gRPC.
 
+    What is loaded, and how long it took, is logged from the first second on; `ready` follows.
     SIGTERM and Ctrl-C let running calls end (service.drain_seconds), a second one exits at once. The standard
     health service says SERVING once an inference of every modality has passed.
     """
-    from engine import compose
     from engine.service.logs import configure_logs
 
     settings = settings_of(ctx)
     configure_logs(settings.log.level, json_lines=settings.log.json_lines)
-    options = compose.server_options(settings)
-    _serve(settings, replace(options, address=address) if address else options)
+    _serve(settings, address)
 
 
-def _serve(settings: Settings, options: ServerOptions) -> None:
-    from encoders.budget import give_back_memory
-    from engine import compose
-    from engine.service.lifecycle import serve_until_signal
-    from engine.service.server import Server
-    from engine.threads import one_blas_thread
+def _serve(settings: Settings, address: str) -> None:
+    from engine.service.logs import loading
+
+    with loading("program"):
+        from encoders.budget import give_back_memory
+        from engine import compose
+        from engine.service.lifecycle import serve_until_signal
+        from engine.service.server import Server
+        from engine.threads import one_blas_thread
+
+        options = compose.server_options(settings)
 
     one_blas_thread()
     give_back_memory()
-    space = compose.open_space(settings)
+    with loading("encoders", space=settings.space.name):
+        space = compose.open_space(settings)
     with ExitStack() as opened:
-        store = compose.open_store(settings, space)
-        opened.callback(store.close)
-        events = compose.open_events(settings, compose.known_items(store) if settings.events.check_items else None)
-        opened.callback(events.close)
+        with loading("catalogue", collection=settings.store.collection) as found:
+            store = compose.open_store(settings, space)
+            opened.callback(store.close)
+            found["items"] = store.count()
+        with loading("events"):
+            known_items = compose.known_items(store) if settings.events.check_items else None
+            events = compose.open_events(settings, known_items)
+            opened.callback(events.close)
         encoder = compose.micro_batcher(settings, space)
         opened.callback(encoder.close)
         search = compose.batched_search(settings, store)
         opened.callback(search.close)
-        serving = compose.open_serving(settings, space, store)
-        opened.callback(serving.close)
-        serving.start()
-        trainings = compose.open_trainings(settings, serving, store)
-        opened.callback(trainings.close)
+        with loading("model version") as found:
+            serving = compose.open_serving(settings, space, store)
+            opened.callback(serving.close)
+            serving.start()
+            found["version"] = serving.version or "none"
+            trainings = compose.open_trainings(settings, serving, store)
+            opened.callback(trainings.close)
         engine = compose.build_engine(settings, space, store, encoder, search, serving)
-        server = Server(engine, encoder, store, events, space, options, serving=serving, trainings=trainings)
-        asyncio.run(serve_until_signal(server, lambda: compose.announce(store, options.address, server.port)))
+        listening = replace(options, address=address) if address else options
+        server = Server(engine, encoder, store, events, space, listening, serving=serving, trainings=trainings)
+        asyncio.run(serve_until_signal(server, lambda: compose.announce(store, listening.address, server.port)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from contextlib import closing
 from datetime import UTC, datetime
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine.cli.common import console, settings_of, stderr
+from engine.cli import times
+from engine.cli.common import console, settings_of
+from engine.cli.progress import Tell, told
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -30,37 +32,20 @@ def train(
 ) -> None:
     """Train a version of the model from the recorded events, judge it, and let it serve if it is better.
 
+    How far it is, and how long it will still take, is shown on a terminal and logged elsewhere.
     With a GPU for each of several processes: `torchrun --nproc-per-node 4 -m engine.cli train`.
 
     A running server takes it over within a second. While a server holds an embedded store, ask it instead: its
     ModelService has TrainModel. Exit codes: 0 it serves, or was found better with --no-promote; 1 it does not;
     2 called wrongly.
     """
-    from engine.learn.job import fitted_on, train_version
-    from engine.learn.network.processes import part, processes
-    from engine.learn.versions.worker import Window
-
-    settings, mine = settings_of(ctx), processes()
-    window = Window(_moment(since, "--since"), mine.agreed(_moment(until, "--until") or datetime.now(UTC)))
+    settings = settings_of(ctx)
+    bounds = times.moment(since, "--since"), times.moment(until, "--until") or datetime.now(UTC)
     number = settings.learn.seed if seed is None else seed
-    with tempfile.TemporaryDirectory() as folder:
-        items_file = mine.agreed(Path(folder) / "items.npz")
-        if mine.first:
-            _write_items(settings, items_file)
-        mine.agreed(None)
-        with bar(shown=mine.first) as shown:
-            task = shown.add_task("starting", total=1.0)
-
-            def progress(share: float, stage: str) -> None:
-                shown.update(task, completed=share, description=stage)
-
-            if not mine.first:
-                fitted_on(settings, items_file, progress, lambda: False, window, number)
-                part()
-                return
-            card = train_version(settings, items_file, progress, lambda: False, window, number)
-            progress(1.0, "done")
-    part()
+    with told(settings, "training", shown=os.environ.get("RANK", "0") == "0") as tell:  # torchrun sets it
+        card = _train(settings, bounds, number, tell)
+    if card is None:
+        return
     _tell(card)
     better = card.gate is not None and card.gate.promote
     if better and promote:
@@ -74,11 +59,37 @@ def train(
         raise typer.Exit(0 if better else 1)
 
 
-def _write_items(settings: Settings, path: Path) -> None:
+def _train(settings: Settings, bounds: tuple[datetime | None, datetime], seed: int, tell: Tell) -> ModelCard | None:
+    """The card of the version; None in all processes but the first."""
+    tell(0.0, "loading the program")
+    from engine.learn.job import fitted_on, train_version
+    from engine.learn.network.processes import part, processes
+    from engine.learn.versions.worker import Window
+
+    mine = processes()
+    window = Window(bounds[0], mine.agreed(bounds[1]))
+    with tempfile.TemporaryDirectory() as folder:
+        items_file = mine.agreed(Path(folder) / "items.npz")
+        if mine.first:
+            _write_items(settings, items_file, tell)
+        mine.agreed(None)
+        card = None
+        if mine.first:
+            card = train_version(settings, items_file, tell, lambda: False, window, seed)
+            tell(1.0, "done")
+        else:
+            fitted_on(settings, items_file, tell, lambda: False, window, seed)
+    part()
+    return card
+
+
+def _write_items(settings: Settings, path: Path, tell: Tell) -> None:
     from engine import compose
     from engine.items import read_items, save_items
 
+    tell(0.0, "loading the encoders")
     with closing(compose.open_store(settings, compose.open_space(settings))) as store:
+        tell(0.0, "reading the catalogue")
         save_items(read_items(store), path)
 
 
@@ -98,26 +109,3 @@ def _tell(card: ModelCard) -> None:
     if len(card.metrics) > 1 and judged == REPLAYED:
         console.print("the others rank all items; they favour what served, for only what it showed could be chosen")
     console.print("  ".join(f"{name} {count:,}" for name, count in card.counts.items()))
-
-
-def bar(*, shown: bool = True) -> Progress:
-    """A bar for a long run: what is done, how far it is, and since when; on standard error, if it is to be shown."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:.0f} %"),
-        TimeElapsedColumn(),
-    )
-    return Progress(*columns, console=stderr, disable=not shown)
-
-
-def _moment(text: str, option: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no time: give one like 2026-01-31T12:00:00Z", param_hint=option
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -14,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from engine.cli.common import console, settings_of
-from engine.cli.train import bar
+from engine.cli.progress import told
 from engine.errors import NotFoundError, SettingsError
 from engine.files import write_atomically
 
@@ -82,27 +82,28 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
     from engine.learn.versions.worker import Window
 
     now = {key: getattr(settings.learn, key) for key in SEARCHED}
-    with alone(folder), bar() as shown:
-        task = shown.add_task("loading the encoders", total=1.0)
+    with alone(folder), told(settings, "tuning") as tell:
+        tell(0.0, "loading the encoders")
         space, device = compose.open_space(settings), compose.torch_device(settings)
         with closing(compose.open_store(settings, space)) as store:
             items = read_items(store)
         search = Search(folder, now, datetime.now(UTC), fresh=fresh)
-        shown.update(task, description="reading events")
-        recorded = read_recorded(settings, space, items, Window(None, search.until))
+        recorded = read_recorded(
+            settings, space, items, Window(None, search.until), lambda share, stage: tell(0.02 * share, stage)
+        )
         made = fit_settings(settings, space.manifest, seed)
 
-        def told(one: Progress) -> None:
-            shown.update(task, completed=one.share, description=one.stage)
+        def making(one: Progress) -> None:
+            tell(0.02 + 0.18 * one.share, one.stage)
 
         def tried(share: float, stage: str) -> None:
-            shown.update(task, completed=min(share, 1.0), description=stage)
+            tell(0.2 + 0.8 * min(share, 1.0), stage)
 
         with recorded.told(made.positives):
             split = by_time(recorded.log, items, share=settings.learn.held_out, positives=made.positives)
             served = recorded.before(float(split.cases.time.min()))
             rows = training_rows(
-                split.train, items, made, impressions=served, device=device, folder=search.folder, report=told
+                split.train, items, made, impressions=served, device=device, folder=search.folder, report=making
             )
             seconds = float("inf") if minutes is None else minutes * 60
             search.run(rows, made, trials, seconds=seconds, device=device, report=tried)

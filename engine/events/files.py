@@ -5,13 +5,15 @@ The row format is in `engine.events.rows`.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from engine.events.base import EventStore
 from engine.events.errors import EventError, EventFileError
 from engine.events.formats import Csv, Format, JsonLines, Parquet
-from engine.events.rows import COLUMNS, BadLine, Cells, Line, cells_of, event_of
+from engine.events.rows import COLUMNS, BadLine, Cells, Line, RowRules, cells_of, event_of
 from engine.events.types import OutcomeKind, UserEvent
 from engine.types import EventKind
 
@@ -32,6 +34,8 @@ def read_events(
     *,
     columns: Mapping[str, str] | None = None,
     kind: EventKind | None = None,
+    kinds: Mapping[str, EventKind] | None = None,
+    zone: tzinfo | None = None,
     ignore: frozenset[str] = frozenset(),
 ) -> Iterator[Line | BadLine]:
     """The events of a file, in its order, without holding them all.
@@ -40,6 +44,8 @@ def read_events(
         path: a .jsonl, .csv or .parquet file.
         columns: per column of the row format the column of the file that plays it, such as {"item_id": "sku"}.
         kind: the kind of all events of a file without such a column, such as a file of ratings.
+        kinds: what the file's own names of kinds stand for, such as {"hearted": EventKind.LIKE}.
+        zone: the time zone of times that name none; None refuses them.
         ignore: columns of the file that are left out. Any other unknown column is refused: it may be a slip.
 
     Returns:
@@ -54,20 +60,28 @@ def read_events(
         raise EventFileError(f"events have no column {unknown[0]!r}", f"use one of {', '.join(COLUMNS)}")
     if not path.is_file():
         raise EventFileError(f"no file of events at {path}", "name one that is there")
-    form = _format(path)
+    rules = RowRules(kind, {name.lower(): one for name, one in (kinds or {}).items()}, zone)
+    event = partial(_event, roles=roles, rules=rules, ignore=ignore)
+    form = _format(path, event, utc=zone is None)
     names = form.names(path)
     if names is not None:
         _check_names(path, names, roles, kind, ignore)
-    return _lines(form.read(path), roles, kind, ignore)
+    return _lines(form.read(path), event)
 
 
-def import_events(store: EventStore, lines: Iterable[Line | BadLine], on_bad: Callable[[BadLine], None]) -> Imported:
+def import_events(
+    store: EventStore,
+    lines: Iterable[Line | BadLine],
+    on_bad: Callable[[BadLine], None],
+    on_batch: Callable[[int, Imported], None] = lambda number, done: None,
+) -> Imported:
     """Record the events of a file, a batch at a time. It may be done twice: what is there stays as it is.
 
     Args:
         store: where to.
         lines: as `read_events` gives them.
         on_bad: is told of each line that is no event or was rejected, batch by batch in the file's order.
+        on_batch: is told, after each batch, the number of its last line, and what became of all lines until then.
 
     Raises:
         EventStoreError: if the database fails; what was recorded before stays.
@@ -86,6 +100,7 @@ def import_events(store: EventStore, lines: Iterable[Line | BadLine], on_bad: Ca
         rejected += len(bad)
         for refused in sorted(bad, key=lambda line: line.number):
             on_bad(refused)
+        on_batch(batch[-1].number, Imported(recorded, duplicates, rejected))
     return Imported(recorded, duplicates, rejected)
 
 
@@ -115,14 +130,21 @@ def export_events(path: Path, events: Iterable[UserEvent]) -> int:
     return count
 
 
-def _format(path: Path) -> Format:
+def _format(path: Path, event: Callable[[Cells], object] = lambda cells: None, *, utc: bool = True) -> Format:
+    """The format of a file.
+
+    Args:
+        path: the file.
+        event: makes an event of a row, or raises EventError.
+        utc: whether timestamps of Parquet without a zone are in UTC; else they stay without one.
+    """
     match path.suffix.lower():
         case ".jsonl" | ".ndjson":
             return JsonLines()
         case ".csv":
-            return Csv()
+            return Csv(event)
         case ".parquet" | ".pq":
-            return Parquet()
+            return Parquet(utc=utc)
         case suffix:
             raise EventFileError(f"{path.name} is of an unknown kind {suffix!r}", "use .jsonl, .csv or .parquet")
 
@@ -157,19 +179,20 @@ def _known(
             )
 
 
+def _event(cells: Cells, roles: Mapping[str, str], rules: RowRules, ignore: frozenset[str]) -> UserEvent:
+    _known(cells, roles, ignore, EventError)
+    return event_of({role: cells.get(name) for role, name in roles.items()}, rules)
+
+
 def _lines(
-    rows: Iterable[tuple[int, Cells | EventError]],
-    roles: Mapping[str, str],
-    kind: EventKind | None,
-    ignore: frozenset[str],
+    rows: Iterable[tuple[int, Cells | EventError]], event: Callable[[Cells], UserEvent]
 ) -> Iterator[Line | BadLine]:
     for number, cells in rows:
         if isinstance(cells, EventError):
             yield BadLine(number, cells)
             continue
         try:
-            _known(cells, roles, ignore, EventError)
-            line = Line(number, event_of({role: cells.get(name) for role, name in roles.items()}, kind))
+            line = Line(number, event(cells))
         except EventError as error:
             yield BadLine(number, error)
         else:

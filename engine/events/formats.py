@@ -2,7 +2,9 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -69,7 +71,17 @@ class JsonLines:
 
 
 class Csv:
-    """Comma-separated values in UTF-8, with a header."""
+    """Comma-separated values in UTF-8, with a header.
+
+    A quote that is never closed takes in the rows that follow. Such a row is refused, and the lines after its first
+    are read again as rows of their own.
+
+    Args:
+        event: makes an event of a row, or raises EventError; a line within a quoted cell that is one is no text.
+    """
+
+    def __init__(self, event: Callable[[Cells], object]) -> None:
+        self._event = event
 
     def names(self, path: Path) -> list[str] | None:
         """See `Format.names`."""
@@ -82,25 +94,38 @@ class Csv:
     def read(self, path: Path) -> Iterator[Row]:
         """See `Format.read`."""
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file, strict=True)
+            lines = _Lines(file)
+            reader = csv.reader(lines, strict=True)
             names = next(reader, [])
             while True:
-                number = reader.line_num + 1
+                number = lines.begin_row()
                 try:
                     cells = next(reader)
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    problem = f"row is not valid CSV: {str(error).lower()}"
-                    yield number, EventError(problem, "quote cells that hold quotes, and double the quotes")
+                    several = lines.again()
+                    yield number, _unclosed() if several else _invalid(error)
                     continue
-                if not cells:
-                    continue
-                if len(cells) != len(names):
+                if self._swallowed(names, lines.row[1:]):
+                    lines.again()
+                    yield number, _unclosed()
+                elif len(cells) == len(names):
+                    yield number, dict(zip(names, cells, strict=True))
+                elif cells:
                     problem = f"row has {len(cells)} cells, the header has {len(names)}"
                     yield number, EventError(problem, "quote cells that hold commas")
-                    continue
-                yield number, dict(zip(names, cells, strict=True))
+
+    def _swallowed(self, names: Sequence[str], lines: Sequence[str]) -> bool:
+        """Whether one of the lines that a row goes on with is an event by itself."""
+        for line in lines:
+            cells = next(csv.reader([line]), [])
+            if len(cells) != len(names) or '"' in cells[0]:  # there the quoted cell is the first, and ends
+                continue
+            with suppress(EventError):
+                self._event(dict(zip(names, cells, strict=True)))
+                return True
+        return False
 
     def write(self, path: Path, rows: Iterable[dict[str, Any]]) -> int:
         """See `Format.write`."""
@@ -116,7 +141,11 @@ class Csv:
 
 
 class Parquet:
-    """Parquet, compressed with zstd."""
+    """Parquet, compressed with zstd.
+
+    Args:
+        utc: whether timestamps without a zone are in UTC; else they stay without one.
+    """
 
     schema = pa.schema(
         [
@@ -129,6 +158,9 @@ class Parquet:
             *((name, pa.string()) for name in ("request_id", "context")),
         ]
     )
+
+    def __init__(self, *, utc: bool = True) -> None:
+        self._utc = utc
 
     def names(self, path: Path) -> list[str] | None:
         """See `Format.names`."""
@@ -143,7 +175,7 @@ class Parquet:
         try:
             with pq.ParquetFile(path, pre_buffer=False, memory_map=False) as file:
                 for batch in file.iter_batches(_BATCH, use_threads=False):
-                    for cells in _readable_times(batch).to_pylist():
+                    for cells in _readable_times(batch, utc=self._utc).to_pylist():
                         number += 1
                         yield number, cells
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -187,15 +219,62 @@ def _context(context: dict[str, str] | None) -> str | None:
     return None if context is None else json.dumps(context, ensure_ascii=False)
 
 
-def _readable_times(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with timestamps as texts in UTC, so that one that is no time in Python spoils its own row only."""
+def _readable_times(batch: pa.RecordBatch, *, utc: bool) -> pa.RecordBatch:
+    """The batch with timestamps as texts, so that one that is no time in Python spoils its own row only.
+
+    Args:
+        batch: rows.
+        utc: whether those without a zone are in UTC; else they stay without one.
+    """
     columns = [
-        column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.string())
+        column.cast(pa.timestamp("us", "UTC" if utc or column.type.tz else None), safe=False).cast(pa.string())
         if pa.types.is_timestamp(column.type)
         else column
         for column in batch.columns
     ]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+class _Lines:
+    """The lines of a file. Those of the row that was read last can be read again."""
+
+    def __init__(self, file: Iterator[str]) -> None:
+        self._file = file
+        self._ahead: deque[str] = deque()
+        self._number = 1
+        self.row: list[str] = []
+        """The lines of the row."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._ahead.popleft() if self._ahead else next(self._file)
+        self.row.append(line)
+        return line
+
+    def begin_row(self) -> int:
+        """Begin a row, and say the number of its first line."""
+        self._number += len(self.row)
+        self.row = []
+        return self._number
+
+    def again(self) -> bool:
+        """Let all lines of the row but the first be read again; False if there is one only."""
+        self._ahead.extendleft(reversed(self.row[1:]))
+        several = len(self.row) > 1
+        del self.row[1:]
+        return several
+
+
+def _unclosed() -> EventError:
+    problem = "a quote that is opened in this row is not closed"
+    return EventError(problem, "close it, and double the quotes within a cell")
+
+
+def _invalid(error: csv.Error) -> EventError:
+    problem = f"row is not valid CSV: {str(error).lower()}"
+    return EventError(problem, "quote cells that hold quotes, and double the quotes")
 
 
 def _unreadable(path: Path, number: int, error: Exception) -> EventFileError:

@@ -4,7 +4,7 @@
 |---|---|---|
 | `user_id` | who: text, or an integer | required |
 | `kind` | view, click, like, purchase, rate, skip, dislike, impression, search, upload | required |
-| `time` | RFC 3339 with a zone, or seconds since 1970; in Parquet a timestamp (without a zone: UTC) | required |
+| `time` | RFC 3339, or seconds since 1970; in Parquet a timestamp | required |
 | `item_id` | the item: text, or an integer | this, `text` or `vector` |
 | `text` | what was searched | |
 | `vector`, `modality`, `fingerprint` | an upload: base64 of raw little-endian float32, in Parquet a list | |
@@ -13,7 +13,8 @@
 | `request_id` | the request whose answer was acted on | |
 | `context` | an object of texts; in CSV and Parquet its JSON | |
 
-An empty or null value is the same as none.
+An empty or null value is the same as none. A time without a zone gets the one that the reader is told (`RowRules`);
+if it is told none, a timestamp of Parquet is in UTC, and any other time is refused.
 """
 
 import base64
@@ -21,8 +22,9 @@ import binascii
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,18 @@ COLUMNS = (
 
 Cells = Mapping[str, Any]
 """Values by column, as the file's format gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowRules:
+    """How cells are read that do not say all."""
+
+    kind: EventKind | None = None
+    """That of a row without one; None refuses such a row."""
+    kinds: Mapping[str, EventKind] = field(default_factory=dict)
+    """What other names of kinds stand for, in lower case."""
+    zone: tzinfo | None = None
+    """That of times without one; None refuses them. Of an hour that clocks show twice it is the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +106,12 @@ def cells_of(event: UserEvent) -> dict[str, Any]:
     }
 
 
-def event_of(cells: Cells, kind: EventKind | None = None) -> UserEvent:
+def event_of(cells: Cells, rules: RowRules = RowRules()) -> UserEvent:
     """The event of a row.
 
     Args:
         cells: the row's.
-        kind: that of a row that has none; None refuses such a row.
+        rules: how they are read.
 
     Raises:
         EventError: if a cell is missing or cannot be read. Whether the event makes sense is not asked here.
@@ -109,10 +123,10 @@ def event_of(cells: Cells, kind: EventKind | None = None) -> UserEvent:
             raise EventError("row has both a text and a vector", "write it as two events", field="vector")
         content = _vector(cells)
     event = Event(
-        _kind(cells, kind),
+        _kind(cells, rules),
         ItemId(item) if item else None,
         content,
-        _time(cells.get("time")),
+        _time(cells.get("time"), rules.zone),
         _number(cells.get("value")),
         _text(cells, "id"),
         _text(cells, "request_id"),
@@ -141,28 +155,48 @@ def _text(cells: Cells, name: str) -> str:
     return cell
 
 
-def _kind(cells: Cells, kind: EventKind | None) -> EventKind:
-    name = _text(cells, "kind")
-    if not name and kind is not None:
-        return kind
+def kind_named(name: str) -> EventKind:
+    """The kind of that name, in upper or lower case.
+
+    Raises:
+        EventError: if there is none, naming the nearest.
+    """
     try:
         return EventKind(name.lower())
     except ValueError:
-        have = ", ".join(EventKind)
-        raise EventError(f"event kind {_short(name)} is unknown", f"use one of {have}", field="kind") from None
+        near = "".join(f"; the nearest is {one}" for one in get_close_matches(name.lower(), EventKind, 1))
+        remedy = f"use one of {', '.join(EventKind)}{near}"
+        raise EventError(f"event kind {_short(name)} is unknown", remedy, field="kind") from None
 
 
-def _time(cell: Any) -> datetime:
+def _kind(cells: Cells, rules: RowRules) -> EventKind:
+    name = _text(cells, "kind")
+    if not name and rules.kind is not None:
+        return rules.kind
+    mapped = rules.kinds.get(name.lower())
+    if mapped is not None:
+        return mapped
+    try:
+        return kind_named(name)
+    except EventError as error:
+        remedy = f"{error.remedy}; or import the file with --kind-map NAME=KIND"
+        raise EventError(error.problem, remedy, field="kind") from None
+
+
+def _time(cell: Any, zone: tzinfo | None) -> datetime:
     if _empty(cell):
         raise EventError("row has no time", "write when it happened", field="time")
     try:
-        if isinstance(cell, str):
-            is_number = cell.replace(".", "", 1).isdecimal()
-            return EPOCH + timedelta(seconds=float(cell)) if is_number else datetime.fromisoformat(cell)
-        return EPOCH + timedelta(seconds=_number(cell) or 0.0)
+        if not isinstance(cell, str) or cell.replace(".", "", 1).isdecimal():
+            return EPOCH + timedelta(seconds=_number(cell) or 0.0)
+        time = datetime.fromisoformat(cell)
     except (ValueError, OverflowError, EventError):
         remedy = "write RFC 3339, such as 2024-05-01T12:00:00Z, or seconds since 1970"
         raise EventError(f"time {_short(cell)} is no time", remedy, field="time") from None
+    if time.tzinfo is None and zone is None:
+        remedy = "add one, such as Z for UTC, or import the file with --timezone, such as --timezone Europe/Berlin"
+        raise EventError(f"time {_short(cell)} has no time zone", remedy, field="time")
+    return time if time.tzinfo else time.replace(tzinfo=zone)
 
 
 def _number(cell: Any) -> float | None:

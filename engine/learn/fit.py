@@ -1,6 +1,6 @@
 """From what people did to a version of the model: rows, training, calibration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,6 +38,11 @@ _CERTAIN_ROWS = 20
 """Outcomes that calibration wants to see at least; an outcome seen less often is taken to never happen."""
 
 _LEAST_SLOPE = 1e-3
+
+_TASTE = 0.65
+"""The share of the time of rows in which the learned query vector is trained, if it is."""
+_ROWS, _NETWORK = 0.35, 0.8
+"""The shares of the time after which the rows are made, and the network is trained, as measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +115,16 @@ def training_rows(
         Stop: if `stopped` says so.
     """
     rows_as = settings.rows if cross_fit is None else replace(settings.rows, cross_fit=cross_fit)
+    report(Progress(0.0, "laying out histories", {}))
     scales = fit_scales(items.payloads, settings.fields)
     rows, acted = table_rows(log, items), np.zeros(len(items), np.bool_)
     acted[rows[settings.positives.of(log) & (rows >= 0)]] = True
     situations = Situations(log, items, scales, acted, settings.positives, settings.content, impressions)
     tastes: Tastes = nothing_known
     taste: TasteModel | None = None
+    making = report
     if settings.taste is not None and items.vectors:
+        making = _within(report, _TASTE, 1.0)
         crossed = CrossTaste(
             situations,
             rows_as,
@@ -124,16 +132,20 @@ def training_rows(
             settings.taste,
             device=device,
             folder=folder,
-            report=_within(report, 0.0, 0.65),
+            report=_within(report, 0.0, _TASTE),
             stopped=stopped,
         )
         tastes, taste = crossed.tastes(), crossed.whole()
 
-    def said(share: float) -> None:
-        report(Progress(0.65 + 0.35 * share, "making training rows", {}))
+    def said(first: float, last: float, stage: str) -> Callable[[float], None]:
+        making(Progress(first, stage, {}))
+        return lambda share: making(Progress(first + (last - first) * share, stage, {}))
 
-    examples = list(next_step_rows(situations, rows_as, tastes, said))
-    examples += shown_rows(situations, impressions, rows_as, tastes, said)
+    steps = int(situations.positive.sum())
+    middle = steps / max(steps + len(impressions), 1)
+    examples = list(next_step_rows(situations, rows_as, tastes, said(0.0, middle, "making training rows")))
+    made_of_lists = said(middle, 1.0, "making training rows of served lists")
+    examples += shown_rows(situations, impressions, rows_as, tastes, made_of_lists)
     check_rows(examples, rows_as.cross_fit)
     silent = silent_places(situations, impressions)
     return TrainingRows(tuple(examples), situations, scales, acted, taste, silent)
@@ -193,7 +205,7 @@ def fit(
         cross_fit=cross_fit,
         device=device,
         folder=folder,
-        report=_within(report, 0.0, 0.6),
+        report=_within(report, 0.0, _ROWS),
         stopped=stopped,
     )
     trained = train(
@@ -203,9 +215,10 @@ def fit(
         settings.training,
         device=device,
         folder=folder,
-        report=_within(report, 0.6, 0.9),
+        report=_within(report, _ROWS, _NETWORK),
         stopped=stopped,
     )
+    report(Progress(_NETWORK, "calibrating", {}))
     learn, check = held_out(rows.examples, settings.training.held_out)
     certain = calibrate(check, logits_of(trained.model, check, rows.situations.table), rows.silent)
     small: SmallNetwork | None = None
@@ -219,7 +232,7 @@ def fit(
             settings.small,
             seed=settings.training.seed,
             device=device,
-            report=_within(report, 0.9, 1.0),
+            report=_within(report, _NETWORK, 1.0),
             stopped=stopped,
         )
     version = Version(

@@ -30,7 +30,7 @@ from engine.learn.network.processes import processes
 from engine.learn.network.train import Progress, Stop, TrainSettings
 from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Cases, Ranker, Split
-from engine.learn.recorded import Recorded, read_recorded
+from engine.learn.recorded import Recorded, Tell, read_recorded
 from engine.learn.rows.attraction import place_looks
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.rows.situations import Situations
@@ -40,11 +40,14 @@ from engine.learn.versions.card import CardDraft, ModelCard, git_commit
 from engine.learn.versions.gate import judge_candidate
 from engine.learn.versions.pointer import UNTRAINED
 from engine.learn.versions.worker import Window
+from engine.learn.watched import Watched
 from engine.rerank.content import ContentScorer
 from engine.rerank.version import KIND, Utility, load_version, save_version
 from engine.types import EventKind
 
 _DAY = 86400.0
+_LOADED, _READ, _FITTED, _JUDGED = 0.02, 0.04, 0.85, 0.99
+"""The shares of a training's time after which each of its parts ends, as measured with 10,000 events."""
 KS = (10,)
 REPLAYED = "replayed_ndcg"
 """Over served lists: was what people chose put higher?"""
@@ -73,7 +76,7 @@ def fit_settings(settings: Settings, manifest: SpaceManifest, seed: int) -> FitS
 def train_version(
     settings: Settings,
     items_file: Path,
-    progress: Callable[[float, str], None],
+    progress: Tell,
     cancelled: Callable[[], bool],
     window: Window,
     seed: int,
@@ -102,10 +105,10 @@ def train_version(
     )  # fmt: skip
     log, until = recorded.log, done.until
 
-    progress(0.87, "judging it on the youngest events")
-    candidate = VersionRanker(fitted.version, made.positives, made.content)
+    tell = _judging(progress, 2 * (len(split.cases) + len(recorded.since(until))))
+    candidate = Watched(VersionRanker(fitted.version, made.positives, made.content), tell)
     parent = compose.registry(settings).pointer().serving
-    serving = _serving(settings, space, made, parent)
+    serving = Watched(_serving(settings, space, made, parent), tell)
     values = {ranker.name: _values(ranker, split.train, items, split.cases) for ranker in (candidate, serving)}
     ours, theirs = values[candidate.name], values[serving.name]
     people, metric = split.cases.user, "ndcg_at_10"
@@ -127,7 +130,7 @@ def train_version(
         seed=seed,
     )
 
-    progress(0.95, "writing the version")
+    progress(_JUDGED, "writing the version")
     version = replace(fitted.version, statistics=whole.counts())
     whose = {name: people if name == REPLAYED else split.cases.user for name in ours if name in METRICS}
     intervals = {name: bootstrap(ours[name], whose[name], seed=seed) for name in whose}
@@ -178,7 +181,7 @@ class FittedOn:
 def fitted_on(
     settings: Settings,
     items_file: Path,
-    progress: Callable[[float, str], None],
+    progress: Tell,
     cancelled: Callable[[], bool],
     window: Window,
     seed: int,
@@ -186,14 +189,16 @@ def fitted_on(
     """The first part of `train_version`: all that several processes do together."""
     progress(0.0, "loading the encoders")
     space, items = compose.open_space(settings), load_items(items_file)
-    progress(0.02, "reading events")
+    reading = _within(progress, _LOADED, _READ)
     mine = processes()  # an event may come or go meanwhile: all learn from what the first has read
-    recorded = mine.agreed(read_recorded(settings, space, items, window) if mine.first else None)
+    recorded = mine.agreed(read_recorded(settings, space, items, window, reading) if mine.first else None)
     assert recorded is not None
     made = fit_settings(settings, space.manifest, seed)
 
+    fitting = _within(progress, _READ, _FITTED)
+
     def report(one: Progress) -> None:
-        progress(0.05 + 0.8 * one.share, one.stage)
+        fitting(one.share, one.stage)
 
     try:
         with recorded.told(made.positives):
@@ -213,6 +218,24 @@ def fitted_on(
     except Stop:
         raise CancelledError("the training was cancelled", "start it again") from None
     return FittedOn(space, items, recorded, made, split, until, fitted)
+
+
+def _within(progress: Tell, first: float, last: float) -> Tell:
+    """Tells of a part as of the whole."""
+    return lambda share, stage: progress(first + (last - first) * share, stage)
+
+
+def _judging(progress: Tell, most: int) -> Callable[[int], None]:
+    """Counts the cases that were judged, of at most so many."""
+    part, done = _within(progress, _FITTED, _JUDGED), 0
+
+    def scored(more: int) -> None:
+        nonlocal done
+        done += more
+        part(min(done / max(most, 1), 1.0), "judging it on the youngest events")
+
+    scored(0)
+    return scored
 
 
 def _run_folder(settings: Settings, seed: int, log: EventLog, items: ItemTable, lists: int) -> Path:

@@ -1,6 +1,6 @@
 """What people did, in columns: the form that training and evaluation read."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -151,15 +151,21 @@ def user_events(log: EventLog) -> Iterator[UserEvent]:
         yield UserEvent(log.users[log.user[row]], event)
 
 
-def encode_texts(log: EventLog, space: Space) -> EventLog:
+def encode_texts(log: EventLog, space: Space, tell: Callable[[float], None] = lambda share: None) -> EventLog:
     """The log with its searched texts as vectors of a space, each text encoded once.
 
     Contents that serving would skip are left out: texts that cannot be encoded, such as blank ones, and vectors of
     another space.
+
+    Args:
+        log: the events.
+        space: encodes.
+        tell: is told the share that is done, 0 to 1.
     """
     texts = list(dict.fromkeys(content for content in log.contents.values() if isinstance(content, Text)))
     encoder, vectors = DirectEncoder(space), dict[Text, Encoded]()
     for start in range(0, len(texts), _CHUNK):
+        tell(start / len(texts))
         some = texts[start : start + _CHUNK]
         vectors.update(zip(some, encoder.encode(some, Deadline()), strict=True))
     found: dict[int, Text | VectorInput] = {}

@@ -1,8 +1,9 @@
 """What was recorded, as a training reads it, and what to say where it is too little."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from encoders.space import Space
 from engine.compose import open_events
@@ -13,6 +14,11 @@ from engine.learn.errors import TooLittleDataError
 from engine.learn.log import EventLog, encode_texts, event_log
 from engine.learn.splits import Positives, table_rows
 from engine.learn.versions.worker import Window
+
+_One = TypeVar("_One")
+Tell = Callable[[float, str], None]
+"""Is told the share that is done, 0 to 1, and what is being done."""
+_TOLD_EVERY = 1000
 
 MAX_PER_PERSON = 2000
 """The newest so many events of each person are read. A machine that did a million things would else be what all
@@ -70,7 +76,9 @@ def told_what_there_is(log: EventLog, items: ItemTable, positives: Positives, mo
         raise TooLittleDataError(f"{error.problem}; {there}", remedy) from None
 
 
-def read_recorded(settings: Settings, space: Space, items: ItemTable, window: Window) -> Recorded:
+def read_recorded(
+    settings: Settings, space: Space, items: ItemTable, window: Window, tell: Tell = lambda share, stage: None
+) -> Recorded:
     """Read the settings' event store; lists that answered an explicit query are left out.
 
     Args:
@@ -78,12 +86,26 @@ def read_recorded(settings: Settings, space: Space, items: ItemTable, window: Wi
         space: encodes searched texts.
         items: the catalogue.
         window: the events to read.
+        tell: is told how far it is.
 
     Raises:
         EventStoreError: if the database fails.
     """
     with closing(open_events(settings)) as events:
-        log = event_log(events.export(since=window.start, until=window.end)).newest(MAX_PER_PERSON)
-        lists = (one.impression for one in events.impressions(since=window.start, until=window.end))
-        served = [one for one in lists if ASKED not in one.context]
-    return Recorded(encode_texts(log, space), tuple(served), items, window)
+        there = events.stats()
+        exported = events.export(since=window.start, until=window.end)
+        counted = _told(exported, there.events, lambda share: tell(0.4 * share, "reading events"))
+        log = event_log(counted).newest(MAX_PER_PERSON)
+        lists = events.impressions(since=window.start, until=window.end)
+        counted_lists = _told(lists, there.impressions, lambda share: tell(0.4 + 0.3 * share, "reading served lists"))
+        served = [one.impression for one in counted_lists if ASKED not in one.impression.context]
+    encoded = encode_texts(log, space, lambda share: tell(0.7 + 0.3 * share, "encoding searched texts"))
+    return Recorded(encoded, tuple(served), items, window)
+
+
+def _told(rows: Iterable[_One], most: int, tell: Callable[[float], None]) -> Iterator[_One]:
+    """The rows, of which there are at most so many; the share that has passed is told."""
+    for number, row in enumerate(rows):
+        if number % _TOLD_EVERY == 0:
+            tell(min(number / max(most, 1), 1.0))
+        yield row

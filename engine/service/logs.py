@@ -2,6 +2,9 @@
 
 import logging
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
@@ -36,3 +39,22 @@ def configure_logs(level: str, *, json_lines: bool) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+@contextmanager
+def loading(what: str, **facts: object) -> Iterator[dict[str, object]]:
+    """Log that something is being loaded, and then how long it took.
+
+    Args:
+        what: is loaded.
+        facts: what is known of it before.
+
+    Yields:
+        A dict for what is known of it afterwards.
+    """
+    log = structlog.get_logger("triveni.service")
+    log.info("loading", what=what, **facts)
+    begun = time.monotonic()
+    found: dict[str, object] = {}
+    yield found
+    log.info("loaded", what=what, seconds=round(time.monotonic() - begun, 1), **found)

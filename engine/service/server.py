@@ -24,6 +24,7 @@ from engine.service.encoder import EncoderServicer
 from engine.service.events import EventServicer
 from engine.service.impressions import ImpressionLog
 from engine.service.interceptors import CallInterceptor
+from engine.service.logs import loading
 from engine.service.models import ModelServicer
 from engine.service.recommendation import RecommendationServicer
 from engine.service.warmup import warm_up
@@ -146,7 +147,8 @@ class Server:
                 f"cannot listen on {self._options.address}", "choose another service.address, or stop what uses it"
             ) from None
         await self._server.start()
-        await asyncio.to_thread(self._warm_up)
+        with loading("first answers"):
+            await asyncio.to_thread(self._warm_up)
         for service in READY:
             await self._health.set(service, _SERVING)
         self._log.info("ready", port=self.port, items=self._store.count(), space=self._space.manifest.name)

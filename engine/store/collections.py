@@ -52,6 +52,9 @@ class Collections(Protocol):
     def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:
         """Open the collection of a space, which is made if missing; the alias stays."""
 
+    def open_current(self, name: str) -> VectorStore | None:
+        """Open the collection that serves under a name, whatever its space; None if there is none yet."""
+
     def close(self) -> None:
         """Let go of the connection, if there is one; stores that were opened stay open."""
 
@@ -114,6 +117,14 @@ class EdgeCollections:
         """
         fingerprint = self.current(name)
         return "" if fingerprint is None else server_of(self._folder(name, fingerprint))
+
+    def open_current(self, name: str) -> VectorStore | None:
+        """Open the collection that serves under a name; see `Collections.open_current`."""
+        fingerprint = self.current(name)
+        about = None if fingerprint is None else Description.read(self._folder(name, fingerprint))
+        if about is None:
+            return None
+        return self.open(name, fingerprint=about.fingerprint, dimension=about.dimension, modalities=about.modalities)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -188,6 +199,18 @@ class ServerCollections:
             dimension=dimension,
             modalities=modalities,
         )
+
+    def open_current(self, name: str) -> VectorStore | None:
+        """Open the collection that serves under a name; see `Collections.open_current`."""
+        from engine.store.server_client import metadata
+
+        collection = self._aliases().get(name)
+        if collection is None:
+            return None
+        about = metadata(self._client, collection)
+        vectors = self._client.call(lambda qdrant: qdrant.get_collection(collection)).config.params.vectors
+        modalities = tuple(one for one in Modality if one.value in (vectors or {}))
+        return self.open(name, fingerprint=about["fingerprint"], dimension=about["dimension"], modalities=modalities)
 
     def close(self) -> None:
         """Let go of the connection; stores that were opened stay open."""

@@ -91,7 +91,7 @@ def test_the_stores_events_and_the_catalogues_items_are_used(folder: Path) -> No
     click = Event(EventKind.CLICK, ItemId("car"), time=datetime(2026, 2, 1, tzinfo=UTC), request_id="r1")
     events.record([UserEvent(UserId("p1"), click)])
     events.close()
-    told = document("--ranker", "mean vector", "--ranker", "tf-idf", "--ablate")
+    told = document("--ranker", "mean-vector", "--ranker", "tf-idf", "--ablate")
     assert told["items"] == 12
     assert told["shown"]["click-through rate"]["mean"] == 0.5  # type: ignore[index]
     assert document(*FAST, "--no-catalog")["items"] == 12
@@ -238,7 +238,7 @@ def test_wrong_calls_are_usage_errors(arguments: tuple[str, ...]) -> None:
         (("gone.csv",), "no file of events at gone.csv"),
         (("few.csv",), "nobody has a positive event"),
         (("many.csv", "--ranker", "sasrec"), "there is no baseline 'sasrec'"),
-        (("many.csv", "--ranker", "mean vector"), "no item has a vector"),
+        (("many.csv", "--ranker", "mean-vector"), "no item has a vector"),
         (("many.csv", "--catalog"), "there is no catalogue"),
         (("many.csv", "--ranker", "popularity", "--reference", "x"), "no ranker is called 'x'"),
         ((), "there are no events in the event store"),
@@ -250,6 +250,45 @@ def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], said: str) -> N
     done = run(*arguments)
     assert isinstance(done.exception, TriveniError)
     assert said in str(done.exception)
+
+
+def test_an_unknown_ranker_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("open_space", "store_collections", "open_events"):
+        monkeypatch.setattr(compose, name, lambda *_, name=name: pytest.fail(f"{name} was called"))
+    done = run("gone.csv", "--ranker", "popularity", "--ranker", "ease-markow")
+    assert isinstance(done.exception, TriveniError)
+    assert "there is no baseline 'ease-markow': use popularity, markov" in str(done.exception)
+    assert "the nearest is ease-markov" in str(done.exception)
+
+
+def test_names_of_earlier_releases(folder: Path) -> None:
+    file = write("events.csv", crowd(people=30))
+    told = document(file, "--ranker", "ease + markov", "--ranker", "popularity", "--reference", "ease + markov")
+    assert [one["name"] for one in told["rankers"]] == ["popularity", "ease-markov"]  # type: ignore[attr-defined]
+    assert told["reference"] == "ease-markov"
+
+
+def test_since_leaves_out_what_happened_before(folder: Path) -> None:
+    events = crowd()
+    file, middle = write("events.csv", events), sorted(one.event.time or START for one in events)[len(events) // 2]
+    younger = sum((one.event.time or START) >= middle for one in events)
+    split = ("--split", "time", "--share", "0.2")
+    told = document(file, *FAST, *split, "--since", middle.isoformat())
+    assert told["events"] == younger - int(younger * 0.2)  # all that is left is learned from, or foretold
+    assert document(file, *FAST, *split, "--since", "2026-01-01")["events"] == document(file, *FAST, *split)["events"]
+    assert document(file, *FAST, *split, "--since", "5000d")["events"] == document(file, *FAST, *split)["events"]
+    late = run(file, *FAST, "--since", "2100-01-01")
+    assert "there are no events in events.csv from 2100-01-01 00:00 UTC on" in str(late.exception)
+    assert run(file, *FAST, "--since", "lately").exit_code == 2
+    record()
+    served = START + timedelta(days=9, minutes=30)
+    lists = []
+    for begin in ((), ("--since", served.isoformat())):
+        assert run("--ab", *begin, "--json", "ab.json").exit_code == 0
+        told = json.loads((folder / "ab.json").read_text())
+        lists.append(told["ours"]["lists"])
+    assert lists == [59, 30]
+    assert datetime.fromisoformat(told["since"]) >= served  # type: ignore[arg-type]
 
 
 def test_only_good_ratings_count() -> None:

@@ -1,6 +1,10 @@
 """`triveni events`, as it is typed; only the space is the tiny one."""
 
 import json
+import re
+import shlex
+import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,8 @@ from encoders.types import Text
 from engine import compose
 from engine.cli import app
 from engine.config import load_settings
+from engine.events.sql import SqlEventStore
+from engine.events.types import Outcome, UserEvent
 from engine.ingest import digest, point_of
 from engine.types import Item, ItemId
 from tests.tiny import concept_space
@@ -88,6 +94,76 @@ def test_items_are_looked_up_in_the_catalogue(folder: Path) -> None:
     assert "'gone' is not in the catalogue" in str(done["examples"])
 
 
+def test_no_encoder_is_loaded_to_look_items_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(compose.open_store(load_settings(), concept_space())) as store:
+        item = Item(ItemId("a"), (Text("a bird"),))
+        vector = concept_space().encode(item.contents)[0]
+        store.upsert([point_of(item, {item.contents[0].modality: vector}, digest_=digest(item))])
+    monkeypatch.setattr(compose, "open_space", lambda settings: pytest.fail("an encoder was loaded"))
+    file = write(folder / "in.jsonl", ROWS)
+    assert document("import", file)["recorded"] == 3
+    assert run("check", file).exit_code == 0
+
+
+THEIRS = "who,what,sku,when,note\n" + "".join(
+    f"ann,{kind},a,2026-01-01 1{hour}:00,x\n" for hour, kind in enumerate(("hearted", "Bought", "view"))
+)
+OPTIONS = (
+    *(part for pair in ("user_id=who", "kind=what", "item_id=sku", "time=when") for part in ("--column", pair)),
+    *("--kind-map", "hearted=like", "--timezone", "Europe/Berlin", "--ignore", "note", "--no-check-items"),
+)
+
+
+def test_a_file_of_others_is_read_by_options(folder: Path) -> None:
+    (folder / "their file.csv").write_text(THEIRS)
+    mapped = (*OPTIONS, "--kind-map", "bought=purchase")
+    assert document("import", "their file.csv", *mapped)["recorded"] == 3
+    found = document("stats")
+    assert found["kinds"] == {"like": 1, "purchase": 1, "view": 1}
+    assert found["first"] == "2026-01-01T09:00:00+00:00"
+    assert document("check", "their file.csv", *mapped)["events"] == 3
+    refused = run("import", "their file.csv", *OPTIONS).output
+    assert "line 3: event kind 'Bought' is unknown: use one of impression, view" in refused
+    assert "--kind-map NAME=KIND" in refused
+    no_zone = [one for one in mapped if one not in ("--timezone", "Europe/Berlin")]
+    assert "--timezone Europe/Berlin" in run("import", "their file.csv", *no_zone).output
+    shifted = [one if one != "Europe/Berlin" else "-05:30" for one in mapped]
+    document("import", "their file.csv", *shifted)
+    assert document("stats")["last"] == "2026-01-01T17:30:00+00:00"
+
+
+def test_the_hint_after_a_failed_import_can_be_pasted(folder: Path) -> None:
+    (folder / "their file.csv").write_text(THEIRS + "ann,stared,a,2026-01-01,x\n" * 12)
+    done = run("import", "their file.csv", *OPTIONS)
+    assert done.exit_code == 1
+    (hint,) = re.findall(r"and 3 more, which this counts by cause: triveni (.*)", done.output)
+    pasted = shlex.split(hint)
+    assert pasted == ["events", "check", "their file.csv", *OPTIONS]
+    checked = CliRunner().invoke(app, pasted)
+    assert checked.exit_code == 1
+    assert "unknown" in checked.output
+
+
+def test_an_import_that_is_interrupted_says_how_far_it_got(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{**ROWS[0], "id": f"e{number}"} for number in range(5000)]
+    file = write(folder / "in.jsonl", rows)
+    record, calls = SqlEventStore.record, []
+
+    def interrupted(store: SqlEventStore, events: list[UserEvent]) -> list[Outcome]:
+        calls.append(len(events))
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return record(store, events)
+
+    monkeypatch.setattr(SqlEventStore, "record", interrupted)
+    done = run("import", file, "--no-check-items")
+    assert done.exit_code == 130
+    assert "stopped after line 4,000: 4,000 recorded, 0 there already, 0 refused" in done.output
+    assert "import the file again, what is there stays as it is" in done.output
+    again = document("import", file, "--no-check-items")
+    assert (again["recorded"], again["duplicates"]) == (1000, 4000)
+
+
 def test_check_finds_what_is_wrong_in_a_file_and_nothing_in_a_good_store(folder: Path) -> None:
     file = write(folder / "in.jsonl", [*ROWS, ROWS[0], {**ROWS[1], "id": "e6", "value": None}])
     report = document("check", file, "--no-check-items", code=1)
@@ -107,10 +183,18 @@ def test_check_finds_what_is_wrong_in_a_file_and_nothing_in_a_good_store(folder:
         ("import", "x.jsonl", "--column", "value"),
         ("export", "x.csv", "--since", "yesterday"),
         ("import", "x.jsonl", "--kind", "adore"),
+        ("import", "x.jsonl", "--kind-map", "hearted"),
+        ("import", "x.jsonl", "--kind-map", "hearted=lik"),
+        ("import", "x.jsonl", "--timezone", "Europe/Berln"),
     ],
 )
 def test_wrong_calls_are_usage_errors(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2
+
+
+def test_a_slip_in_an_option_names_the_nearest() -> None:
+    assert "the nearest is like" in " ".join(run("import", "x.jsonl", "--kind-map", "hearted=lik").output.split())
+    assert "Europe/Berlin" in run("import", "x.jsonl", "--timezone", "Europe/Berln").output
 
 
 def test_a_file_that_is_not_there_is_said() -> None:

@@ -56,7 +56,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     structlog.reset_defaults()  # the commands set it up for their own standard error
 
 
-def test_the_whole_loop(run) -> None:
+STAGES = [
+    *("starting", "loading the program", "loading the encoders", "reading the catalogue", "reading events"),
+    *("reading served lists", "laying out histories", "taste, whole: epoch 1 of 1", "making training rows"),
+    *("making training rows of served lists", "epoch 1 of 1", "calibrating", "asking the full network"),
+    *("training the small network", "measuring the small network", "judging it on the youngest events"),
+    *("writing the version", "done"),
+]
+
+
+def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("index", "items.jsonl")
     for command in ("train", "tune"):
         with pytest.raises(TriveniError, match=r"there are 0 events of 0 people, .* 40 items") as too_little:
@@ -65,8 +74,14 @@ def test_the_whole_loop(run) -> None:
     assert json.loads(run("model", "list", "--json").stdout) == []
 
     run("simulate", "--people", "40", "--impressions", "1200", "--days", "20", "--seed", "3", *STORE)
+    monkeypatch.setenv("TRIVENI_LOG__JSON_LINES", "true")
     said = run("train", "--seed", "1", "--no-promote", code=None)
     assert said.exit_code in (0, 1)
+    told = [json.loads(line) for line in said.stderr.splitlines() if '"training"' in line]
+    stages, shares = [one["stage"] for one in told], [one["done"] for one in told]
+    assert shares == sorted(shares)
+    assert (stages[0], stages[-1]) == ("starting", "done")
+    assert [stage for stage in dict.fromkeys(stages) if stage in STAGES] == STAGES
     (version,) = json.loads(run("model", "list", "--json").stdout)
     settings = load_settings()
     card = compose.registry(settings).card(version["version"])

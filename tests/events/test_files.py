@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -141,6 +142,8 @@ _BASE = {"user_id": "ann", "kind": "click", "item_id": "bird", "time": T}
     ("change", "field", "said"),
     [
         ({"kind": "stare"}, "kind", "event kind 'stare' is unknown: use one of impression, view"),
+        ({"kind": "liked"}, "kind", "upload; the nearest is like; or import the file with --kind-map NAME=KIND"),
+        ({"time": "2026-05-01 12:00"}, "time", "time '2026-05-01 12:00' has no time zone: add one, such as Z for"),
         ({"kind": None}, "kind", "event kind '' is unknown"),
         ({"time": None}, "time", "row has no time: write when it happened"),
         ({"time": "yesterday"}, "time", "time 'yesterday' is no time: write RFC 3339, such as 2024-05-01T"),
@@ -214,6 +217,67 @@ def test_csv(tmp_path: Path) -> None:
         "row has 2 cells, the header has 5: quote cells that hold commas",
         "value 'x' is no number: write a number, with a point",
     ]
+
+
+def test_other_names_of_kinds(tmp_path: Path) -> None:
+    rows = [_BASE | {"kind": kind} for kind in ("Hearted", "like", "bought")]
+    path = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
+    kinds = {"hearted": EventKind.LIKE, "BOUGHT": EventKind.PURCHASE}
+    assert [one.event.kind for one in good(path, kinds=kinds)] == [EventKind.LIKE, EventKind.LIKE, EventKind.PURCHASE]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_times_without_a_zone_get_the_one_that_is_given(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    naive = [datetime(2026, 5, 1, 14), datetime(2026, 1, 1, 13), datetime(2025, 10, 26, 2, 30)]
+    if suffix == ".parquet":
+        pq.write_table(
+            pa.table({"user_id": ["a"] * 3, "kind": ["view"] * 3, "item_id": ["b"] * 3, "time": naive}), path
+        )
+    else:
+        fields = [{"user_id": "a", "kind": "view", "item_id": "b", "time": time.isoformat(" ")} for time in naive]
+        lines = ["user_id,kind,item_id,time", *(",".join(row.values()) for row in fields)]
+        write(path, "\n".join(lines if suffix == ".csv" else map(json.dumps, fields)))
+    utc = [TIME, datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2025, 10, 26, 0, 30, tzinfo=UTC)]
+    times = [one.event.time for one in good(path, zone=ZoneInfo("Europe/Berlin"))]
+    assert [time and time.astimezone(UTC) for time in times] == utc
+    zoned = write(tmp_path / "b.csv", f"user_id,kind,item_id,time\na,view,b,{T}\na,view,b,1777636800\n")
+    assert [one.event.time for one in good(zoned, zone=ZoneInfo("Europe/Berlin"))] == [TIME, TIME]
+
+
+_HEAD = "user_id,kind,item_id,time,text"
+
+
+def test_an_unclosed_quote_takes_in_no_rows(tmp_path: Path) -> None:
+    """Neither to the end of the file, nor to the next quote, nor where what it takes in looks like one cell."""
+    fine = [f"ann,click,i{number},{T}," for number in range(8)]
+    for bad, after, said in (
+        (f'ann,click,"x,{T},', fine, "not closed"),
+        (f'ann,click,"x,{T},', [*fine, f'ann,search,,{T},"two, words"'], "not closed"),
+        (f'ann,search,,{T},"two', [*fine, f'ann,click,z,{T},"'], "not closed"),
+        (f'ann,click,"x,{T},', [f"ann,click,{number},{T},{'y' * 200}" for number in range(9000)], "not closed"),
+        (f'ann,click,"x"y,{T},', fine, "row is not valid CSV"),
+    ):
+        found = read(write(tmp_path / "a.csv", "\n".join([_HEAD, *fine, bad, *after])))
+        assert [line.number for line in found] == list(range(2, len(fine) + len(after) + 3))
+        refused = [line for line in found if isinstance(line, BadLine)]
+        assert refused[0].number == len(fine) + 2
+        assert said in str(refused[0].error)
+        assert len(refused) <= 2  # the row that closes it may be spoilt too
+
+
+def test_a_text_of_several_lines_is_one_cell(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", f'{_HEAD}\nann,search,,{T},"a, b, c, d, e\nf, g\n,,,,"\nann,click,z,{T},\n')
+    assert [line.number for line in read(path)] == [2, 5]
+    assert good(path)[0].event.content == Text("a, b, c, d, e\nf, g\n,,,,")
+
+
+def test_an_import_tells_how_far_it_is(store: SqlEventStore) -> None:
+    told: list[tuple[int, Imported]] = []
+    lines = (Line(number, click(name=f"{number % 3000}")) for number in range(1, 4001))
+    done = import_events(store, lines, lambda bad: None, lambda number, so_far: told.append((number, so_far)))
+    assert told == [(2000, Imported(2000, 0, 0)), (4000, done)]
+    assert done == Imported(3000, 1000, 0)
 
 
 def test_rejected_lines_are_told_in_order(store: SqlEventStore, tmp_path: Path) -> None:

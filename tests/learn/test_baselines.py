@@ -12,12 +12,13 @@ from encoders.types import Modality
 from engine.learn import splits
 from engine.learn.errors import TooLittleDataError, TrainingError
 from engine.learn.evaluation.baselines.boosted import LambdaMart, earlier_steps
-from engine.learn.evaluation.baselines.choose import BASELINES, baselines
+from engine.learn.evaluation.baselines.choose import baselines
 from engine.learn.evaluation.baselines.combined import Scores, Sum, standardised
 from engine.learn.evaluation.baselines.content import MeanVector, Tfidf, without, words_of
 from engine.learn.evaluation.baselines.factors import Als, Bpr, extra
 from engine.learn.evaluation.baselines.linear import Ease, ItemKnn, UserKnn, nearest
 from engine.learn.evaluation.baselines.matrix import Frame, seen_items
+from engine.learn.evaluation.baselines.names import BASELINES, baseline_named
 from engine.learn.evaluation.baselines.simple import Markov, Popularity
 from engine.learn.evaluation.evaluate import evaluate
 from engine.learn.evaluation.options import EvaluateOptions
@@ -35,11 +36,11 @@ MAKERS: dict[str, Callable[[], Ranker]] = {
     "item-knn": ItemKnn,
     "user-knn": UserKnn,
     "tf-idf": Tfidf,
-    "mean vector": MeanVector,
+    "mean-vector": MeanVector,
     "als": lambda: Als(factors=8),
     "bpr": lambda: Bpr(factors=8, iterations=20),
     "ease": lambda: Ease(l2=10),
-    "ease + markov": lambda: Sum([Ease(l2=10), Markov()], "ease + markov"),
+    "ease-markov": lambda: Sum([Ease(l2=10), Markov()], "ease-markov"),
     "lambdamart": lambda: LambdaMart([Markov(), Ease(l2=10)], steps=3, rounds=10),
 }
 
@@ -74,7 +75,7 @@ def test_a_person_without_history_and_an_item_without_events_are_scored(name: st
     assert not np.isnan(scores).any()
 
 
-@pytest.mark.parametrize("name", [name for name in MAKERS if name not in {"popularity", "mean vector", "bpr"}])
+@pytest.mark.parametrize("name", [name for name in MAKERS if name not in {"popularity", "mean-vector", "bpr"}])
 def test_who_learns_tastes_beats_popularity_where_there_are_some(name: str) -> None:
     done = evaluate(SPLIT, ITEMS, [MAKERS[name](), Popularity()])
     ours, popularity = (result.metrics["ndcg@10"].mean for result in done.results)
@@ -243,16 +244,28 @@ def test_scores_from_a_file(tmp_path: Path) -> None:
         Scores(tmp_path / "gone.npz").fit(SPLIT.train, ITEMS)
 
 
+def test_names_have_no_blanks_and_the_old_ones_are_known() -> None:
+    assert all(" " not in name and baseline_named(name) == name for name in BASELINES)
+    assert [ranker.name for ranker in baselines(ITEMS, ["ease + markov", "mean vector"]).rankers] == [
+        "mean-vector",
+        "ease-markov",
+    ]
+    with pytest.raises(
+        TrainingError, match=r"no baseline 'lamdamart': use popularity, .*; the nearest is lambdamart"
+    ):
+        baseline_named("lamdamart")
+
+
 def test_what_cannot_run_is_left_out_with_its_reason_or_refused() -> None:
     bare = splits.items_of(CROWD)
     chosen = baselines(bare)
     assert dict(chosen.left_out) == {
         "tf-idf": "no item has a text in its payload",
-        "mean vector": "no item has a vector",
+        "mean-vector": "no item has a vector",
     }
     assert [ranker.name for ranker in baselines(ITEMS).rankers] == list(BASELINES)
     with pytest.raises(TrainingError, match="no item has a vector"):
-        baselines(bare, ["mean vector"])
+        baselines(bare, ["mean-vector"])
     with pytest.raises(TrainingError, match="'sasrec'"):
         baselines(bare, ["sasrec"])
     with pytest.raises(TrainingError, match=r"triveni\[evaluate\]"):
@@ -266,10 +279,10 @@ def test_published_figures_on_movielens() -> None:
     log, films = ml100k.read_ratings(folder), ml100k.read_films(folder)
     split = splits.leave_last_out(log, films)
     done = evaluate(
-        split, films, baselines(films, ["popularity", "ease", "markov", "ease + markov"]).rankers,
-        EvaluateOptions(reference="ease + markov", samples=200),
+        split, films, baselines(films, ["popularity", "ease", "markov", "ease-markov"]).rankers,
+        EvaluateOptions(reference="ease-markov", samples=200),
     )  # fmt: skip
     told = {result.name: result.metrics["ndcg@10"].mean for result in done.results}
     assert done.cases == 943
-    wanted = {"popularity": 0.0450, "ease": 0.0737, "markov": 0.1109, "ease + markov": 0.1209}
+    wanted = {"popularity": 0.0450, "ease": 0.0737, "markov": 0.1109, "ease-markov": 0.1209}
     assert told == pytest.approx(wanted, abs=0.002)

@@ -1,6 +1,7 @@
 """The evaluation as a whole: figures, comparisons, groups, ablation, reports."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -124,6 +125,19 @@ def two_modalities() -> ItemTable:
     return ItemTable(ITEMS.ids, vectors, dict.fromkeys(vectors, np.ones(40, bool)), ITEMS.payloads, ITEMS.indexed_at)
 
 
+@pytest.mark.parametrize("order", [(Popularity, Markov), (Markov, Popularity)])
+def test_the_reference_is_the_best_of_those_it_is_chosen_among(order: tuple[type[Popularity], type[Markov]]) -> None:
+    rankers = [Oracle(), *(make() for make in order)]
+    done = evaluate(SPLIT, ITEMS, rankers, EvaluateOptions(among=("popularity", "markov", "ease")))
+    figures = {one.name: one.metrics["ndcg@10"].mean for one in done.results}
+    assert figures["markov"] > figures["popularity"]
+    assert done.options.reference == "markov"
+    assert [bool(one.against) for one in done.results] == [one.name != "markov" for one in done.results]
+    assert evaluate(SPLIT, ITEMS, rankers, EvaluateOptions(among=("ease",))).options.reference == ""
+    wanted = EvaluateOptions(reference="popularity", among=("markov",))
+    assert evaluate(SPLIT, ITEMS, rankers, wanted).options.reference == "popularity"
+
+
 def test_what_each_modality_gives_is_measured() -> None:
     done = evaluate(SPLIT, two_modalities(), [MeanVector()], EvaluateOptions(ks=(20,)), ablate=True)
     assert done.cases + done.dropped == len(SPLIT.cases)
@@ -177,6 +191,18 @@ def test_reports(tmp_path: Path) -> None:
     for outside in ("<script", "http://", "https://", "src=", "@import"):
         assert outside not in page
     assert page.count("<svg") >= 4
+
+
+def test_the_name_of_a_version_is_whole_in_the_page(tmp_path: Path) -> None:
+    version, long = Oracle(), Oracle()
+    version.name, long.name = "20261128-185607-feffc1", "scores of somebody else, made long ago.npz"
+    done = evaluate(SPLIT, ITEMS, [version, long, Markov()], EvaluateOptions(samples=10))
+    write_html(tmp_path / "report.html", done)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count(f">{version.name}<title>") >= 4
+    assert f"<title>{long.name}</title>" in page
+    (left,) = {int(number) for number in re.findall(r'<rect class="bar" x="(\d+)"', page)}
+    assert left > 6.5 * len(version.name)  # it stands before the bars, in letters of 12 pixels
 
 
 def test_a_group_without_cases_is_left_out() -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +16,13 @@ import pytest
 
 from engine.errors import DiskError, InvalidQueryError, NotFoundError, OverloadedError
 from engine.learn.errors import TrainingError
+from engine.learn.versions import trainings as trainings_module
 from engine.learn.versions.registry import Registry
 from engine.learn.versions.training_list import MAX_KEPT, Training, TrainingState
 from engine.learn.versions.trainings import MAX_WAITING, Trainings
 from engine.learn.versions.worker import Train
 from engine.serving import Serving
-from tests.learn.training_jobs import crashing, deaf, hungry, patient, quick, wrong
+from tests.learn.training_jobs import crashing, deaf, hungry, patient, quick, wandering, wrong
 from tests.learn.versions import LOADERS, make
 from tests.tiny import concept_space
 
@@ -103,6 +105,26 @@ def test_only_what_passes_the_gate_is_promoted(
         assert done.failure is not None
         assert (done.failure.kind, done.failure.status) == ("NotBetterError", "FAILED_PRECONDITION")
         assert "is not promoted: as told" in done.failure.problem
+
+
+def test_stages_are_told_from_the_start_and_to_every_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainings_module, "WRITTEN_SECONDS", 0.0)
+    prepare = threading.Event()
+    with (
+        opened(tmp_path, partial(wandering, tmp_path), prepare=lambda: bool(prepare.wait(60))) as trainings,
+        opened(tmp_path, None) as reader,
+    ):
+        asked = start(trainings)
+        until(lambda: trainings.get(asked.id).stage == "reading the catalogue")
+        prepare.set()
+        until(lambda: trainings.get(asked.id).stage == "epoch 1 of 4")
+        now = trainings.get(asked.id)
+        assert now.progress == 0.5  # it never falls
+        assert reader.get(asked.id) == now
+        (tmp_path / "go").touch()
+        done = ended(trainings, asked)
+        assert (done.progress, done.left) == (1.0, None)
+        assert reader.get(asked.id) == done
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,22 @@ def lists(model: str, rate: float, people: int, seed: int, prefix: str) -> list[
     ]
 
 
+def test_what_nobody_did_is_not_compared() -> None:
+    """Equal zeros are no sign that two versions are alike, so no p value is given for them."""
+    mixed = [served("both", model, hour, [0]) for hour, model in enumerate(("new", "old"))]
+    trial = compare([*lists("new", 0.3, 20, 0, "a"), *lists("old", 0.15, 20, 1, "b"), *mixed], "new", "old")
+    for found in (trial.apart, trial.within):
+        assert np.isfinite(found["click-through rate"].p_value)
+        for name in ("conversion", "dislikes"):
+            assert np.isnan([found[name].mean, found[name].p_value]).all()
+    rows = trial_sheets(trial)[1].rows
+    assert rows.count(("", "difference", "-", "none followed any list", "")) == 2
+    document = json.loads(json.dumps(plain(trial), allow_nan=False))
+    assert document["apart"]["conversion"]["p_value"] is None
+    bought = compare([*lists("new", 0.3, 20, 0, "a"), served("b", "old", 1, [1], EventKind.PURCHASE)], "new", "old")
+    assert np.isfinite(bought.apart["conversion"].p_value)
+
+
 def test_the_better_version_is_told_and_equal_ones_are_not() -> None:
     apart = compare([*lists("new", 0.3, 80, 0, "a"), *lists("old", 0.15, 80, 1, "b")], "new", "old")
     clicks = apart.apart["click-through rate"]
@@ -58,7 +74,7 @@ def test_the_better_version_is_told_and_equal_ones_are_not() -> None:
     assert (apart.both, apart.nobody) == (0, 0)
     same = compare([*lists("new", 0.2, 80, 2, "a"), *lists("old", 0.2, 80, 3, "b")], "new", "old")
     assert same.apart["click-through rate"].low < 0 < same.apart["click-through rate"].high
-    assert same.apart["conversion"].mean == 0
+    assert np.isnan(same.apart["conversion"].mean)  # nobody bought anything of either
 
 
 def test_only_the_time_in_which_both_served_counts() -> None:

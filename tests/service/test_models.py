@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,11 @@ from engine.events.sql import SqlEventStore
 from engine.learn.versions.card import ModelCard
 from engine.learn.versions.pointer import Pointer
 from engine.learn.versions.registry import Registry
+from engine.learn.versions.training_list import Training
 from engine.learn.versions.trainings import Trainings
-from engine.learn.versions.worker import Train
+from engine.learn.versions.worker import Train, Window
 from engine.models import ServedModel
+from engine.service.convert.models import training_message
 from engine.serving import Serving
 from engine.store.base import VectorStore
 from tests.learn.training_jobs import hungry, patient, quick
@@ -390,6 +393,12 @@ def test_a_training_that_is_promoted_serves(tmp_path: Path) -> None:
         found = failure(lambda: models.run.models.TrainModel(later, timeout=10))
         assert (found.code, list(found.fields)) == ("INVALID_ARGUMENT", ["data_start_time"])
         assert models.fails("TrainModel", seed=-5)[:2] == ("INVALID_ARGUMENT", "INVALID_QUERY")
+
+
+def test_the_time_left_of_a_training_is_told() -> None:
+    training = Training("a", Window(None, datetime.now(UTC)), promote=False, seed=1, progress=0.5, left=90.4)
+    assert training_message(training).time_left.seconds == 90
+    assert not training_message(replace(training, left=None)).HasField("time_left")
 
 
 def test_too_little_data_is_said_and_makes_no_version(tmp_path: Path) -> None:

@@ -43,14 +43,38 @@ def serve(folder: Path, address: str) -> subprocess.Popen[str]:
     )
 
 
-def port_of(process: subprocess.Popen[str]) -> int:
+def told_until_ready(process: subprocess.Popen[str]) -> list[dict[str, object]]:
     assert process.stderr
-    lines = []
+    lines, told = [], []
     for line in process.stderr:
         lines.append(line)
-        if line.startswith("{") and json.loads(line)["event"] == "ready":
-            return int(json.loads(line)["port"])
+        if line.startswith("{"):
+            told.append(json.loads(line))
+            if told[-1]["event"] == "ready":
+                return told
     raise AssertionError("".join(lines))
+
+
+def port_of(process: subprocess.Popen[str]) -> int:
+    return int(str(told_until_ready(process)[-1]["port"]))
+
+
+def test_what_is_loaded_is_told_from_the_start(tmp_path: Path) -> None:
+    process = serve(tmp_path / "store", "127.0.0.1:0")
+    try:
+        told = told_until_ready(process)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+    parts = ["program", "encoders", "catalogue", "events", "model version", "first answers"]
+    told = [one for one in told if one["event"] in ("loading", "loaded")]
+    assert [(one["event"], one["what"]) for one in told] == [
+        (event, part) for part in parts for event in ("loading", "loaded")
+    ]
+    assert all(float(str(one["seconds"])) >= 0 for one in told if one["event"] == "loaded")
+    assert told[5]["items"] == 0
 
 
 def test_serve_an_empty_store_fill_it_stop_and_serve_again(tmp_path: Path) -> None:

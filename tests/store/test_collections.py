@@ -53,6 +53,19 @@ def test_a_new_space_is_indexed_beside_the_old_one_and_switched(held: Collection
     held.close()
 
 
+def test_the_collection_that_serves_opens_without_its_space(held: Collections) -> None:
+    assert held.open_current("items") is None
+    store = open_store(held, "items", fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)
+    store.upsert([point("a", 1)])
+    store.close()
+    again = held.open_current("items")
+    assert again is not None
+    assert (again.fingerprint, again.dimension, set(again.modalities)) == (FINGERPRINT, DIMENSION, set(MODALITIES))
+    assert list(everything(again)) == ["a"]
+    again.close()
+    held.close()
+
+
 def test_names_do_not_mix(held: Collections) -> None:
     for name in ("items", "items-two"):
         store = open_store(held, name, fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from encoders.types import Modality
 from engine.items import ItemTable
@@ -72,6 +74,8 @@ def evaluate(
                 ranker.read(without(items, modality))
                 one.lost.append((modality, judge.judge(ranker)[0]))
             ranker.read(items)
+    if not options.reference:
+        options = replace(options, reference=_best(found, options))
     reference = found[options.reference].values if options.reference else None
     return Evaluation(
         split.name,
@@ -96,6 +100,12 @@ def evaluate(
         left_out,
         notes or {},
     )
+
+
+def _best(found: Mapping[str, _Found], options: EvaluateOptions) -> str:
+    """Of the rankers among which the reference is chosen, the best by the main metric; "" where there is none."""
+    there = [name for name in found if name in options.among]
+    return max(there, key=lambda name: float(np.nanmean(found[name].values[options.main])), default="")
 
 
 def _check(rankers: Sequence[Ranker], options: EvaluateOptions) -> None:

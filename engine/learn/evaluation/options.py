@@ -18,7 +18,9 @@ class EvaluateOptions:
     leave_seen_out: bool = True
     """Whether items of the history are not ranked. A target that was seen then is no target."""
     reference: str = ""
-    """The name of the ranker that all others are compared with; "" compares with none."""
+    """The name of the ranker that all others are compared with; "" compares with the best of `among`."""
+    among: tuple[str, ...] = ()
+    """Names of rankers; where none of them runs, and no reference is given, nothing is compared."""
     positives: Positives = ALL_POSITIVES
     """The events that an item's popularity counts (for novelty)."""
     batch: int = 256
@@ -28,6 +30,11 @@ class EvaluateOptions:
     samples: int = SAMPLES
     """Draws for intervals and tests."""
     seed: int = 0
+
+    @property
+    def main(self) -> str:
+        """The metric that rankers are ordered and plotted by: NDCG at the largest k."""
+        return f"ndcg@{max(self.ks)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,10 @@ from engine.learn.evaluation.sheets import Sheet
 from engine.learn.evaluation.stats import Difference, Interval
 from engine.types import Json
 
-MAIN = "ndcg"
-"""The metric that rankers are ordered and plotted by, at the largest k."""
+LONGEST_NAME = 30
+"""Characters of a ranker's name in a plot, at most."""
 OTHERS = ("hr", "mrr", "recall", "coverage", "novelty", "diversity")
 """The other metrics that the terminal shows; JSON and the page have all."""
-
-
-def main_metric(done: Evaluation) -> str:
-    """The name of the metric that rankers are ordered by, such as `ndcg@10`."""
-    return f"{MAIN}@{max(done.options.ks)}"
 
 
 def as_document(done: Evaluation) -> dict[str, Json]:
@@ -61,7 +56,7 @@ def as_document(done: Evaluation) -> dict[str, Json]:
 
 def as_tables(done: Evaluation) -> list[Table]:
     """The evaluation as tables for a terminal of 80 columns: the rankers, best first, then the groups of cases."""
-    best, reference = main_metric(done), done.options.reference
+    best, reference = done.options.main, done.options.reference
     table = Table(title=_title(done), title_justify="left", caption=_caption(done), caption_justify="left")
     table.add_column("ranker", overflow="fold")
     for heading in (best, f"{done.options.level:.0%}", *((f"less {reference}", "p") if reference else ()), "seconds"):
@@ -91,7 +86,7 @@ def _groups(done: Evaluation) -> list[Table]:
     groups = [name for name, size in done.slice_sizes.items() if name != "all" and size]
     if not groups:
         return []
-    best = main_metric(done)
+    best = done.options.main
     table = Table(title=f"{best} by group of cases", title_justify="left")
     table.add_column("ranker", no_wrap=True)
     for group in groups:
@@ -102,7 +97,7 @@ def _groups(done: Evaluation) -> list[Table]:
 
 
 def _losses(done: Evaluation) -> list[Table]:
-    best = main_metric(done)
+    best = done.options.main
     rows = [(result, one) for result in _ordered(done) for one in result.ablations]
     if not rows:
         return []
@@ -123,9 +118,10 @@ def write_html(path: Path, done: Evaluation, sheets: Sequence[Sheet] = ()) -> No
         done: the evaluation.
         sheets: more tables, below its own.
     """
-    best, k = main_metric(done), max(done.options.ks)
+    best, k = done.options.main, max(done.options.ks)
     groups = [name for name, size in done.slice_sizes.items() if name != "all" and size]
-    plots = [_plot(f"{name}@{k}", "", done, {}) for name in (MAIN, "hr", "recall", "mrr") if k > 1 or name == MAIN]
+    plotted = ("ndcg", "hr", "recall", "mrr") if k > 1 else ("ndcg",)  # at one place they are all the same
+    plots = [_plot(f"{name}@{k}", "", done, {}) for name in plotted]
     plots += [
         _plot(
             best, f"{group}: {done.slice_sizes[group]:,} cases", done, {r.name: r.slices[group] for r in done.results}
@@ -156,7 +152,7 @@ def _write(path: Path, **said: object) -> None:
     template = Environment(loader=PackageLoader("engine.learn.evaluation", ""), autoescape=True).get_template(
         "report.html.jinja"
     )
-    page = template.render(number=_number, **said)
+    page = template.render(number=_number, longest=LONGEST_NAME, **said)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_text(page, encoding="utf-8")
@@ -182,6 +178,11 @@ class Plot:
     group: str
     bars: tuple[Bar, ...]
 
+    @property
+    def left(self) -> int:
+        """Where the bars begin: the names of rankers stand before them, cut if they are very long."""
+        return 12 + 7 * min(max(len(bar.name) for bar in self.bars), LONGEST_NAME)
+
 
 def _plot(metric: str, group: str, done: Evaluation, values: Mapping[str, Mapping[str, Interval]]) -> Plot:
     found = [(result.name, (values.get(result.name) or result.metrics)[metric]) for result in _ordered(done)]
@@ -198,7 +199,7 @@ def _share(value: float, widest: float) -> float:
 
 
 def _ordered(done: Evaluation) -> Sequence[Result]:
-    best = main_metric(done)
+    best = done.options.main
     return sorted(done.results, key=lambda result: -result.metrics[best].mean)
 
 

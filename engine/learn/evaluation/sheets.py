@@ -31,6 +31,9 @@ def served_sheets(figures: ServedFigures) -> list[Sheet]:
     """What served lists say of a version."""
     rows = []
     for name, observed in figures.observed.items():
+        if not observed.mean:
+            rows.append((name, "as served", "-", "none followed any list"))
+            continue
         rows.append((name, "as served", *_interval(observed)))
         if found := figures.estimates.get(name):
             estimates = {"IPS": found.ips, "SNIPS": found.snips, "DR": found.dr}
@@ -77,6 +80,9 @@ def trial_sheets(trial: Trial) -> list[Sheet]:
     for name, apart in trial.apart.items():
         for label, arm in zip((name, ""), arms, strict=True):
             rows.append((label, arm.version, *_interval(arm.rates[name]), ""))
+        if not any(arm.rates[name].mean for arm in arms):
+            rows.append(("", "difference", "-", "none followed any list", ""))
+            continue
         rows.append(("", "difference", *_difference(apart)))
         if trial.within:
             rows.append(("", "the same people", *_difference(trial.within[name])))

@@ -41,7 +41,7 @@ class Trial:
     both: int
     """People who got lists of both."""
     apart: Mapping[str, Difference]
-    """Ours less theirs, between the people who got only one of them."""
+    """Ours less theirs, between the people who got only one of them; NaN where nothing of it followed any list."""
     within: Mapping[str, Difference]
     """Ours less theirs, of the people who got both, each compared with themselves; empty where there are none."""
 
@@ -93,10 +93,16 @@ def compare(
     saw = [{one.impression.user for one in mine if one.impression.items} for mine in named.values()]
     both = saw[0] & saw[1]
     numbers = {user: number for number, user in enumerate(sorted(people[ours] | people[theirs]))}
-    apart, within = {}, {}
+    apart, within = dict[str, Difference](), dict[str, Difference]()
     for name, kinds in RATES.items():
         columns = [_places(named[version], kinds, numbers) for version in (ours, theirs)]
         mixed = np.array([numbers[user] for user in both], np.int64)
+        if not any(column.reward.any() for column in columns):  # equal zeros say nothing of the versions
+            nothing = Difference(np.nan, np.nan, np.nan, np.nan, sum(len(column.reward) for column in columns))
+            apart[name] = nothing
+            if both:
+                within[name] = nothing
+            continue
         alone = [_only(column, ~np.isin(column.person, mixed)) for column in columns]
         apart[name] = unpaired(
             alone[0].reward, alone[0].person, alone[1].reward, alone[1].person,

@@ -126,12 +126,13 @@ def distil(
     for start in range(0, len(rows), _PART):
         if stopped():
             raise Stop
-        report(Progress(0.5 * start / len(rows), "asking the full network", {}))
+        report(Progress(0.25 * start / len(rows), "asking the full network", {}))
         told += logits_of(full, rows[start : start + _PART], table, device)
     full.to("cpu")
     torch.manual_seed(seed)
     student = Student(full.dense_mean, full.dense_scale, settings.width)
     _learn(student, [one.request.dense for one in rows], told, settings, random, report, stopped)
+    report(Progress(0.9, "measuring the small network", {}))
     exact = export(student)
     graphs = {"float32": exact, "int8": quantised(exact)}
     networks = {name: SmallNetwork(graph, student.mean.numel()) for name, graph in graphs.items()}
@@ -183,7 +184,7 @@ def _learn(
         optimizer.step()
         schedule.step()
         if step % 20 == 0:
-            report(Progress(0.5 + 0.5 * step / steps, "training the small network", {"loss": loss.item()}))
+            report(Progress(0.25 + 0.65 * step / steps, "training the small network", {"loss": loss.item()}))
 
 
 def _tensors(dense: np.ndarray, told: Floats) -> tuple[Tensor, Tensor, Tensor]:

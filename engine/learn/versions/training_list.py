@@ -42,7 +42,9 @@ class Training:
     seed: int
     state: TrainingState = TrainingState.QUEUED
     progress: float = 0.0
-    """0 to 1."""
+    """0 to 1; it never falls."""
+    left: float | None = None
+    """Seconds that it will still take, as its pace says; None while that is not known, and when it has ended."""
     stage: str = "waiting"
     started: datetime | None = None
     ended: datetime | None = None

@@ -16,6 +16,7 @@ from encoders.errors import TriveniError
 from engine.errors import InvalidQueryError, NotFoundError, OverloadedError
 from engine.files import disk_errors
 from engine.learn.errors import NotBetterError, OvertakenError, TrainingError
+from engine.learn.pace import Pace
 from engine.learn.versions.card import ModelCard
 from engine.learn.versions.training_list import LIVE, Training, TrainingList, TrainingState
 from engine.learn.versions.worker import Failure, Stopped, Train, Window, train_apart
@@ -23,6 +24,8 @@ from engine.serving import Serving
 
 MAX_WAITING = 16
 """Trainings that may wait for their turn."""
+WRITTEN_SECONDS = 2.0
+"""How far a training is, is written down so often, for the servers that do not run it."""
 _SERVER_STOPPED = Failure("TrainingError", "UNAVAILABLE", "the server stopped", "train again")
 
 
@@ -188,13 +191,23 @@ class Trainings:
     def _run(self, training: Training) -> None:
         assert self._train is not None
 
-        def progress(part: float, stage: str) -> None:
-            with self._changed:
-                if not self._stop.is_set():
-                    self._list.put(replace(self._list[training.id], progress=part, stage=stage), durably=False)
+        pace, written = Pace(), float("-inf")
 
+        def progress(part: float, stage: str) -> None:
+            nonlocal written
+            pace.update(part)
+            with self._changed:
+                if self._stop.is_set():
+                    return
+                durably = pace.elapsed - written >= WRITTEN_SECONDS
+                written = pace.elapsed if durably else written
+                now = replace(self._list[training.id], progress=pace.share, left=pace.left, stage=stage)
+                self._list.put(now, durably=durably)
+
+        progress(0.0, "reading the catalogue")
         with disk_errors(self._folder):
             self._prepare()
+        progress(0.0, "starting the training's process")
         result = train_apart(self._train, training.window, training.seed, progress, self._stop)
         if isinstance(result, Stopped) and self._closing:
             self._end(training, TrainingState.FAILED, _SERVER_STOPPED)
@@ -245,7 +258,13 @@ class Trainings:
     ) -> Training:
         progress = 1.0 if state is TrainingState.SUCCEEDED else training.progress
         return replace(
-            training, state=state, failure=failure, stage=stage or state.value, progress=progress, ended=self._clock()
+            training,
+            state=state,
+            failure=failure,
+            stage=stage or state.value,
+            progress=progress,
+            left=None,
+            ended=self._clock(),
         )
 
 

@@ -1,5 +1,7 @@
 """model.proto: versions and trainings, to the client."""
 
+from google.protobuf import duration_pb2
+
 from engine.learn.versions.card import ModelCard
 from engine.learn.versions.training_list import Training, TrainingState
 from engine.learn.versions.worker import Failure
@@ -40,6 +42,7 @@ def training_message(training: Training) -> model_pb2.Training:
         end_time=timestamp(training.ended) if training.ended else None,
         model_version=training.version,
         problem=_problem(training.failure) if training.failure else None,
+        time_left=None if training.left is None else duration_pb2.Duration(seconds=round(training.left)),
     )
 
 

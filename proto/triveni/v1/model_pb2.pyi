@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from triveni.v1 import content_pb2 as _content_pb2
 from google.protobuf.internal import containers as _containers
@@ -61,7 +62,7 @@ class Model(_message.Message):
     def __init__(self, version: _Optional[str] = ..., serving: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fingerprint: _Optional[str] = ..., data_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., data_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., baseline_metrics: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class Training(_message.Message):
-    __slots__ = ("id", "state", "progress", "stage", "start_time", "end_time", "model_version", "problem")
+    __slots__ = ("id", "state", "progress", "stage", "start_time", "end_time", "model_version", "problem", "time_left")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +71,7 @@ class Training(_message.Message):
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    TIME_LEFT_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: TrainingState
     progress: float
@@ -78,7 +80,8 @@ class Training(_message.Message):
     end_time: _timestamp_pb2.Timestamp
     model_version: str
     problem: _content_pb2.Problem
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[TrainingState, str]] = ..., progress: _Optional[float] = ..., stage: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., model_version: _Optional[str] = ..., problem: _Optional[_Union[_content_pb2.Problem, _Mapping]] = ...) -> None: ...
+    time_left: _duration_pb2.Duration
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[TrainingState, str]] = ..., progress: _Optional[float] = ..., stage: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., model_version: _Optional[str] = ..., problem: _Optional[_Union[_content_pb2.Problem, _Mapping]] = ..., time_left: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

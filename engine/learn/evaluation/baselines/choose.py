@@ -12,6 +12,7 @@ from engine.learn.evaluation.baselines.combined import Sum
 from engine.learn.evaluation.baselines.content import MeanVector, Tfidf, words_of
 from engine.learn.evaluation.baselines.factors import Als, Bpr
 from engine.learn.evaluation.baselines.linear import Ease, ItemKnn, UserKnn
+from engine.learn.evaluation.baselines.names import BASELINES, baseline_named
 from engine.learn.evaluation.baselines.simple import Markov, Popularity
 from engine.learn.ranker import Ranker
 from engine.learn.rows.dataset import CrossFit
@@ -59,9 +60,8 @@ def baselines(
         TrainingError: if a name is unknown, or names one that cannot run.
     """
     reasons = _unable(items)
+    names = None if names is None else [baseline_named(name) for name in names]
     for name in names or ():
-        if name not in BASELINES:
-            raise TrainingError(f"there is no baseline {name!r}", f"use {', '.join(BASELINES)}")
         if name in reasons:
             raise TrainingError(f"baseline {name!r} cannot run: {reasons[name]}", "leave it out")
     wanted = [name for name in BASELINES if (name not in reasons if names is None else name in names)]
@@ -71,13 +71,13 @@ def baselines(
         "item-knn": partial(ItemKnn, positives=positives),
         "user-knn": partial(UserKnn, positives=positives),
         "tf-idf": partial(Tfidf, positives=positives),
-        "mean vector": partial(MeanVector, positives),
+        "mean-vector": partial(MeanVector, positives),
         "als": partial(Als, seed=seed, positives=positives),
         "bpr": partial(Bpr, seed=seed, positives=positives),
         "ease": partial(Ease, l2, positives),
     }
-    makers["ease + markov"] = lambda: Sum([makers["ease"](), makers["markov"]()], "ease + markov")
-    makers["markov, far"] = partial(Markov, 20, positives=positives)
+    makers["ease-markov"] = lambda: Sum([makers["ease"](), makers["markov"]()], "ease-markov")
+    makers["markov-far"] = partial(Markov, 20, positives=positives)
     makers["lambdamart"] = lambda: LambdaMart(
         [makers[name]() for name in BOOSTED if name not in reasons],
         fields=fields,
@@ -90,29 +90,14 @@ def baselines(
     return Chosen(tuple(makers[name]() for name in wanted), left_out)
 
 
-BASELINES = (
-    "popularity",
-    "markov",
-    "item-knn",
-    "user-knn",
-    "tf-idf",
-    "mean vector",
-    "als",
-    "bpr",
-    "ease",
-    "ease + markov",
-    "lambdamart",
-)
-
-
 BOOSTED = (
     "popularity",
     "markov",
-    "markov, far",
+    "markov-far",
     "item-knn",
     "user-knn",
     "tf-idf",
-    "mean vector",
+    "mean-vector",
     "als",
     "bpr",
     "ease",
@@ -125,9 +110,9 @@ def _unable(items: ItemTable) -> dict[str, str]:
     if not any(words_of(payload) for payload in items.payloads):
         reasons["tf-idf"] = "no item has a text in its payload"
     if not any(mask.any() for mask in items.present.values()):
-        reasons["mean vector"] = "no item has a vector"
+        reasons["mean-vector"] = "no item has a vector"
     if len(items) > MAX_DENSE:
-        for name in ("ease", "ease + markov"):
+        for name in ("ease", "ease-markov"):
             reasons[name] = f"there are {len(items)} items, its limit is {MAX_DENSE}"
     for name, library in (("als", "implicit"), ("bpr", "implicit"), ("lambdamart", "lightgbm")):
         if find_spec(library) is None:

@@ -18,12 +18,12 @@ class Sum:
 
     Args:
         parts: the rankers; each is fitted with it.
-        name: in reports; their names with + between them if not given.
+        name: in reports; their names with a hyphen between them if not given.
     """
 
     def __init__(self, parts: Sequence[Ranker], name: str = "") -> None:
         self._parts = tuple(parts)
-        self.name = name or " + ".join(part.name for part in self._parts)
+        self.name = name or "-".join(part.name for part in self._parts)
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """See `Ranker.fit`."""

@@ -66,7 +66,7 @@ class MeanVector:
         positives: the events that count.
     """
 
-    name = "mean vector"
+    name = "mean-vector"
 
     def __init__(self, positives: Positives = ALL_POSITIVES) -> None:
         self._positives = positives
@@ -79,7 +79,7 @@ class MeanVector:
             TrainingError: if no item has a vector.
         """
         if not any(mask.any() for mask in items.present.values()):
-            raise TrainingError("no item has a vector", "index the catalogue, or leave the mean vector out")
+            raise TrainingError("no item has a vector", "index the catalogue, or leave mean-vector out")
         self._frame = Frame.of(log, items, self._positives)
 
     def read(self, items: ItemTable) -> None:
