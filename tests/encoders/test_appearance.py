@@ -23,13 +23,13 @@ RATE = 16_000
 
 
 def melody(seed: int, rate: int = RATE) -> np.ndarray:
-    """Three seconds of eight tones with overtones, each with a pause behind it."""
+    """Two and a half seconds of eight tones with overtones."""
     random = np.random.default_rng(seed)
     parts = []
     for pitch in random.uniform(200, 1500, 8):
         times = np.arange(int(0.3 * rate)) / rate
         tone = sum(np.sin(2 * np.pi * pitch * k * times) / k for k in (1, 2, 3))
-        parts += [tone * np.hanning(len(times)), np.zeros(int(0.08 * rate))]
+        parts.append(tone * (0.2 + np.hanning(len(times))))
     return 0.3 * np.concatenate(parts)
 
 
