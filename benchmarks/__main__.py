@@ -5,6 +5,8 @@ import sys
 
 ALL = (
     "space",
+    "copies",
+    "feedback",
     "store",
     "indexing",
     "recommend",
