@@ -20,7 +20,7 @@ like its logarithm, without bound:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +44,7 @@ class Columns(Protocol):
 
 
 Doubles = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
 
 NEARER = 1.0
 """A copy is nearer than what is merely related: by at least so many standard deviations of an unrelated cosine."""
@@ -59,7 +60,7 @@ EXACT = 1e-4
 def nearness(pair: PairCalibration, modality: Modality) -> float:
     """The cosine in one modality above which two contents may be copies of each other."""
     related = pair.mean + (pair.weight + NEARER) * pair.std
-    return NEAREST if modality is Modality.TEXT else min(related, NEAREST)
+    return NEAREST if modality is Modality.TEXT else min(max(related, 0.0), NEAREST)
 
 
 def recognition(cosines: Floats, near: float) -> Floats:
@@ -93,23 +94,22 @@ class Probes:
 
     def terms(self, items: Columns) -> Floats:
         """(M, n, N): the evidence that each item modality gives, 0 where an item lacks it; their sum is it all."""
-        return self._linear(items) / self.scale(items) + self._recognitions(items)
+        terms = np.asarray(self._linear(items) / self.scale(items), np.float32)
+        for modality, places, added in self._recognised(items):
+            terms[self.modalities.index(modality)][places] += added
+        return terms
 
     def related(self, items: Columns) -> Floats:
         """The evidence without recognition, (n, N): how related things are, copies or not."""
         return np.asarray(self._linear(items).sum(axis=0) / self.scale(items), np.float32)
 
-    def _recognitions(self, items: Columns) -> Floats:
-        """(M, n, N), see `recognition`."""
-        found = []
-        for modality in self.modalities:
-            if modality in self.near and modality in items.vectors:
-                cosines = self.sources.vectors[modality] @ items.vectors[modality].T
-                both = self.sources.present[modality][:, None] & items.present[modality]
-                found.append(np.where(both, recognition(cosines, self.near[modality]), np.float32(0)))
-            else:
-                found.append(np.zeros((len(self.offsets), len(next(iter(items.present.values())))), np.float32))
-        return np.stack(found)
+    def _recognised(self, items: Columns) -> Iterator[tuple[Modality, tuple[Rows, ...], Floats]]:
+        """Per modality which sources and items may be copies of each other, and what recognition adds there."""
+        for modality, near in self.near.items():
+            if modality in items.vectors:
+                cosines = self.sources.vectors[modality] @ items.vectors[modality].T  # (n, N)
+                places = np.nonzero(cosines > near)  # few; a missing modality is zeros, and near is not below 0
+                yield modality, places, recognition(cosines[places], near)
 
     def _linear(self, items: Columns) -> Floats:
         """Weighted z per item modality, before scaling: (M, n, N), 0 where an item lacks the modality."""
@@ -132,7 +132,10 @@ class Probes:
 
     def evidence(self, items: Columns) -> Floats:
         """The evidence of each source for each item: (n, N)."""
-        return np.asarray(self.terms(items).sum(axis=0), np.float32)
+        evidence = self.related(items)
+        for _, places, added in self._recognised(items):
+            evidence[places] += added
+        return evidence
 
     def searches(self, mixes: Floats) -> dict[Modality, tuple[Floats, Floats]]:
         """Search vectors for mixtures of sources, each over one item modality.
