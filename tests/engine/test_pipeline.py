@@ -26,7 +26,20 @@ from engine.types import (
     ReasonKind,
     VectorInput,
 )
-from tests.engine.scene import MIXED, NOW, A, I, Scene, T, concepts_of, event, likes, names_of, scene
+from tests.engine.scene import (
+    MAKERS,
+    MIXED,
+    NOW,
+    A,
+    I,
+    Scene,
+    T,
+    concepts_of,
+    event,
+    likes,
+    names_of,
+    scene,
+)
 from tests.tiny import concept_audio, concept_image, concept_space, concept_text, tiny_space
 
 
@@ -43,6 +56,14 @@ class TestSearch:
         assert answer.tier == "retrieval"
         assert answer.model == "untrained"
         assert answer.fingerprint == concept_space().fingerprint
+
+    def test_each_content_of_an_item_finds_that_item_first(self, mixed: Scene):
+        for concept in ("bird", "bell", "piano"):
+            for number in range(20):
+                for modality in MIXED[number % len(MIXED)]:
+                    answer = mixed.search(MAKERS[modality](concept, number), limit=3)
+                    assert names_of(answer)[0] == f"{concept}-{number}", modality
+                    assert answer.results[0].reasons[0].modality is modality
 
     def test_a_text_over_texts_and_pictures_does_not_return_texts_only(self):
         pool = scene(each=20, modalities=[(T,), (I,)])
