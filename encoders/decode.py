@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+import numpy as np
 from PIL import Image as Pillow
 
 from encoders.budget import ByteBudget
 from encoders.errors import ContentError, LimitError
-from encoders.pcm import decode_pcm
+from encoders.pcm import open_pcm
 from encoders.raster import check_pixels, decode_raster, open_raster, pixels_of
+from encoders.resample import Resampler
 from encoders.svg import is_svg, render_svg
 from encoders.types import Audio, Content, Floats, Image, Text
 
@@ -52,6 +54,8 @@ class DecodeLimits:
 
 
 DEFAULT_LIMITS = DecodeLimits()
+_COPIES = 3
+"""Copies of a decoded sound that are there at once, with those that its encoder makes."""
 
 
 def decode_text(content: Content, limits: DecodeLimits = DEFAULT_LIMITS) -> str:
@@ -159,7 +163,15 @@ def decoding_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> 
         raise _other("audio", content)
     data = _read(content.source, "audio", limits)
     with limits.budget.lease() as lease:
-        yield decode_pcm(data, limits.max_seconds, sample_rate, lease.take)
+        with open_pcm(data, limits.max_seconds) as sound:
+            resampler = Resampler(sound.rate, sample_rate)
+            lease.take(_COPIES * 4 * resampler.length(sound.most))
+            parts = [*map(resampler.add, sound.blocks()), resampler.end()]
+        samples = np.concatenate(parts)
+        del parts
+        if not np.isfinite(samples).all():
+            raise ContentError("audio holds samples that are NaN or infinite", "export the sound again")
+        yield np.clip(samples, -1.0, 1.0, out=samples)
 
 
 def _other(wanted: str, content: Content) -> ContentError:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from encoders import pcm
+from encoders import resample
 from encoders.audio import LOUDNESS, level
 from encoders.budget import SMALL, ByteBudget
 from encoders.decode import DecodeLimits, decode_audio, decode_image, decoding_audio, decoding_image
@@ -157,16 +157,16 @@ def test_resampling_by_blocks_is_resampling_of_the_whole(rate: int, wanted: int,
 
 def test_a_sound_is_never_held_at_its_own_rate(monkeypatch) -> None:
     longest = 0
-    made = pcm._Resampler._made
+    made = resample.Resampler._made
 
-    def watched(self: pcm._Resampler, samples: np.ndarray) -> np.ndarray:
+    def watched(self: resample.Resampler, samples: np.ndarray) -> np.ndarray:
         nonlocal longest
         longest = max(longest, len(samples))
         return made(self, samples)
 
-    monkeypatch.setattr(pcm._Resampler, "_made", watched)
+    monkeypatch.setattr(resample.Resampler, "_made", watched)
     decode_audio(Audio(sound("FLAC", np.tile(sine(440, 96_000), 20), 96_000)), DecodeLimits(), 16_000)
-    assert 0 < longest < 3 * pcm._BLOCK
+    assert 0 < longest < 3 * resample.BLOCK
 
 
 def test_levelling_cuts_silence_and_sets_the_loudness() -> None:
