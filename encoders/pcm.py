@@ -97,7 +97,7 @@ def open_pcm(data: bytes, max_seconds: float) -> Iterator[Pcm]:
         raise ContentError(f"audio is corrupt ({error})", "send the whole file") from error
 
 
-class _Straight(soundfile.SoundFile):  # type: ignore[misc] (it has no types)
+class _Straight(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
     """Read from begin to end: soundfile winds a file after every block, which some cannot take and all are slower
     by."""
 
