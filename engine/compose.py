@@ -382,6 +382,7 @@ def server_options(settings: Settings) -> ServerOptions:
         max_queue=service.max_queue,
         max_message_bytes=service.max_message_bytes,
         max_batch=service.max_batch,
+        strict=settings.index.strict,
         drain_seconds=service.drain_seconds,
         reflection=service.reflection,
         event_limits=event_limits(settings),
