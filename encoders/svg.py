@@ -3,8 +3,8 @@
 The document is parsed and written anew before the renderer sees it: entities are expanded within expat's own
 bounds, the DTD is dropped, and every reference goes unless it points inside the document or holds an embedded
 raster picture whose header passed the pixel limit. Fonts of the machine are not loaded, so that a picture
-looks the same everywhere; text that is not drawn as paths is therefore left out. Rendering itself is in
-`encoders.render`, in a process of its own.
+looks the same everywhere; text that is not drawn as paths is therefore left out. The renderer can abort or hang, so
+all this runs in a process of its own (`encoders.processes`).
 """
 
 import base64
@@ -17,10 +17,10 @@ import zlib
 from collections.abc import Callable
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser, tostring
 
+import resvg_py
 from PIL.PngImagePlugin import PngImageFile
 
 from encoders.errors import ContentError, LimitError
-from encoders.render import render_png
 
 MAX_DEPTH = 200
 """Nesting of elements, references included."""
@@ -41,6 +41,10 @@ _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _TOKEN = re.compile(r"[\w-]+|\*|\[")
 _FILTER = re.compile(r"filter\s*:[^;}]*", re.IGNORECASE)
 _PICTURE_STEPS = 10_000
+_LAYERS = 16
+"""Copies of the drawing that are there at once: groups, masks and filters have some of their own."""
+_COPIES = 2
+"""Copies of an embedded picture that are there at once."""
 _LENGTH = re.compile(r"\s*(\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*(?:px|pt|pc|mm|cm|in|em|ex)?\s*$", re.IGNORECASE)
 
 CheckEmbedded = Callable[[bytes], int]
@@ -54,7 +58,13 @@ def is_svg(data: bytes) -> bool:
 
 
 def render_svg(
-    data: bytes, *, size: int | None, max_bytes: int, max_pixels: int, check: CheckEmbedded
+    data: bytes,
+    *,
+    size: int | None,
+    max_bytes: int,
+    max_pixels: int,
+    check: CheckEmbedded,
+    take: Callable[[int], None] = lambda size: None,
 ) -> PngImageFile:
     """Render a document on white.
 
@@ -64,6 +74,7 @@ def render_svg(
         max_bytes: the most that a gzipped document may unpack to.
         max_pixels: the most pixels to render, and the most that all embedded pictures may have together.
         check: reads the header of an embedded picture.
+        take: told, before it is rendered, how many bytes that takes at the most; it may wait.
 
     Returns:
         An opaque picture whose pixels are not yet decoded.
@@ -74,10 +85,28 @@ def render_svg(
     """
     if data.startswith(b"\x1f\x8b"):
         data = _gunzip(data, max_bytes)
-    root = _parse(data, max_pixels, check)
+    root, embedded = _parse(data, max_pixels, check)
     _check_cost(root)
     width, height = _box(root, size or DEFAULT_SIDE, max_pixels)
-    return PngImageFile(io.BytesIO(render_png(tostring(root, encoding="unicode"), width, height)))
+    take(_LAYERS * 4 * width * height + _COPIES * 4 * embedded)
+    return PngImageFile(io.BytesIO(_render(tostring(root, encoding="unicode"), width, height)))
+
+
+def _render(svg: str, width: int, height: int) -> bytes:
+    """A cleaned document (the renderer follows absolute paths) as a PNG on white, fitted into a box of pixels."""
+    try:
+        png: bytes = resvg_py.svg_to_bytes(
+            svg_string=svg,
+            background="#ffffff",
+            skip_system_fonts=True,
+            dpi=96.0,  # the default of 0 leaves lengths in mm and pt without a size
+            width=width,
+            height=height,
+        )
+    except ValueError as error:
+        remedy = "open it in an editor and save it again"
+        raise ContentError(f"svg cannot be rendered ({error})", remedy) from error
+    return png
 
 
 def _gunzip(data: bytes, max_bytes: int) -> bytes:
@@ -102,7 +131,8 @@ class _Cleaner:
         self._tree = TreeBuilder()
         self._max_pixels = max_pixels
         self._check = check
-        self._pixels = 0
+        self.pixels = 0
+        """Of all embedded pictures together."""
         self._elements = 0
         self._depth = 0
         self._dropped_from = 0
@@ -148,14 +178,14 @@ class _Cleaner:
         if not match:
             return False
         try:
-            self._pixels += self._check(_unpack(value[match.end() :], match.group(1) or ""))
+            self.pixels += self._check(_unpack(value[match.end() :], match.group(1) or ""))
         except LimitError:
             raise
         except ContentError:
             return False
-        if self._pixels > self._max_pixels:
+        if self.pixels > self._max_pixels:
             raise LimitError(
-                f"svg embeds pictures of {self._pixels} pixels, the limit is {self._max_pixels}",
+                f"svg embeds pictures of {self.pixels} pixels, the limit is {self._max_pixels}",
                 "raise limits.max_pixels or shrink the file",
             )
         return True
@@ -170,8 +200,10 @@ def _unpack(body: str, parameters: str) -> bytes:
         raise ContentError("embedded picture is not base64") from error
 
 
-def _parse(data: bytes, max_pixels: int, check: CheckEmbedded) -> Element:
-    parser = XMLParser(target=_Cleaner(max_pixels, check))
+def _parse(data: bytes, max_pixels: int, check: CheckEmbedded) -> tuple[Element, int]:
+    """The cleaned tree, and the pixels of all embedded pictures."""
+    cleaner = _Cleaner(max_pixels, check)
+    parser = XMLParser(target=cleaner)
     try:
         parser.feed(data)
         root = parser.close()
@@ -182,7 +214,7 @@ def _parse(data: bytes, max_pixels: int, check: CheckEmbedded) -> Element:
         raise ContentError(f"svg is corrupt ({error})", "send the whole file") from error
     if not isinstance(root, Element):
         raise ContentError("svg is empty", "send a picture")
-    return root
+    return root, cleaner.pixels
 
 
 def _local(name: str) -> str:

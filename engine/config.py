@@ -51,6 +51,14 @@ class LimitSettings(Section):
     max_characters: int = Field(default=100_000, gt=0)
     max_decoding_bytes: int = Field(default=1 << 30, gt=0)
     """Memory that large pictures and sounds take at once while they are decoded; more wait."""
+    max_side: int = Field(default=32_768, gt=0)
+    """The longer side of a picture, in pixels."""
+    max_ratio: float = Field(default=200.0, ge=1)
+    """The longer side of a picture over the shorter one."""
+    max_decoding_seconds: float = Field(default=20.0, gt=0)
+    """A picture or sound that takes longer to decode is given up."""
+    decoders: int = Field(default=0, ge=0)
+    """Processes that decode pictures and sounds at once; 0 takes one per core, and four at least."""
 
 
 class StoreSettings(Section):

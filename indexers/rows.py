@@ -120,7 +120,8 @@ def load(row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_byt
         except TriveniError as error:
             missing[modality] = error
             continue
-        contents.append(Image(raw) if modality is Modality.IMAGE else Audio(raw))
+        kind = Image if modality is Modality.IMAGE else Audio
+        contents.append(kind(raw, path or f"{modality} of {item_id}"))
         size += len(raw)
         if path:
             media[modality] = path
