@@ -12,6 +12,8 @@ import sys
 import warnings
 from contextlib import suppress
 
+from PIL import PngImagePlugin
+
 from encoders.budget import SMALL, give_back_memory
 from encoders.channel import Channel, Message
 from encoders.errors import ContentError, LimitError
@@ -25,6 +27,8 @@ GRACE = 5
 """Seconds after the limit at which the process ends itself, if it still runs because nobody is there to end it."""
 _TEXT = 500
 """Characters of a message."""
+_PROFILE = 16 << 20
+"""Bytes that a colour profile or a text of a PNG may unpack to; Pillow's own limit refuses large profiles."""
 
 
 def main(socket: int, memory: int) -> None:
@@ -125,6 +129,7 @@ def _confine() -> None:
     fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
     give_back_memory()
+    PngImagePlugin.MAX_TEXT_CHUNK = _PROFILE
     warnings.simplefilter("always")
     warnings.showwarning = _show
     with suppress(ImportError):

@@ -32,6 +32,8 @@ _OPENERS: tuple[tuple[bytes, str, Callable[[io.BytesIO], ImageFile]], ...] = (
     (b"II*\0", "tiff", TiffImageFile),
     (b"MM\0*", "tiff", TiffImageFile),
 )
+_HANDOVER = 10
+"""Bytes that a pixel of the decoded picture takes while it is handed over: its copies here, on the way and there."""
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -122,11 +124,12 @@ def decode_raster(
     try:
         if size is not None:
             image.draft(None, (size, size))
-        take(image.width * image.height * _bytes_per_pixel(image.mode))
+        factor = max(1, min(image.size) // (2 * size)) if size else 1
+        pixels = image.width * image.height
+        take(max(pixels * _bytes_per_pixel(image.mode), pixels // factor**2 * _HANDOVER))
         image.load()
         turn = _orientation(image)
         plain = _plain(image)
-        factor = min(plain.size) // (2 * size) if size else 1
         if factor > 1:
             plain = plain.reduce(factor)
         plain = _on_white(plain)

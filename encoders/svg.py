@@ -14,7 +14,7 @@ import math
 import re
 import urllib.parse
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser, tostring
 
 import resvg_py
@@ -25,7 +25,8 @@ from encoders.errors import ContentError, LimitError
 MAX_DEPTH = 200
 """Nesting of elements, references included."""
 MAX_COST = 1_000_000
-"""Elements and path segments, every reference (use, pattern, mask, marker) charged with what it points to."""
+"""Elements and path segments, every reference (use, pattern, mask, marker) charged with what it points to; and the
+references that are looked at in all: those of a style's rule count for every element that it may fit."""
 MAX_FILTERS = 100
 """Filter primitives, counted in the same way: a drawing with more is rendered without its filters."""
 MAX_ASPECT = 4.0
@@ -35,17 +36,22 @@ DEFAULT_SIDE = 512
 
 _DROPPED = frozenset({"script", "foreignObject", "iframe", "feConvolveMatrix", "feMorphology", "feTurbulence"})
 """Elements that run code, or whose cost the document sets without bound."""
-_EMBEDDED = re.compile(r"\s*data:image/(?:png|jpe?g|gif|webp)\s*(;[^,]*)?,", re.IGNORECASE)
-_REFERENCE = re.compile(r"url\(\s*['\"]?\s*#([^'\")\s]+)", re.IGNORECASE)
-_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
-_TOKEN = re.compile(r"[\w-]+|\*|\[")
-_FILTER = re.compile(r"filter\s*:[^;}]*", re.IGNORECASE)
+# Every quantifier is possessive, so that no expression goes back: a strange document costs no more than its length.
+_EMBEDDED = re.compile(r"\s*+data:image/(?:png|jpe?+g|gif|webp)\s*+(;[^,]*+)?+,", re.IGNORECASE)
+_REFERENCE = re.compile(r"url\(\s*+(?:['\"]\s*+)?+#([^'\")\s]++)", re.IGNORECASE)
+_TOKEN = re.compile(r"[\w-]++|\*|\[")
+_FILTER = re.compile(r"filter\s*+:[^;}]*+", re.IGNORECASE)
+_SEPARATOR = re.compile(r"[\s,]++")
 _PICTURE_STEPS = 10_000
+_DIGITS = 40
+"""Of a length; further ones only say that it is absurd."""
 _LAYERS = 16
 """Copies of the drawing that are there at once: groups, masks and filters have some of their own."""
 _COPIES = 2
 """Copies of an embedded picture that are there at once."""
-_LENGTH = re.compile(r"\s*(\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*(?:px|pt|pc|mm|cm|in|em|ex)?\s*$", re.IGNORECASE)
+_LENGTH = re.compile(
+    r"\s*+(\d++\.?+\d*+|\.\d++)(?:e[+-]?+\d++)?+\s*+(?:px|pt|pc|mm|cm|in|em|ex)?+\s*+\Z", re.IGNORECASE
+)
 
 CheckEmbedded = Callable[[bytes], int]
 """Gives the pixels of an embedded picture from its header; raises ContentError where it has none."""
@@ -228,7 +234,7 @@ def _check_cost(root: Element) -> None:
     """
     drawing, filters = _Cost(root).of(root, 1)
     if drawing > MAX_COST:
-        raise LimitError(f"svg unfolds to more than {MAX_COST} drawing steps", "simplify the drawing")
+        raise _too_costly()
     if filters > MAX_FILTERS:
         for element in root.iter():
             element.attrib.pop("filter", None)
@@ -238,19 +244,31 @@ def _check_cost(root: Element) -> None:
                 element.text = _FILTER.sub("", element.text or "")
 
 
+def _too_costly() -> LimitError:
+    return LimitError(f"svg unfolds to more than {MAX_COST} drawing steps", "simplify the drawing")
+
+
 class _Cost:
     """What elements cost with all that they refer to: (drawing steps, filter primitives)."""
 
     def __init__(self, root: Element) -> None:
+        self._looked_at = 0
         self._by_id = {element.attrib["id"]: element for element in root.iter() if "id" in element.attrib}
         self._styles: dict[str, list[str]] = {}
         self._known: dict[Element, tuple[int, int]] = {}
         for style in root.iter():
             if _local(style.tag) == "style" and style.text:
                 style.text = style.text.replace("\\", "")  # escapes would hide a reference
-                for selector, body in _RULE.findall(style.text):
-                    for token in _TOKEN.findall(selector):
-                        self._styles.setdefault(token, []).extend(_REFERENCE.findall(body))
+                for selector, body in _rules(style.text):
+                    references = _REFERENCE.findall(body)
+                    for token in _TOKEN.findall(selector) if references else ():
+                        self._look_at(len(references))
+                        self._styles.setdefault(token, []).extend(references)
+
+    def _look_at(self, references: int) -> None:
+        self._looked_at += references
+        if self._looked_at > MAX_COST:
+            raise _too_costly()
 
     def of(self, element: Element, depth: int) -> tuple[int, int]:
         if element in self._known:
@@ -294,20 +312,35 @@ class _Cost:
             classes = element.attrib.get("class", "").split()
             for token in {_local(element.tag), element.attrib.get("id", ""), "*", "[", *classes}:
                 found.extend(self._styles.get(token, ()))
+        self._look_at(len(found))
         return found
+
+
+def _rules(style: str) -> Iterator[tuple[str, str]]:
+    """Selector and body of each innermost rule of a style sheet."""
+    for part in style.split("}")[:-1]:
+        head, brace, body = part.rpartition("{")
+        selector = head.rpartition("{")[2]
+        if brace and selector:
+            yield selector, body
 
 
 def _box(root: Element, size: int, max_pixels: int) -> tuple[int, int]:
     """The box that the picture is fitted into: its shorter side gets `size` pixels, within the limits."""
     lengths = [_LENGTH.match(root.attrib.get(name, "")) for name in ("width", "height")]
-    sides = [float(match.group(1)) for match in lengths if match]
+    sides = [_number(match.group(1)) for match in lengths if match]
     if len(sides) < 2:
         try:
-            sides = [float(part) for part in re.split(r"[\s,]+", root.attrib.get("viewBox", "").strip())][2:]
+            sides = [_number(part) for part in _SEPARATOR.split(root.attrib.get("viewBox", "").strip(), 4)][2:]
         except ValueError:
             sides = []
-    ratio = sides[0] / sides[1] if len(sides) == 2 and min(sides) > 0 else 1.0
-    ratio = min(max(ratio, 1 / MAX_ASPECT), MAX_ASPECT)
+    whole = len(sides) == 2 and all(0 < side < math.inf for side in sides)
+    ratio = min(max(sides[0] / sides[1], 1 / MAX_ASPECT), MAX_ASPECT) if whole else 1.0
     width, height = (size * ratio, float(size)) if ratio >= 1 else (float(size), size / ratio)
     scale = min(1.0, math.sqrt(0.99 * max_pixels / (width * height)))
     return max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
+
+
+def _number(text: str) -> float:
+    """A number by its first digits: those of a million would take long to read."""
+    return float(text[:_DIGITS])
