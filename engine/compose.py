@@ -111,6 +111,7 @@ def store_collections(settings: Settings, *, bulk: bool = False) -> Collections:
         api_key=store.api_key,
         timeout_seconds=store.timeout_seconds,
         optimize_after=0 if bulk else BACKGROUND,
+        reserve=store.reserve_mb << 20,
     )
 
 

@@ -68,6 +68,8 @@ class StoreSettings(Section):
     """`edge` is Qdrant embedded in the process, on disk; `server` is a Qdrant server or cluster."""
     path: Path = Path("var/store")
     """The folder of the embedded store."""
+    reserve_mb: int = Field(default=256, ge=0)
+    """Megabytes of the embedded store's disk that stay free: writes are refused before it is full."""
     url: str = "http://127.0.0.1:6333"
     """The address of the server."""
     api_key: str = Field(default="", repr=False)
