@@ -20,6 +20,8 @@ _CLAIMS = (b"Xing", b"Info", b"VBRI")
 """What a first frame holds that says how many there are."""
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 """What stands behind the last frame."""
+_PADDING = 4096
+"""Bytes that may stand between a tag and the first frame."""
 _DENSEST = 24
 """Samples per byte, at the most: 8 kbit/s at 24 kHz."""
 
@@ -43,7 +45,7 @@ def bare_frames(data: bytes) -> Frames | None:
         What there is from the first frame on. None if a header claims the length, or there is no frame where the
         first should be.
     """
-    start = at = _behind_tags(data, 0)
+    start = at = _first_frame(data)
     samples = 0
     while (frame := _frame(data, at)) is not None:
         size, length = frame
@@ -56,6 +58,16 @@ def bare_frames(data: bytes) -> Frames | None:
         return None
     end = at if data.startswith(_TAGS, at) else len(data)
     return Frames(data[start:end], samples + _DENSEST * (end - at))
+
+
+def _first_frame(data: bytes) -> int:
+    """Where the first frame begins that another one follows; behind the tags, if there is none."""
+    tagged = _behind_tags(data, 0)
+    for at in range(tagged, min(tagged + _PADDING, len(data))):
+        frame = _frame(data, at)
+        if frame is not None and (at == tagged or _frame(data, at + frame[0]) is not None):
+            return at
+    return tagged
 
 
 def _behind_tags(data: bytes, at: int) -> int:

@@ -112,11 +112,11 @@ def _open(data: bytes) -> Iterator[tuple[soundfile.SoundFile, int, bool]]:
     Where an mp3 has no Xing header, libsndfile guesses its length from the file's size and the first frame, and reads
     no further: too little where the bit rate falls. Of a pipe it cannot guess, and reads all.
     """
-    with _Straight(io.BytesIO(data)) as file:
-        frames = bare_frames(data) if file.format == "MP3" else None
-        if frames is None:
+    frames = bare_frames(data) if data.startswith((b"ID3", b"\xff")) else None
+    if frames is None:
+        with _Straight(io.BytesIO(data)) as file:
             yield file, file.frames, file.frames < _UNKNOWN
-            return
+        return
     reading, writing = os.pipe()
     feeder = threading.Thread(target=_feed, args=(writing, frames.data), daemon=True)
     feeder.start()

@@ -61,6 +61,7 @@ def borrowed(slots: threading.Semaphore, kind: str, name: str, seconds: float) -
         finally:
             process.log_noise(name)
             if process.between_contents:
+                process.rest()
                 _idle.append(process)
             else:
                 process.end()
@@ -145,8 +146,19 @@ class Process:
         self.between_contents = False
 
     def put(self, content: bytes) -> None:
-        """Hand over the bytes of the content."""
-        self._channel.put(content)
+        """Hand over the bytes of the content.
+
+        Raises:
+            DecoderError: if there is no memory for them.
+        """
+        try:
+            self._channel.put(content)
+        except OSError as error:
+            raise DecoderError(f"decoder gets no memory ({error.strerror})", "free some memory") from error
+
+    def rest(self) -> None:
+        """Give back the memory of the content."""
+        self._channel.clear()
 
     def get(self, size: int) -> bytearray:
         """What it has decoded, so many bytes.
@@ -193,7 +205,7 @@ class Process:
         return ContentError(f"{self._kind} cannot be decoded (the decoder {how})", _REMEDY)
 
     def log_noise(self, name: str) -> None:
-        """Log what codecs have written to standard error and output, and give back what memory the content took."""
+        """Log what codecs have written to standard error and output."""
         if not (lines := self._read_noise().splitlines()):
             return
         for line in lines[:MAX_LINES]:

@@ -91,6 +91,8 @@ def open_raster(data: bytes, limits: PictureLimits) -> ImageFile:
         limits.check(*early(data))
     try:
         image = opener(io.BytesIO(data))
+    except MemoryError:
+        raise
     except Exception as error:
         raise _unreadable(name, error) from error
     limits.check(image.width, image.height)
@@ -134,6 +136,8 @@ def decode_raster(
             plain = plain.reduce(factor)
         plain = _on_white(plain)
         return plain.transpose(turn) if turn is not None else plain
+    except MemoryError:
+        raise
     except Exception as error:
         raise _unreadable(name, error) from error
 
@@ -159,7 +163,7 @@ def _recognise(data: bytes) -> tuple[str, Callable[[io.BytesIO], ImageFile]]:
 def _unreadable(name: str, error: Exception) -> ContentError:
     if isinstance(error, ContentError):
         return error
-    if isinstance(error, Pillow.DecompressionBombError | Pillow.DecompressionBombWarning | MemoryError):
+    if isinstance(error, Pillow.DecompressionBombError | Pillow.DecompressionBombWarning):
         return LimitError(f"{name} image is too large ({error})", "shrink the file")
     text = str(error) or type(error).__name__
     truncated = isinstance(error, EOFError) or "truncated" in text.lower()

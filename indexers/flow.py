@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
-from encoders.errors import SpaceError
+from encoders.errors import DecoderError, SpaceError
 from encoders.space import Space
 from encoders.types import Floats, Modality, Prepared
 from engine.ingest import item_of, point_of
@@ -178,6 +178,8 @@ class Flow:
                 if content.modality not in self._space.modalities:
                     raise self._no_encoder(content.modality)
                 prepared.append(self._space.prepare(content))
+            except DecoderError:
+                raise  # no fault of the content's
             except Exception as error:  # noqa: BLE001 (whatever a file does to a decoder, the run goes on)
                 missing[content.modality] = error
         return tuple(prepared), missing

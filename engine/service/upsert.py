@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from encoders.errors import TriveniError
+from encoders.errors import DecoderError, TriveniError
 from encoders.types import Floats, Modality
 from engine.deadline import Deadline
 from engine.encoding import ContentEncoder
@@ -51,10 +51,11 @@ class _Work:
 
     @property
     def refusal(self) -> TriveniError | None:
-        """Why the item is refused as a whole: strictness, or it has nothing else, or it would become poorer."""
+        """Why the item is refused as a whole: strictness, nothing else is there, it would become poorer, or no content
+        is at fault."""
         for modality, error in self.missing.items():
             had = not self.same and self.before is not None and modality in self.before.vectors
-            if self.strict or had or not self.vectors:
+            if self.strict or had or not self.vectors or isinstance(error, DecoderError):
                 return error
         return None
 

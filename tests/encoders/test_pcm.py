@@ -176,6 +176,13 @@ def test_an_mp3_whose_length_no_header_says(before: bytes, behind: bytes) -> Non
     assert abs(pitch(samples[3000:13_000], 16_000) - 440) < 1
 
 
+@pytest.mark.parametrize("padding", [1, 500, 3000])
+def test_padding_between_the_tag_and_the_first_frame_of_an_mp3(padding: int) -> None:
+    frames = bare_mp3(sine(440, 44_100, 1.0))
+    samples = decode_audio(Audio(id3(4000) + bytes(padding) + b"".join(frames)), LIMITS, 16_000)
+    assert abs(len(samples) - len(frames) * 1152 * 16_000 / 44_100) <= 2 * 1152
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_an_mp3_of_changing_bit_rates_is_read_to_its_end(order: int) -> None:
     """The first frame says nothing about the length of the others."""

@@ -136,6 +136,13 @@ def test_waiting_for_the_budget_is_no_time_of_decoding() -> None:
             limits.budget.take(1 << 24)
 
 
+def test_the_memory_of_a_large_content_is_given_back(alone: None) -> None:
+    process = idle()
+    decode_image(Image(black_png(3000, 3000)), LIMITS)
+    assert processes._idle[-1] is process
+    assert os.fstat(process._channel._memory).st_size == 0
+
+
 def test_threads_get_their_own_answers() -> None:
     colours = [(number * 8, 0, 255 - number * 8) for number in range(24)]
     with ThreadPoolExecutor(8) as pool:

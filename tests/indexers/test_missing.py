@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from encoders import processes
 from encoders.decode import DecodeLimits
 from encoders.space import Space
 from encoders.types import Modality
@@ -13,7 +14,7 @@ from engine.store.base import VectorStore
 from engine.types import ItemId
 from indexers.catalog import Catalog
 from indexers.pipeline import index
-from indexers.report import Outcome
+from indexers.report import IndexStoppedError, Outcome
 from indexers.verify import verify
 from tests.indexers.catalogs import assert_same, everything, plain, write_jsonl
 from tests.indexers.test_pipeline import Counting
@@ -176,6 +177,16 @@ def test_a_file_that_is_lost_for_a_while_does_not_cost_its_vector(
     assert (report.errors, report.missing) == (1, {})
     assert report.examples[0].reason.endswith("; the item stays in the store as it was")
     assert everything(memory) == before
+
+
+def test_a_decoder_that_does_not_start_ends_the_run_instead_of_costing_every_item(
+    memory: VectorStore, space: Space, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes._end_all()
+    monkeypatch.setattr(processes, "_PROGRAM", "raise SystemExit('no codec')")
+    with pytest.raises(IndexStoppedError, match="decoder does not start"):
+        index(catalog, memory, space)
+    assert memory.count() == 0
 
 
 def test_verify_tells_why_a_content_is_missing(
