@@ -14,21 +14,15 @@ import math
 import re
 import urllib.parse
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser, tostring
 
 import resvg_py
 from PIL.PngImagePlugin import PngImageFile
 
 from encoders.errors import ContentError, LimitError
+from encoders.svg_cost import MAX_COST, MAX_DEPTH, check_cost, local_name
 
-MAX_DEPTH = 200
-"""Nesting of elements, references included."""
-MAX_COST = 1_000_000
-"""Elements and path segments, every reference (use, pattern, mask, marker) charged with what it points to; and the
-references that are looked at in all: those of a style's rule count for every element that it may fit."""
-MAX_FILTERS = 100
-"""Filter primitives, counted in the same way: a drawing with more is rendered without its filters."""
 MAX_ASPECT = 4.0
 """A picture longer than this is rendered with its shorter side below the size that was asked for."""
 DEFAULT_SIDE = 512
@@ -38,11 +32,7 @@ _DROPPED = frozenset({"script", "foreignObject", "iframe", "feConvolveMatrix", "
 """Elements that run code, or whose cost the document sets without bound."""
 # Every quantifier is possessive, so that no expression goes back: a strange document costs no more than its length.
 _EMBEDDED = re.compile(r"\s*+data:image/(?:png|jpe?+g|gif|webp)\s*+(;[^,]*+)?+,", re.IGNORECASE)
-_REFERENCE = re.compile(r"url\(\s*+(?:['\"]\s*+)?+#([^'\")\s]++)", re.IGNORECASE)
-_TOKEN = re.compile(r"[\w-]++|\*|\[")
-_FILTER = re.compile(r"filter\s*+:[^;}]*+", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[\s,]++")
-_PICTURE_STEPS = 10_000
 _DIGITS = 40
 """Of a length; further ones only say that it is absurd."""
 _LAYERS = 16
@@ -92,7 +82,7 @@ def render_svg(
     if data.startswith(b"\x1f\x8b"):
         data = _gunzip(data, max_bytes)
     root, embedded = _parse(data, max_pixels, check)
-    _check_cost(root)
+    check_cost(root)
     width, height = _box(root, size or DEFAULT_SIDE, max_pixels)
     take(_LAYERS * 4 * width * height + _COPIES * 4 * embedded)
     return PngImageFile(io.BytesIO(_render(tostring(root, encoding="unicode"), width, height)))
@@ -150,11 +140,11 @@ class _Cleaner:
             raise LimitError(f"svg is nested more than {MAX_DEPTH} deep", "flatten the drawing")
         if self._elements > MAX_COST:
             raise LimitError(f"svg has more than {MAX_COST} elements", "simplify the drawing")
-        if self._elements == 1 and _local(tag) != "svg":
-            raise ContentError(f"image is an xml document with root {_local(tag)}, not svg", "send a picture")
+        if self._elements == 1 and local_name(tag) != "svg":
+            raise ContentError(f"image is an xml document with root {local_name(tag)}, not svg", "send a picture")
         if self._dropped_from:
             return
-        if _local(tag) in _DROPPED:
+        if local_name(tag) in _DROPPED:
             self._dropped_from = self._depth
             return
         kept = {name: value for name, value in attributes.items() if self._keeps(name, value)}
@@ -175,7 +165,7 @@ class _Cleaner:
         return self._tree.close()
 
     def _keeps(self, name: str, value: str) -> bool:
-        local = _local(name)
+        local = local_name(name)
         if local.startswith("on") or local == "base":
             return False
         if local != "href" or value.startswith("#"):
@@ -221,108 +211,6 @@ def _parse(data: bytes, max_pixels: int, check: CheckEmbedded) -> tuple[Element,
     if not isinstance(root, Element):
         raise ContentError("svg is empty", "send a picture")
     return root, cleaner.pixels
-
-
-def _local(name: str) -> str:
-    return name.rpartition("}")[2]
-
-
-def _check_cost(root: Element) -> None:
-    """Refuse drawings that cost too much to render, and drop the filters where they are what costs.
-
-    References unfold as in the attack called a billion laughs: each is charged with all that it points to.
-    """
-    drawing, filters = _Cost(root).of(root, 1)
-    if drawing > MAX_COST:
-        raise _too_costly()
-    if filters > MAX_FILTERS:
-        for element in root.iter():
-            element.attrib.pop("filter", None)
-            if "style" in element.attrib:
-                element.attrib["style"] = _FILTER.sub("", element.attrib["style"])
-            if _local(element.tag) == "style":
-                element.text = _FILTER.sub("", element.text or "")
-
-
-def _too_costly() -> LimitError:
-    return LimitError(f"svg unfolds to more than {MAX_COST} drawing steps", "simplify the drawing")
-
-
-class _Cost:
-    """What elements cost with all that they refer to: (drawing steps, filter primitives)."""
-
-    def __init__(self, root: Element) -> None:
-        self._looked_at = 0
-        self._by_id = {element.attrib["id"]: element for element in root.iter() if "id" in element.attrib}
-        self._styles: dict[str, list[str]] = {}
-        self._known: dict[Element, tuple[int, int]] = {}
-        for style in root.iter():
-            if _local(style.tag) == "style" and style.text:
-                style.text = style.text.replace("\\", "")  # escapes would hide a reference
-                for selector, body in _rules(style.text):
-                    references = _REFERENCE.findall(body)
-                    for token in _TOKEN.findall(selector) if references else ():
-                        self._look_at(len(references))
-                        self._styles.setdefault(token, []).extend(references)
-
-    def _look_at(self, references: int) -> None:
-        self._looked_at += references
-        if self._looked_at > MAX_COST:
-            raise _too_costly()
-
-    def of(self, element: Element, depth: int) -> tuple[int, int]:
-        if element in self._known:
-            return self._known[element]
-        if depth > MAX_DEPTH:
-            raise LimitError(f"svg is nested more than {MAX_DEPTH} deep", "flatten the drawing")
-        self._known[element] = (1, 0)  # a cycle ends here, as it does in the renderer
-        steps, markers = self._own(element)
-        filters = int(_local(element.tag).startswith("fe"))
-        for part in element:
-            part_steps, part_filters = self.of(part, depth + 1)
-            steps, filters = steps + part_steps, filters + part_filters
-        for name in self._references(element):
-            target = self._by_id.get(name)
-            if target is not None:
-                times = markers if _local(target.tag) == "marker" else 1
-                part_steps, part_filters = self.of(target, depth + 1)
-                steps, filters = steps + times * part_steps, filters + times * part_filters
-        # Kept small: a sum of doubling references would else grow to numbers of many digits.
-        self._known[element] = min(steps, MAX_COST + 1), min(filters, MAX_FILTERS + 1)
-        return self._known[element]
-
-    @staticmethod
-    def _own(element: Element) -> tuple[int, int]:
-        """Steps of one element alone, and how many markers it may draw."""
-        outline = len(element.attrib.get("d", "")) + len(element.attrib.get("points", ""))
-        vertices = outline // 4
-        steps = 1 + outline // 8
-        if any(_local(name) == "href" and value[:1] != "#" for name, value in element.attrib.items()):
-            steps += _PICTURE_STEPS
-        return steps, max(1, vertices)
-
-    def _references(self, element: Element) -> list[str]:
-        found: list[str] = []
-        for name, value in element.attrib.items():
-            if _local(name) == "href" and value.startswith("#"):
-                found.append(value[1:])
-            elif "(" in value:
-                found.extend(_REFERENCE.findall(value))
-        if self._styles:
-            classes = element.attrib.get("class", "").split()
-            for token in {_local(element.tag), element.attrib.get("id", ""), "*", "[", *classes}:
-                found.extend(self._styles.get(token, ()))
-        self._look_at(len(found))
-        return found
-
-
-def _rules(style: str) -> Iterator[tuple[str, str]]:
-    """Selector and body of each innermost rule of a style sheet."""
-    for part in style.split("}")[:-1]:
-        head, brace, body = part.rpartition("{")
-        selector = head.rpartition("{")[2]
-        if brace and selector:
-            yield selector, body
 
 
 def _box(root: Element, size: int, max_pixels: int) -> tuple[int, int]:

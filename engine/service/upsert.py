@@ -51,8 +51,7 @@ class _Work:
 
     @property
     def refusal(self) -> TriveniError | None:
-        """Why the item is refused as a whole: strictness, nothing else is there, it would become poorer, or no content
-        is at fault."""
+        """Why the item is refused: strictness, nothing else in it, poorer than before, or no fault of its own."""
         for modality, error in self.missing.items():
             had = not self.same and self.before is not None and modality in self.before.vectors
             if self.strict or had or not self.vectors or isinstance(error, DecoderError):

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from encoders import svg
+from encoders import svg, svg_cost
 from encoders.decode import DecodeLimits, decode_audio, decode_image
 from encoders.errors import ContentError, LimitError
 from encoders.types import Audio, Image
@@ -107,7 +107,7 @@ def test_rules_count_for_every_element_that_they_may_fit(body: str) -> None:
 def counted(body: str) -> int:
     """The references that are looked at in a drawing."""
     root, _ = svg._parse(drawing(body).source, 1, lambda data: 0)  # type: ignore[arg-type]
-    cost = svg._Cost(root)
+    cost = svg_cost._Cost(root)
     cost.of(root, 1)
     return cost._looked_at
 
@@ -127,7 +127,7 @@ OLD = {
     "embedded": r"\s*data:image/(?:png|jpe?g|gif|webp)\s*(;[^,]*)?,",
     "filter": r"filter\s*:[^;}]*",
 }
-"""The plain expressions; those of `encoders.svg` say the same without going back."""
+"""The plain expressions; ours say the same without going back."""
 
 
 def words(*parts: str) -> st.SearchStrategy[str]:
@@ -136,13 +136,13 @@ def words(*parts: str) -> st.SearchStrategy[str]:
 
 @given(st.text("a{}; #", max_size=30))
 def test_rules_are_those_of_the_plain_expression(text: str) -> None:
-    assert list(svg._rules(text)) == re.findall(OLD["rule"], text)
+    assert list(svg_cost._rules(text)) == re.findall(OLD["rule"], text)
 
 
 @given(words("url(", " ", "'", '"', "#", "a", ")", "filter", ":", ";", "}"))
 def test_references_and_filters_are_those_of_the_plain_expressions(text: str) -> None:
-    assert svg._REFERENCE.findall(text) == re.findall(OLD["reference"], text, re.IGNORECASE)
-    assert svg._FILTER.sub("", text) == re.sub(OLD["filter"], "", text, flags=re.IGNORECASE)
+    assert svg_cost._REFERENCE.findall(text) == re.findall(OLD["reference"], text, re.IGNORECASE)
+    assert svg_cost._FILTER.sub("", text) == re.sub(OLD["filter"], "", text, flags=re.IGNORECASE)
 
 
 @given(words(" ", "1", "20", ".", "e", "+", "-", "px", "em", "m", "5"))
