@@ -7,6 +7,7 @@ ALL = (
     "space",
     "copies",
     "feedback",
+    "decoding",
     "store",
     "indexing",
     "recommend",

@@ -176,7 +176,7 @@ def upsert(store: EdgeStore, points: list[Point]) -> None:
 def all_entries(catalog: Catalog) -> list[Entry]:
     """The rows that the space can decode; bad ones would be no part of either side."""
     with IdSet() as seen, ThreadPoolExecutor(CORES) as pool:
-        return [entry for entry in catalog.entries(seen, pool) if isinstance(entry, Entry)]
+        return [entry for entry in catalog.entries(seen, pool) if isinstance(entry, Entry) and not entry.missing]
 
 
 # Unchanged --------------------------------------------------------------------------------------------------

@@ -1,30 +1,34 @@
 """The one place that opens a source: texts, pictures and sounds, under limits.
 
-Formats are read in `encoders.raster`, `encoders.svg` and `encoders.pcm`. All functions are pure and may run in
-many threads at once.
+Formats are read by `encoders.raster`, `encoders.svg` and `encoders.pcm` in processes of their own
+(`encoders.processes`). All functions may run in many threads at once.
 """
 
 import errno
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+import numpy as np
 from PIL import Image as Pillow
 
 from encoders.budget import ByteBudget
 from encoders.errors import ContentError, LimitError
-from encoders.pcm import decode_pcm
-from encoders.raster import check_pixels, decode_raster, open_raster, pixels_of
-from encoders.svg import is_svg, render_svg
+from encoders.processes import borrowed
+from encoders.resample import Resampler
 from encoders.types import Audio, Content, Floats, Image, Text
+
+_LEAST = 4
+"""Processes, where the setting leaves it open."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """How large a content may be. All values are above zero.
+    """How large a content may be, and what decoding may take. All limits are above zero.
 
     Raises:
         ValueError: if a limit is zero, negative or NaN.
@@ -34,6 +38,10 @@ class DecodeLimits:
     """Bytes of a file, and of a gzipped drawing after unpacking."""
     max_pixels: int = 67_108_864
     """Width times height of a picture."""
+    max_side: int = 32_768
+    """The longer side of a picture, in pixels."""
+    max_ratio: float = 200
+    """The longer side of a picture over the shorter one."""
     max_seconds: float = 600
     """Length of a sound."""
     max_characters: int = 100_000
@@ -41,17 +49,29 @@ class DecodeLimits:
     max_decoding_bytes: int = 1 << 30
     """Memory that large pictures and sounds take at once while they are decoded, over all threads that share these
     limits; more wait. One that takes more by itself is decoded alone."""
+    max_decoding_seconds: float = 20
+    """A picture or sound that takes longer to decode is given up."""
+    decoders: int = 0
+    """Processes that decode at once, at most, over all threads that share these limits; 0 takes one per core, four at
+    least: a content that hangs keeps its process until its time is up."""
     budget: ByteBudget = field(init=False, repr=False, compare=False)
     """Keeps `max_decoding_bytes`."""
+    slots: threading.Semaphore = field(init=False, repr=False, compare=False)
+    """Keeps `decoders`."""
 
     def __post_init__(self) -> None:
         for limit in fields(self):
-            if limit.init and not getattr(self, limit.name) > 0:
+            if limit.name.startswith("max_") and not getattr(self, limit.name) > 0:
                 raise ValueError(f"limits.{limit.name} is {getattr(self, limit.name)}: set a value above 0")
+        if self.decoders < 0:
+            raise ValueError(f"limits.decoders is {self.decoders}: set a value above 0, or 0 for one per core")
+        object.__setattr__(self, "slots", threading.Semaphore(self.decoders or max(_LEAST, os.cpu_count() or 1)))
         object.__setattr__(self, "budget", ByteBudget(self.max_decoding_bytes))
 
 
 DEFAULT_LIMITS = DecodeLimits()
+_COPIES = 3
+"""Copies of a decoded sound that are there at once, with those that its encoder makes."""
 
 
 def decode_text(content: Content, limits: DecodeLimits = DEFAULT_LIMITS) -> str:
@@ -96,7 +116,7 @@ def decode_image(content: Content, limits: DecodeLimits = DEFAULT_LIMITS, size: 
 
     Args:
         content: the picture.
-        limits: bounds on bytes and pixels, checked before pixels are allocated.
+        limits: bounds on bytes and pixels, checked before pixels are allocated, and on time.
         size: the shorter side that will be needed, in pixels. It is a hint that saves time: a drawing is
             rendered at this size, a far larger picture shrunk while it is decoded, but never below it.
 
@@ -105,7 +125,7 @@ def decode_image(content: Content, limits: DecodeLimits = DEFAULT_LIMITS, size: 
 
     Raises:
         ContentError: if it cannot be read, is truncated, corrupt or of no known format, or is not a picture.
-        LimitError: if it is over a limit.
+        LimitError: if it is over a limit, or takes too long to decode.
     """
     with decoding_image(content, limits, size) as picture:
         return picture
@@ -118,18 +138,22 @@ def decoding_image(content: Content, limits: DecodeLimits, size: int | None = No
         raise _other("image", content)
     data = _read(content.source, "image", limits)
     with limits.budget.lease() as lease:
-        if is_svg(data):
-            drawing = render_svg(
-                data,
+        with borrowed(limits.slots, "image", _name(content, data), limits.max_decoding_seconds) as process:
+            process.put(data)
+            answer = process.ask(
+                kind="image",
+                bytes=len(data),
                 size=size,
+                seconds=limits.max_decoding_seconds,
                 max_bytes=limits.max_bytes,
-                max_pixels=limits.max_pixels,
-                check=lambda embedded: pixels_of(embedded, limits.max_pixels),
+                limits={"pixels": limits.max_pixels, "side": limits.max_side, "ratio": limits.max_ratio},
             )
-            check_pixels(drawing.width * drawing.height, limits.max_pixels)
-            yield decode_raster(drawing, None, lease.take)
-        else:
-            yield decode_raster(open_raster(data, limits.max_pixels), size, lease.take)
+            if "take" in answer:
+                lease.take(answer["take"])
+                answer = process.ask()
+            width, height = answer["done"]
+            picture = Pillow.frombytes("RGB", (width, height), process.get(3 * width * height))
+        yield picture
 
 
 def decode_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> Floats:
@@ -137,7 +161,7 @@ def decode_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> Fl
 
     Args:
         content: the sound.
-        limits: bounds on bytes and seconds.
+        limits: bounds on bytes, seconds and time.
         sample_rate: the wanted rate in Hz.
 
     Returns:
@@ -146,7 +170,7 @@ def decode_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> Fl
     Raises:
         ContentError: if it cannot be read, is truncated, corrupt, empty or of no known format, holds NaN or
             infinity, or is not a sound.
-        LimitError: if it is over a limit.
+        LimitError: if it is over a limit, or takes too long to decode.
     """
     with decoding_audio(content, limits, sample_rate) as samples:
         return samples
@@ -159,7 +183,31 @@ def decoding_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> 
         raise _other("audio", content)
     data = _read(content.source, "audio", limits)
     with limits.budget.lease() as lease:
-        yield decode_pcm(data, limits.max_seconds, sample_rate, lease.take)
+        with borrowed(limits.slots, "audio", _name(content, data), limits.max_decoding_seconds) as process:
+            process.put(data)
+            answer = process.ask(
+                kind="audio",
+                bytes=len(data),
+                seconds=limits.max_decoding_seconds,
+                max_seconds=limits.max_seconds,
+            )
+            resampler = Resampler(answer["rate"], sample_rate)
+            lease.take(_COPIES * 4 * resampler.length(answer["most"]))
+            parts = []
+            while "block" in (answer := process.ask()):
+                parts.append(resampler.add(np.frombuffer(process.get(4 * answer["block"]), np.float32)))
+        samples = np.concatenate([*parts, resampler.end()])
+        del parts
+        if not np.isfinite(samples).all():
+            raise ContentError("audio holds samples that are NaN or infinite", "export the sound again")
+        yield np.clip(samples, -1.0, 1.0, out=samples)
+
+
+def _name(content: Image | Audio, data: bytes) -> str:
+    """What the log calls a content."""
+    if content.name or isinstance(content.source, Path):
+        return content.name or str(content.source)
+    return f"{content.modality} of {len(data)} bytes"
 
 
 def _other(wanted: str, content: Content) -> ContentError:

@@ -51,3 +51,9 @@ class WeightsError(TriveniError):
     """The weights of an encoder are missing, or are not the ones that the space was built with."""
 
     status = "FAILED_PRECONDITION"
+
+
+class DecoderError(TriveniError):
+    """The process that decodes pictures and sounds cannot be started."""
+
+    status = "UNAVAILABLE"

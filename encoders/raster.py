@@ -7,6 +7,7 @@ plays no part.
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image as Pillow
@@ -31,6 +32,8 @@ _OPENERS: tuple[tuple[bytes, str, Callable[[io.BytesIO], ImageFile]], ...] = (
     (b"II*\0", "tiff", TiffImageFile),
     (b"MM\0*", "tiff", TiffImageFile),
 )
+_HANDOVER = 10
+"""Bytes that a pixel of the decoded picture takes while it is handed over: its copies here, on the way and there."""
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -43,35 +46,62 @@ _TURNS = {
 }
 
 
-def open_raster(data: bytes, max_pixels: int) -> ImageFile:
+@dataclass(frozen=True, slots=True)
+class PictureLimits:
+    """What the header of a picture may promise, at the most."""
+
+    pixels: int
+    """Width times height."""
+    side: int
+    """The longer side, in pixels."""
+    ratio: float
+    """The longer side over the shorter one."""
+
+    def check(self, width: int, height: int) -> None:
+        """Raise LimitError if a picture is larger."""
+        longer, shorter = max(width, height), max(min(width, height), 1)
+        if width * height > self.pixels:
+            problem = f"image has {width * height} pixels, the limit is {self.pixels}"
+            raise LimitError(problem, "raise limits.max_pixels or shrink the file")
+        if longer > self.side:
+            problem = f"image of {width} x {height} has a side of {longer} pixels, the limit is {self.side}"
+            raise LimitError(problem, "raise limits.max_side, shrink the picture or cut it")
+        if longer > self.ratio * shorter:
+            problem = f"image of {width} x {height} is {longer / shorter:.0f} times as long as wide"
+            raise LimitError(f"{problem}, the limit is {self.ratio:g}", "raise limits.max_ratio or cut the picture")
+
+
+def open_raster(data: bytes, limits: PictureLimits) -> ImageFile:
     """Read the header of a picture; no pixels are decoded.
 
     Args:
         data: the file.
-        max_pixels: the most that its header may promise.
+        limits: the most that its header may promise.
 
     Returns:
         A picture whose pixels are still to be loaded.
 
     Raises:
         ContentError: if the format is unknown or the header corrupt.
-        LimitError: if the header promises more than `max_pixels`.
+        LimitError: if the header promises more than the limits.
     """
     name, opener = _recognise(data)
-    early = {"gif": _gif_pixels, "webp": _webp_pixels}.get(name)
+    early = {"gif": _gif_size, "webp": _webp_size}.get(name)
     if early:  # these readers allocate, or warn, before their size can be asked for
-        check_pixels(early(data), max_pixels)
+        limits.check(*early(data))
     try:
         image = opener(io.BytesIO(data))
+    except MemoryError:
+        raise
     except Exception as error:
         raise _unreadable(name, error) from error
-    check_pixels(image.width * image.height, max_pixels)
+    limits.check(image.width, image.height)
     return image
 
 
-def pixels_of(data: bytes, max_pixels: int) -> int:
+def pixels_of(data: bytes, limits: PictureLimits) -> int:
     """The number of pixels that the header of a picture promises; raises as `open_raster` does."""
-    image = open_raster(data, max_pixels)
+    image = open_raster(data, limits)
     return image.width * image.height
 
 
@@ -96,15 +126,18 @@ def decode_raster(
     try:
         if size is not None:
             image.draft(None, (size, size))
-        take(image.width * image.height * _bytes_per_pixel(image.mode))
+        factor = max(1, min(image.size) // (2 * size)) if size else 1
+        pixels = image.width * image.height
+        take(max(pixels * _bytes_per_pixel(image.mode), pixels // factor**2 * _HANDOVER))
         image.load()
         turn = _orientation(image)
         plain = _plain(image)
-        factor = min(plain.size) // (2 * size) if size else 1
         if factor > 1:
             plain = plain.reduce(factor)
         plain = _on_white(plain)
         return plain.transpose(turn) if turn is not None else plain
+    except MemoryError:
+        raise
     except Exception as error:
         raise _unreadable(name, error) from error
 
@@ -114,14 +147,6 @@ def _bytes_per_pixel(mode: str) -> int:
     if mode in ("1", "L"):
         return 6
     return 40 if mode[0] in "IF" else 16
-
-
-def check_pixels(pixels: int, limit: int) -> None:
-    """Raise LimitError if a picture has more pixels than the limit."""
-    if pixels > limit:
-        raise LimitError(
-            f"image has {pixels} pixels, the limit is {limit}", "raise limits.max_pixels or shrink the file"
-        )
 
 
 def _recognise(data: bytes) -> tuple[str, Callable[[io.BytesIO], ImageFile]]:
@@ -138,25 +163,25 @@ def _recognise(data: bytes) -> tuple[str, Callable[[io.BytesIO], ImageFile]]:
 def _unreadable(name: str, error: Exception) -> ContentError:
     if isinstance(error, ContentError):
         return error
-    if isinstance(error, Pillow.DecompressionBombError | Pillow.DecompressionBombWarning | MemoryError):
+    if isinstance(error, Pillow.DecompressionBombError | Pillow.DecompressionBombWarning):
         return LimitError(f"{name} image is too large ({error})", "shrink the file")
     text = str(error) or type(error).__name__
     truncated = isinstance(error, EOFError) or "truncated" in text.lower()
     return ContentError(f"{name} image is {'truncated' if truncated else 'corrupt'} ({text})", "send the whole file")
 
 
-def _webp_pixels(data: bytes) -> int:
+def _webp_size(data: bytes) -> tuple[int, int]:
     kind = data[12:16]
     if kind == b"VP8X":
-        return (int.from_bytes(data[24:27], "little") + 1) * (int.from_bytes(data[27:30], "little") + 1)
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
     if kind == b"VP8L":
         bits = int.from_bytes(data[21:25], "little")
-        return ((bits & 0x3FFF) + 1) * ((bits >> 14 & 0x3FFF) + 1)
-    return (int.from_bytes(data[26:28], "little") & 0x3FFF) * (int.from_bytes(data[28:30], "little") & 0x3FFF)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
-def _gif_pixels(data: bytes) -> int:
-    """Pixels of the canvas, which grows where the first frame is larger than the screen in the header."""
+def _gif_size(data: bytes) -> tuple[int, int]:
+    """The canvas, which grows where the first frame is larger than the screen in the header."""
 
     def short(at: int) -> int:
         return int.from_bytes(data[at : at + 2], "little")
@@ -172,7 +197,7 @@ def _gif_pixels(data: bytes) -> int:
     if data[at : at + 1] == b",":
         width = max(width, short(at + 1) + short(at + 5))
         height = max(height, short(at + 3) + short(at + 7))
-    return width * height
+    return width, height
 
 
 def _orientation(image: ImageFile) -> Pillow.Transpose | None:

@@ -5,7 +5,7 @@ A content holds its source, not its decoded form, so that a million of them can 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,6 +38,8 @@ class Image:
     """A picture: a file's bytes, or the path of the file."""
 
     source: bytes | Path
+    name: str = field(default="", compare=False)
+    """Where it comes from, for the log."""
     modality: ClassVar[Modality] = Modality.IMAGE
 
 
@@ -46,6 +48,8 @@ class Audio:
     """A sound: a file's bytes, or the path of the file."""
 
     source: bytes | Path
+    name: str = field(default="", compare=False)
+    """Where it comes from, for the log."""
     modality: ClassVar[Modality] = Modality.AUDIO
 
 

@@ -111,6 +111,7 @@ def store_collections(settings: Settings, *, bulk: bool = False) -> Collections:
         api_key=store.api_key,
         timeout_seconds=store.timeout_seconds,
         optimize_after=0 if bulk else BACKGROUND,
+        reserve=store.reserve_mb << 20,
     )
 
 
@@ -382,6 +383,7 @@ def server_options(settings: Settings) -> ServerOptions:
         max_queue=service.max_queue,
         max_message_bytes=service.max_message_bytes,
         max_batch=service.max_batch,
+        strict=settings.index.strict,
         drain_seconds=service.drain_seconds,
         reflection=service.reflection,
         event_limits=event_limits(settings),

@@ -51,6 +51,14 @@ class LimitSettings(Section):
     max_characters: int = Field(default=100_000, gt=0)
     max_decoding_bytes: int = Field(default=1 << 30, gt=0)
     """Memory that large pictures and sounds take at once while they are decoded; more wait."""
+    max_side: int = Field(default=32_768, gt=0)
+    """The longer side of a picture, in pixels."""
+    max_ratio: float = Field(default=200.0, ge=1)
+    """The longer side of a picture over the shorter one."""
+    max_decoding_seconds: float = Field(default=20.0, gt=0)
+    """A picture or sound that takes longer to decode is given up."""
+    decoders: int = Field(default=0, ge=0)
+    """Processes that decode pictures and sounds at once; 0 takes one per core, and four at least."""
 
 
 class StoreSettings(Section):
@@ -60,6 +68,8 @@ class StoreSettings(Section):
     """`edge` is Qdrant embedded in the process, on disk; `server` is a Qdrant server or cluster."""
     path: Path = Path("var/store")
     """The folder of the embedded store."""
+    reserve_mb: int = Field(default=256, ge=0)
+    """Megabytes of the embedded store's disk that stay free: writes are refused before it is full."""
     url: str = "http://127.0.0.1:6333"
     """The address of the server."""
     api_key: str = Field(default="", repr=False)
@@ -74,6 +84,8 @@ class IndexSettings(Section):
     """Items per batch of the networks and of the store."""
     decoders: int = Field(default=0, ge=0)
     """Threads that read and decode files; 0 takes one per core."""
+    strict: bool = False
+    """Whether an item is refused if one of its contents cannot be read; else it is indexed without it."""
     fields: Mapping[str, FieldKind] = Field(default_factory=dict)
     """Payload fields that can be filtered on; those not named are found in the catalogue's first rows."""
 

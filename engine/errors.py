@@ -39,6 +39,12 @@ class DiskError(TriveniError):
     status = "UNAVAILABLE"
 
 
+class DiskFullError(DiskError):
+    """There is too little room on the disk to begin."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+
 class SettingsError(TriveniError):
     """A setting is missing, unknown, or out of range."""
 

@@ -1,13 +1,14 @@
 """How an item becomes a stored point, and back; shared by bulk indexing and by the catalogue service.
 
 The engine's own payload fields begin with `_`: `_digest` says what was encoded, `_indexed_at` when (RFC 3339, UTC),
-`_text` holds the text content, `_image` and `_audio` the relative paths of the files, where there are any.
+`_text` holds the text content, `_image` and `_audio` the relative paths of the files, where there are any, and
+`_missing` the modalities of contents that the item has and that could not be read.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from engine.types import Item, ItemId, Json, Payload
 DIGEST = "_digest"
 INDEXED_AT = "_indexed_at"
 TEXT = "_text"
+MISSING = "_missing"
 MEDIA = MappingProxyType({Modality.IMAGE: "_image", Modality.AUDIO: "_audio"})
 """The payload field that holds the relative path of a modality's file."""
 
@@ -96,15 +98,17 @@ def point_of(
     media: Media | None = None,
     digest_: Digest | None = None,
     indexed_at: datetime | None = None,
+    missing: Collection[Modality] = (),
 ) -> Point:
     """Turn an item and its vectors into a point.
 
     Args:
         item: the item.
-        vectors: per modality of the item a unit vector (d,).
+        vectors: per modality of the item a unit vector (d,), but for those that are missing.
         media: paths of the files that the contents came from.
         digest_: its digest, if it is known already.
         indexed_at: when it was encoded; None means now.
+        missing: modalities of contents that could not be read: the point tells which, and nothing else of them.
 
     Raises:
         ContentError: if the digest must be made and a file cannot be read.
@@ -114,9 +118,11 @@ def point_of(
     payload[DIGEST] = str(digest_ or digest(item, media))
     payload[INDEXED_AT] = rfc3339(indexed_at or datetime.now(UTC))
     for content in item.contents:
-        if isinstance(content, Text):
+        if isinstance(content, Text) and Modality.TEXT not in missing:
             payload[TEXT] = content.text
-    payload.update({MEDIA[modality]: path for modality, path in (media or {}).items()})
+    payload.update({MEDIA[modality]: path for modality, path in (media or {}).items() if modality not in missing})
+    if missing:
+        payload[MISSING] = [str(modality) for modality in sorted(missing)]
     return Point(item.id, vectors, payload)
 
 
@@ -149,6 +155,12 @@ def media_of(payload: Payload) -> Media:
     """The paths that a stored payload keeps."""
     paths = ((modality, payload.get(key)) for modality, key in MEDIA.items())
     return {modality: path for modality, path in paths if isinstance(path, str)}
+
+
+def missing_of(payload: Payload) -> frozenset[Modality]:
+    """The modalities of contents that could not be read when the item was stored."""
+    names = payload.get(MISSING)
+    return frozenset(Modality(str(name)) for name in names) if isinstance(names, list) else frozenset()
 
 
 def rfc3339(time: datetime) -> str:

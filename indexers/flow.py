@@ -3,15 +3,16 @@
 rows ── read, hash ── plan ──▶ decode (threads) ──▶ encode (one thread) ──▶ write (one thread)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
-from encoders.errors import SpaceError
+from encoders.errors import DecoderError, SpaceError
 from encoders.space import Space
 from encoders.types import Floats, Modality, Prepared
 from engine.ingest import item_of, point_of
 from engine.store.base import Point, VectorStore
+from engine.types import ItemId
 from indexers.catalog import Catalog
 from indexers.deadletters import DeadLetters
 from indexers.plan import Planned, plan
@@ -40,6 +41,8 @@ class Decoded:
     prepared: tuple[Prepared, ...] = ()
     size: int = 0
     """Bytes of `prepared`."""
+    missing: tuple[DeadLetter, ...] = ()
+    """Tell of the contents that it is indexed without."""
 
 
 class Flow:
@@ -54,6 +57,7 @@ class Flow:
         stop: ends all stages.
         batch: items per batch of the networks and of the store.
         dry_run: everything is read and decoded, nothing is encoded or written.
+        strict: refuse an item if one of its contents cannot be read, instead of indexing the others.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Flow:
         *,
         batch: int,
         dry_run: bool,
+        strict: bool,
     ) -> None:
         self._store = store
         self._space = space
@@ -76,6 +81,7 @@ class Flow:
         self._stop = stop
         self._batch = batch
         self._dry_run = dry_run
+        self._strict = strict
         self._budget = Budget(WAITING_BYTES, stop)
         self._decoding: Channel[Future[Decoded | DeadLetter]] = Channel(batch, stop)
         self._writing: Channel[list[Decoded]] = Channel(2, stop)
@@ -115,9 +121,11 @@ class Flow:
         size = self._batch * _PLANNED_BATCHES
         for group in batches(self._alive(entries), size, lambda entry: entry.size, _PLANNED_BYTES):
             planned = plan(group, self._store)
-            self._tally.count(Outcome.UNCHANGED, sum(it.outcome is Outcome.UNCHANGED for it in planned))
+            self._tally.count(Outcome.UNCHANGED, sum(it.settled for it in planned))
             for it in planned:
-                if it.outcome is not Outcome.UNCHANGED:
+                if it.settled:
+                    self._bury(*_without(it.entry, it.entry.missing))
+                else:
                     self._budget.take(it.entry.size)
                     self._decoding.put(self._pool.submit(self._decode, it))
 
@@ -127,43 +135,59 @@ class Flow:
                 raise Stopped
             if isinstance(entry, DeadLetter):
                 self._bury(entry)
+            elif entry.missing and self._strict:
+                self._bury(_refused(entry, entry.missing))
             else:
                 yield entry
 
     def _decode(self, it: Planned) -> Decoded | DeadLetter:
-        """Decode all contents of an entry, in a thread of the pool."""
+        """Decode those contents of an entry that the store has no vectors of, in a thread of the pool."""
         entry, size = it.entry, 0
         try:
             if self._stop.is_set:
                 raise Stopped
-            prepared: tuple[Prepared, ...] = ()
-            if it.stored is None:
-                done = self._prepare(entry)
-                if isinstance(done, DeadLetter):
-                    return done
-                prepared = done
+            kept = {} if it.stored is None else it.stored.vectors
+            prepared, missing = self._prepare(entry, kept)
+            if missing and (self._strict or not (prepared or kept)):
+                return _refused(entry, missing)
+            if missing and it.outcome is Outcome.CHANGED and self._has_one_of(entry.item.id, missing):
+                return _refused(entry, missing, "; the item stays in the store as it was")
             size = sum(_size(one) for one in prepared)
             point = point_of(
                 entry.item,
-                {} if it.stored is None else it.stored.vectors,
+                kept,
                 media=entry.media,
                 digest_=entry.digest,
                 indexed_at=None if it.stored is None else item_of(it.stored).indexed_at,
+                missing=missing,
             )
-            return Decoded(entry.line, it.outcome, point, prepared, size)
+            outcome = Outcome.CHANGED if kept and prepared else it.outcome
+            return Decoded(entry.line, outcome, point, prepared, size, _without(entry, missing))
         finally:
             self._budget.give(entry.size - size)
 
-    def _prepare(self, entry: Entry) -> tuple[Prepared, ...] | DeadLetter:
-        prepared = []
+    def _prepare(
+        self, entry: Entry, kept: Collection[Modality]
+    ) -> tuple[tuple[Prepared, ...], Mapping[Modality, Exception]]:
+        """The contents of an entry but for those that are kept, and why others are missing."""
+        prepared, missing = [], dict(entry.missing)
         for content in entry.item.contents:
+            if content.modality in kept:
+                continue
             try:
                 if content.modality not in self._space.modalities:
                     raise self._no_encoder(content.modality)
                 prepared.append(self._space.prepare(content))
+            except DecoderError:
+                raise  # no fault of the content's
             except Exception as error:  # noqa: BLE001 (whatever a file does to a decoder, the run goes on)
-                return DeadLetter.of(entry.line, entry.item.id, error, content.modality)
-        return tuple(prepared)
+                missing[content.modality] = error
+        return tuple(prepared), missing
+
+    def _has_one_of(self, item: ItemId, modalities: Collection[Modality]) -> bool:
+        """Whether the store has such a vector of an item: a file that is lost for a while must not cost it."""
+        (point,) = self._store.retrieve([item], with_payload=False)
+        return point is not None and any(modality in point.vectors for modality in modalities)
 
     def _no_encoder(self, modality: Modality) -> SpaceError:
         have = ", ".join(self._space.modalities)
@@ -203,14 +227,17 @@ class Flow:
     def _write(self) -> None:
         """Write points; what the store has acknowledged is counted."""
         for group in self._writing:
-            if not self._dry_run:
-                self._store.upsert([it.point for it in group])
+            points = [it.point for it in group if it.outcome is not Outcome.UNCHANGED]
+            if points and not self._dry_run:
+                self._store.upsert(points)
             for it in group:
                 self._tally.count(it.outcome)
+                self._bury(*it.missing)
 
-    def _bury(self, letter: DeadLetter) -> None:
-        self._letters.add(letter)
-        self._tally.fail(letter)
+    def _bury(self, *letters: DeadLetter) -> None:
+        for letter in letters:
+            self._letters.add(letter)
+            self._tally.fail(letter)
 
 
 def _with_vectors(group: Sequence[Decoded], vectors: Floats) -> list[Decoded]:
@@ -221,8 +248,18 @@ def _with_vectors(group: Sequence[Decoded], vectors: Floats) -> list[Decoded]:
         for one in it.prepared:
             own[one.modality] = vectors[row]
             row += 1
-        done.append(Decoded(it.line, it.outcome, replace(it.point, vectors=own)))
+        done.append(replace(it, point=replace(it.point, vectors=own), prepared=(), size=0))
     return done
+
+
+def _refused(entry: Entry, missing: Mapping[Modality, Exception], also: str = "") -> DeadLetter:
+    modality, error = next(iter(missing.items()))
+    letter = DeadLetter.of(entry.line, entry.item.id, error, modality)
+    return replace(letter, reason=letter.reason + also)
+
+
+def _without(entry: Entry, missing: Mapping[Modality, Exception]) -> tuple[DeadLetter, ...]:
+    return tuple(DeadLetter.without(entry.line, entry.item.id, *one) for one in missing.items())
 
 
 def _letter(it: Decoded, error: Exception) -> DeadLetter:

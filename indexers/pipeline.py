@@ -34,6 +34,7 @@ def index(
     prune: bool = False,
     force: bool = False,
     dry_run: bool = False,
+    strict: bool = False,
     dead_letters: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Report:
@@ -51,7 +52,9 @@ def index(
         prune: whether items that left the catalogue are deleted at the end.
         force: prune even if over half of the store goes, or ids of rows are unknown.
         dry_run: read and decode everything, write nothing.
-        dead_letters: the file that bad rows are written to; None writes none.
+        strict: refuse an item if one of its contents cannot be read; else the others are indexed, and those that were
+            not are tried again by the next run.
+        dead_letters: the file that bad rows and missing contents are written to; None writes none.
         watcher: is told how it goes.
 
     Raises:
@@ -71,7 +74,7 @@ def index(
             _index_fields(store, catalog)
         watcher.start(catalog.reader().total())
         try:
-            interrupted = _run(catalog, store, space, seen, tally, letters, watcher, batch, decoders, dry_run)
+            interrupted = _run(catalog, store, space, seen, tally, letters, watcher, batch, decoders, dry_run, strict)
             if prune and not interrupted:
                 watcher.phase("pruning")
                 pruned = prune_store(store, seen, nameless=tally.nameless, force=force, dry_run=dry_run)
@@ -125,6 +128,7 @@ def _run(
     batch: int,
     decoders: int,
     dry_run: bool,
+    strict: bool,
 ) -> bool:
     """Run all stages to their end, and say whether they were interrupted."""
     stop, interrupted = Stop(), False
@@ -132,7 +136,7 @@ def _run(
     readers = ThreadPoolExecutor(count, thread_name_prefix="read")
     pool = ThreadPoolExecutor(count, thread_name_prefix="decode")
     try:
-        flow = Flow(store, space, tally, letters, pool, stop, batch=batch, dry_run=dry_run)
+        flow = Flow(store, space, tally, letters, pool, stop, batch=batch, dry_run=dry_run, strict=strict)
         stages = flow.stages(catalog, seen, readers)
         threads = [threading.Thread(target=stage, daemon=True) for stage in stages]
         for thread in threads:

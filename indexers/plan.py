@@ -5,9 +5,9 @@ disagree with it, and a run that was killed resumes by running again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from engine.ingest import Digest
+from engine.ingest import Digest, missing_of
 from engine.store.base import Point, VectorStore
 from indexers.report import Outcome
 from indexers.rows import Entry
@@ -20,22 +20,37 @@ class Planned:
     entry: Entry
     outcome: Outcome
     stored: Point | None = None
-    """The stored point, with its vectors, where only the payload changed."""
+    """The stored point, with its vectors, where the contents are the same and there is something to do: the payload
+    changed, or a content could not be read and may be by now, since limits and decoders change."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.outcome is Outcome.UNCHANGED and self.stored is None
 
 
 def plan(entries: Sequence[Entry], store: VectorStore) -> list[Planned]:
     """Compare entries with the store. Vectors are only fetched where they will be used again."""
     points = store.retrieve([entry.item.id for entry in entries], with_vectors=False, once=True)
     planned = [Planned(entry, _outcome(entry, point)) for entry, point in zip(entries, points, strict=True)]
-    reused = [row for row, it in enumerate(planned) if it.outcome is Outcome.PAYLOAD]
+    reused = [
+        row
+        for row, (it, point) in enumerate(zip(planned, points, strict=True))
+        if it.outcome is Outcome.PAYLOAD or (it.outcome is Outcome.UNCHANGED and _lacks(it.entry, point))
+    ]
     if reused:
         full = store.retrieve([planned[row].entry.item.id for row in reused], once=True)
         for row, point in zip(reused, full, strict=True):
-            entry = planned[row].entry
-            wanted = {content.modality for content in entry.item.contents}
-            whole = point is not None and set(point.vectors) == wanted
-            planned[row] = Planned(entry, Outcome.PAYLOAD, point) if whole else Planned(entry, Outcome.CHANGED)
+            it = planned[row]
+            known = point is not None and point.vectors
+            planned[row] = replace(it, stored=point) if known else Planned(it.entry, Outcome.CHANGED)
     return planned
+
+
+def _lacks(entry: Entry, point: Point | None) -> bool:
+    """Whether the point was stored without a content that the entry has."""
+    missing = missing_of(point.payload) if point is not None else frozenset()
+    return bool(missing) and any(content.modality in missing for content in entry.item.contents)
 
 
 def _outcome(entry: Entry, point: Point | None) -> Outcome:

@@ -39,7 +39,9 @@ class Report:
 
     outcomes: dict[Outcome, int]
     failed: dict[tuple[str, str], int]
-    """Dead letters per (class of the error, modality, "" if it was none)."""
+    """Refused rows per (class of the error, modality, "" if it was none)."""
+    missing: dict[tuple[str, str], int]
+    """Contents that items were indexed without, per (class of the error, modality)."""
     examples: tuple[DeadLetter, ...]
     """The first dead letters."""
     pruned: int
@@ -57,7 +59,7 @@ class Report:
 
     @property
     def errors(self) -> int:
-        """Rows that became dead letters."""
+        """Rows that were refused."""
         return sum(self.failed.values())
 
     @property
@@ -77,6 +79,7 @@ class Tally:
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    missing: Counter[tuple[str, str]] = field(default_factory=Counter)
     nameless: int = 0
     """Dead letters without an id: items of the catalogue that cannot be told from items that left it."""
     examples: list[DeadLetter] = field(default_factory=list)
@@ -90,7 +93,7 @@ class Tally:
     def fail(self, letter: DeadLetter) -> None:
         """Count a dead letter."""
         with self._lock:
-            self.failed[letter.error, letter.modality] += 1
+            (self.missing if letter.indexed else self.failed)[letter.error, letter.modality] += 1
             self.nameless += not letter.id
             if len(self.examples) < 10:
                 self.examples.append(letter)
@@ -100,8 +103,9 @@ class Tally:
     ) -> Report:
         """The counts as they stand."""
         with self._lock:
-            outcomes, failed, examples = dict(self.outcomes), dict(self.failed), tuple(self.examples)
-        return Report(outcomes, failed, examples, pruned, seconds, stored, dry_run, interrupted)
+            outcomes, failed, missing = dict(self.outcomes), dict(self.failed), dict(self.missing)
+            examples = tuple(self.examples)
+        return Report(outcomes, failed, missing, examples, pruned, seconds, stored, dry_run, interrupted)
 
     def done(self) -> tuple[int, int]:
         """Rows that are done, and how many of them failed."""

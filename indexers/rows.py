@@ -1,6 +1,7 @@
 """A row of a catalogue, checked, read and hashed: an entry."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from encoders.errors import LimitError, TriveniError
@@ -12,13 +13,11 @@ from indexers.paths import read_under
 from indexers.readers.base import Columns, Row, Value, role_columns
 
 DEFAULT_MAX_BYTES = 64 << 20
-_MEDIA = (Modality.IMAGE, Modality.AUDIO)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A row that could not be indexed, and what to do about it. A row is dead as a whole: an item whose picture is
-    corrupt is not indexed by its text alone, so that nothing is half there."""
+    """A row that could not be indexed, or not with all of its contents, and what to do about it."""
 
     line: int
     id: str
@@ -29,16 +28,24 @@ class DeadLetter:
     """The class of the error."""
     reason: str
     remedy: str
+    indexed: bool = False
+    """Whether the item was indexed without the content at fault; else the row was refused as a whole."""
 
     @classmethod
     def of(cls, line: int, item_id: str, error: Exception, modality: Modality | None = None) -> "DeadLetter":
-        """The letter of an error."""
+        """The letter of a row that was refused."""
         name = type(error).__name__
         if isinstance(error, TriveniError):
             column = error.field if error.field in tuple(Modality) else ""
             return cls(line, item_id, str(modality or column), name, error.problem, error.remedy)
         reason = f"{name} while the item was read: {str(error)[:200]}"
         return cls(line, item_id, str(modality or ""), name, reason, "report this: the reader should have refused it")
+
+    @classmethod
+    def without(cls, line: int, item_id: str, modality: Modality, error: Exception) -> "DeadLetter":
+        """The letter of an item that was indexed without a content."""
+        letter = cls.of(line, item_id, error, modality)
+        return replace(letter, reason=f"indexed without {modality}: {letter.reason}", indexed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,8 @@ class Entry:
     digest: Digest
     size: int
     """Bytes of all contents."""
+    missing: Mapping[Modality, Exception] = field(default_factory=dict)
+    """The contents that the row names and that cannot be read, with the reasons. The item is without them."""
 
 
 def row_id(row: Row, columns: Columns) -> ItemId:
@@ -83,10 +92,12 @@ def load(row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_byt
         ignore: columns that are left out.
         max_bytes: the largest file that is read.
 
+    A content that cannot be read is left out, as long as there is another.
+
     Raises:
-        RowError: if a column is of the wrong type.
-        PathError: if a file is missing or outside the root.
-        LimitError: if a file is too large.
+        RowError: if a column is of the wrong type, and there is no other content.
+        PathError: if a file is missing or outside the root, and there is no other content.
+        LimitError: if a file is too large, and there is no other content.
         InvalidItemError: if the row has no content, or its payload cannot be stored.
     """
     item_id = row_id(row, columns)
@@ -94,22 +105,30 @@ def load(row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_byt
     values = {name: value for name, value in row.values.items() if name not in ignore}
     contents: list[Content] = []
     media: dict[Modality, str] = {}
+    missing: dict[Modality, Exception] = {}
     size = 0
-    text = values.get(roles["text"])
-    if text is not None and not isinstance(text, str):
-        raise RowError(f"text is a {type(text).__name__}: {str(text)[:40]!r}", "write it as a text", field="text")
-    if text:
-        contents.append(Text(text))
-        size += len(text)
-    for modality in _MEDIA:
-        raw, path = _source(values.get(roles[modality]), root, modality, max_bytes)
-        if raw is not None:
-            contents.append(Image(raw) if modality is Modality.IMAGE else Audio(raw))
-            size += len(raw)
+    for modality in Modality:
+        value = values.get(roles[modality])
+        if value is None or value == "":
+            continue
+        try:
+            if modality is Modality.TEXT:
+                contents.append(Text(_text(value)))
+                size += len(str(value))
+                continue
+            raw, path = _source(value, root, modality, max_bytes)
+        except TriveniError as error:
+            missing[modality] = error
+            continue
+        kind = Image if modality is Modality.IMAGE else Audio
+        contents.append(kind(raw, path or f"{modality} of {item_id}"))
+        size += len(raw)
         if path:
             media[modality] = path
+    if missing and not contents:
+        raise next(iter(missing.values()))
     item = Item(item_id, tuple(contents), payload_of(row, columns, ignore))
-    return Entry(row.line, item, media, digest(item, media), size)
+    return Entry(row.line, item, media, digest(item, media), size, missing)
 
 
 def load_or_letter(
@@ -122,10 +141,14 @@ def load_or_letter(
         return DeadLetter.of(row.line, row_id(row, columns), error)
 
 
-def _source(value: Value, root: Path, modality: Modality, max_bytes: int) -> tuple[bytes | None, str]:
+def _text(value: Value) -> str:
+    if not isinstance(value, str):
+        raise RowError(f"text is a {type(value).__name__}: {str(value)[:40]!r}", "write it as a text", field="text")
+    return value
+
+
+def _source(value: Value, root: Path, modality: Modality, max_bytes: int) -> tuple[bytes, str]:
     """The bytes of a picture or sound, and its path relative to the root, if it has one."""
-    if value is None or value == "":
-        return None, ""
     if isinstance(value, bytes):
         if len(value) > max_bytes:
             problem = f"{modality} has {len(value)} bytes, the limit is {max_bytes}"

@@ -45,11 +45,11 @@ class Verdict:
     stale: Difference = field(default_factory=Difference)
     """In both, but the catalogue's item is another than the one that was indexed."""
     incomplete: Difference = field(default_factory=Difference)
-    """Equal, but the store lacks the vector of a content."""
+    """Equal, but the store lacks the vector of a content that can be read."""
     extra: Difference = field(default_factory=Difference)
     """In the store, not in the catalogue."""
     unreadable: Difference = field(default_factory=Difference)
-    """Rows of the catalogue that cannot be read, or whose files cannot be decoded, as "line: reason"."""
+    """Rows of the catalogue that cannot be read, whole or in part, as "line: reason"."""
     wrong_space: str = ""
     """The fingerprint of the store's space, if it is not the one that was asked for."""
 
@@ -98,8 +98,9 @@ def verify(
         entries = _alive(catalog.entries(seen, pool, {**catalog.schema(), **store.schema}), verdict)
         for group in batches(entries, _GROUP, lambda entry: entry.size, _GROUP_BYTES):
             points = store.retrieve([entry.item.id for entry in group], once=True)
-            lacking = [place for place, one in enumerate(points) if not _same(group[place], one)]
-            broken = dict(zip(lacking, _broken([group[place] for place in lacking], space, pool), strict=True))
+            lacking = [place for place, one in enumerate(points) if not _whole(group[place], one)]
+            wanted = [(group[place], points[place]) for place in lacking]
+            broken = dict(zip(lacking, _broken(wanted, space, pool), strict=True))
             for place, (entry, point) in enumerate(zip(group, points, strict=True)):
                 _compare(entry, point, broken.get(place), verdict)
         collect_extra(store, seen, extra)
@@ -122,19 +123,31 @@ def _same(entry: Entry, point: Point | None) -> bool:
     return point is not None and Digest.of_payload(point.payload) == entry.digest
 
 
-def _broken(entries: Sequence[Entry], space: Space | None, pool: Executor) -> Iterator[DeadLetter | None]:
-    """For each entry the reason why it cannot be decoded; None where it can be."""
+def _whole(entry: Entry, point: Point | None) -> bool:
+    """Whether the store holds this very item with all of its contents."""
+    modalities = {content.modality for content in entry.item.contents}
+    return point is not None and not entry.missing and _same(entry, point) and set(point.vectors) == modalities
 
-    def decode(entry: Entry) -> DeadLetter | None:
+
+def _broken(
+    wanted: Sequence[tuple[Entry, Point | None]], space: Space | None, pool: Executor
+) -> Iterator[DeadLetter | None]:
+    """For each entry the reason why what the store lacks of it cannot be read; None where it can be."""
+
+    def decode(it: tuple[Entry, Point | None]) -> DeadLetter | None:
+        entry, point = it
+        for modality, error in entry.missing.items():
+            return DeadLetter.of(entry.line, entry.item.id, error, modality)
+        kept = point.vectors if point is not None and _same(entry, point) else {}
         for content in entry.item.contents:
             try:
-                if space is not None:
+                if space is not None and content.modality not in kept:
                     space.prepare(content)
             except Exception as error:  # noqa: BLE001 (whatever a file does to a decoder, as in indexing)
                 return DeadLetter.of(entry.line, entry.item.id, error, content.modality)
         return None
 
-    return pool.map(decode, entries)
+    return pool.map(decode, wanted)
 
 
 def _compare(entry: Entry, point: Point | None, broken: DeadLetter | None, verdict: Verdict) -> None:

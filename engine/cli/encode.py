@@ -144,6 +144,8 @@ def _fill(made: _Vectors, source: Catalog, decoders: int, batch: int, watcher: W
     def prepare(entry: Entry | DeadLetter) -> Ready | DeadLetter:
         if isinstance(entry, DeadLetter):
             return entry
+        for error in entry.missing.values():  # a file of vectors is whole, or names what it lacks
+            return _letter(entry, error)
         try:
             return entry, tuple(made.space.prepare(content) for content in entry.item.contents)
         except Exception as error:  # noqa: BLE001 (whatever a file does to a decoder, the run goes on)

@@ -33,8 +33,12 @@ def index(
     prune: Annotated[bool, typer.Option("--prune", help="Delete items that left the catalogue.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Prune even if over half of the items would go.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and decode everything, write nothing.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse an item if one of its contents cannot be read.")
+    ] = False,
     max_errors: Annotated[
-        int, typer.Option(min=0, help="Exit with 1 if more rows than this failed; the others are indexed either way.")
+        int,
+        typer.Option(min=0, help="Exit with 1 if more rows than this were refused; the others are indexed anyway."),
     ] = 0,
     dead_letters: Annotated[
         Path | None,
@@ -50,8 +54,9 @@ def index(
 ) -> None:
     """Index a catalogue. Run it again after a change or an interruption: only what differs is done.
 
-    Bad rows are written to the dead letters, with the reason and a remedy, and the run goes on. Exit codes: 0 done, 1
-    failed or more bad rows than --max-errors, 2 called wrongly, 130 interrupted.
+    Bad rows are written to the dead letters, with the reason and a remedy, and the run goes on. An item is indexed
+    without a content that cannot be read; the dead letters name it, and the next run tries it again. Exit codes: 0
+    done, 1 failed or more rows refused than --max-errors, 2 called wrongly, 130 interrupted.
 
     Example: triveni index items.jsonl --root media --prune
     """
@@ -78,6 +83,7 @@ def index(
                 prune=prune,
                 force=force,
                 dry_run=dry_run,
+                strict=strict or settings.index.strict,
                 dead_letters=letters,
                 watcher=watcher_of(settings, "indexing"),
             )
@@ -91,7 +97,9 @@ def index(
         stderr.print("interrupted: run the same command again to go on", highlight=False)
         raise typer.Exit(INTERRUPTED)
     if report.errors > max_errors:
-        stderr.print(f"{report.errors} rows failed, --max-errors is {max_errors}: see {letters}", highlight=False)
+        stderr.print(
+            f"{report.errors} rows were refused, --max-errors is {max_errors}: see {letters}", highlight=False
+        )
         raise typer.Exit(1)
     if switch and not dry_run:
         compose.store_collections(settings).switch(settings.store.collection, space.fingerprint)
@@ -152,13 +160,17 @@ def _summary(report: Report, letters: Path, as_json: bool) -> None:
                 for (error, modality), rows in report.failed.items()
             ],
             "errors": report.errors,
+            "missing": [
+                {"error": error, "modality": modality, "contents": contents}
+                for (error, modality), contents in report.missing.items()
+            ],
             "pruned": report.pruned,
             "stored": report.stored,
             "seconds": round(report.seconds, 3),
             "rows_per_second": round(report.rate, 1),
             "dry_run": report.dry_run,
             "interrupted": report.interrupted,
-            "dead_letters": str(letters) if report.errors else None,
+            "dead_letters": str(letters) if report.errors or report.missing else None,
         }
         console.print_json(json.dumps(document))
         return
@@ -168,7 +180,9 @@ def _summary(report: Report, letters: Path, as_json: bool) -> None:
     for outcome, number in report.outcomes.items():
         table.add_row(str(outcome), f"{number:,}")
     for (error, modality), number in sorted(report.failed.items(), key=lambda pair: -pair[1]):
-        table.add_row(f"failed: {error}{f' ({modality})' if modality else ''}", f"{number:,}", style="red")
+        table.add_row(f"refused: {error}{f' ({modality})' if modality else ''}", f"{number:,}", style="red")
+    for (error, modality), number in sorted(report.missing.items(), key=lambda pair: -pair[1]):
+        table.add_row(f"indexed without {modality}: {error}", f"{number:,}", style="yellow")
     if report.pruned:
         table.add_row("to be pruned" if report.dry_run else "pruned", f"{report.pruned:,}")
     table.add_section()
@@ -179,8 +193,9 @@ def _summary(report: Report, letters: Path, as_json: bool) -> None:
     for letter in report.examples[:3]:
         where = f"line {letter.line}" + (f", {letter.id}" if letter.id else "")
         stderr.print(f"{where}: {letter.reason}: {letter.remedy}", highlight=False, markup=False, soft_wrap=True)
-    if report.errors:
-        stderr.print(f"all {report.errors} bad rows are in {letters}", highlight=False, soft_wrap=True)
+    counts = {"bad rows": report.errors, "missing contents": sum(report.missing.values())}
+    if told := " and ".join(f"{number} {name}" for name, number in counts.items() if number):
+        stderr.print(f"all {told} are in {letters}", highlight=False, soft_wrap=True)
 
 
 def _show(verdict: Verdict, fingerprint: str) -> None:

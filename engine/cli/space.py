@@ -234,7 +234,7 @@ class Captioned:
         source = Catalog(self.catalog, self.root, max_bytes=self.max_bytes)
         with ThreadPoolExecutor(2) as pool, IdSet() as seen:
             for entry in source.entries(seen, pool):
-                if isinstance(entry, DeadLetter):
+                if isinstance(entry, DeadLetter) or entry.missing:
                     yield None
                     continue
                 found = {content.modality: content for content in entry.item.contents}

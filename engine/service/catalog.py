@@ -42,6 +42,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         workers: where the work is done.
         max_batch: items of one stream that are encoded and written together.
         max_bytes: of the items of one stream that wait meanwhile.
+        strict: refuse every item of which a content cannot be read.
         changed: is told of items that were written or deleted, before the caller is.
     """
 
@@ -53,12 +54,13 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         *,
         max_batch: int,
         max_bytes: int,
+        strict: bool = False,
         changed: Callable[[Sequence[ItemId]], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._workers = workers
         self._max_batch, self._max_bytes = max_batch, max_bytes
-        self._upserter, self._changed = Upserter(encoder, store, changed), changed
+        self._upserter, self._changed = Upserter(encoder, store, changed, strict=strict), changed
         self._writing = asyncio.Lock()
 
     async def UpsertItems(  # noqa: N802
@@ -93,14 +95,16 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             except TriveniError as error:
                 items.append(error)
         responses = []
-        for request, result in zip(batch, self._upserter.upsert(items, deadline), strict=True):
+        strict = {row for row, request in enumerate(batch) if not isinstance(request, Malformed) and request.strict}
+        for request, result in zip(batch, self._upserter.upsert(items, deadline, strict), strict=True):
             item_id = "" if isinstance(request, Malformed) else shorten(request.item.id, 1024)
             response = catalog_pb2.UpsertItemsResponse(item_id=item_id)
             if isinstance(result, TriveniError):
                 response.outcome = catalog_pb2.UPSERT_OUTCOME_REJECTED
                 response.problem.CopyFrom(problem(result))
             else:
-                response.outcome = _OUTCOMES[result]
+                response.outcome = _OUTCOMES[result.outcome]
+                response.missing.extend(problem(error) for error in result.missing)
             responses.append(response)
         return responses
 

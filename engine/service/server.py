@@ -70,6 +70,8 @@ class ServerOptions:
     max_message_bytes: int = 16 << 20
     max_batch: int = 32
     """Items of one stream that are encoded and written together."""
+    strict: bool = False
+    """Whether an item is refused if one of its contents cannot be read."""
     drain_seconds: float = 20.0
     """How long running calls may go on when the server stops."""
     reflection: bool = True
@@ -166,6 +168,7 @@ class Server:
             workers,
             max_batch=options.max_batch,
             max_bytes=options.max_message_bytes,
+            strict=options.strict,
             changed=self._serving.changed if self._serving else lambda _: None,
         )
         history = StoredHistory(self._events, self._engine.fuse_settings)

@@ -1,14 +1,15 @@
 """A batch of items into the store: what changed is encoded, what did not is left alone, what is bad is refused."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from encoders.errors import TriveniError
-from encoders.types import Content, Floats, Modality
+from encoders.errors import DecoderError, TriveniError
+from encoders.types import Floats, Modality
 from engine.deadline import Deadline
 from engine.encoding import ContentEncoder
 from engine.errors import CancelledError, DeadlineError
-from engine.ingest import Digest, digest, point_of
+from engine.ingest import Digest, digest, missing_of, point_of
 from engine.store.base import Point, VectorStore
 from engine.store.match import check_kinds
 from engine.types import Item, ItemId
@@ -21,6 +22,43 @@ class Outcome(Enum):
     UNCHANGED = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """An item that is in the store."""
+
+    outcome: Outcome
+    missing: tuple[TriveniError, ...] = ()
+    """Why contents could not be read: the item is there without them."""
+
+
+Result = Upserted | TriveniError
+
+
+@dataclass(slots=True)
+class _Work:
+    """An item that is to be written, or completed."""
+
+    item: Item
+    digest: Digest
+    before: Point | None
+    """What the store has of it."""
+    vectors: dict[Modality, Floats]
+    """At first those that can be kept."""
+    same: bool
+    """Whether the store has this very item, but without a content."""
+    strict: bool
+    missing: dict[Modality, TriveniError] = field(default_factory=dict)
+
+    @property
+    def refusal(self) -> TriveniError | None:
+        """Why the item is refused: strictness, nothing else in it, poorer than before, or no fault of its own."""
+        for modality, error in self.missing.items():
+            had = not self.same and self.before is not None and modality in self.before.vectors
+            if self.strict or had or not self.vectors or isinstance(error, DecoderError):
+                return error
+        return None
+
+
 class Upserter:
     """Writes batches of items. The caller sees to it that a batch begins after the last one ended.
 
@@ -28,6 +66,7 @@ class Upserter:
         encoder: encodes the contents.
         store: where the items go.
         changed: is told of the items that were written.
+        strict: refuse every item of which a content cannot be read.
     """
 
     def __init__(
@@ -35,15 +74,20 @@ class Upserter:
         encoder: ContentEncoder,
         store: VectorStore,
         changed: Callable[[Sequence[ItemId]], None] = lambda _: None,
+        *,
+        strict: bool = False,
     ) -> None:
-        self._encoder, self._store, self._changed = encoder, store, changed
+        self._encoder, self._store, self._changed, self._strict = encoder, store, changed, strict
 
-    def upsert(self, items: Sequence[Item | TriveniError], deadline: Deadline) -> list[Outcome | TriveniError]:
+    def upsert(
+        self, items: Sequence[Item | TriveniError], deadline: Deadline, strict: Collection[int] = ()
+    ) -> list[Result]:
         """Write items. Of two with one id the later one stays.
 
         Args:
             items: items, or why there is none at this position.
             deadline: of the call.
+            strict: positions of items that are refused if one of their contents cannot be read.
 
         Returns:
             For each position what became of the item, or why it was refused.
@@ -52,14 +96,14 @@ class Upserter:
             DeadlineError: if the time is up; no item of the batch was written.
             CancelledError: if the caller went away.
         """
-        results: list[Outcome | TriveniError] = [
-            item if isinstance(item, TriveniError) else Outcome.STORED for item in items
-        ]
+        stored = Upserted(Outcome.STORED)
+        results: list[Result] = [item if isinstance(item, TriveniError) else stored for item in items]
         good = {row: item for row, item in enumerate(items) if not isinstance(item, TriveniError)}
         repeats: dict[int, int] = {}
         try:
-            known = self._known(list(good.values()))
-            points = self._points(good, known, results, repeats, deadline)
+            works = self._plan(good, results, repeats, strict)
+            self._encode(works, deadline)
+            points = _points(works, results)
             if points:
                 deadline.check("writing")
                 try:
@@ -69,64 +113,79 @@ class Upserter:
         except (DeadlineError, CancelledError):
             raise
         except TriveniError as error:
-            results = [error if result is Outcome.STORED else result for result in results]
+            results = [error if _is_stored(result) else result for result in results]
         for row, first in repeats.items():
             result = results[first]
-            results[row] = result if isinstance(result, TriveniError) else Outcome.UNCHANGED
+            results[row] = replace(result, outcome=Outcome.UNCHANGED) if isinstance(result, Upserted) else result
         return results
 
     def _known(self, items: Sequence[Item]) -> dict[ItemId, Point]:
         ids = list(dict.fromkeys(item.id for item in items))
         return {point.id: point for point in self._store.retrieve(ids, once=True) if point is not None}
 
-    def _points(
-        self,
-        good: dict[int, Item],
-        known: dict[ItemId, Point],
-        results: list[Outcome | TriveniError],
-        repeats: dict[int, int],
-        deadline: Deadline,
-    ) -> dict[ItemId, Point]:
-        """The points to write, by id. What became of the others goes into `results`; into `repeats`, for each that
+    def _plan(
+        self, good: dict[int, Item], results: list[Result], repeats: dict[int, int], strict: Collection[int]
+    ) -> dict[int, _Work]:
+        """What there is to do, by row. What became of the others goes into `results`; into `repeats`, for each that
         says what an earlier one of the batch said, the row of that: it shares its fate."""
-        digests: dict[int, Digest] = {}
-        vectors: dict[int, dict[Modality, Floats]] = {}
-        contents: list[tuple[int, Content]] = []
+        known = self._known(list(good.values()))
+        works: dict[int, _Work] = {}
         latest: dict[ItemId, int] = {}
         schema = self._store.schema
         for row, item in good.items():
             try:
                 check_kinds(item.payload, schema)
-                digests[row] = digest(item)
+                said = digest(item)
             except TriveniError as error:
                 results[row] = error
                 continue
             point = known.get(item.id)
             before = Digest.of_payload(point.payload) if point else None
             earlier = latest.get(item.id)
-            if earlier is not None and digests[row] == digests[earlier]:
+            if earlier is not None and said == works[earlier].digest:
                 repeats[row] = earlier
                 continue
-            if earlier is None and digests[row] == before:
-                results[row] = Outcome.UNCHANGED
+            same = earlier is None and said == before
+            if same and not (point and missing_of(point.payload)):
+                results[row] = Upserted(Outcome.UNCHANGED)
                 continue
-            if point and before and before.contents == digests[row].contents:
-                vectors[row] = dict(point.vectors)
-            else:
-                vectors[row] = {}
-                contents += [(row, content) for content in item.contents]
+            kept = dict(point.vectors) if point and before and before.contents == said.contents else {}
+            works[row] = _Work(item, said, point, kept, same, self._strict or row in strict)
             latest[item.id] = row
+        return works
 
-        encoded = self._encoder.encode([content for _, content in contents], deadline) if contents else []
-        for (row, content), result in zip(contents, encoded, strict=True):
+    def _encode(self, works: dict[int, _Work], deadline: Deadline) -> None:
+        """Give the works the vectors that they lack, or the reasons why there are none."""
+        contents = [
+            (work, place, content)
+            for work in works.values()
+            for place, content in enumerate(work.item.contents)
+            if content.modality not in work.vectors
+        ]
+        encoded = self._encoder.encode([content for *_, content in contents], deadline) if contents else []
+        for (work, place, content), result in zip(contents, encoded, strict=True):
             if isinstance(result, TriveniError):
-                position = good[row].contents.index(content)
-                result.field = f"contents[{position}].{content.modality}"
-                results[row] = result
+                result.field = f"contents[{place}].{content.modality}"
+                work.missing[content.modality] = result
             else:
-                vectors[row][content.modality] = result
-        return {
-            good[row].id: point_of(good[row], found, digest_=digests[row])
-            for row, found in vectors.items()
-            if results[row] is Outcome.STORED
-        }
+                work.vectors[content.modality] = result
+
+
+def _points(works: dict[int, _Work], results: list[Result]) -> dict[ItemId, Point]:
+    """The points to write, by id. What becomes of each work goes into `results`."""
+    points = {}
+    for row, work in works.items():
+        refusal = work.refusal
+        if refusal is not None:
+            results[row] = refusal
+            continue
+        nothing_new = work.same and work.before is not None and work.vectors.keys() == work.before.vectors.keys()
+        outcome = Outcome.UNCHANGED if nothing_new else Outcome.STORED
+        results[row] = Upserted(outcome, tuple(work.missing.values()))
+        if not nothing_new:
+            points[work.item.id] = point_of(work.item, work.vectors, digest_=work.digest, missing=work.missing.keys())
+    return points
+
+
+def _is_stored(result: Result) -> bool:
+    return isinstance(result, Upserted) and result.outcome is Outcome.STORED

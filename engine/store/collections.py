@@ -16,6 +16,7 @@ from engine.errors import NotFoundError, StoreError
 from engine.files import write_atomically
 from engine.store.base import VectorStore
 from engine.store.edge_folder import Description, server_of
+from engine.store.edge_space import RESERVE, DiskRoom
 
 DIGITS = 12
 
@@ -65,11 +66,13 @@ class EdgeCollections:
     Args:
         root: the folder.
         optimize_after: see `EdgeStore`.
+        reserve: bytes of the disk that stay free.
     """
 
-    def __init__(self, root: Path, *, optimize_after: int = BACKGROUND) -> None:
+    def __init__(self, root: Path, *, optimize_after: int = BACKGROUND, reserve: int = RESERVE) -> None:
         self._root = root
         self._optimize_after = optimize_after
+        self._reserve = reserve
 
     def all(self) -> list[CollectionInfo]:
         """All collections, by name and fingerprint."""
@@ -101,12 +104,14 @@ class EdgeCollections:
         """Open the collection of a space, which is made if missing; see `EdgeStore` for errors."""
         from engine.store.edge import EdgeStore
 
+        folder = self._folder(name, fingerprint)
         return EdgeStore(
-            self._folder(name, fingerprint),
+            folder,
             fingerprint=fingerprint,
             dimension=dimension,
             modalities=modalities,
             optimize_after=self._optimize_after,
+            room=DiskRoom(folder, self._reserve),
         )
 
     def server(self, name: str) -> str:
@@ -229,10 +234,11 @@ def collections(
     api_key: str = "",
     timeout_seconds: float = 30.0,
     optimize_after: int = BACKGROUND,
+    reserve: int = RESERVE,
 ) -> Collections:
     """The collections of the embedded store at `path`, or of the server at `url`."""
     if backend == "edge":
-        return EdgeCollections(path, optimize_after=optimize_after)
+        return EdgeCollections(path, optimize_after=optimize_after, reserve=reserve)
     return ServerCollections(url, api_key=api_key, timeout_seconds=timeout_seconds)
 
 

@@ -23,6 +23,7 @@ from engine.store.columns import points_of
 from engine.store.edge_folder import Description, FolderLock, copy_shard, remove_strays
 from engine.store.edge_read import ID, ROW, Directory, Entry, Reader
 from engine.store.edge_shard import GRAPH_FROM_BYTES, Shard, create_shard
+from engine.store.edge_space import DiskRoom, size_of, size_of_folder
 from engine.store.edge_vectors import EdgeVectors
 from engine.store.optimizer import Optimizer
 from engine.store.rows import VectorRows
@@ -48,8 +49,10 @@ class EdgeStore:
         ef: how widely a query searches the graph, at least; its limit is a lower bound.
         optimize_after: after so many written points the graph is built in the background; 0 leaves it to
             `optimize`.
+        room: refuses writes where the disk is almost full; None keeps `RESERVE` free.
 
     Raises:
+        DiskFullError: if there is no room for a new collection.
         StoreInUseError: if it is open already.
         SpaceError: if the folder keeps vectors of another space.
         StoreError: if the folder cannot be read.
@@ -66,8 +69,10 @@ class EdgeStore:
         ef_construct: int = 100,
         ef: int = 192,
         optimize_after: int = 20_000,
+        room: DiskRoom | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._room = room or DiskRoom(folder)
         self._folder = folder
         self._ef = ef
         self._writing = threading.RLock()
@@ -77,6 +82,7 @@ class EdgeStore:
             self._about = about.found_in(folder)
             path = folder / self._about.shard
             if not path.exists():
+                self._room.check(0, "a new collection")
                 create_shard(path, m, ef_construct)
             remove_strays(folder, self._about.shard)
             self._shard = Shard(path)
@@ -93,6 +99,7 @@ class EdgeStore:
                 lambda: self._about,
                 self._describe,
                 self._optimizer.wrote,
+                self._room,
                 _CHUNK,
             )
         except BaseException:
@@ -189,6 +196,7 @@ class EdgeStore:
         keys = [uuid.UUID(point_id(point.id)) for point in points]
         with self._writing:
             self._shard.check_open()
+            self._room.check(size_of(points, self.dimension), "writing items")
             self._extra.keep([point.id for point in points], keys, vectors)
             for modality in columns.keys() & self._about.unused:
                 self._shard.add_vector(modality.value, self.dimension)
@@ -278,6 +286,7 @@ class EdgeStore:
         """Make payload fields filterable; those that already are stay; see `VectorStore.index_fields`."""
         with self._writing:
             for name, kind in validate.new_fields(schema, self._about.schema).items():
+                self._room.check(0, f"indexing the field {name}")
                 self._shard.index(name, kind)
                 self._describe(schema={**self._about.schema, name: kind})
 
@@ -303,8 +312,10 @@ class EdgeStore:
         if len(self._directory.entries) * widest * 4 < GRAPH_FROM_BYTES:
             return None
         self.flush()
+        shard = self._folder / self._about.shard
+        self._room.check(size_of_folder(shard), "building the search index")
         self._extra.copied()
-        return copy_shard(self._folder / self._about.shard)
+        return copy_shard(shard)
 
     def _adopt_shard(self, path: Path, changed: Collection[ItemId]) -> None:
         """Exchange the shard for its optimized copy, after the writes that the copy missed."""

@@ -14,6 +14,7 @@ from engine.store.base import VectorSpec
 from engine.store.edge_folder import Description
 from engine.store.edge_read import Directory
 from engine.store.edge_shard import Shard
+from engine.store.edge_space import DiskRoom, size_of_vectors
 from engine.types import ItemId
 
 
@@ -40,6 +41,7 @@ class EdgeVectors:
         about: gives the description of the store.
         describe: changes it.
         wrote: takes note of points that were written.
+        room: refuses writes where the disk is almost full.
         chunk: points per write of the shard.
     """
 
@@ -51,6 +53,7 @@ class EdgeVectors:
         about: Callable[[], Description],
         describe: Describe,
         wrote: Callable[[Iterable[ItemId]], None],
+        room: DiskRoom,
         chunk: int,
     ) -> None:
         self._shard = shard
@@ -59,6 +62,7 @@ class EdgeVectors:
         self._about = about
         self._describe = describe
         self._wrote = wrote
+        self._room = room
         self._chunk = chunk
         self._dropped: set[str] = set()
         self._remove(about().strays)
@@ -74,6 +78,8 @@ class EdgeVectors:
             self._shard.check_open()
             if not extra.is_new(name, spec, self.specs):
                 return
+            everything = size_of_vectors(len(self._directory.entries), spec.dimension)
+            self._room.check(everything, f"making room for vector {name}")
             self._remove(self._about().strays)
             self._describe(strays=(name,))
             self._shard.add_vector(name, spec.dimension, spec.distance)
@@ -103,7 +109,8 @@ class EdgeVectors:
             chunk = vectors[start : start + self._chunk]
             with self._writing:
                 self._shard.check_open()
-                extra.spec_of(name, self.specs)  # it may have been dropped
+                spec = extra.spec_of(name, self.specs)  # it may have been dropped
+                self._room.check(size_of_vectors(len(chunk), spec.dimension), f"writing vector {name}")
                 there = [(item, vector) for item, vector in chunk if item in self._directory.entries]
                 if not there:
                     continue

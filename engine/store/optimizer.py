@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from engine.errors import StoreError
+from engine.errors import DiskError, StoreError
 from engine.types import ItemId
 
 _PROGRAM = Path(__file__).with_name("edge_optimize.py")
@@ -69,7 +69,7 @@ class Optimizer:
     def _in_background(self) -> None:
         try:
             self.run(niceness=_BACKGROUND_NICENESS)
-        except StoreError as error:
+        except (StoreError, DiskError) as error:
             self._after *= 2
             if not self._stopped:
                 _log.warning("search index was not built, searches stay exact but slower: %s", error)
@@ -78,7 +78,8 @@ class Optimizer:
         """Build now, and return when the result serves.
 
         Raises:
-            StoreError: if the other process fails, or the disk is full.
+            StoreError: if the other process fails.
+            DiskFullError: if there is too little room.
         """
         with self._running:
             if not self._written or self._stopped:

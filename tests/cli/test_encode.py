@@ -150,3 +150,10 @@ def test_a_part_file_that_cannot_be_finished_is_taken_away(run, items, monkeypat
     monkeypatch.setattr(compose, "open_space", refuse)
     run(items, "-o", "out.npz", code=1)
     assert not list(items.parent.glob("out.npz*"))
+
+
+def test_an_item_with_a_file_that_is_gone_is_left_out_whole(run, tmp_path):
+    make_png(tmp_path / "a.png")
+    rows = [{"id": "1", "text": "whole", "image": "a.png"}, {"id": "2", "text": "half", "image": "gone.png"}]
+    result = run(write_jsonl(tmp_path / "some.jsonl", rows), "-o", tmp_path / "out.npz", code=1)
+    assert "line 2, 2: image file 'gone.png' is not under" in result.stderr

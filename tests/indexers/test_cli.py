@@ -78,17 +78,31 @@ def test_verify_without_a_store_finds_everything_missing(run: Run, items: Path, 
 def test_bad_rows_end_with_1_only_past_max_errors(run: Run, items: Path, root: Path, tmp_path: Path) -> None:
     (root / "media/1.png").write_bytes(b"broken")
     (root / "media/2.png").unlink()
-    result = run("index", items, code=1)
-    assert "2 rows failed, --max-errors is 0" in result.stderr
+    result = run("index", items, "--strict", code=1)
+    assert "2 rows were refused, --max-errors is 0" in result.stderr
     assert "line 2, item-1" in result.stderr
-    assert "failed: ContentError (image)" in result.stdout
-    assert "failed: PathError (image)" in result.stdout
-    run("index", items, "--max-errors", 1, code=1)
-    run("index", items, "--max-errors", 2)
+    assert "refused: ContentError (image)" in result.stdout
+    assert "refused: PathError (image)" in result.stdout
+    run("index", items, "--strict", "--max-errors", 1, code=1)
+    run("index", items, "--strict", "--max-errors", 2)
     lines = (tmp_path / "var/dead-letters.jsonl").read_text().splitlines()
     assert {json.loads(line)["id"] for line in lines} == {"item-1", "item-2"}
-    run("index", items, "--max-errors", 2, "--dead-letters", tmp_path / "mine.jsonl")
+    run("index", items, "--strict", "--max-errors", 2, "--dead-letters", tmp_path / "mine.jsonl")
     assert (tmp_path / "mine.jsonl").exists()
+
+
+def test_missing_contents_are_told_apart_from_refused_rows(run: Run, items: Path, root: Path, tmp_path: Path) -> None:
+    (root / "media/1.png").write_bytes(b"broken")  # all that its item has
+    (root / "media/2.png").unlink()
+    result = run("index", items, code=1)
+    assert "indexed without image: PathError" in result.stdout
+    assert "line 3, item-2: indexed without image: image file 'media/2.png' is not under" in result.stderr
+    assert "all 1 bad rows and 1 missing contents are in" in result.stderr
+    document = json.loads(run("index", items, "--max-errors", 1, "--json").stdout)
+    assert document["missing"] == [{"error": "PathError", "modality": "image", "contents": 1}]
+    assert (document["errors"], document["unchanged"]) == (1, 13)
+    (tmp_path / "triveni.toml").write_text("[index]\nstrict = true\n")
+    assert json.loads(run("index", items, "--max-errors", 2, "--json").stdout)["errors"] == 2
 
 
 def test_dry_run_leaves_no_store(run: Run, items: Path, tmp_path: Path) -> None:

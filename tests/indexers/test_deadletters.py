@@ -125,7 +125,7 @@ def test_bad_row_fails_alone(case: Case, memory: VectorStore, space: Space, root
     rows = [{"id": "good-1", "text": "one"}, case.row, {"id": "good-2", "text": "two"}]
     letters = tmp_path / "dead-letters.jsonl"
     catalog = Catalog(write_jsonl(root / "items.jsonl", rows), root, max_bytes=100_000)
-    report = index(catalog, memory, space, dead_letters=letters)
+    report = index(catalog, memory, space, strict=True, dead_letters=letters)
     assert set(everything(memory)) == {"good-1", "good-2"}
     assert everything(memory)[ItemId("good-1")].payload["_text"] == "one"
     (letter,) = (json.loads(line) for line in letters.read_text().splitlines())

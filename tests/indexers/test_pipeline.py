@@ -305,11 +305,12 @@ def test_modality_that_the_space_lacks(root: Path) -> None:
     store = MemoryStore(fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
     catalog = mixed_catalog(root, 7)  # four of the seven have a picture, four a sound, one is a text alone
     report = index(catalog, store, space)
-    assert (report.written, report.errors) == (1, 6)
+    assert (report.written, report.errors) == (4, 3)
+    assert report.missing == {("SpaceError", "image"): 2, ("SpaceError", "audio"): 2}
     assert "texts has no image encoder, only text" in report.examples[0].reason
     assert "--ignore image" in report.examples[0].remedy
     ignoring = Catalog(catalog.path, root, ignore=frozenset({"image", "audio"}))
-    assert index(ignoring, store, space).outcomes == {Outcome.UNCHANGED: 1, Outcome.ADDED: 3}
+    assert index(ignoring, store, space).outcomes == {Outcome.CHANGED: 3, Outcome.UNCHANGED: 1}
 
 
 class Watching(Silent):

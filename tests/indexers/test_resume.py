@@ -118,7 +118,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
 
 def test_interrupted_it_tells_what_it_did_and_goes_on_later(space: Space, root: Path, tmp_path: Path) -> None:
     rows = mixed_rows(root, _ITEMS)
-    rows[3]["image"] = "nothing.png"
+    rows[1]["image"] = "nothing.png"  # all that it has
     path = write_jsonl(root / "items.jsonl", rows)
     runner = Runner(path, tmp_path)
     process = runner.start()
@@ -128,7 +128,7 @@ def test_interrupted_it_tells_what_it_did_and_goes_on_later(space: Space, root: 
     assert process.returncode == 0
     assert told == {"interrupted": True, "written": runner.acknowledged}
     assert 12 <= runner.acknowledged < _ITEMS
-    assert json.loads((tmp_path / "dead.jsonl").read_text())["id"] == "item-3"
+    assert json.loads((tmp_path / "dead.jsonl").read_text())["id"] == "item-1"
 
     store = open_store(tmp_path, space)
     assert store.count() == runner.acknowledged

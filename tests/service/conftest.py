@@ -10,7 +10,7 @@ from engine.service.server import ServerOptions
 from tests.service.running import Running, item, open_edge, open_events, running
 from tests.tiny import concept_png, concept_space, concept_text, concept_wav
 
-LIMITS = DecodeLimits(max_characters=10_000, max_pixels=1 << 22)
+LIMITS = DecodeLimits(max_characters=10_000, max_pixels=1 << 22, max_decoding_seconds=3)
 MAX_MESSAGE = 1 << 20
 
 

@@ -1,17 +1,22 @@
 """Bad input: each gets a status and details that a caller can act on, and the server answers the next call."""
 
 import math
+import os
+import signal
 import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from encoders import processes
 from engine.deadline import Deadline
 from engine.types import Query, Recommendations
+from tests.encoders.media import black_png
 from tests.service.conftest import MAX_MESSAGE
 from tests.service.running import Failure, Running, failure
 from tests.tiny import concept_png, concept_wav, png_bytes
@@ -325,3 +330,30 @@ def test_deadline_of_a_millisecond(server: Running, monkeypatch: pytest.MonkeyPa
         time.sleep(0.01)
     assert server.server._workers.pending == 0
     assert finished == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 4_000_000), (4_000_000, 1)])
+def test_a_picture_that_is_all_length_is_refused_at_once(server: Running, width: int, height: int) -> None:
+    picture = black_png(1, 1).replace(struct.pack(">II", 1, 1), struct.pack(">II", width, height))
+    at = picture.index(b"IHDR")
+    picture = picture[: at + 17] + struct.pack(">I", zlib.crc32(picture[at : at + 17])) + picture[at + 21 :]
+    refused = failure(search(server, parts=[R.QueryPart(content=C(image=picture))]))
+    assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "LIMIT")
+    assert "has a side of 4000000 pixels, the limit is 32768" in refused.message
+
+
+@pytest.mark.timeout(60)
+def test_a_decoder_that_hangs_or_crashes_stops_nobody_else(server: Running) -> None:
+    part = R.QueryPart(content=C(image=concept_png("bird")))
+    search(server, parts=[part])()
+    for number, reason in ((signal.SIGSTOP, "LIMIT"), (signal.SIGKILL, "CONTENT")):
+        hanging = processes._idle[-1]
+        os.kill(hanging.pid, signal.SIGSTOP)
+        with ThreadPoolExecutor(1) as pool:
+            refused = pool.submit(failure, search(server, parts=[part]))
+            while hanging in processes._idle:
+                time.sleep(0.001)
+            assert server.catalog.ListItems(catalog_pb2.ListItemsRequest(page_size=1), timeout=5).items
+            os.kill(hanging.pid, number)
+            assert (refused.result(30).code, refused.result().reason) == ("INVALID_ARGUMENT", reason)
+        search(server, parts=[part])()

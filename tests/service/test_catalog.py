@@ -19,7 +19,7 @@ from engine.deadline import Deadline
 from engine.encoding import ContentEncoder, Encoded
 from engine.filters import FieldKind
 from engine.service.server import ServerOptions
-from engine.service.upsert import Outcome, Upserter
+from engine.service.upsert import Outcome, Upserted, Upserter
 from engine.store.edge import EdgeStore
 from engine.types import Item, ItemId
 from tests.service.running import Running, failure, item, open_edge, open_events, running
@@ -117,11 +117,11 @@ def test_a_bad_item_does_not_end_the_stream(fresh: tuple[Running, Counting]) -> 
         "none": item("none"),
         "empty": item_pb2.Item(id="empty", contents=[content_pb2.Content()]),
         "twice": item_pb2.Item(id="twice", contents=[content_pb2.Content(text="a"), content_pb2.Content(text="b")]),
-        "image": item("image", text="fine", image=b"no image"),
+        "image": item("image", image=b"no image"),
         "nan": nan,
         "reserved": item("reserved", text="x", _id="y"),
     }
-    fields = ["id", "id", "id", "contents", "contents[0]", "contents", "contents[1].image", "price", "payload"]
+    fields = ["id", "id", "id", "contents", "contents[0]", "contents", "contents[0].image", "price", "payload"]
     sent = [pair for both in zip(good, bad.values(), strict=False) for pair in both] + good[len(bad) :]
     results = run.upsert(sent)
     assert [result.index for result in results] == list(range(len(sent)))
@@ -177,16 +177,59 @@ def test_of_two_with_one_id_the_later_stays(fresh: tuple[Running, Counting]) -> 
     assert get(run, "a").text == "two"
 
 
+def test_an_item_is_stored_without_a_content_that_cannot_be_read(fresh: tuple[Running, Counting]) -> None:
+    run, counting = fresh
+    sent = item("a", text="a bird", image=b"no image", price=1.0)
+    (result,) = run.upsert([sent])
+    assert (result.outcome, result.HasField("problem")) == (STORED, False)
+    (missing,) = result.missing
+    assert (missing.field, missing.status) == ("contents[1].image", "INVALID_ARGUMENT")
+    assert missing.message.startswith("image has no known format")
+    assert missing.remedy
+    stored = get(run, "a")
+    assert (list(stored.modalities), stored.text) == ([content_pb2.MODALITY_TEXT], "a bird")
+    assert "_missing" not in stored.payload
+
+    counting.contents.clear()
+    results = run.upsert([sent, sent])  # only the picture is tried again
+    assert [one.outcome for one in results] == [UNCHANGED, UNCHANGED]
+    assert [len(one.missing) for one in results] == [1, 1]
+    assert {content.modality for content in counting.contents} == {"image"}
+    assert get(run, "a").index_time == stored.index_time
+
+    (result,) = run.upsert([item("a", text="a bird", image=concept_png("bird"), price=1.0)])
+    assert (result.outcome, len(result.missing)) == (STORED, 0)
+    assert len(get(run, "a").modalities) == 2
+
+
+def test_an_item_is_refused_where_it_would_become_poorer_or_strictness_is_asked_for(
+    fresh: tuple[Running, Counting],
+) -> None:
+    run, counting = fresh
+    half = item("a", text="a bird", image=b"no image")
+    (result,) = run.catalog.UpsertItems(iter([P.UpsertItemsRequest(item=half, strict=True)]), timeout=10)
+    assert (result.outcome, result.problem.field, len(result.missing)) == (REJECTED, "contents[1].image", 0)
+    strict = Upserter(counting.encoder, run.store, strict=True)
+    (refused,) = strict.upsert([Item(ItemId("a"), (Text("a bird"), Image(b"no image")))], Deadline())
+    assert isinstance(refused, ContentError)
+    assert run.store.count() == 0
+    assert server_options(Settings(index=IndexSettings(strict=True))).strict
+
+    assert run.upsert([item("a", text="a bird", image=concept_png("bird"))])[0].outcome == STORED
+    assert run.upsert([half])[0].outcome == REJECTED
+    assert len(get(run, "a").modalities) == 2
+
+
 def test_what_is_said_twice_shares_the_fate_of_the_first(fresh: tuple[Running, Counting]) -> None:
     """An item that is refused was not stored, so its repetition is not unchanged."""
     run, counting = fresh
     bad, good = Item(ItemId("bad"), (Image(b"no image"),)), Item(ItemId("good"), (Text("a bird"),))
     upserter = Upserter(counting.encoder, run.store)
     results = upserter.upsert([bad, good, bad, good, bad], Deadline())
-    assert results[1::2] == [Outcome.STORED, Outcome.UNCHANGED]
+    assert results[1::2] == [Upserted(Outcome.STORED), Upserted(Outcome.UNCHANGED)]
     assert all(isinstance(result, ContentError) for result in results[::2])
     assert [point.id for point in run.store.scroll().points] == ["good"]
-    assert upserter.upsert([good, good, bad], Deadline())[:2] == [Outcome.UNCHANGED, Outcome.UNCHANGED]
+    assert upserter.upsert([good, good, bad], Deadline())[:2] == [Upserted(Outcome.UNCHANGED)] * 2
 
 
 def test_what_is_said_twice_fails_with_the_first(

@@ -1,0 +1,71 @@
+"""The room that is left on the disk of an embedded store.
+
+Qdrant Edge and our rows write through memory maps. On a full disk that ends the process by SIGBUS, without a word, so
+there has to be room before they begin.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from engine.errors import DiskFullError
+from engine.store.base import Point
+
+RESERVE = 256 << 20
+"""Bytes that are kept free."""
+_COPIES = 4
+"""How often a vector or payload is written: in the shard, its log, the rows; measured 3.2."""
+_MB = 1 << 20
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that this user may still write on the disk of a folder."""
+    return shutil.disk_usage(folder).free
+
+
+class DiskRoom:
+    """Sees to it that writers have room.
+
+    Args:
+        folder: on the disk in question.
+        reserve: bytes that stay free.
+        free: tells how many there are.
+    """
+
+    def __init__(self, folder: Path, reserve: int = RESERVE, free: Callable[[Path], int] = free_bytes) -> None:
+        self._folder, self._reserve, self._free = folder, reserve, free
+
+    def check(self, size: int, doing: str) -> None:
+        """Refuse to begin what might fill the disk.
+
+        Args:
+            size: bytes that will be written at the most; twice as many must be free, and the reserve.
+            doing: what is to be done, for the message.
+
+        Raises:
+            DiskFullError: if there is too little room.
+        """
+        wanted, left = max(2 * size, self._reserve), self._free(self._folder)
+        if left < wanted:
+            raise DiskFullError(
+                f"{doing} wants {-(-wanted // _MB)} MB free on the disk of {self._folder}, {left // _MB} are left",
+                "free space there, or lower store.reserve_mb; reads go on meanwhile",
+            )
+
+
+def size_of(points: Sequence[Point], dimension: int) -> int:
+    """Bytes that points take on disk, at the most."""
+    vectors = sum(len(point.vectors) for point in points) * dimension * 4
+    payloads = sum(len(json.dumps(dict(point.payload), ensure_ascii=False, default=str)) for point in points)
+    return _COPIES * (vectors + payloads)
+
+
+def size_of_vectors(count: int, dimension: int) -> int:
+    """Bytes that extra vectors take on disk, at the most."""
+    return _COPIES * count * dimension * 4
+
+
+def size_of_folder(folder: Path) -> int:
+    """Bytes that a folder takes on disk; holes in its files take none."""
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
