@@ -93,7 +93,7 @@ class Judge:
     ) -> Result:
         """The figures with intervals. `coverage` is one figure of all lists: its interval is itself."""
         groups = {group: mask for group, mask in self.groups.items() if group != "all" and mask.any()}
-        best = f"ndcg@{max(self.options.ks)}"
+        best = self.options.main
         whole = {key: Interval(value, value, value, len(self.cases)) for key, value in together.items()}
         return Result(
             name,
