@@ -178,8 +178,10 @@ class LearnSettings(Section):
     """The most passes over the training rows; it stops earlier when it gets no better."""
     taste_epochs: int = Field(default=0, ge=0)
     """The most passes over the histories for the learned query vector, 12 say; 0 leaves it out."""
-    steps: int = Field(default=30, gt=0)
+    steps: int = Field(default=27, gt=0)
     """The newest so many steps of each person become training rows."""
+    first_steps: int = Field(default=3, ge=0)
+    """The first so many become training rows too: they teach what to show to people who have just come."""
     width: int = Field(default=64, gt=0, multiple_of=4)
     """Of the network."""
     rate: float = Field(default=2e-3, gt=0)

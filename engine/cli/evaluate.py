@@ -170,7 +170,7 @@ def evaluate(
     with console.status("") as status:
         if version or learned:
             there = _needed(catalogue)
-            trained = evaluate_versions.versions(settings, there, version or ())
+            trained = evaluate_versions.versions(settings, there, split, parted, version or ())
             parted = evaluate_versions.with_vectors(there, parted)
             rankers += [one.ranker for one in trained]
             if learned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,10 +15,8 @@ from engine.cli.evaluate_inputs import Catalogue, SplitKind, stored
 from engine.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from engine.config import Settings
-    from engine.events.types import Served
+    from engine.events.types import Impression, Served
     from engine.learn.evaluation.served_lists import ServedFigures
     from engine.learn.evaluation.stats import Interval
     from engine.learn.evaluation.trial import Trial
@@ -35,12 +34,20 @@ class Trained:
     """A version of the registry, as a ranker."""
 
     card: ModelCard
+    as_served: VersionRanker
+    """With its own counts."""
     ranker: VersionRanker
+    """The same, but for a split by time with the counts of its moment."""
 
     def note(self, split: Split) -> str:
         """What has to be known to read its figures on a split; "" if it saw nothing of what is foretold."""
-        until = self.card.data_until or self.card.created
+        from engine.learn.job import LEARNED_UNTIL
+
+        until, learned = self.card.data_until or self.card.created, self.card.settings.get(LEARNED_UNTIL)
         seen = int((split.cases.time <= until.timestamp()).sum())
+        if self.ranker is not self.as_served and isinstance(learned, str):  # its own counts are not asked
+            until = datetime.fromisoformat(learned)
+            seen = int((split.cases.time < until.timestamp()).sum())
         if not seen:
             return ""
         return (
@@ -49,7 +56,9 @@ class Trained:
         )
 
 
-def versions(settings: Settings, catalogue: Catalogue, names: Sequence[str]) -> list[Trained]:
+def versions(
+    settings: Settings, catalogue: Catalogue, kind: SplitKind, split: Split, names: Sequence[str]
+) -> list[Trained]:
     """Versions of the registry as rankers, by name; "serving" is the one that serves.
 
     Raises:
@@ -72,7 +81,10 @@ def versions(settings: Settings, catalogue: Catalogue, names: Sequence[str]) -> 
             raise CheckpointError(f"model version {name} is of kind {card.kind!r}", f"name one of kind {KIND!r}")
         version = load_version(folder)
         positives = Positives(version.kinds, version.least)
-        found.append(Trained(card, VersionRanker(version, positives, content, name=name)))
+        ranker = as_served = VersionRanker(version, positives, content, name=name)
+        if kind is SplitKind.TIME:
+            ranker = VersionRanker(version, positives, content, name=name, recount=_before(settings, split))
+        found.append(Trained(card, as_served, ranker))
     return found
 
 
@@ -83,17 +95,11 @@ def learned(
     from engine.learn.job import fit_settings
     from engine.learn.learned import LearnedRanker
 
-    until = float(split.cases.time.min())
-    impressions = (
-        [one.impression for one in served_lists(settings) if one.impression.time.timestamp() < until]
-        if kind is SplitKind.TIME
-        else []
-    )
     return LearnedRanker(
         fit_settings(settings, catalogue.space.manifest, seed),
         cross_fit=kind.cross_fit,
         name="learned",
-        impressions=impressions,
+        impressions=_before(settings, split) if kind is SplitKind.TIME else (),
         report=lambda one: on_step(f"learned: {one.stage}, {one.share:.0%}"),
     )
 
@@ -127,7 +133,7 @@ def judged(
     for one in trained:
         try:
             since = one.card.data_until or one.card.created
-            found.append(judge_served(one.ranker, log, catalogue.items, served, since=since, seed=seed))
+            found.append(judge_served(one.as_served, log, catalogue.items, served, since=since, seed=seed))
         except TooLittleDataError as error:
             tell("no off-policy estimates", "yellow", f"{one.card.version}: {error}")
     return found
@@ -162,6 +168,15 @@ def served_lists(settings: Settings, since: datetime | None = None) -> Iterator[
 
     with closing(compose.open_events(settings)) as store:
         yield from store.impressions(since=since)
+
+
+def _before(settings: Settings, split: Split) -> list[Impression]:
+    """The lists that were served before a split by time, but those that answered a query."""
+    from engine.events.types import ASKED
+
+    until = float(split.cases.time.min())
+    lists = (one.impression for one in served_lists(settings))
+    return [one for one in lists if one.time.timestamp() < until and ASKED not in one.context]
 
 
 def shown(settings: Settings, since: datetime | None = None) -> dict[str, Interval]:

@@ -94,7 +94,7 @@ def _write_items(settings: Settings, path: Path, tell: Tell) -> None:
 
 
 def _tell(card: ModelCard) -> None:
-    from engine.learn.job import REPLAYED
+    from engine.learn.judging import REPLAYED
 
     table = Table(title=f"version {card.version}, on {card.counts['cases']} people of the youngest events")
     for heading in ("", "this version", "95 % interval", str(card.settings["held_against"])):
@@ -107,5 +107,7 @@ def _tell(card: ModelCard) -> None:
         table.add_row(label, *cells, style=style)
     console.print(table)
     if len(card.metrics) > 1 and judged == REPLAYED:
-        console.print("the others rank all items; they favour what served, for only what it showed could be chosen")
+        console.print(
+            "those not replayed rank all items; they favour what served, for only what it showed could be chosen"
+        )
     console.print("  ".join(f"{name} {count:,}" for name, count in card.counts.items()))

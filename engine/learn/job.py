@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -16,20 +16,18 @@ from engine import compose
 from engine.config import Settings
 from engine.encoding import DirectEncoder
 from engine.errors import CancelledError
+from engine.events.types import Impression
 from engine.items import ItemTable, load_items
 from engine.learn.errors import CheckpointError
-from engine.learn.evaluation import metrics
-from engine.learn.evaluation.baselines.matrix import seen_items
-from engine.learn.evaluation.replay import replayed_ndcg, shown_lists
-from engine.learn.evaluation.stats import bootstrap
 from engine.learn.fit import FitSettings, Fitted, fit
+from engine.learn.judging import HeldOut, judge_versions
 from engine.learn.learned import VersionRanker
 from engine.learn.log import EventLog
 from engine.learn.network.distil import DistilSettings
 from engine.learn.network.processes import processes
 from engine.learn.network.train import Progress, Stop, TrainSettings
 from engine.learn.network.train_taste import TasteSettings
-from engine.learn.ranker import Cases, Ranker, Split
+from engine.learn.ranker import Ranker, Split
 from engine.learn.recorded import Recorded, Tell, read_recorded
 from engine.learn.rows.attraction import place_looks
 from engine.learn.rows.dataset import RowSettings
@@ -37,7 +35,6 @@ from engine.learn.rows.situations import Situations
 from engine.learn.splits import Positives, by_time
 from engine.learn.untrained import UntrainedRanker
 from engine.learn.versions.card import CardDraft, ModelCard, git_commit
-from engine.learn.versions.gate import judge_candidate
 from engine.learn.versions.pointer import UNTRAINED
 from engine.learn.versions.worker import Window
 from engine.learn.watched import Watched
@@ -48,10 +45,8 @@ from engine.types import EventKind
 _DAY = 86400.0
 _LOADED, _READ, _FITTED, _JUDGED = 0.02, 0.04, 0.85, 0.99
 """The shares of a training's time after which each of its parts ends, as measured with 10,000 events."""
-KS = (10,)
-REPLAYED = "replayed_ndcg"
-"""Over served lists: was what people chose put higher?"""
-METRICS = (REPLAYED, "ndcg_at_10", "hr_at_10", "recall_at_10")
+LEARNED_UNTIL = "learned_until"
+"""In a card's settings: the moment from which on nothing was learned, but only counted; RFC 3339."""
 
 
 def fit_settings(settings: Settings, manifest: SpaceManifest, seed: int) -> FitSettings:
@@ -61,7 +56,7 @@ def fit_settings(settings: Settings, manifest: SpaceManifest, seed: int) -> FitS
     return FitSettings(
         fields=learn.fields,
         positives=Positives(least=least),
-        rows=RowSettings(steps=learn.steps, seed=seed),
+        rows=RowSettings(steps=learn.steps, first_steps=learn.first_steps, seed=seed),
         training=TrainSettings(epochs=learn.epochs, batch=learn.batch, rate=learn.rate, seed=seed),
         width=learn.width,
         dropout=learn.dropout,
@@ -106,25 +101,17 @@ def train_version(
     log, until = recorded.log, done.until
 
     tell = _judging(progress, 2 * (len(split.cases) + len(recorded.since(until))))
-    candidate = Watched(VersionRanker(fitted.version, made.positives, made.content), tell)
+    before = recorded.before(until)
+    candidate = Watched(VersionRanker(fitted.version, made.positives, made.content, recount=before), tell)
     parent = compose.registry(settings).pointer().serving
-    serving = Watched(_serving(settings, space, made, parent), tell)
-    values = {ranker.name: _values(ranker, split.train, items, split.cases) for ranker in (candidate, serving)}
-    ours, theirs = values[candidate.name], values[serving.name]
-    people, metric = split.cases.user, "ndcg_at_10"
+    serving = Watched(_serving(settings, space, made, parent, before), tell)
     made_of = fitted.version.scales, fitted.version.known, made.positives
     whole = Situations(log, items, *made_of, impressions=recorded.impressions)
-    looks = place_looks(whole.shows)
-    lists, worth = shown_lists(log, split.train, items, recorded.since(until), made.positives, looks)
-    if len(np.unique(lists.user)) >= settings.models.min_cases:  # what was not shown could not be chosen
-        people, metric = lists.user, REPLAYED
-        for ranker, figures in ((candidate, ours), (serving, theirs)):
-            figures[REPLAYED] = replayed_ndcg(ranker, lists, worth)
-    verdict = judge_candidate(
-        ours[metric],
-        theirs[metric],
-        metric=metric,
-        people=people,
+    held = HeldOut(log, split, items, recorded.since(until), place_looks(whole.shows), made.positives)
+    judged = judge_versions(
+        candidate,
+        serving,
+        held,
         confidence=settings.models.confidence,
         min_cases=settings.models.min_cases,
         seed=seed,
@@ -132,8 +119,6 @@ def train_version(
 
     progress(_JUDGED, "writing the version")
     version = replace(fitted.version, statistics=whole.counts())
-    whose = {name: people if name == REPLAYED else split.cases.user for name in ours if name in METRICS}
-    intervals = {name: bootstrap(ours[name], whose[name], seed=seed) for name in whose}
     draft = CardDraft(
         kind=KIND,
         fingerprint=space.fingerprint,
@@ -146,20 +131,22 @@ def train_version(
             "rows": fitted.rows,
             "served_lists": len(recorded.impressions),
             "cases": len(split.cases),
-            "judged_lists": len(lists),
+            "judged_lists": judged.lists,
         },
-        metrics={name: float(ours[name].mean()) for name in whose},
-        baseline_metrics={name: float(theirs[name].mean()) for name in whose},
-        intervals={name: (one.low, one.high) for name, one in intervals.items()},
+        metrics={name: one.mean for name, one in judged.candidate.items()},
+        baseline_metrics=judged.serving,
+        intervals={name: (one.low, one.high) for name, one in judged.candidate.items()},
         seed=seed,
         git_commit=git_commit(Path(__file__).parent),
         settings={
             "learn": settings.learn.model_dump(mode="json"),
+            LEARNED_UNTIL: datetime.fromtimestamp(until, UTC).isoformat(),
             "held_against": serving.name,
+            "popularity": dict(judged.popularity),
             "small": asdict(fitted.small) if fitted.small else None,
         },
         parent=parent,
-        gate=verdict,
+        gate=judged.verdict,
     )
     return compose.registry(settings).create(draft, lambda folder: save_version(version, folder))
 
@@ -256,13 +243,15 @@ def _run_folder(settings: Settings, seed: int, log: EventLog, items: ItemTable, 
     return runs / digest.hexdigest()
 
 
-def _serving(settings: Settings, space: Space, made: FitSettings, name: str) -> Ranker:
-    """The version of that name, or the untrained engine."""
+def _serving(settings: Settings, space: Space, made: FitSettings, name: str, before: Sequence[Impression]) -> Ranker:
+    """The version of that name, counted anew as a candidate is; or the untrained engine."""
     versions = compose.registry(settings)
     if name != UNTRAINED:
         with suppress(CheckpointError):  # what cannot be loaded does not serve either
             folder, _ = versions.verified(name, space.fingerprint)
-            return VersionRanker(load_version(folder), made.positives, made.content, name=name)
+            version = load_version(folder)
+            positives = Positives(version.kinds, version.least)
+            return VersionRanker(version, positives, made.content, name=name, recount=before)
     return UntrainedRanker(
         space.manifest,
         DirectEncoder(space),
@@ -270,17 +259,6 @@ def _serving(settings: Settings, space: Space, made: FitSettings, name: str) -> 
         retrieve=settings.retrieve,
         policy=settings.policy,
     )
-
-
-def _values(ranker: Ranker, log: EventLog, items: ItemTable, cases: Cases) -> dict[str, np.ndarray]:
-    """Per metric (b,): its value in each case, over all items but the seen."""
-    ranker.fit(log, items)
-    found: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(cases), 256):
-        some = cases.take(np.arange(start, min(start + 256, len(cases)), dtype=np.intp))
-        best = metrics.top(ranker.score(some), max(KS), seen_items(some, log, items))
-        found.append(metrics.per_case(best, some.targets, KS))
-    return {name.replace("@", "_at_"): np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
 def _time(log: EventLog, row: int) -> datetime:

@@ -29,12 +29,21 @@ class VersionRanker:
         positives: which events speak for an item.
         content: gives the engine's own opinion of items; as in training.
         name: the name in reports.
+        recount: None takes the version's own counts, which may know what is to be foretold. Else `fit` counts anew,
+            from the log and these served lists: with what was known at one moment, all versions are judged alike.
     """
 
     def __init__(
-        self, version: Version, positives: Positives, content: ContentScorer | None = None, *, name: str = "triveni"
+        self,
+        version: Version,
+        positives: Positives,
+        content: ContentScorer | None = None,
+        *,
+        name: str = "triveni",
+        recount: Sequence[Impression] | None = None,
     ) -> None:
         self.version, self._positives, self._content, self._name = version, positives, content, name
+        self._recount = recount
 
     @property
     def name(self) -> str:
@@ -42,12 +51,14 @@ class VersionRanker:
         return self._name
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
-        """Lay the log over the items; nothing is learned."""
-        place = {name: row for row, name in enumerate(self.version.items)}
+        """Lay the log over the items; nothing is learned, but it may be counted anew."""
+        made, place = self.version, {name: row for row, name in enumerate(self.version.items)}
         rows = np.array([place.get(name, -1) for name in items.ids], np.intp)
-        made, self._counts = self.version, over(self.version.statistics, rows)
         known = (rows >= 0) & made.known[rows]
-        self.situations = Situations(log, items, made.scales, known, self._positives, self._content)
+        self.situations = Situations(
+            log, items, made.scales, known, self._positives, self._content, self._recount or ()
+        )
+        self._counts = over(made.statistics, rows) if self._recount is None else self.situations.counts()
         # The network's ids are numbered over the version's own items.
         numbers = np.cumsum(made.known) * made.known
         self.situations.table.identity[: len(items)] = np.where(rows >= 0, numbers[rows], 0)

@@ -103,6 +103,12 @@ def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(run("tune", "--trials", "1", "--json").stdout) == tuned
 
     run("model", "promote", version["version"])
+    assert "not better" in run("train", "--seed", "1", code=1).stdout.replace("\n", " ")
+    (twin,) = (one for one in compose.registry(settings).scan()[0] if one.version != version["version"])
+    assert twin.gate is not None
+    assert twin.settings["held_against"] == version["version"]
+    assert (twin.gate.difference, twin.gate.low, twin.gate.high) == (0, 0, 0)  # what serves has younger counts
+    assert twin.metrics == twin.baseline_metrics == card.metrics
     structlog.reset_defaults()
     asked = json.loads(run("recommend", "--like", "music-violin", "--json").stdout)
     assert (asked["model"], asked["tier"]) == (version["version"], "full")

@@ -20,7 +20,7 @@ from engine.learn.evaluation.options import EvaluateOptions
 from engine.learn.evaluation.report import as_document, as_tables, write_html
 from engine.learn.log import EventLog, event_log
 from engine.learn.ranker import Cases
-from tests.learn.logs import clicks, crowd, event, table
+from tests.learn.logs import START, clicks, crowd, event, table
 
 LOG = event_log(crowd(people=40))
 ITEMS = table([f"i{row}" for row in range(40)])
@@ -77,6 +77,29 @@ def test_the_oracle_is_perfect_and_the_difference_is_said() -> None:
     )
     for group, values in markov.slices.items():
         assert values["ndcg@5"].count == done.slice_sizes[group]
+    assert not popular.slices_against
+
+
+def test_each_group_is_compared_with_the_reference() -> None:
+    """New people, of whom the Markov chain knows nothing, fare worse with it than by popularity, others better."""
+    walk = crowd(people=60)
+    random = np.random.default_rng(1)
+    new = [event(f"new{n}", f"i{30 + min(int(random.exponential(2)), 9)}", 280 + n / 100) for n in range(40)]
+    hits = [event(f"old{n}", f"i{30 + min(int(random.exponential(2)), 9)}", n / 100) for n in range(300)]
+    split = splits.by_time(event_log([*walk, *new, *hits]), ITEMS, START.timestamp() + 250 * 3600)
+    done = evaluate(split, ITEMS, [Popularity(), Markov()], EvaluateOptions(ks=(5,), reference="popularity"))
+    _, markov = done.results
+    assert done.slice_sizes["new people"] == 40
+    assert markov.slices_against["new people"].high < 0
+    assert markov.slices_against["long history"].low > 0
+    about = as_document(done)["rankers"][1]["slices_against_reference"]["new people"]  # type: ignore[index,call-overload]
+    assert about["count"] == 40  # type: ignore[index,call-overload]
+    shown = StringIO()
+    for table_ in as_tables(done):
+        Console(file=shown, width=80).print(table_)
+    said = next(line for line in shown.getvalue().split("by group of cases")[1].splitlines() if "markov" in line)
+    assert (said.count(" -"), said.count(" +")) == (1, 1)
+    assert "lies above or below zero" in shown.getvalue()
 
 
 def test_the_batch_changes_nothing() -> None:

@@ -1,15 +1,21 @@
 """Training rows, training, and what comes of it, on a small world."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from engine.events.types import UserEvent
+from engine.items import ItemTable
 from engine.learn.errors import LeakError, TooLittleDataError
+from engine.learn.evaluation.baselines.simple import Popularity
+from engine.learn.evaluation.metrics import per_case, top
 from engine.learn.fit import FitSettings, calibrate, fit
 from engine.learn.learned import LearnedRanker
+from engine.learn.log import EventLog, event_log
 from engine.learn.network.train import Progress, Stop, TrainSettings
 from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Cases
@@ -19,7 +25,8 @@ from engine.learn.splits import ALL_POSITIVES
 from engine.rerank.features import Request, Tokens, fit_scales
 from engine.rerank.statistics import count
 from engine.rerank.version import load_version, save_version
-from tests.learn.world import catalogue, walks
+from engine.types import Event, EventKind, UserId
+from tests.learn.world import START, catalogue, walks
 
 FIELDS = {"group": "category", "price": "number"}
 QUICK = FitSettings(
@@ -44,6 +51,28 @@ def test_rows_hold_their_label_and_pass_the_check(situations: Situations, cross_
     assert len(rows) > 100
     assert all(row.positive.sum() == 1 for row in rows)
     check_rows(rows, cross_fit)  # type: ignore[arg-type]
+
+
+def test_the_first_and_the_newest_steps_become_rows(situations: Situations) -> None:
+    """Each once; the first has no history, and where there are few steps all are rows."""
+    for first, newest, expected in ((2, 3, {0, 1, 5, 6, 7}), (0, 3, {5, 6, 7}), (6, 6, set(range(8)))):
+        settings = RowSettings("people", steps=newest, first_steps=first, folds=4, again=0)
+        rows = list(next_step_rows(situations, settings))
+        lengths = [len(row.request.tokens.rows) for row in rows]
+        assert set(lengths) == expected
+        assert len(rows) == len({(row.person, row.label_time) for row in rows})
+
+
+def test_a_step_that_answers_a_list_is_no_row_but_comes_before_others() -> None:
+    """It has a row of its own, of what was shown; the second step is still the second."""
+    items = catalogue()
+    log = walks(items, people=20)
+    third = np.zeros(len(log), np.bool_)
+    third[[rows[2] for rows in log.of_user()]] = True
+    log = replace(log, request=np.where(third, 0, -1), requests=("r",))
+    world = Situations(log, items, fit_scales(items.payloads, FIELDS), np.ones(len(items), np.bool_), ALL_POSITIVES)  # type: ignore[arg-type]
+    rows = list(next_step_rows(world, RowSettings("people", steps=6, first_steps=2, folds=4, again=0)))
+    assert {len(row.request.tokens.rows) for row in rows} == {0, 1, 3, 4, 5, 6, 7}
 
 
 def test_labels_are_as_often_new_as_other_items_in_second_rows() -> None:
@@ -129,6 +158,44 @@ def test_a_version_ranks_what_follows_and_comes_back_from_disk(tmp_path: Path) -
     save_version(loaded, tmp_path)
     with pytest.raises(ValueError, match="a weight is not finite"):
         load_version(tmp_path)
+
+
+def newcomers(items: ItemTable, people: int, seed: int, prefix: str) -> EventLog:
+    """People who begin with three of twelve hits, the greatest most often, and then walk through a group."""
+    random = np.random.default_rng(seed)
+    hits, chance = np.arange(12), 1 / np.arange(1, 13) ** 0.7
+    events: list[UserEvent] = []
+    for person in range(people):
+        begun = random.choice(hits, 3, replace=False, p=chance / chance.sum()).tolist()
+        start = 12 + int(random.integers(72))
+        walk = [12 + (start - 12 + 6 * step) % 84 for step in range(9)]
+        time = START + timedelta(minutes=float(random.uniform(0, 60 * 24 * 30)))
+        for place, row in enumerate([*begun, *walk]):
+            event = Event(EventKind.CLICK, items.ids[row], time=time + timedelta(minutes=place))
+            events.append(UserEvent(UserId(f"{prefix}{person}"), event))
+    return event_log(events)
+
+
+def test_who_has_just_come_gets_what_people_begin_with() -> None:
+    """Known people never go back to the hits: rows of theirs alone say that hits are not wanted."""
+    items = catalogue()
+    log, later = newcomers(items, 150, 1, "known"), newcomers(items, 80, 2, "new")
+    moment = float(log.time.max()) + 60.0
+    begun = [rows[:3] for rows in later.of_user()]
+    cases = Cases(
+        np.zeros(len(begun), np.int64),
+        np.full(len(begun), moment),
+        (np.zeros(0, np.intp),) * len(begun),
+        tuple(items.rows([later.items[later.item[row]] for row in rows.tolist()]) for rows in begun),
+    )
+    settings = replace(QUICK, rows=RowSettings("time", steps=6, folds=4), taste=None)
+    ranked, popular = LearnedRanker(settings), Popularity()
+    for ranker in (ranked, popular):
+        ranker.fit(log, items)
+    ours, theirs = (
+        per_case(top(ranker.score(cases), 10), cases.targets, (10,))["ndcg@10"].mean() for ranker in (ranked, popular)
+    )
+    assert ours > 0.9 * theirs > 0.3
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:

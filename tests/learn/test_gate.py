@@ -1,10 +1,12 @@
 """The gate: the interval of the difference has to lie above zero, on enough people."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from engine.errors import SettingsError
-from engine.learn.versions.gate import judge_candidate
+from engine.learn.versions.gate import MIN_NEW, NewPeople, judge_candidate
 
 
 def values(seed: int, size: int = 2000) -> np.ndarray:
@@ -72,6 +74,50 @@ def test_too_few_people_are_refused_with_a_reason() -> None:
 def test_the_same_seed_says_the_same() -> None:
     new, old = values(4, 500), values(5, 500)
     assert judge_candidate(new, old, seed=7) == judge_candidate(new, old, seed=7)
+
+
+def new_people(count: int, **gains: float) -> NewPeople:
+    """People of whom nothing is known, who fare by so much better than with each of the others."""
+    random = np.random.default_rng(6)
+    mine = random.beta(2, 2, count)
+    others = {name: mine - gain + random.normal(0, 0.05, count) for name, gain in gains.items()}
+    return NewPeople(mine, others, np.arange(count))
+
+
+def test_what_harms_new_people_is_refused_however_good_it_is_for_others() -> None:
+    old = values(0)
+    better = old + 0.05
+    assert judge_candidate(better, old).promote
+    harmed = judge_candidate(better, old, new_people=new_people(60, serving=0.1, popularity=-0.2))
+    assert not harmed.promote
+    assert (harmed.difference, harmed.low) == pytest.approx((0.05, 0.05))
+    assert harmed.reason.startswith("harms new people: ndcg_at_10 of 60 people without a history -0.")
+    assert "against popularity lies below zero" in harmed.reason
+    assert "against serving" not in harmed.reason
+    assert "learn.first_steps" in harmed.reason
+    assert "on the whole better: ndcg_at_10 +0.0500" in harmed.reason
+    both = judge_candidate(old, better, new_people=new_people(60, serving=-0.1, popularity=-0.2))
+    assert "against serving and -0." in both.reason
+    assert "on the whole not better" in both.reason
+
+
+def test_how_new_people_fare_is_said_where_they_are_not_harmed() -> None:
+    old = values(0)
+    passed = judge_candidate(old + 0.05, old, new_people=new_people(60, serving=0.1, popularity=0.0))
+    assert passed.promote
+    assert "; 60 new people: +0.1" in passed.reason
+    assert "against popularity" in passed.reason
+    assert not judge_candidate(old, old, new_people=new_people(60, serving=0.1)).promote  # it is no better for others
+
+
+def test_too_few_new_people_are_not_judged_on() -> None:
+    old = values(0)
+    few = judge_candidate(old + 0.05, old, new_people=new_people(MIN_NEW - 1, popularity=-0.5))
+    assert few.promote
+    assert f"{MIN_NEW - 1} new people are too few to judge on, {MIN_NEW} are needed" in few.reason
+    assert not judge_candidate(old + 0.05, old, new_people=new_people(MIN_NEW, popularity=-0.5)).promote
+    twice = replace(new_people(MIN_NEW, popularity=-0.5), people=np.arange(MIN_NEW) // 2)
+    assert judge_candidate(old + 0.05, old, new_people=twice).promote
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,27 @@ def test_lists_without_a_choice_or_of_strangers_are_left_out() -> None:
     assert {tuple(rows.tolist()) for rows in cases.targets} == {(0,), (4,)}
 
 
+def test_of_new_people_only_lists_before_their_first_event_count() -> None:
+    """Later ones were made for somebody who was known."""
+    items = catalogue()
+    known = UserEvent(UserId("ann"), Event(EventKind.CLICK, items.ids[50], time=NOW - timedelta(days=1)))
+    moments = [NOW + timedelta(hours=hour) for hour in range(2)]
+    shown, clicks = [], []
+    for user in ("ann", "bob"):
+        for number, time in enumerate(moments):
+            name = f"{user}{number}"
+            shown.append(Impression(name, UserId(user), items.ids[:5], (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", time))
+            click = Event(EventKind.CLICK, items.ids[number], time=time + timedelta(minutes=1), request_id=name)
+            clicks.append(UserEvent(UserId(user), click))
+    looked = UserEvent(UserId("bob"), Event(EventKind.IMPRESSION, items.ids[7], time=NOW - timedelta(hours=1)))
+    log = event_log([known, looked, *clicks])
+    cases, _ = shown_lists(log, log.take(np.arange(1)), items, shown, ALL_POSITIVES, LOOKS)
+    found = sorted(
+        (log.users[user], time - NOW.timestamp()) for user, time in zip(cases.user, cases.time, strict=True)
+    )
+    assert found == [("ann", 0.0), ("ann", 3600.0), ("bob", 0.0)]
+
+
 def test_a_choice_far_down_counts_by_how_seldom_its_place_is_looked_at() -> None:
     _, worth, _ = lists()
     assert (worth[1][0], worth[0][4]) == pytest.approx((1, 5))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 import torch
 
 from encoders.space import Calibration, PairCalibration, SpaceManifest
@@ -54,7 +55,9 @@ def sources_of(events: Sequence[Event], items: ItemTable) -> Sources:
 FIELDS = {"group": "category", "price": "number"}
 
 
-def test_serving_sees_what_training_saw() -> None:
+@pytest.mark.parametrize("known", [0, 1, 8])
+def test_serving_sees_what_training_saw(known: int) -> None:
+    """Of people who are new too, and of those who did one thing."""
     items = catalogue()
     log = walks(items)
     settings = FitSettings(
@@ -67,8 +70,8 @@ def test_serving_sees_what_training_saw() -> None:
     content = ContentScorer(calibration(), FuseSettings())
     version = fit(log, items, replace(settings, content=content)).version
     person = 7
-    history = np.flatnonzero(log.user == person)
-    moment = datetime.fromtimestamp(float(log.time[history[-1]]), UTC) + timedelta(hours=3)
+    history = np.flatnonzero(log.user == person)[:known]
+    moment = datetime.fromtimestamp(float(log.time[-1]), UTC) + timedelta(hours=3)
 
     ranker = VersionRanker(version, ALL_POSITIVES, content)
     ranker.fit(log, items)

@@ -92,17 +92,18 @@ class Judge:
         lost: Sequence[tuple[Modality, Mapping[str, Doubles]]],
     ) -> Result:
         """The figures with intervals. `coverage` is one figure of all lists: its interval is itself."""
+        groups = {group: mask for group, mask in self.groups.items() if group != "all" and mask.any()}
+        best = self.options.main
         whole = {key: Interval(value, value, value, len(self.cases)) for key, value in together.items()}
         return Result(
             name,
             {**self._intervals(values), **whole},
             values,
             {} if reference is None else self._differences(values, reference),
-            {
-                group: self._intervals(values, mask)
-                for group, mask in self.groups.items()
-                if group != "all" and mask.any()
-            },
+            {group: self._intervals(values, mask) for group, mask in groups.items()},
+            {}
+            if reference is None
+            else {group: self._difference(values[best], reference[best], mask) for group, mask in groups.items()},
             seconds[0],
             seconds[1],
             tuple(
@@ -121,19 +122,19 @@ class Judge:
         }
 
     def _differences(self, ours: Mapping[str, Doubles], theirs: Mapping[str, Doubles]) -> dict[str, Difference]:
+        everybody = self.groups["all"]
+        return {name: self._difference(ours[name], theirs[name], everybody) for name in ours if name in theirs}
+
+    def _difference(self, ours: Doubles, theirs: Doubles, mask: Mask) -> Difference:
         options = self.options
-        return {
-            name: paired(
-                ours[name],
-                theirs[name],
-                self.cases.user,
-                level=options.level,
-                samples=options.samples,
-                seed=options.seed,
-            )
-            for name in ours
-            if name in theirs
-        }
+        return paired(
+            ours[mask],
+            theirs[mask],
+            self.cases.user[mask],
+            level=options.level,
+            samples=options.samples,
+            seed=options.seed,
+        )
 
 
 def _unseen(cases: Cases, split: Split, items: ItemTable, batch: int) -> Cases:

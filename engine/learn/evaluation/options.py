@@ -60,6 +60,8 @@ class Result:
     """Its difference from the reference; empty where there is none, and for the reference itself."""
     slices: Mapping[str, Mapping[str, Interval]]
     """Per group of cases; groups without cases are left out."""
+    slices_against: Mapping[str, Difference]
+    """Per group its difference from the reference, of the NDCG at the largest k; empty like `against`."""
     fit_seconds: float
     score_seconds: float
     ablations: tuple[Ablation, ...] = ()

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from engine.events.types import Impression
 from engine.items import ItemTable
-from engine.learn.log import Doubles, EventLog
+from engine.learn.log import KIND_OF, Doubles, EventLog
 from engine.learn.ranker import Cases, Ranker, Rows
 from engine.learn.splits import Positives, table_rows
+from engine.types import EventKind
 
 MAX_WEIGHT = 20.0
 """The most that one choice counts."""
@@ -33,6 +34,8 @@ def shown_lists(
 ) -> tuple[Cases, tuple[Doubles, ...]]:
     """The lists of which something was chosen, as cases, and per case what each shown item is worth.
 
+    Of people without a known event, only the lists that were served before their first one: they were new then.
+
     Args:
         log: all events; they name the requests that they answer.
         train: the events that are known: the histories.
@@ -47,11 +50,14 @@ def shown_lists(
         chosen.setdefault(log.requests[log.request[row]], set()).add(int(rows[row]))
     user_of = {user: number for number, user in enumerate(train.users)}
     mine = train.of_user()
+    came = np.full(len(train.users), np.inf)  # the first event of each person
+    done = log.kind != KIND_OF[EventKind.IMPRESSION]
+    np.minimum.at(came, log.user[done], log.time[done])
     weights = place_weights(looks)
     kept: list[tuple[int, float, Rows, Rows, np.ndarray, np.ndarray]] = []
     for one in impressions:
         person, took = user_of.get(one.user, -1), chosen.get(one.request_id)
-        if person < 0 or took is None or not len(mine[person]):
+        if person < 0 or took is None or (not len(mine[person]) and one.time.timestamp() > came[person]):
             continue
         shown, places = items.rows(one.items), np.array(one.positions, np.intp)
         there = (shown >= 0) & (places < len(weights))

@@ -44,6 +44,7 @@ def as_document(done: Evaluation) -> dict[str, Json]:
                 "metrics": _intervals(result.metrics),
                 "against_reference": _differences(result.against),
                 "slices": {group: _intervals(values) for group, values in result.slices.items()},
+                "slices_against_reference": _differences(result.slices_against),
                 "without": {
                     str(one.modality): {"metrics": _intervals(one.metrics), "loss": _differences(one.difference)}
                     for one in result.ablations
@@ -86,14 +87,30 @@ def _groups(done: Evaluation) -> list[Table]:
     groups = [name for name, size in done.slice_sizes.items() if name != "all" and size]
     if not groups:
         return []
-    best = done.options.main
-    table = Table(title=f"{best} by group of cases", title_justify="left")
+    best, told = done.options.main, any(result.slices_against for result in done.results)
+    caption = f"+ and -: the interval of the difference from {done.options.reference} lies above or below zero"
+    table = Table(
+        title=f"{best} by group of cases",
+        title_justify="left",
+        caption=caption if told else None,
+        caption_justify="left",
+    )
     table.add_column("ranker", no_wrap=True)
     for group in groups:
         table.add_column(f"{group} ({done.slice_sizes[group]:,})", justify="right")
     for result in _ordered(done):
-        table.add_row(result.name, *(_number(result.slices[group][best].mean) for group in groups))
+        cells = [
+            _number(result.slices[group][best].mean) + _sign(result.slices_against.get(group)) for group in groups
+        ]
+        table.add_row(result.name, *cells)
     return [table]
+
+
+def _sign(apart: Difference | None) -> str:
+    """Whether a difference can be told from chance, and which way it is."""
+    if apart is None:
+        return "  "
+    return " +" if apart.low > 0 else " -" if apart.high < 0 else "  "
 
 
 def _losses(done: Evaluation) -> list[Table]:

@@ -63,10 +63,11 @@ class RowSettings:
     """Which rows are made."""
 
     cross_fit: CrossFit = "time"
-    steps: int = 30
+    steps: int = 27
     """The newest so many positive steps of each person become rows."""
-    skip: int = 2
-    """The first so many steps of a person are no rows: too little is known."""
+    first_steps: int = 3
+    """The first so many become rows too: else no row would have an empty or a short history, and people who have just
+    come would get what nobody has learned."""
     folds: int = 10
     again: float = 0.25
     """For this share of the steps there is a second row, in which items drawn by lot are treated as new."""
@@ -123,8 +124,10 @@ def _places(situations: Situations, settings: RowSettings) -> Rows:
     """The steps that become rows: rows of the log, rising."""
     found = [np.zeros(0, np.intp)]
     for rows in situations.of_user:
-        steps = rows[situations.positive[rows]][settings.skip :]
-        found.append(steps[situations.log.request[steps] < 0][-settings.steps :])
+        steps = rows[situations.positive[rows]]
+        free = situations.log.request[steps] < 0
+        newest = np.cumsum(free[::-1])[::-1] <= settings.steps
+        found.append(steps[free & (newest | (np.arange(len(steps)) < settings.first_steps))])
     return np.sort(np.concatenate(found))
 
 

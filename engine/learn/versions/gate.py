@@ -1,5 +1,10 @@
-"""The gate: a new version serves only if it beats the one that serves, on the same cases of held-out time."""
+"""The gate: a new version serves only if it beats the one that serves, on the same cases of held-out time.
 
+And only if it does not harm people of whom nothing is known: their lists are neither worse than what serves gives
+them, nor worse than the most popular items.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,9 +12,13 @@ import numpy.typing as npt
 
 from engine.errors import SettingsError
 from engine.learn.evaluation.stats import paired
+from engine.learn.log import Doubles, Ints
 
 MIN_CASES = 100
 """Fewer people than this are not judged on: the bootstrap's interval is too narrow for small samples."""
+MIN_NEW = 20
+"""Fewer people without a history are not judged on. It is less than `MIN_CASES`, for a harm is to be seen soon, and a
+version that is refused in vain only comes later."""
 RESAMPLES = 5000
 
 
@@ -31,17 +40,33 @@ class Verdict:
     confidence: float = 0.95
 
 
+@dataclass(frozen=True, slots=True)
+class NewPeople:
+    """Cases of people of whom nothing was known: k cases."""
+
+    candidate: Doubles
+    """(k,), the metric of each case, higher is better."""
+    others: Mapping[str, Doubles]
+    """(k,) each: the same cases' by what the candidate must not be worse than, by its name."""
+    people: Ints
+    """(k,), the person of each case."""
+
+
 def judge_candidate(
     candidate: npt.ArrayLike,
     serving: npt.ArrayLike,
     *,
     metric: str = "ndcg_at_10",
     people: npt.ArrayLike | None = None,
+    new_people: NewPeople | None = None,
     confidence: float = 0.95,
     min_cases: int = MIN_CASES,
     seed: int = 0,
 ) -> Verdict:
     """Whether a candidate is better than what serves: whether the interval of the difference lies above zero.
+
+    It harms new people if the interval of a difference on their cases lies below zero; then it is not promoted,
+    however much better it is on the whole.
 
     The interval is that of the paired bootstrap in engine/learn/evaluation/stats.py. Cases of one person are drawn
     together, since they are not independent.
@@ -51,6 +76,7 @@ def judge_candidate(
         serving: (b,), the same cases' under the serving version, or the untrained engine.
         metric: its name, for the verdict.
         people: (b,), the person of each case; None takes every case for a person of its own.
+        new_people: cases of people of whom nothing was known; None does not look at them.
         confidence: of the interval, two-sided.
         min_cases: fewer people are not judged on.
         seed: of the resampling.
@@ -78,4 +104,26 @@ def judge_candidate(
     )
     better = gap.low > 0
     reason = f"better: {figures}" if better else f"not better: {figures} does not lie above zero"
-    return Verdict(better, reason, metric, count, gap.mean, gap.low, gap.high, confidence)
+    harm, said = ("", "") if new_people is None else _harm(new_people, metric, confidence, seed)
+    if harm:
+        reason = f"{harm}; on the whole {reason}"
+    elif said:
+        reason = f"{reason}; {said}"
+    return Verdict(better and not harm, reason, metric, count, gap.mean, gap.low, gap.high, confidence)
+
+
+def _harm(new: NewPeople, metric: str, confidence: float, seed: int) -> tuple[str, str]:
+    """What harm is done to new people, and else how they fare; "" for the other."""
+    persons = len(np.unique(new.people))
+    if persons < MIN_NEW:
+        return "", f"{persons} new people are too few to judge on, {MIN_NEW} are needed"
+    gaps = {
+        name: paired(new.candidate, values, new.people, level=confidence, samples=RESAMPLES, seed=seed)
+        for name, values in new.others.items()
+    }
+    said = {name: f"{gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) against {name}" for name, gap in gaps.items()}
+    harms = " and ".join(said[name] for name, gap in gaps.items() if gap.high < 0)
+    if harms:
+        about = f"harms new people: {metric} of {persons} people without a history {harms} lies below zero"
+        return f"{about} (raise learn.first_steps, or see what is shown to them)", ""
+    return "", f"{persons} new people: {', '.join(said.values())}"

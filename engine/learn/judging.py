@@ -1,0 +1,128 @@
+"""A new version and what serves, judged on the same held-out events, with the counts of the same moment.
+
+What serves has counts that were brought up to date with events that are held out here: with those, the same weights
+look better as what serves than as a candidate. So both are counted anew, from what happened before the held-out
+moment; see `VersionRanker`. What serves keeps its counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.events.types import Impression
+from engine.items import ItemTable
+from engine.learn.evaluation import metrics
+from engine.learn.evaluation.baselines.matrix import seen_items
+from engine.learn.evaluation.baselines.simple import Popularity
+from engine.learn.evaluation.replay import replayed_ndcg, shown_lists
+from engine.learn.evaluation.stats import Interval, bootstrap
+from engine.learn.log import Doubles, EventLog, Ints
+from engine.learn.ranker import Ranker, Split
+from engine.learn.splits import Positives, slices
+from engine.learn.versions.gate import NewPeople, Verdict, judge_candidate
+
+NDCG = "ndcg_at_10"
+REPLAYED = "replayed_ndcg"
+"""Over served lists: was what people chose put higher?"""
+NEW = "_new_people"
+"""Behind a metric's name: of people of whom nothing was known before the held-out moment."""
+KS = (10,)
+METRICS = (REPLAYED, REPLAYED + NEW, NDCG, NDCG + NEW, "hr_at_10", "recall_at_10")
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What both are judged on."""
+
+    log: EventLog
+    """All events."""
+    split: Split
+    """What was known, and what is to be foretold."""
+    items: ItemTable
+    impressions: Sequence[Impression]
+    """The lists that were served since the held-out moment."""
+    looks: Doubles
+    """By place, from 1, how much it is looked at; see `place_looks`."""
+    positives: Positives
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the gate says, and the figures; each mapping by the names of `METRICS`, where there is one."""
+
+    verdict: Verdict
+    candidate: Mapping[str, Interval]
+    serving: Mapping[str, float]
+    popularity: Mapping[str, float]
+    lists: int
+    """Served lists that were replayed."""
+
+
+def judge_versions(
+    candidate: Ranker, serving: Ranker, held: HeldOut, *, confidence: float, min_cases: int, seed: int
+) -> Judgement:
+    """Judge by replayed lists if enough people chose something of one, else by all items.
+
+    Args:
+        candidate: the new version.
+        serving: what serves.
+        held: what they are judged on.
+        confidence: of intervals.
+        min_cases: fewer people are not judged on.
+        seed: of the resampling.
+    """
+    train, items, cases = held.split.train, held.items, held.split.cases
+    new = slices(held.split, items)["new people"]
+    lists, worth = shown_lists(held.log, train, items, held.impressions, held.positives, held.looks)
+    stranger = slices(Split("served lists", train, lists), items)["new people"]
+    replayed = len(np.unique(lists.user[~stranger])) >= min_cases  # what was not shown could not be chosen
+    parts = {REPLAYED: ~stranger, REPLAYED + NEW: stranger} if replayed else {}
+    parts = {name: part for name, part in parts.items() if part.any()}
+
+    def figures(ranker: Ranker) -> dict[str, Doubles]:
+        """Per metric its value in each case."""
+        ranker.fit(train, items)
+        found = _ranked(ranker, held)
+        found[NDCG + NEW] = found[NDCG][new]
+        for name, part in parts.items():
+            rows = np.flatnonzero(part)
+            found[name] = replayed_ndcg(ranker, lists.take(rows), [worth[row] for row in rows.tolist()])
+        return {name: found[name] for name in METRICS if len(found.get(name, ()))}
+
+    ours, theirs, popular = (figures(ranker) for ranker in (candidate, serving, Popularity(held.positives)))
+    whose: dict[str, Ints] = {name: cases.user[new] if name == NDCG + NEW else cases.user for name in ours}
+    whose |= {name: lists.user[part] for name, part in parts.items() if name in ours}
+    metric = REPLAYED if replayed else NDCG
+    fresh = NewPeople(np.zeros(0), {}, np.zeros(0, np.int64))
+    if (name := metric + NEW) in ours:
+        fresh = NewPeople(ours[name], {"what serves": theirs[name], "popularity": popular[name]}, whose[name])
+    verdict = judge_candidate(
+        ours[metric],
+        theirs[metric],
+        metric=metric,
+        people=whose[metric],
+        new_people=fresh,
+        confidence=confidence,
+        min_cases=min_cases,
+        seed=seed,
+    )
+    return Judgement(
+        verdict,
+        {name: bootstrap(values, whose[name], seed=seed) for name, values in ours.items()},
+        {name: float(values.mean()) for name, values in theirs.items()},
+        {name: float(values.mean()) for name, values in popular.items()},
+        int((~stranger).sum()),
+    )
+
+
+def _ranked(ranker: Ranker, held: HeldOut) -> dict[str, Doubles]:
+    """Per metric (b,): its value in each case, over all items but the seen; the ranker was fitted."""
+    cases, train, items = held.split.cases, held.split.train, held.items
+    found: list[dict[str, Doubles]] = []
+    for start in range(0, len(cases), _BATCH):
+        some = cases.take(np.arange(start, min(start + _BATCH, len(cases)), dtype=np.intp))
+        best = metrics.top(ranker.score(some), max(KS), seen_items(some, train, items))
+        found.append(metrics.per_case(best, some.targets, KS))
+    return {name.replace("@", "_at_"): np.concatenate([part[name] for part in found]) for name in found[0]}

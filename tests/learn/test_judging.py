@@ -1,0 +1,123 @@
+"""Both are judged alike: the same weights get the same figures, whatever each side's counts have seen."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from engine.events.types import Impression
+from engine.learn.fit import FitSettings, fit
+from engine.learn.judging import NDCG, NEW, REPLAYED, HeldOut, judge_versions
+from engine.learn.learned import VersionRanker
+from engine.learn.log import KIND_OF, EventLog, event_log, user_events
+from engine.learn.network.train import TrainSettings
+from engine.learn.rows.dataset import RowSettings
+from engine.learn.rows.situations import Situations
+from engine.learn.splits import ALL_POSITIVES, Positives, by_time
+from engine.rerank.version import Version
+from engine.types import EventKind
+from tests.learn.world import START, catalogue, walks
+
+ITEMS = catalogue()
+QUICK = FitSettings(rows=RowSettings(steps=6, folds=4), training=TrainSettings(epochs=1, batch=32), width=16)
+
+
+def visits(days: float = 14, people: int = 90, seed: int = 2) -> EventLog:
+    """Walks whose steps lie three days apart, of people who come within so many days."""
+    random = np.random.default_rng(seed)
+    events = list(user_events(walks(ITEMS, people=people)))
+    came = {one.user: timedelta(days=float(random.uniform(0, days))) for one in events}
+    done: dict[str, int] = {}
+    for number, one in enumerate(events):
+        step = done[one.user] = done.get(one.user, -1) + 1
+        time = START + came[one.user] + timedelta(days=3 * step)
+        events[number] = replace(one, event=replace(one.event, time=time))
+    return event_log(events)
+
+
+def served(log: EventLog) -> tuple[EventLog, list[Impression]]:
+    """Every second step answers a list, in which it stands between others drawn by lot."""
+    random, lists = np.random.default_rng(4), []
+    events = list(user_events(log))
+    for number in range(0, len(events), 2):
+        one = events[number]
+        assert one.event.item is not None and one.event.time is not None
+        others = [ITEMS.ids[row] for row in random.permutation(len(ITEMS))[:5].tolist()]
+        shown = tuple(dict.fromkeys([*others[:2], one.event.item, *others[2:]]))
+        places = tuple(range(1, len(shown) + 1))
+        time = one.event.time - timedelta(seconds=1)
+        lists.append(Impression(f"r{number}", one.user, shown, places, (1.0,) * len(shown), "m", "full", time))
+        events[number] = replace(one, event=replace(one.event, request_id=f"r{number}"))
+    return event_log(events), lists
+
+
+def held_of(log: EventLog, lists: list[Impression], share: float = 0.3) -> tuple[HeldOut, list[Impression]]:
+    """What is held out of a log, and the lists that were served before."""
+    split = by_time(log, ITEMS, share=share)
+    until = float(split.cases.time.min())
+    before = [one for one in lists if one.time.timestamp() < until]
+    later = [one for one in lists if one.time.timestamp() >= until]
+    looks = np.concatenate([[0.0], 1 / np.arange(1, 8)])
+    return HeldOut(log, split, ITEMS, later, looks, ALL_POSITIVES), before
+
+
+def brought_up_to_date(version: Version, held: HeldOut, lists: list[Impression]) -> Version:
+    """As it is stored: its counts know all events."""
+    whole = Situations(held.log, ITEMS, version.scales, version.known, ALL_POSITIVES, impressions=lists)
+    return replace(version, statistics=whole.counts())
+
+
+@pytest.mark.parametrize("with_lists", [False, True], ids=["all items", "served lists"])
+def test_the_same_weights_are_as_good_as_what_serves_and_as_a_candidate(with_lists: bool) -> None:
+    log, lists = served(visits()) if with_lists else (visits(), [])
+    held, before = held_of(log, lists)
+    version = fit(held.split.train, ITEMS, QUICK, impressions=before).version
+    stored = brought_up_to_date(version, held, lists)
+    sides = [VersionRanker(one, ALL_POSITIVES, recount=before) for one in (version, stored)]
+    judged = judge_versions(*sides, held, confidence=0.95, min_cases=15, seed=0)
+    assert judged.verdict.metric == (REPLAYED if with_lists else NDCG)
+    assert (judged.verdict.difference, judged.verdict.low, judged.verdict.high) == (0.0, 0.0, 0.0)
+    assert {name: one.mean for name, one in judged.candidate.items()} == judged.serving
+    leaked = judge_versions(
+        sides[0], VersionRanker(stored, ALL_POSITIVES), held, confidence=0.95, min_cases=15, seed=0
+    )
+    assert leaked.verdict.difference < 0  # with its own counts it knows what is to be foretold
+
+
+def test_a_version_is_counted_anew_by_what_it_takes_for_favourable() -> None:
+    """Its own kinds of events, which are not those of the settings by now."""
+    log = walks(ITEMS)
+    log = replace(log, kind=np.where(np.arange(len(log)) % 3 == 0, KIND_OF[EventKind.PURCHASE], log.kind))
+    version = fit(log, ITEMS, QUICK).version
+    bought = Positives(frozenset({EventKind.PURCHASE}))
+    ranker = VersionRanker(version, bought, recount=())
+    ranker.fit(log, ITEMS)
+    assert ranker._counts.popularity.sum() == bought.of(log).sum()
+    assert (version.statistics.popularity.sum(), ranker.version) == (len(log), version)
+
+
+def test_how_people_fare_of_whom_nothing_is_known_is_judged_too() -> None:
+    """About half of the people come after the held-out moment."""
+    log, lists = served(visits(60))
+    held, before = held_of(log, lists, share=0.6)
+    version = fit(held.split.train, ITEMS, QUICK, impressions=before).version
+    ranker = VersionRanker(version, ALL_POSITIVES, recount=before)
+    judged = judge_versions(ranker, ranker, replace(held, impressions=[]), confidence=0.95, min_cases=10, seed=0)
+    new = judged.candidate[NDCG + NEW]
+    known = sum(len(history) > 0 for history in held.split.cases.history)
+    assert (new.count, judged.candidate[NDCG].count) == (len(held.split.cases) - known, len(held.split.cases))
+    assert new.count > 30
+    assert set(judged.candidate) == set(judged.serving) == set(judged.popularity)
+    assert f"{new.count} new people: " in judged.verdict.reason or "harms new people" in judged.verdict.reason
+    assert "against popularity" in judged.verdict.reason
+    replayed = judge_versions(ranker, ranker, held, confidence=0.95, min_cases=1, seed=0)
+    assert replayed.verdict.metric == REPLAYED
+    came = {held.log.users[user] for user in held.split.cases.user[new_of(held)]}
+    first = {one.user for one in held.impressions if one.user in came}
+    assert 0 < replayed.candidate[REPLAYED + NEW].count <= len(first)  # of each only what came before the first step
+
+
+def new_of(held: HeldOut) -> np.ndarray:
+    """The cases of people of whom nothing is known."""
+    return np.array([not len(history) for history in held.split.cases.history], np.bool_)
