@@ -102,6 +102,7 @@ def torch_device(settings: Settings) -> str:
 def store_collections(settings: Settings, *, bulk: bool = False) -> Collections:
     """All collections of the store that the settings name; see `open_store` for `bulk`."""
     from engine.store.collections import BACKGROUND, collections
+    from engine.store.layout import Layout
 
     store = settings.store
     return collections(
@@ -112,6 +113,7 @@ def store_collections(settings: Settings, *, bulk: bool = False) -> Collections:
         timeout_seconds=store.timeout_seconds,
         optimize_after=0 if bulk else BACKGROUND,
         reserve=store.reserve_mb << 20,
+        layout=Layout(store.shards, store.replicas, store.write_consistency),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from encoders.types import Modality
@@ -70,11 +70,28 @@ class StoreSettings(Section):
     """The folder of the embedded store."""
     reserve_mb: int = Field(default=256, ge=0)
     """Megabytes of the embedded store's disk that stay free: writes are refused before it is full."""
-    url: str = "http://127.0.0.1:6333"
-    """The address of the server."""
+    url: str = "grpc://127.0.0.1:6334"
+    """The address of the server, or those of some nodes of one cluster, with commas between or as a list."""
     api_key: str = Field(default="", repr=False)
     collection: str = Field(default="items", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     timeout_seconds: float = Field(default=30.0, gt=0)
+    shards: int = Field(default=0, ge=0)
+    """The parts that a new collection is cut into on a cluster; 0 makes one for each node."""
+    replicas: int = Field(default=2, gt=0)
+    """The nodes that keep each part of a new collection, so that one may be lost; at most as many as there are."""
+    write_consistency: int = Field(default=1, gt=0)
+    """The replicas that must have taken a write before it counts."""
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _with_commas(cls, url: object) -> object:
+        return ",".join(map(str, url)) if isinstance(url, list) else url
+
+    @model_validator(mode="after")
+    def _no_more_than_there_are(self) -> "StoreSettings":
+        if self.write_consistency > self.replicas:
+            raise ValueError(f"write_consistency is above replicas, which is {self.replicas}")
+        return self
 
 
 class IndexSettings(Section):

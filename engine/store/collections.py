@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from encoders.errors import SpaceError
 from encoders.types import Modality
@@ -17,6 +17,10 @@ from engine.files import write_atomically
 from engine.store.base import VectorStore
 from engine.store.edge_folder import Description, server_of
 from engine.store.edge_space import RESERVE, DiskRoom
+from engine.store.layout import Layout
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
 
 DIGITS = 12
 
@@ -148,11 +152,15 @@ class ServerCollections:
         url: see `engine.store.server_client.connect`.
         api_key: "" for none.
         timeout_seconds: of each call.
+        layout: how new collections lie on a cluster.
     """
 
-    def __init__(self, url: str, *, api_key: str = "", timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self, url: str, *, api_key: str = "", timeout_seconds: float = 30.0, layout: Layout | None = None
+    ) -> None:
         from engine.store.server_client import connect
 
+        self._layout = layout or Layout()
         self._client = connect(url, api_key=api_key, timeout_seconds=timeout_seconds)
 
     def all(self) -> list[CollectionInfo]:
@@ -160,9 +168,8 @@ class ServerCollections:
         from engine.store.server_client import metadata
 
         aliases = self._aliases()
-        names = [one.name for one in self._client.call(lambda qdrant: qdrant.get_collections()).collections]
         found = []
-        for collection in sorted(names):
+        for collection in sorted(self._taken()):
             name = collection[: -DIGITS - 1]
             try:
                 fingerprint = str(metadata(self._client, collection)["fingerprint"])
@@ -186,23 +193,27 @@ class ServerCollections:
         collection = _collection(name, fingerprint)
         if not self._client.call(lambda qdrant: qdrant.collection_exists(collection)):
             raise _missing(name, fingerprint)
+        self._check_free(name)
         changes: list[Any] = []
         if name in self._aliases():
             changes.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name)))
         alias = models.CreateAlias(collection_name=collection, alias_name=name)
         changes.append(models.CreateAliasOperation(create_alias=alias))
         self._client.call(lambda qdrant: qdrant.update_collection_aliases(changes))
+        self._client.settle(lambda qdrant: _aliases(qdrant).get(name) == collection, f"alias {name}")
 
     def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:
         """Open the collection of a space, which is made if missing; see `ServerStore` for errors."""
         from engine.store.server import ServerStore
 
+        self._check_free(name)
         return ServerStore(
             self._client,
             _collection(name, fingerprint),
             fingerprint=fingerprint,
             dimension=dimension,
             modalities=modalities,
+            layout=self._layout,
         )
 
     def open_current(self, name: str) -> VectorStore | None:
@@ -222,8 +233,23 @@ class ServerCollections:
         self._client.close()
 
     def _aliases(self) -> dict[str, str]:
-        answer = self._client.call(lambda qdrant: qdrant.get_aliases())
-        return {alias.alias_name: alias.collection_name for alias in answer.aliases}
+        return self._client.call(_aliases)
+
+    def _taken(self) -> set[str]:
+        """The names of all collections, aliases not."""
+        return {one.name for one in self._client.call(lambda qdrant: qdrant.get_collections()).collections}
+
+    def _check_free(self, name: str) -> None:
+        """Refuse an alias that is the name of a collection."""
+        if name in self._taken():
+            raise StoreError(
+                f"qdrant at {self._client.where} has a collection named {name}, which is to be the alias of ours",
+                "set store.collection to another name, or delete that collection if nothing needs it",
+            )
+
+
+def _aliases(qdrant: "QdrantClient") -> dict[str, str]:
+    return {alias.alias_name: alias.collection_name for alias in qdrant.get_aliases().aliases}
 
 
 def collections(
@@ -235,11 +261,12 @@ def collections(
     timeout_seconds: float = 30.0,
     optimize_after: int = BACKGROUND,
     reserve: int = RESERVE,
+    layout: Layout | None = None,
 ) -> Collections:
-    """The collections of the embedded store at `path`, or of the server at `url`."""
+    """The collections of the embedded store at `path`, or of the server at `url`; see both for the rest."""
     if backend == "edge":
         return EdgeCollections(path, optimize_after=optimize_after, reserve=reserve)
-    return ServerCollections(url, api_key=api_key, timeout_seconds=timeout_seconds)
+    return ServerCollections(url, api_key=api_key, timeout_seconds=timeout_seconds, layout=layout)
 
 
 def open_store(

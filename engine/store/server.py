@@ -16,14 +16,16 @@ from engine.errors import StoreError
 from engine.filters import FieldKind, Filter, Schema, fields
 from engine.store import validate
 from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
-from engine.store.columns import columns_of
+from engine.store.columns import points_of
+from engine.store.layout import Layout
 from engine.store.server_client import ServerClient, metadata
 from engine.store.server_filter import excluding, to_server
+from engine.store.server_points import Points
+from engine.store.server_read import ID, ServerReader
 from engine.store.server_vectors import ServerVectors
 from engine.store.snapshot import read_snapshot, write_snapshot
 from engine.types import Candidates, ItemId
 
-_ID = "_id"
 Answer = TypeVar("Answer")
 _CHUNK = 128
 """Points per message: a few megabytes."""
@@ -49,6 +51,7 @@ class ServerStore:
         m: edges per node of the search graph; for a new collection.
         ef_construct: how widely the graph is searched while it is built; for a new collection.
         ef: how widely a query searches the graph, at least; its limit is a lower bound.
+        layout: how it lies on a cluster; for a new collection. None takes the defaults.
 
     Raises:
         StoreError: if the server does not do it.
@@ -66,6 +69,7 @@ class ServerStore:
         m: int = 16,
         ef_construct: int = 100,
         ef: int = 192,
+        layout: Layout | None = None,
     ) -> None:
         self._client = client.share()
         self._closed = False
@@ -74,24 +78,39 @@ class ServerStore:
         self._dimension = dimension
         self._modalities = tuple(modalities)
         self._ef = ef
-        if not self._ask(lambda qdrant: qdrant.collection_exists(collection)):
-            self._create(m, ef_construct)
+        if not self._exists():
+            self._create(m, ef_construct, layout or Layout())
         self._schema = self._read_schema()
         self._writing = threading.Lock()
-        self._extra = ServerVectors(self._ask, collection, _CHUNK)
+        self._reader = ServerReader(self._read, collection, dimension, modalities)
+        self._extra = ServerVectors(self._ask, self._read, self._settle, collection, _CHUNK)
 
-    def _create(self, m: int, ef_construct: int) -> None:
+    def _exists(self) -> bool:
+        return self._ask(lambda qdrant: qdrant.collection_exists(self._name))
+
+    def _create(self, m: int, ef_construct: int, layout: Layout) -> None:
         vectors = {
             name.value: models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)
             for name in self._modalities
         }
         hnsw = models.HnswConfigDiff(m=m, ef_construct=ef_construct)
         about = {"fingerprint": self._fingerprint, "dimension": self._dimension, "schema": {}}
-        self._ask(
-            lambda qdrant: qdrant.create_collection(
-                self._name, vectors_config=vectors, hnsw_config=hnsw, metadata=about
+        try:
+            self._ask(
+                lambda qdrant: qdrant.create_collection(
+                    self._name,
+                    vectors_config=vectors,
+                    hnsw_config=hnsw,
+                    metadata=about,
+                    shard_number=layout.shards or None,
+                    replication_factor=layout.replicas,
+                    write_consistency_factor=layout.write_consistency,
+                )
             )
-        )
+        except StoreError:
+            if not self._exists():  # a try whose answer was lost has made it, or another process
+                raise
+        self._settle(lambda qdrant: qdrant.collection_exists(self._name), f"collection {self._name}")
 
     def _read_schema(self) -> Schema:
         about = metadata(self._client, self._name)
@@ -164,7 +183,7 @@ class ServerStore:
             for position, vector in zip(positions, matrix.tolist(), strict=True):
                 vectors[position][modality.value] = vector
         records = [
-            models.PointStruct(id=point_id(point.id), vector=named, payload={**point.payload, _ID: point.id})
+            models.PointStruct(id=point_id(point.id), vector=named, payload={**point.payload, ID: point.id})
             for point, named in zip(points, vectors, strict=True)
         ]
         with self._writing:
@@ -176,7 +195,7 @@ class ServerStore:
 
     def delete(self, ids: Sequence[ItemId]) -> int:
         """Delete points, and say how many of them were there."""
-        there = [point.id for point in self.retrieve([*dict.fromkeys(ids)], with_vectors=False) if point]
+        there = self._reader.fetch(ids, with_vectors=False, with_payload=False).ids
         keys: list[Any] = [point_id(item) for item in there]
         if keys:
             self._ask(lambda qdrant: qdrant.delete(self._name, keys, wait=True))
@@ -188,15 +207,8 @@ class ServerStore:
         """The points with these ids, in this order; None where there is none."""
         if not ids:
             return []
-        keys = [point_id(item) for item in dict.fromkeys(ids)]
-        payload: Any = True if with_payload else [_ID]
-        records = self._ask(
-            lambda qdrant: qdrant.retrieve(
-                self._name, keys, with_payload=payload, with_vectors=self._space(with_vectors)
-            )
-        )
-        found = {point.id: point for point in map(_point, records)}
-        return [found.get(item) for item in ids]
+        found = self._reader.fetch(ids, with_vectors=with_vectors, with_payload=with_payload)
+        return points_of(found, ids)
 
     def _space(self, with_vectors: bool) -> bool | list[str]:
         """The vectors of the space to ask for, without the extra ones."""
@@ -204,8 +216,11 @@ class ServerStore:
 
     def candidates(self, ids: Sequence[ItemId], *, with_payload: bool = True) -> Candidates:
         """The same in columns, for ranking: ids that are not there are left out, scores are zero."""
-        points = self.retrieve(ids, with_payload=with_payload)
-        return columns_of([point for point in points if point is not None], self._dimension, self._modalities)
+        found = self._reader.fetch(ids, with_vectors=True, with_payload=with_payload)
+        if len(set(ids)) == len(ids):
+            return found
+        rows = {name: row for row, name in enumerate(found.ids)}
+        return found.take([rows[name] for name in ids if name in rows])
 
     def query(self, queries: Sequence[VectorQuery]) -> list[Hits]:
         """Search by several vectors in one batch; see `VectorStore.query`."""
@@ -225,24 +240,17 @@ class ServerStore:
                 limit=query.limit,
                 filter=excluding(query.filter, [point_id(item) for item in query.exclude]),
                 params=params,
-                with_payload=[_ID],
+                with_payload=False,
             )
             for query in queries
         ]
         try:
-            answers = self._ask(lambda qdrant: qdrant.query_batch_points(self._name, requests))
+            return self._reader.query(requests)
         except StoreError as error:
             if "vector name" in str(error):  # another process may have dropped it
                 self._extra.look()
                 self._check_queries(queries)
             raise
-        return [
-            Hits(
-                tuple(ItemId((point.payload or {})[_ID]) for point in answer.points),
-                np.array([point.score for point in answer.points], np.float32),
-            )
-            for answer in answers
-        ]
 
     def _check_queries(self, queries: Sequence[VectorQuery]) -> None:
         validate.check_queries(queries, self._dimension, self._modalities, self._schema, self._extra.specs)
@@ -269,7 +277,7 @@ class ServerStore:
                 limit=limit,
                 order_by=order,
                 offset=cursor,
-                with_payload=True if with_payload else [_ID],
+                with_payload=True if with_payload else [ID],
                 with_vectors=self._space(with_vectors),
             )
         )
@@ -296,7 +304,9 @@ class ServerStore:
         if fresh:
             whole = {name: str(kind) for name, kind in {**self._schema, **fresh}.items()}
             self._ask(lambda qdrant: qdrant.update_collection(self._name, metadata={"schema": whole}))
-            self._schema = self._read_schema()
+            what = f"the schema of {self._name}"
+            self._settle(lambda qdrant: _shows(qdrant.get_collection(self._name), fresh), what)
+            self._schema = {**self._schema, **fresh}
 
     def flush(self) -> None:
         """Nothing to do: the server acknowledges a write when it is in its log."""
@@ -337,9 +347,26 @@ class ServerStore:
             self._client.close()
 
     def _ask(self, ask: Callable[[QdrantClient], Answer]) -> Answer:
+        self._check_open()
+        return self._client.call(ask)
+
+    def _read(self, ask: Callable[[Points], Answer]) -> Answer:
+        self._check_open()
+        return self._client.read(ask)
+
+    def _settle(self, seen: Callable[[QdrantClient], bool], what: str) -> None:
+        self._check_open()
+        self._client.settle(seen, what)
+
+    def _check_open(self) -> None:
         if self._closed:
             raise StoreError(f"collection {self._name} at {self._client.where} is closed", "open it again")
-        return self._client.call(ask)
+
+
+def _shows(info: models.CollectionInfo, fields: Schema) -> bool:
+    """Whether a collection says that these fields can be filtered on; it is told once they are indexed."""
+    about = info.config.metadata or {}
+    return all(name in about.get("schema", {}) for name in fields)
 
 
 def _upsert(collection: str, records: list[models.PointStruct]) -> Callable[[QdrantClient], object]:
@@ -352,7 +379,7 @@ def _index(collection: str, field: str, kind: FieldKind) -> Callable[[QdrantClie
 
 def _point(record: models.Record) -> Point:
     payload = dict(record.payload or {})
-    item = ItemId(str(payload.pop(_ID)))
+    item = ItemId(str(payload.pop(ID)))
     named: Any = record.vector or {}
     vectors: dict[Modality, Floats] = {
         Modality(name): np.asarray(vector, np.float32) for name, vector in named.items()

@@ -1,133 +1,208 @@
-"""Calls of a Qdrant server: tried again where that may help, their errors as ours."""
+"""Calls of a Qdrant server or cluster: from node to node where one fails, their errors as ours."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-import grpc
 from qdrant_client import QdrantClient
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from encoders.errors import TriveniError
 from engine.errors import StoreError
+from engine.store.server_errors import Fault, fault, translate
+from engine.store.server_points import ClientPoints, Points
+from engine.store.server_wire import CHANNEL_OPTIONS, WirePoints
 
-_TRANSIENT_HTTP = frozenset({429, 500, 502, 503, 504})
-_TRANSIENT_GRPC = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
-_REFUSED_GRPC = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
+_AGREED = 3
+"""A change is everywhere when a node has shown it so often running: it may ask another node each time."""
+_LOOK_SECONDS = 0.05
+"""Between two looks for a change."""
 
 Answer = TypeVar("Answer")
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One address of a server or cluster."""
+
+    where: str
+    qdrant: QdrantClient
+    points: Points
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.points.close()
+        self.qdrant.close()
+
+
 class ServerClient:
-    """A connection to a Qdrant server or cluster, or to qdrant-client's local mode.
+    """The connections to a Qdrant server, to some nodes of a cluster, or to qdrant-client's local mode.
+
+    A call that fails for a passing reason goes to the next node, and after a pause to all of them again. It may have
+    been done before it failed, so every call that is made through here must be idempotent. The node that answered
+    last is asked first.
 
     Args:
-        client: of qdrant-client.
-        where: the address, for messages.
-        attempts: how often a call is tried that fails for a passing reason. All of our calls are idempotent.
+        nodes: at least one.
+        attempts: how often all nodes are tried.
         backoff_seconds: before the second attempt; doubled before each further one.
-        timeout_seconds: no further attempt begins so long after the first.
+        timeout_seconds: no further attempt begins so long after the first; nor is a change waited for any longer.
     """
 
     def __init__(
         self,
-        client: QdrantClient,
-        where: str,
+        nodes: Sequence[Node],
         *,
         attempts: int = 4,
         backoff_seconds: float = 0.2,
         timeout_seconds: float = 30.0,
     ) -> None:
-        self.where = where
-        self._client: QdrantClient | None = client
+        self.where = ", ".join(node.where for node in nodes)
+        self._nodes = tuple(nodes)
+        self._first = 0
         self._attempts = attempts
         self._backoff = backoff_seconds
         self._timeout = timeout_seconds
         self._users = 1
 
     def share(self) -> Self:
-        """The same connection for one more user; it goes when all have closed it."""
+        """The same connections for one more user; they go when all have closed them."""
         self._users += 1
         return self
 
     def call(self, ask: Callable[[QdrantClient], Answer]) -> Answer:
-        """Ask the server.
+        """Ask a node.
 
         Raises:
-            StoreError: if it cannot be reached, refuses the key, or answers with an error.
+            StoreError: if none can be reached, one refuses the key, or answers with an error.
         """
+        return self._on_a_node(lambda node: ask(node.qdrant))
+
+    def read(self, ask: Callable[[Points], Answer]) -> Answer:
+        """Read points of a node; see `call` for errors."""
+        return self._on_a_node(lambda node: ask(node.points))
+
+    def _on_a_node(self, ask: Callable[[Node], Answer]) -> Answer:
         until = time.monotonic() + self._timeout
         for attempt in range(1, self._attempts + 1):
+            errors: list[Exception] = []
+            first = self._first
+            for place in (*range(first, len(self._nodes)), *range(first)):
+                self._check_open()
+                try:
+                    answer = ask(self._nodes[place])
+                except TriveniError:
+                    raise
+                except Exception as error:
+                    if fault(error) >= Fault.WRONG:
+                        raise translate([error], self._nodes[place].where) from error
+                    errors.append(error)
+                else:
+                    self._first = place
+                    return answer
             pause = self._backoff * 2 ** (attempt - 1)
-            if self._client is None:
-                raise StoreError(f"the connection to qdrant at {self.where} is closed", "open the store again")
-            try:
-                return ask(self._client)
-            except TriveniError:
-                raise
-            except Exception as error:
-                if not _passing(error) or attempt == self._attempts or time.monotonic() + pause >= until:
-                    raise self._translate(error) from error
+            if attempt == self._attempts or time.monotonic() + pause >= until:
+                raise translate(errors, self.where) from errors[-1]
             time.sleep(pause)
         raise AssertionError("the loop returns or raises")
 
-    def _translate(self, error: Exception) -> StoreError:
-        if _refused(error):
-            return StoreError(f"qdrant at {self.where} refuses the api key", "set store.api_key to one that it takes")
-        if _passing(error):
-            return StoreError(
-                f"qdrant at {self.where} does not answer ({_first_line(error)})",
-                "start it, or set store.url to where it runs; store.timeout_seconds if it is slow",
-            )
-        return StoreError(f"qdrant at {self.where} failed: {_first_line(error)}", "see its log")
+    def settle(self, seen: Callable[[QdrantClient], bool], what: str) -> None:
+        """Wait until a change shows on every node; nodes that cannot be reached have time until they are back.
+
+        A change of a collection's description is agreed on by the nodes of a cluster, and each makes it when it hears
+        of it, some later than the one that was asked.
+
+        Args:
+            seen: whether a node shows it.
+            what: the change, for the message: `the schema of items`.
+
+        Raises:
+            StoreError: if a node does not show it within the timeout.
+        """
+        until = time.monotonic() + self._timeout
+        for node in self._nodes:
+            shown = 0
+            while shown < _AGREED:
+                self._check_open()
+                try:
+                    shown = shown + 1 if seen(node.qdrant) else 0
+                except Exception as error:
+                    if fault(error) is Fault.UNREACHABLE:
+                        break
+                    if fault(error) >= Fault.REFUSED:
+                        raise translate([error], node.where) from error
+                    shown = 0
+                if not shown:
+                    if time.monotonic() > until:
+                        raise StoreError(
+                            f"qdrant at {node.where} took {what}, but does not show it after {self._timeout:g} s",
+                            "see whether its cluster is healthy, and do it again; or raise store.timeout_seconds",
+                        )
+                    time.sleep(_LOOK_SECONDS)
+
+    def _check_open(self) -> None:
+        if not self._users:
+            raise StoreError(f"the connection to qdrant at {self.where} is closed", "open the store again")
 
     def close(self) -> None:
-        """Let go of the connection; the last of its users ends it."""
-        self._users -= 1
-        if self._users <= 0 and self._client is not None:
-            client, self._client = self._client, None
-            client.close()
+        """Let go of the connections; the last of their users ends them."""
+        if self._users:
+            self._users -= 1
+            if not self._users:
+                for node in self._nodes:
+                    node.close()
 
 
 def connect(url: str, *, api_key: str = "", timeout_seconds: float = 30.0) -> ServerClient:
-    """A connection to the server at a URL; nothing is sent yet.
+    """Connections to a server, or to several nodes of one cluster; nothing is sent yet.
 
     Args:
-        url: `http://host:6333` or `https://…` speaks HTTP, `grpc://host:6334` or `grpcs://…` speaks gRPC, which
-            is faster where it can be reached. `:memory:` and `file:///a/folder` are qdrant-client's local mode,
-            for tests: exact, in one thread.
+        url: `grpc://host:6334` or `grpcs://…` speaks gRPC, `http://host:6333` or `https://…` speaks HTTP, which is
+            slower, for where only that can be reached. Several, with commas between, are nodes of one cluster.
+            `:memory:` and `file:///a/folder` are qdrant-client's local mode, for tests: exact, in one thread.
         api_key: "" for none.
         timeout_seconds: of each attempt; nor does a call that fails try again once it took so long.
 
     Raises:
-        StoreError: if the URL is of another kind.
+        StoreError: if a URL is of another kind.
     """
+    nodes = [_node(one.strip(), api_key, timeout_seconds) for one in url.split(",")]
+    return ServerClient(nodes, timeout_seconds=timeout_seconds)
+
+
+def _node(url: str, api_key: str, timeout_seconds: float) -> Node:
     parts = urlsplit(url)
     timeout, key = max(1, round(timeout_seconds)), api_key or None
     if url == ":memory:":
-        return ServerClient(QdrantClient(":memory:"), url)
+        return _over_client(url, QdrantClient(":memory:"))
     if parts.scheme == "file":
-        return ServerClient(QdrantClient(path=parts.path, force_disable_check_same_thread=True), url)
+        return _over_client(url, QdrantClient(path=parts.path, force_disable_check_same_thread=True))
     if parts.scheme in ("grpc", "grpcs") and parts.hostname:
+        port, secure = parts.port or 6334, parts.scheme == "grpcs"
         client = QdrantClient(
             host=parts.hostname,
-            grpc_port=parts.port or 6334,
+            grpc_port=port,
             prefer_grpc=True,
-            https=parts.scheme == "grpcs",
+            https=secure,
             api_key=key,
             timeout=timeout,
             check_compatibility=False,
+            grpc_options=dict(CHANNEL_OPTIONS),
         )
-        return ServerClient(client, url, timeout_seconds=timeout_seconds)
+        points = WirePoints(parts.hostname, port, secure=secure, api_key=api_key, timeout_seconds=timeout)
+        return Node(url, client, points)
     if parts.scheme in ("http", "https") and parts.hostname:
         port = parts.port or (443 if parts.scheme == "https" else 6333)
         client = QdrantClient(url=url, port=port, api_key=key, timeout=timeout, check_compatibility=False)
-        return ServerClient(client, url, timeout_seconds=timeout_seconds)
+        return _over_client(url, client)
     raise StoreError(
-        f"qdrant url {url!r} is of no known kind", "use http, https, grpc or grpcs, as in http://host:6333"
+        f"qdrant url {url!r} is of no known kind", "use grpc, grpcs, http or https, as in grpc://host:6334"
     )
+
+
+def _over_client(where: str, client: QdrantClient) -> Node:
+    return Node(where, client, ClientPoints(client))
 
 
 def metadata(client: ServerClient, collection: str) -> dict[str, Any]:
@@ -143,26 +218,3 @@ def metadata(client: ServerClient, collection: str) -> dict[str, Any]:
             "name a collection that triveni made, on qdrant 1.16 or later",
         )
     return about
-
-
-def _passing(error: Exception) -> bool:
-    if isinstance(error, UnexpectedResponse):
-        return error.status_code in _TRANSIENT_HTTP
-    if isinstance(error, grpc.RpcError):
-        return _code(error) in _TRANSIENT_GRPC or _code(error) is grpc.StatusCode.DEADLINE_EXCEEDED
-    return isinstance(error, ResponseHandlingException | ResourceExhaustedResponse | ConnectionError | TimeoutError)
-
-
-def _refused(error: Exception) -> bool:
-    if isinstance(error, UnexpectedResponse):
-        return error.status_code in (401, 403)
-    return isinstance(error, grpc.RpcError) and _code(error) in _REFUSED_GRPC
-
-
-def _code(error: grpc.RpcError) -> grpc.StatusCode | None:
-    return error.code() if isinstance(error, grpc.Call) else None
-
-
-def _first_line(error: Exception) -> str:
-    text = error.details() if isinstance(error, grpc.Call) else " ".join(str(error).split())
-    return (text or type(error).__name__)[:300]

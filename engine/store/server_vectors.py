@@ -11,6 +11,8 @@ from encoders.types import Floats
 from engine.errors import StoreError
 from engine.store import extra
 from engine.store.base import Distance, VectorSpec, point_id
+from engine.store.server_points import Found
+from engine.store.server_read import Read
 from engine.types import ItemId
 
 _DISTANCES = {Distance.COSINE: models.Distance.COSINE, Distance.DOT: models.Distance.DOT}
@@ -26,17 +28,28 @@ class Ask(Protocol):
         """Call it."""
 
 
+class Settle(Protocol):
+    """Waits until a change shows on every node."""
+
+    def __call__(self, seen: Callable[[QdrantClient], bool], what: str) -> None:
+        """Wait."""
+
+
 class ServerVectors:
     """Adds, writes, reads and drops extra vectors. What there is, the collection's own settings say.
 
     Args:
         ask: calls the server.
+        read: reads points of the server.
+        settle: waits until a change shows.
         collection: the collection's name.
         chunk: points per message.
     """
 
-    def __init__(self, ask: Ask, collection: str, chunk: int) -> None:
+    def __init__(self, ask: Ask, read: Read, settle: Settle, collection: str, chunk: int) -> None:
         self._ask = ask
+        self._read = read
+        self._settle = settle
         self._name = collection
         self._chunk = chunk
         self.specs: Mapping[str, VectorSpec] = {}
@@ -45,14 +58,17 @@ class ServerVectors:
 
     def look(self) -> Mapping[str, VectorSpec]:
         """The extra vectors that there are now; another process may have added or dropped some."""
-        vectors = self._ask(lambda qdrant: qdrant.get_collection(self._name)).config.params.vectors
+        self.specs = self._ask(self._specs)
+        return self.specs
+
+    def _specs(self, qdrant: QdrantClient) -> Mapping[str, VectorSpec]:
+        vectors = qdrant.get_collection(self._name).config.params.vectors
         named = vectors if isinstance(vectors, dict) else {}
-        self.specs = {
+        return {
             name: VectorSpec(params.size, _MEANINGS[params.distance])
             for name, params in named.items()
             if extra.NAME.fullmatch(name) and params.distance in _MEANINGS
         }
-        return self.specs
 
     def find(self, name: str) -> VectorSpec:
         """What an extra vector is, after a look if it is not known.
@@ -73,12 +89,14 @@ class ServerVectors:
             self._ask(lambda qdrant: qdrant.create_vector_name(self._name, name, config))
         except StoreError as error:
             raise StoreError(f"vector {name} cannot be added ({error})", "it takes qdrant 1.18 or later") from error
+        self._settle(lambda qdrant: self._specs(qdrant).get(name) == spec, f"vector {name}")
         self.look()
 
     def drop(self, name: str) -> None:
         """Remove one; see `VectorStore.drop_vector`."""
         if name in self.look():
             self._ask(lambda qdrant: qdrant.delete_vector_name(self._name, name))
+            self._settle(lambda qdrant: name not in self._specs(qdrant), f"the end of vector {name}")
             self.look()
 
     def put(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
@@ -107,41 +125,39 @@ class ServerVectors:
         return len(there)
 
     def _there(self, keys: Sequence[str]) -> list[str]:
-        wanted: list[Any] = [*keys]
-        records = self._ask(lambda qdrant: qdrant.retrieve(self._name, wanted, with_payload=False))
-        return [str(record.id) for record in records]
+        return [*self._get(keys, ()).keys]
+
+    def _get(self, keys: Sequence[str], names: Sequence[str]) -> Found:
+        return self._read(lambda points: points.get(self._name, keys, payload=False, vectors=names))
 
     def read(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Read vectors; see `VectorStore.read_vectors`."""
         spec = self.find(name)
-        keys = {item: point_id(item) for item in ids}
-        found = self._named([*keys.values()], [name])
+        keys = [point_id(item) for item in ids]
+        found = self._get([*dict.fromkeys(keys)], [name]) if keys else _NOTHING
         matrix = np.zeros((len(ids), spec.dimension), np.float32)
         present = np.zeros(len(ids), np.bool_)
-        for row, item in enumerate(ids):
-            vector = found.get(keys[item], {}).get(name)
-            if vector is not None:
-                matrix[row], present[row] = vector, True
+        if name in found.vectors:
+            owners, vectors = found.vectors[name]
+            row_of = {found.keys[owner]: row for row, owner in enumerate(owners)}
+            rows = np.array([row_of.get(key, -1) for key in keys], np.intp)
+            present = rows >= 0
+            matrix[present] = vectors[rows[present]]
         return matrix, present
 
     def keep(self, records: Sequence[models.PointStruct]) -> None:
         """Add to points that are about to be replaced the extra vectors that they have."""
         if not self.specs:
             return
-        kept = self._named([str(record.id) for record in records], [*self.specs])
-        for record in records:
-            if isinstance(record.vector, dict):
-                record.vector.update(kept.get(str(record.id), {}))
+        found = self._get([str(record.id) for record in records], [*self.specs])
+        record_of = {str(record.id): record for record in records}
+        for name, (owners, vectors) in found.vectors.items():
+            for owner, vector in zip(owners, vectors.tolist(), strict=True):
+                named: Any = record_of[found.keys[owner]].vector
+                named[name] = vector
 
-    def _named(self, keys: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Those of the named vectors that the points have; of those points that are there."""
-        if not keys:
-            return {}
-        wanted: list[Any] = [*keys]
-        records = self._ask(
-            lambda qdrant: qdrant.retrieve(self._name, wanted, with_payload=False, with_vectors=[*names])
-        )
-        return {str(record.id): record.vector for record in records if isinstance(record.vector, dict)}
+
+_NOTHING = Found((), (), {})
 
 
 def _update(collection: str, changes: list[models.PointVectors]) -> Callable[[QdrantClient], object]:

@@ -42,6 +42,13 @@ def test_environment_wins_over_the_file(tmp_path, monkeypatch):
     assert settings.store.collection == "films"
 
 
+def test_the_addresses_of_a_cluster_are_a_list_or_have_commas_between(tmp_path, monkeypatch):
+    path = write(tmp_path, '[store]\nurl = ["grpc://a:6334", "grpc://b"]\n')
+    assert load_settings(path).store.url == "grpc://a:6334,grpc://b"
+    monkeypatch.setenv("TRIVENI_STORE__URL", "grpc://c,grpc://d")
+    assert load_settings(path).store.url == "grpc://c,grpc://d"
+
+
 def test_event_weights_that_are_not_named_keep_their_default(tmp_path):
     settings = load_settings(write(tmp_path, "[fuse.weights]\nclick = 7.0\n"))
     assert settings.fuse.weights == {**EVENT_WEIGHTS, EventKind.CLICK: 7.0}
@@ -55,6 +62,7 @@ def test_event_weights_that_are_not_named_keep_their_default(tmp_path):
         ("[policy]\ndiversity = 1.5\n", "1.5"),
         ("[fuse.weights]\nadore = 1.0\n", "adore"),
         ("[store\n", "not valid TOML"),
+        ("[store]\nwrite_consistency = 3\n", "write_consistency is above replicas, which is 2"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(tmp_path, text, says):

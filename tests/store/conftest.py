@@ -13,16 +13,30 @@ from tests.store.implementations import (
     STORES,
     drop,
     everything,
+    left_behind,
     open_server,
     open_store,
+    remove,
 )
 
 
 @pytest.fixture(params=STORES)
-def kind(request: pytest.FixtureRequest) -> str:
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A kind of store. What a test makes of it in its `tmp_path` goes with the test, whether it passes or not."""
     if request.param == "server" and not QDRANT_URL:
         pytest.skip(NO_SERVER)
-    return str(request.param)
+    yield str(request.param)
+    drop(request.param, tmp_path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """The tests leave the live server as they found it."""
+    yield
+    if QDRANT_URL:
+        left = left_behind()
+        remove(left)
+        assert not left, f"tests left collections on the server: {', '.join(left)}"
 
 
 class Pool:
@@ -58,7 +72,7 @@ class Pool:
 
 
 @pytest.fixture(scope="session")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+def pool(tmp_path_factory: pytest.TempPathFactory, nothing_is_left_behind: None) -> Iterator[Pool]:
     stores = Pool(tmp_path_factory)
     yield stores
     stores.close()

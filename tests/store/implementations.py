@@ -2,8 +2,10 @@
 
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +13,9 @@ from encoders.types import Floats, Modality
 from engine.filters import FieldKind, Schema
 from engine.store.base import Point, VectorStore
 from engine.types import ItemId, Payload
+
+if TYPE_CHECKING:
+    from engine.store.server_client import ServerClient
 
 DIMENSION = 8
 MODALITIES = tuple(Modality)
@@ -27,6 +32,10 @@ SCHEMA: Schema = {
 }
 STORES = ("memory", "edge", "local", "server")
 QDRANT_URL = os.environ.get("QDRANT_URL", "")
+"""Of a live server; with commas between, of nodes of one cluster."""
+QDRANT_API_KEY = os.environ.get("QDRANT_API_KEY", "")
+SESSION = f"test-{uuid.uuid4().hex[:8]}-"
+"""Begins the names of the collections that this session's tests make on the live server."""
 NO_SERVER = "set QDRANT_URL to run the contract on a live Qdrant server"
 
 
@@ -46,7 +55,7 @@ def open_server(url: str, name: str, fingerprint: str = FINGERPRINT, dimension: 
     from engine.store.server import ServerStore
     from engine.store.server_client import connect
 
-    client = connect(url, api_key=os.environ.get("QDRANT_API_KEY", ""))
+    client = connect(url, api_key=QDRANT_API_KEY)
     store = ServerStore(client, name, fingerprint=fingerprint, dimension=dimension, modalities=MODALITIES)
     client.close()
     return store
@@ -62,18 +71,42 @@ def open_store(kind: str, folder: Path, fingerprint: str = FINGERPRINT, dimensio
         case "local":
             return open_server(f"file://{folder / 'local'}", "items", fingerprint, dimension)
         case _:
-            name = f"test-{uuid.uuid5(uuid.NAMESPACE_URL, str(folder)).hex}"
-            return open_server(QDRANT_URL, name, fingerprint, dimension)
+            return open_server(QDRANT_URL, _name(folder), fingerprint, dimension)
+
+
+def _name(folder: Path) -> str:
+    return f"{SESSION}{uuid.uuid5(uuid.NAMESPACE_URL, str(folder)).hex}"
 
 
 def drop(kind: str, folder: Path) -> None:
-    """Remove what a test left on a live server."""
+    """Remove what a test left on a live server, if it left something."""
     if kind == "server":
-        from engine.store.server_client import connect
+        remove([_name(folder)])
 
-        name = f"test-{uuid.uuid5(uuid.NAMESPACE_URL, str(folder)).hex}"
-        client = connect(QDRANT_URL, api_key=os.environ.get("QDRANT_API_KEY", ""))
-        client.call(lambda qdrant: qdrant.delete_collection(name))
+
+def remove(names: Sequence[str]) -> None:
+    """Remove collections, with their aliases, from the live server."""
+    with live() as client:
+        for name in names:
+            client.call(lambda qdrant, name=name: qdrant.delete_collection(name))
+
+
+def left_behind() -> list[str]:
+    """Collections of this session's tests that are still on the live server."""
+    with live() as client:
+        names = [one.name for one in client.call(lambda qdrant: qdrant.get_collections()).collections]
+    return [name for name in names if name.startswith(SESSION)]
+
+
+@contextmanager
+def live() -> Iterator["ServerClient"]:
+    """A connection to the live server."""
+    from engine.store.server_client import connect
+
+    client = connect(QDRANT_URL, api_key=QDRANT_API_KEY)
+    try:
+        yield client
+    finally:
         client.close()
 
 

@@ -1,5 +1,6 @@
 """Collections of several spaces side by side, and the alias that says which one serves."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,42 +15,73 @@ from engine.store.collections import (
     collections,
     open_store,
 )
-from tests.store.implementations import DIMENSION, FINGERPRINT, MODALITIES, OTHER, everything, point
+from engine.store.layout import Layout
+from tests.store.implementations import (
+    DIMENSION,
+    FINGERPRINT,
+    MODALITIES,
+    NO_SERVER,
+    OTHER,
+    QDRANT_API_KEY,
+    QDRANT_URL,
+    SESSION,
+    everything,
+    left_behind,
+    point,
+    remove,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Local mode", "ignore:Payload indexes have no effect")
 
 
-@pytest.fixture(params=["edge", "local"])
-def held(request: pytest.FixtureRequest, tmp_path: Path) -> Collections:
-    return EdgeCollections(tmp_path) if request.param == "edge" else ServerCollections(":memory:")
+ITEMS = f"{SESSION}items"
+"""The alias; no other's on a live server."""
+
+
+@pytest.fixture(params=["edge", "local", "server"])
+def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Collections]:
+    if request.param == "server" and not QDRANT_URL:
+        pytest.skip(NO_SERVER)
+    elif request.param == "server":
+        yield ServerCollections(QDRANT_URL, api_key=QDRANT_API_KEY, layout=Layout(shards=2, replicas=2))
+        remove(left_behind())
+    else:
+        yield EdgeCollections(tmp_path) if request.param == "edge" else ServerCollections(":memory:")
+
+
+def ours(held: Collections) -> list[CollectionInfo]:
+    """Those of this session: a live server may have others."""
+    return [one for one in held.all() if one.name.startswith(SESSION)]
 
 
 def test_a_new_space_is_indexed_beside_the_old_one_and_switched(held: Collections) -> None:
-    assert held.current("items") is None
-    assert held.all() == []
-    old = open_store(held, "items", fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)
+    assert held.current(ITEMS) is None
+    assert ours(held) == []
+    old = open_store(held, ITEMS, fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)
     old.upsert([point("a", 1)])
-    assert held.current("items") == FINGERPRINT
+    assert held.current(ITEMS) == FINGERPRINT
 
-    with pytest.raises(SpaceError, match=f"items serves space {FINGERPRINT}, but space {OTHER} is running") as caught:
-        open_store(held, "items", fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES)
+    with pytest.raises(
+        SpaceError, match=f"{ITEMS} serves space {FINGERPRINT}, but space {OTHER} is running"
+    ) as caught:
+        open_store(held, ITEMS, fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES)
     assert caught.value.status == "FAILED_PRECONDITION"
-    new = open_store(held, "items", fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES, beside=True)
+    new = open_store(held, ITEMS, fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES, beside=True)
     new.upsert([point("b", 2)])
-    assert held.current("items") == FINGERPRINT
-    assert held.all() == [CollectionInfo("items", FINGERPRINT, True), CollectionInfo("items", OTHER, False)]
+    assert held.current(ITEMS) == FINGERPRINT
+    assert ours(held) == [CollectionInfo(ITEMS, FINGERPRINT, True), CollectionInfo(ITEMS, OTHER, False)]
 
-    held.switch("items", OTHER)
-    assert held.all() == [CollectionInfo("items", FINGERPRINT, False), CollectionInfo("items", OTHER, True)]
+    held.switch(ITEMS, OTHER)
+    assert ours(held) == [CollectionInfo(ITEMS, FINGERPRINT, False), CollectionInfo(ITEMS, OTHER, True)]
     assert list(everything(old)) == ["a"]
     old.close()
     new.close()
-    again = open_store(held, "items", fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES)
+    again = open_store(held, ITEMS, fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES)
     assert list(everything(again)) == ["b"]
     again.close()
-    with pytest.raises(NotFoundError, match="no collection items-777777777777: index the catalogue"):
-        held.switch("items", "7" * 32)
-    assert held.current("items") == OTHER
+    with pytest.raises(NotFoundError, match=f"no collection {ITEMS}-777777777777: index the catalogue"):
+        held.switch(ITEMS, "7" * 32)
+    assert held.current(ITEMS) == OTHER
     held.close()
 
 
@@ -67,11 +99,11 @@ def test_the_collection_that_serves_opens_without_its_space(held: Collections) -
 
 
 def test_names_do_not_mix(held: Collections) -> None:
-    for name in ("items", "items-two"):
+    for name in (ITEMS, f"{ITEMS}-two"):
         store = open_store(held, name, fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)
         store.upsert([point(name, 1)])
         store.close()
-    assert held.all() == [CollectionInfo("items", FINGERPRINT, True), CollectionInfo("items-two", FINGERPRINT, True)]
+    assert ours(held) == [CollectionInfo(ITEMS, FINGERPRINT, True), CollectionInfo(f"{ITEMS}-two", FINGERPRINT, True)]
     held.close()
 
 

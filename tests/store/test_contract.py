@@ -23,7 +23,6 @@ from tests.store.implementations import (
     SCHEMA,
     assert_same_point,
     assert_same_points,
-    drop,
     everything,
     open_memory,
     open_store,
@@ -448,7 +447,6 @@ def test_a_snapshot_brings_its_schema(kind: str, tmp_path: Path) -> None:
     assert store.schema == origin.schema
     assert store.count(Match("sold", True)) == 5
     store.close()
-    drop(kind, tmp_path)
 
 
 def test_bad_snapshots_change_nothing(store: VectorStore, tmp_path: Path) -> None:

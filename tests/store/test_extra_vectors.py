@@ -20,7 +20,6 @@ from tests.store.implementations import (
     DIMENSION,
     SCHEMA,
     assert_same_points,
-    drop,
     everything,
     open_memory,
     open_store,
@@ -322,7 +321,6 @@ def test_they_are_there_when_opened_again(kind: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(matrix[:20], rows(1, 20), rtol=1e-6)
     assert_same_points(everything(store), {one.id: one for one in written})
     store.close()
-    drop(kind, tmp_path)
 
 
 @pytest.mark.parametrize("source", ["memory", "edge", "local"])
