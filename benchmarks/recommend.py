@@ -1,17 +1,23 @@
 """Recommend in process against the bare store calls that it needs.
 
     python -m benchmarks.recommend [--items 100000] [--store DIR] [--json]
+    python -m benchmarks.recommend --items 950 --url grpc://127.0.0.1:6334 [--url http://127.0.0.1:6333]
 
 Each person's query is answered by the engine (50 events on indexed items, 20 results, policy on), and the store calls
 that it made are recorded; then the same calls with the same arguments are made on the bare store. The two
 alternate, so that both see the same load of the machine.
+
+With --url the same items are put into a collection of a Qdrant server too, which is removed in the end, and the
+engine answers each query from the embedded store and from the server by turns.
 """
 
 import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +30,7 @@ from engine.deadline import Deadline
 from engine.encoding import Encoded
 from engine.filters import FieldKind, Filter, Range
 from engine.pipeline import Engine
+from engine.store.base import VectorStore
 from engine.store.edge import EdgeStore
 from engine.threads import one_blas_thread
 from engine.types import Event, EventKind, PolicyOptions, Query
@@ -76,14 +83,42 @@ def build(items: Catalogue, folder: Path) -> EdgeStore:
         optimize_after=0,
     )
     if store.count() != len(items.latents):
-        started = time.perf_counter()
-        store.index_fields(SCHEMA)
-        for batch in items.batches(1024):
-            store.upsert(batch)
-        store.flush()
-        store.optimize()
-        print(f"store of {len(items.latents)} items built in {time.perf_counter() - started:.0f} s")
+        fill(store, items)
     return store
+
+
+def fill(store: VectorStore, items: Catalogue) -> None:
+    """Put the items into an empty store."""
+    started = time.perf_counter()
+    store.index_fields(SCHEMA)
+    for batch in items.batches(1024):
+        store.upsert(batch)
+    store.flush()
+    store.optimize()
+    print(f"store of {len(items.latents)} items built in {time.perf_counter() - started:.0f} s")
+
+
+@contextmanager
+def on_server(items: Catalogue, url: str) -> Iterator[VectorStore]:
+    """The items in a collection of their own on a server; it is removed in the end."""
+    from engine.store.server import ServerStore
+    from engine.store.server_client import connect
+
+    client, name = connect(url), f"benchmark-{uuid.uuid4().hex[:8]}"
+    store = ServerStore(
+        client,
+        name,
+        fingerprint=items.manifest.fingerprint,
+        dimension=items.manifest.dimension,
+        modalities=tuple(Modality),
+    )
+    try:
+        fill(store, items)
+        yield store
+    finally:
+        client.call(lambda qdrant: qdrant.delete_collection(name))
+        store.close()
+        client.close()
 
 
 def person(items: Catalogue, random: np.random.Generator, events: int, interests: int) -> tuple[Event, ...]:
@@ -136,6 +171,29 @@ def measure(
     }
 
 
+def compare(embedded: Engine, server: Engine, queries: list[Query], rounds: int) -> dict[str, Any]:
+    """Medians in milliseconds, the two by turns; the answers are compared as well."""
+    times: tuple[list[float], list[float]] = ([], [])
+    same = 0
+    for turn in range(rounds + 1):
+        for query in queries:
+            answers = []
+            for engine, kept in zip((embedded, server), times, strict=True):
+                started = time.perf_counter()
+                answers.append([one.item for one in engine.recommend(query).results])
+                if turn:  # the first round warms up
+                    kept.append((time.perf_counter() - started) * 1000)
+            same += answers[0] == answers[1]
+    p50, base = float(np.median(times[1])), float(np.median(times[0]))
+    return {
+        "server_p50_ms": p50,
+        "server_p95_ms": float(np.percentile(times[1], 95)),
+        "embedded_p50_ms": base,
+        "ratio": p50 / base,
+        "same_answers": same / (len(queries) * (rounds + 1)),
+    }
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -144,6 +202,7 @@ def main() -> None:
     parser.add_argument("--persons", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--store", type=Path, help="keep the store in this folder")
+    parser.add_argument("--url", action="append", default=[], help="compare with this Qdrant server instead")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     one_blas_thread()
@@ -160,20 +219,41 @@ def main() -> None:
             "filter": (Range("price", lte=50.0), PolicyOptions()),
             "cap": (None, PolicyOptions(max_per_value={"category": 2})),
         }
-        report = {}
-        for name, (filter_, policy) in cases.items():
-            queries = [Query(history=h, limit=20, filter=filter_, policy=policy) for h in histories]
-            report[name] = measure(engine, recorded, recorder, queries, options.rounds)
+        asked = {
+            name: [Query(history=h, limit=20, filter=filter_, policy=policy) for h in histories]
+            for name, (filter_, policy) in cases.items()
+        }
+        report: dict[str, dict[str, Any]] = {}
+        if not options.url:
+            for name, queries in asked.items():
+                report[name] = measure(engine, recorded, recorder, queries, options.rounds)
+        for url in options.url:
+            with on_server(items, url) as other:
+                server = Engine(NoEncoder(), items.manifest, other, clock=lambda: NOW)
+                for name, queries in asked.items():
+                    report[f"{name} {url}"] = compare(engine, server, queries, options.rounds)
         store.close()
     if options.json:
         print(json.dumps(report))
         return
     for name, row in report.items():
+        show(name, row)
+
+
+def show(name: str, row: dict[str, Any]) -> None:
+    """Print a line of the report."""
+    if "bound_ms" in row:
         print(
-            f"{name:8} recommend p50 {row['recommend_p50_ms']:6.2f} ms, p95 {row['recommend_p95_ms']:6.2f}; ", end=""
+            f"{name:8} recommend p50 {row['recommend_p50_ms']:6.2f} ms, p95 {row['recommend_p95_ms']:6.2f}; "
+            f"bare calls {row['bare_p50_ms']:6.2f} ms; ratio {row['ratio']:.2f}; "
+            f"bound {row['bound_ms']:.2f} ms: {'met' if row['within'] else 'MISSED'}"
         )
-        print(f"bare calls {row['bare_p50_ms']:6.2f} ms; ratio {row['ratio']:.2f}; ", end="")
-        print(f"bound {row['bound_ms']:.2f} ms: {'met' if row['within'] else 'MISSED'}")
+    else:
+        print(
+            f"{name}: server p50 {row['server_p50_ms']:.1f} ms, p95 {row['server_p95_ms']:.1f}; "
+            f"embedded p50 {row['embedded_p50_ms']:.1f}; ratio {row['ratio']:.1f}; "
+            f"same answers {row['same_answers']:.1%}"
+        )
 
 
 if __name__ == "__main__":

@@ -92,7 +92,12 @@ class VectorStore(Protocol):
     points that are there; they are not part of a `Point`, and go with it when it is deleted.
 
     Reads may run in many threads at once, beside one writer; the store serialises writers itself. What a
-    write has acknowledged is there after kill -9.
+    write has acknowledged is there after kill -9, and every read that begins then sees it. Beside a write:
+
+    - `retrieve`, `candidates`, `read_vectors` and `scroll` find every point that is there, each as one write left it.
+    - `query` may miss a point that is being written at that moment: a server searches the segments of a collection
+      side by side, and a write may move the point from one that is not searched yet to one that already is. The other
+      points it finds, and none twice. The embedded store misses none.
     """
 
     @property

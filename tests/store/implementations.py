@@ -11,7 +11,7 @@ import numpy as np
 
 from encoders.types import Floats, Modality
 from engine.filters import FieldKind, Schema
-from engine.store.base import Point, VectorStore
+from engine.store.base import Hits, Point, VectorStore
 from engine.types import ItemId, Payload
 
 if TYPE_CHECKING:
@@ -152,6 +152,16 @@ def everything(store: VectorStore, limit: int = 100) -> dict[ItemId, Point]:
         cursor = page.next_cursor
         if cursor is None:
             return found
+
+
+def assert_hits_beside_a_writer(
+    kind: str, hits: Hits, untouched: Sequence[ItemId], written: Sequence[ItemId]
+) -> None:
+    """What a query for all points may give while some are written: see `VectorStore`."""
+    assert len(set(hits.ids)) == len(hits.ids)
+    assert set(untouched) <= set(hits.ids) <= {*untouched, *written}
+    if kind != "server":
+        assert len(hits.ids) == len(untouched) + len(written)
 
 
 def assert_same_points(a: dict[ItemId, Point], b: dict[ItemId, Point]) -> None:

@@ -21,6 +21,7 @@ from tests.store.implementations import (
     MODALITIES,
     OTHER,
     SCHEMA,
+    assert_hits_beside_a_writer,
     assert_same_point,
     assert_same_points,
     everything,
@@ -476,6 +477,7 @@ def test_readers_beside_a_writer_see_whole_points(kind: str, store: VectorStore)
 
     store.upsert([version(item, 0) for item in range(20)])
     names = [ItemId(f"item {item}") for item in range(20)]
+    written, untouched = names[:12], names[12:]
     errors: list[Exception] = []
     reads = [0, 0]
     done = threading.Event()
@@ -488,13 +490,15 @@ def test_readers_beside_a_writer_see_whole_points(kind: str, store: VectorStore)
                 for item, payload in enumerate(found.payloads):
                     number = payload["stock"]
                     assert isinstance(number, int)
+                    assert number == 0 or item < 12
                     expected = version(item, number)
                     for modality in MODALITIES:
                         np.testing.assert_allclose(
                             found.vectors[modality][item], expected.vectors[modality], atol=1e-6
                         )
+                assert len(everything(store)) == 20
                 hits = store.query([VectorQuery(unit_vectors(who, 1)[0], Modality.TEXT, 30)])[0]
-                assert len(hits.ids) == 20
+                assert_hits_beside_a_writer(kind, hits, untouched, written)
                 reads[who] += 1
         except Exception as error:  # noqa: BLE001
             errors.append(error)
@@ -503,7 +507,8 @@ def test_readers_beside_a_writer_see_whole_points(kind: str, store: VectorStore)
     for thread in threads:
         thread.start()
     for number in range(1, versions):
-        store.upsert([version(item, number) for item in range(20)])
+        store.upsert([version(item, number) for item in range(12)])
+        assert len(store.query([VectorQuery(unit_vectors(0, 1)[0], Modality.TEXT, 30)])[0].ids) == 20
         if number % 4 == 0:
             store.flush()
     done.set()
