@@ -4,43 +4,33 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from qdrant_client import QdrantClient, models
 
-from encoders.errors import SpaceError
 from encoders.types import Floats, Modality
 from engine.errors import StoreError
-from engine.filters import FieldKind, Filter, Schema, fields
+from engine.filters import Filter, Schema, fields
 from engine.store import validate
 from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
 from engine.store.columns import points_of
 from engine.store.layout import Layout
-from engine.store.server_client import ServerClient, metadata
+from engine.store.server_client import ServerClient
+from engine.store.server_collection import ServerCollection
 from engine.store.server_filter import excluding, to_server
-from engine.store.server_points import Points
 from engine.store.server_read import ID, ServerReader
 from engine.store.server_vectors import ServerVectors
 from engine.store.snapshot import read_snapshot, write_snapshot
 from engine.types import Candidates, ItemId
 
-Answer = TypeVar("Answer")
 _CHUNK = 128
 """Points per message: a few megabytes."""
-_KINDS = {
-    FieldKind.KEYWORD: models.PayloadSchemaType.KEYWORD,
-    FieldKind.INTEGER: models.PayloadSchemaType.INTEGER,
-    FieldKind.FLOAT: models.PayloadSchemaType.FLOAT,
-    FieldKind.BOOL: models.PayloadSchemaType.BOOL,
-    FieldKind.DATETIME: models.PayloadSchemaType.DATETIME,
-    FieldKind.GEO: models.PayloadSchemaType.GEO,
-}
 
 
 class ServerStore:
-    """A collection on a server. Fingerprint, dimension and schema are in the collection's metadata.
+    """A collection on a server, or on a cluster.
 
     Args:
         client: the connection; others may use it too.
@@ -71,55 +61,17 @@ class ServerStore:
         ef: int = 192,
         layout: Layout | None = None,
     ) -> None:
-        self._client = client.share()
-        self._closed = False
-        self._name = collection
         self._fingerprint = fingerprint
         self._dimension = dimension
         self._modalities = tuple(modalities)
         self._ef = ef
-        if not self._exists():
-            self._create(m, ef_construct, layout or Layout())
-        self._schema = self._read_schema()
-        self._writing = threading.Lock()
-        self._reader = ServerReader(self._read, collection, dimension, modalities)
-        self._extra = ServerVectors(self._ask, self._read, self._settle, collection, _CHUNK)
-
-    def _exists(self) -> bool:
-        return self._ask(lambda qdrant: qdrant.collection_exists(self._name))
-
-    def _create(self, m: int, ef_construct: int, layout: Layout) -> None:
-        vectors = {
-            name.value: models.VectorParams(size=self._dimension, distance=models.Distance.COSINE)
-            for name in self._modalities
-        }
+        self._collection = ServerCollection(client, collection)
         hnsw = models.HnswConfigDiff(m=m, ef_construct=ef_construct)
-        about = {"fingerprint": self._fingerprint, "dimension": self._dimension, "schema": {}}
-        try:
-            self._ask(
-                lambda qdrant: qdrant.create_collection(
-                    self._name,
-                    vectors_config=vectors,
-                    hnsw_config=hnsw,
-                    metadata=about,
-                    shard_number=layout.shards or None,
-                    replication_factor=layout.replicas,
-                    write_consistency_factor=layout.write_consistency,
-                )
-            )
-        except StoreError:
-            if not self._exists():  # a try whose answer was lost has made it, or another process
-                raise
-        self._settle(lambda qdrant: qdrant.collection_exists(self._name), f"collection {self._name}")
-
-    def _read_schema(self) -> Schema:
-        about = metadata(self._client, self._name)
-        if (about["fingerprint"], about["dimension"]) != (self._fingerprint, self._dimension):
-            raise SpaceError(
-                f"collection {self._name} keeps vectors of space {about['fingerprint']}, not of {self._fingerprint}",
-                "set the space that it was indexed with, or index into another collection",
-            )
-        return {name: FieldKind(kind) for name, kind in about["schema"].items()}
+        self._collection.make(fingerprint, dimension, modalities, hnsw, layout or Layout())
+        self._schema = self._collection.schema(fingerprint, dimension)
+        self._writing = threading.Lock()
+        self._reader = ServerReader(self._collection, dimension, modalities)
+        self._extra = ServerVectors(self._collection, _CHUNK)
 
     @property
     def fingerprint(self) -> str:
@@ -172,7 +124,7 @@ class ServerStore:
     def _check(self, filters: Sequence[Filter | None]) -> None:
         """Read the schema again if a filter names a field that another process may have indexed."""
         if any(field not in self._schema for one in filters if one is not None for field in fields(one)):
-            self._schema = self._read_schema()
+            self._schema = self._collection.schema(self._fingerprint, self._dimension)
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
@@ -191,14 +143,14 @@ class ServerStore:
             for start in range(0, len(records), _CHUNK):
                 chunk = records[start : start + _CHUNK]
                 self._extra.keep(chunk)
-                self._ask(_upsert(self._name, chunk))
+                self._collection.call(_upsert(self._collection.name, chunk))
 
     def delete(self, ids: Sequence[ItemId]) -> int:
         """Delete points, and say how many of them were there."""
         there = self._reader.fetch(ids, with_vectors=False, with_payload=False).ids
         keys: list[Any] = [point_id(item) for item in there]
         if keys:
-            self._ask(lambda qdrant: qdrant.delete(self._name, keys, wait=True))
+            self._collection.call(lambda qdrant: qdrant.delete(self._collection.name, keys, wait=True))
         return len(keys)
 
     def retrieve(
@@ -270,9 +222,9 @@ class ServerStore:
         validate.check_scroll(self._schema, filter_, cursor, limit, order_by)
         order = models.OrderBy(key=order_by, direction=models.Direction.DESC) if order_by else None
         passing = to_server(filter_) if filter_ is not None else None
-        records, following = self._ask(
+        records, following = self._collection.call(
             lambda qdrant: qdrant.scroll(
-                self._name,
+                self._collection.name,
                 scroll_filter=passing,
                 limit=limit,
                 order_by=order,
@@ -292,21 +244,18 @@ class ServerStore:
             self._check([filter_])
             validate.check_filter(filter_, self._schema)
             passing = to_server(filter_)
-        answer = self._ask(lambda qdrant: qdrant.count(self._name, count_filter=passing, exact=True))
+        answer = self._collection.call(
+            lambda qdrant: qdrant.count(self._collection.name, count_filter=passing, exact=True)
+        )
         return answer.count
 
     def index_fields(self, schema: Schema) -> None:
         """Make payload fields filterable; those that already are stay; see `VectorStore.index_fields`."""
-        self._schema = self._read_schema()
-        fresh = validate.new_fields(schema, self._schema)
-        for name, kind in fresh.items():
-            self._ask(_index(self._name, name, kind))
+        there = self._collection.schema(self._fingerprint, self._dimension)
+        fresh = validate.new_fields(schema, there)
         if fresh:
-            whole = {name: str(kind) for name, kind in {**self._schema, **fresh}.items()}
-            self._ask(lambda qdrant: qdrant.update_collection(self._name, metadata={"schema": whole}))
-            what = f"the schema of {self._name}"
-            self._settle(lambda qdrant: _shows(qdrant.get_collection(self._name), fresh), what)
-            self._schema = {**self._schema, **fresh}
+            self._collection.index(fresh, {**there, **fresh})
+        self._schema = {**there, **fresh}
 
     def flush(self) -> None:
         """Nothing to do: the server acknowledges a write when it is in its log."""
@@ -321,12 +270,12 @@ class ServerStore:
             StoreError: if that takes longer.
         """
         deadline = time.monotonic() + timeout_seconds
-        while self._ask(lambda qdrant: qdrant.get_collection(self._name)).status not in (
+        while self._collection.call(lambda qdrant: qdrant.get_collection(self._collection.name)).status not in (
             models.CollectionStatus.GREEN,
             models.CollectionStatus.GREY,
         ):
             if time.monotonic() > deadline:
-                raise StoreError(f"qdrant at {self._client.where} still optimizes after {timeout_seconds:g} s")
+                raise StoreError(f"qdrant at {self._collection.where} still optimizes after {timeout_seconds:g} s")
             time.sleep(0.2)
 
     def snapshot(self, path: Path) -> None:
@@ -342,39 +291,11 @@ class ServerStore:
 
     def close(self) -> None:
         """Let go of the connection. Twice is allowed."""
-        if not self._closed:
-            self._closed = True
-            self._client.close()
-
-    def _ask(self, ask: Callable[[QdrantClient], Answer]) -> Answer:
-        self._check_open()
-        return self._client.call(ask)
-
-    def _read(self, ask: Callable[[Points], Answer]) -> Answer:
-        self._check_open()
-        return self._client.read(ask)
-
-    def _settle(self, seen: Callable[[QdrantClient], bool], what: str) -> None:
-        self._check_open()
-        self._client.settle(seen, what)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreError(f"collection {self._name} at {self._client.where} is closed", "open it again")
-
-
-def _shows(info: models.CollectionInfo, fields: Schema) -> bool:
-    """Whether a collection says that these fields can be filtered on; it is told once they are indexed."""
-    about = info.config.metadata or {}
-    return all(name in about.get("schema", {}) for name in fields)
+        self._collection.close()
 
 
 def _upsert(collection: str, records: list[models.PointStruct]) -> Callable[[QdrantClient], object]:
     return lambda qdrant: qdrant.upsert(collection, records, wait=True)
-
-
-def _index(collection: str, field: str, kind: FieldKind) -> Callable[[QdrantClient], object]:
-    return lambda qdrant: qdrant.create_payload_index(collection, field, field_schema=_KINDS[kind], wait=True)
 
 
 def _point(record: models.Record) -> Point:

@@ -1,7 +1,6 @@
 """How items are read from a collection on a server: the points of its nodes as candidates and hits."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +8,8 @@ from qdrant_client import models
 
 from encoders.types import Floats, Modality
 from engine.store.base import Hits, point_id
-from engine.store.server_points import Found, Points
+from engine.store.server_collection import ServerCollection
+from engine.store.server_points import Found
 from engine.types import Candidates, ItemId
 
 ID = "_id"
@@ -17,29 +17,18 @@ ID = "_id"
 _NAMES = 1 << 18
 """Items whose points' ids are kept in memory, about 300 bytes each."""
 
-Answer = TypeVar("Answer")
-
-
-class Read(Protocol):
-    """Reads points of the server, with its errors as ours."""
-
-    def __call__(self, ask: Callable[[Points], Answer]) -> Answer:
-        """Read them."""
-
 
 class ServerReader:
     """Reads items. It keeps nothing but which item is which point, and that never changes.
 
     Args:
-        read: reads points of the server.
-        collection: the collection's name.
+        collection: the collection.
         dimension: of every vector of the space.
         modalities: those that are kept.
     """
 
-    def __init__(self, read: Read, collection: str, dimension: int, modalities: Sequence[Modality]) -> None:
-        self._read = read
-        self._name = collection
+    def __init__(self, collection: ServerCollection, dimension: int, modalities: Sequence[Modality]) -> None:
+        self._collection = collection
         self._dimension = dimension
         self._modalities = tuple(modalities)
         self._names = _Names()
@@ -49,9 +38,9 @@ class ServerReader:
         names = list(dict.fromkeys(ids))
         keys = self._names.keys(names)
         vectors = self._modalities if with_vectors else ()
-        found = self._read(
+        found = self._collection.read(
             lambda points: points.get(
-                self._name, keys, payload=with_payload, vectors=[modality.value for modality in vectors]
+                self._collection.name, keys, payload=with_payload, vectors=[modality.value for modality in vectors]
             )
         )
         places = {key: place for place, key in enumerate(found.keys)}
@@ -77,7 +66,7 @@ class ServerReader:
 
     def query(self, requests: Sequence[models.QueryRequest]) -> list[Hits]:
         """Search, in the order of the requests. Payloads are not read: a point's item is known, or asked for once."""
-        answers = self._read(lambda points: points.query(self._name, requests))
+        answers = self._collection.read(lambda points: points.query(self._collection.name, requests))
         items = self._items([key for keys, _ in answers for key in keys])
         hits = []
         for keys, scores in answers:
@@ -93,7 +82,9 @@ class ServerReader:
         items = self._names.items(wanted)
         unknown = [key for key in wanted if key not in items]
         if unknown:
-            found = self._read(lambda points: points.get(self._name, unknown, payload=[ID], vectors=()))
+            found = self._collection.read(
+                lambda points: points.get(self._collection.name, unknown, payload=[ID], vectors=())
+            )
             new = {key: ItemId(str(payload[ID])) for key, payload in zip(found.keys, found.payloads, strict=True)}
             self._names.learn(new)
             items.update(new)

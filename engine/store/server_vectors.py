@@ -1,7 +1,7 @@
 """The extra vectors of a collection on a server: its named vectors that are no modality's."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,46 +11,24 @@ from encoders.types import Floats
 from engine.errors import StoreError
 from engine.store import extra
 from engine.store.base import Distance, VectorSpec, point_id
+from engine.store.server_collection import ServerCollection
 from engine.store.server_points import Found
-from engine.store.server_read import Read
 from engine.types import ItemId
 
 _DISTANCES = {Distance.COSINE: models.Distance.COSINE, Distance.DOT: models.Distance.DOT}
 _MEANINGS = {theirs: ours for ours, theirs in _DISTANCES.items()}
-
-Answer = TypeVar("Answer")
-
-
-class Ask(Protocol):
-    """Calls the server, with its errors as ours."""
-
-    def __call__(self, ask: Callable[[QdrantClient], Answer]) -> Answer:
-        """Call it."""
-
-
-class Settle(Protocol):
-    """Waits until a change shows on every node."""
-
-    def __call__(self, seen: Callable[[QdrantClient], bool], what: str) -> None:
-        """Wait."""
 
 
 class ServerVectors:
     """Adds, writes, reads and drops extra vectors. What there is, the collection's own settings say.
 
     Args:
-        ask: calls the server.
-        read: reads points of the server.
-        settle: waits until a change shows.
-        collection: the collection's name.
+        collection: the collection.
         chunk: points per message.
     """
 
-    def __init__(self, ask: Ask, read: Read, settle: Settle, collection: str, chunk: int) -> None:
-        self._ask = ask
-        self._read = read
-        self._settle = settle
-        self._name = collection
+    def __init__(self, collection: ServerCollection, chunk: int) -> None:
+        self._collection = collection
         self._chunk = chunk
         self.specs: Mapping[str, VectorSpec] = {}
         """The extra vectors that there were when we last looked."""
@@ -58,11 +36,11 @@ class ServerVectors:
 
     def look(self) -> Mapping[str, VectorSpec]:
         """The extra vectors that there are now; another process may have added or dropped some."""
-        self.specs = self._ask(self._specs)
+        self.specs = self._collection.call(self._specs)
         return self.specs
 
     def _specs(self, qdrant: QdrantClient) -> Mapping[str, VectorSpec]:
-        vectors = qdrant.get_collection(self._name).config.params.vectors
+        vectors = qdrant.get_collection(self._collection.name).config.params.vectors
         named = vectors if isinstance(vectors, dict) else {}
         return {
             name: VectorSpec(params.size, _MEANINGS[params.distance])
@@ -86,17 +64,17 @@ class ServerVectors:
             dense=models.DenseVectorConfig(size=spec.dimension, distance=_DISTANCES[spec.distance])
         )
         try:
-            self._ask(lambda qdrant: qdrant.create_vector_name(self._name, name, config))
+            self._collection.call(lambda qdrant: qdrant.create_vector_name(self._collection.name, name, config))
         except StoreError as error:
             raise StoreError(f"vector {name} cannot be added ({error})", "it takes qdrant 1.18 or later") from error
-        self._settle(lambda qdrant: self._specs(qdrant).get(name) == spec, f"vector {name}")
+        self._collection.settle(lambda qdrant: self._specs(qdrant).get(name) == spec, f"vector {name}")
         self.look()
 
     def drop(self, name: str) -> None:
         """Remove one; see `VectorStore.drop_vector`."""
         if name in self.look():
-            self._ask(lambda qdrant: qdrant.delete_vector_name(self._name, name))
-            self._settle(lambda qdrant: name not in self._specs(qdrant), f"the end of vector {name}")
+            self._collection.call(lambda qdrant: qdrant.delete_vector_name(self._collection.name, name))
+            self._collection.settle(lambda qdrant: name not in self._specs(qdrant), f"the end of vector {name}")
             self.look()
 
     def put(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
@@ -115,7 +93,7 @@ class ServerVectors:
         while there:
             changes = [models.PointVectors(id=key, vector={name: vectors[key].tolist()}) for key in there]
             try:
-                self._ask(_update(self._name, changes))
+                self._collection.call(_update(self._collection.name, changes))
                 break
             except StoreError:
                 before, there = there, self._there(there)
@@ -128,7 +106,9 @@ class ServerVectors:
         return [*self._get(keys, ()).keys]
 
     def _get(self, keys: Sequence[str], names: Sequence[str]) -> Found:
-        return self._read(lambda points: points.get(self._name, keys, payload=False, vectors=names))
+        return self._collection.read(
+            lambda points: points.get(self._collection.name, keys, payload=False, vectors=names)
+        )
 
     def read(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Read vectors; see `VectorStore.read_vectors`."""
