@@ -140,7 +140,8 @@ def watch():
         held = 0
         for child in psutil.Process().children():
             with contextlib.suppress(psutil.Error):
-                held += max(0, child.memory_info().rss - small)
+                if any("decode_worker" in word for word in child.cmdline()):  # not yet: it is still a copy of us
+                    held += max(0, child.memory_info().rss - small)
         largest = max(largest, held)
 watching = threading.Thread(target=watch)
 watching.start()
