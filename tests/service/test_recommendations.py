@@ -41,7 +41,8 @@ def test_result_carries_payload_and_reasons(server: Running) -> None:
     request = R.SearchRequest(
         parts=[part(content=C(text="piano")), part(content=C(image=concept_png("piano", 3)), weight=0.5)], limit=3
     )
-    result = next(r for r in server.recommendations.Search(request).results if r.item_id == "piano/image")
+    found = {result.item_id: result for result in server.recommendations.Search(request).results}
+    result = found["piano/image"]
     assert MessageToDict(result.payload) == {
         "category": "piano",
         "price": 1.0,
@@ -49,8 +50,9 @@ def test_result_carries_payload_and_reasons(server: Running) -> None:
         "year": 2000.0,
     }
     assert {reason.kind for reason in result.reasons} == {R.REASON_KIND_QUERY}
-    assert {reason.index for reason in result.reasons} == {0, 1}
-    assert {reason.modality for reason in result.reasons} == {content_pb2.MODALITY_IMAGE}
+    assert {reason.index for reason in result.reasons} == {1}  # it is as near to the picture as a copy
+    assert {reason.index for reason in found["piano/audio"].reasons} == {0, 1}
+    assert {reason.modality for reason in found["piano/audio"].reasons} == {content_pb2.MODALITY_AUDIO}
     np.testing.assert_allclose(sum(reason.share for reason in result.reasons), 1, atol=1e-5)
 
 
