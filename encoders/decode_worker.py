@@ -139,7 +139,8 @@ def _confine() -> None:
 
 
 def _show(message: Warning | str, *_: object, **__: object) -> None:
-    print(message, file=sys.stderr)
+    with suppress(OSError):  # the pipe takes only so much
+        print(message, file=sys.stderr, flush=True)
 
 
 def _limit_memory(more: int) -> None:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import structlog
 
@@ -99,9 +99,17 @@ class Process:
         self._seconds = self._time_left = START_SECONDS
         self.between_contents = False
         """Whether it waits for the next content; if not, its answer to this one is still to come."""
-        memory = shared_memory()
-        ours, theirs = socket.socketpair()
-        self._noise, noise = os.pipe()
+        with ExitStack() as undo:
+            try:
+                memory = shared_memory()
+                undo.callback(os.close, memory)
+                ours, theirs = socket.socketpair()
+                undo.callback(ours.close)
+                undo.callback(theirs.close)
+                self._noise, noise = os.pipe()
+            except OSError as error:
+                raise DecoderError(f"decoder cannot be started ({error.strerror})", "raise ulimit -n") from error
+            undo.pop_all()
         os.set_blocking(self._noise, False)
         os.set_blocking(noise, False)  # who says more than fits is not heard, but does not wait either
         self._channel = Channel(ours.detach(), memory)

@@ -107,6 +107,8 @@ def read_heads(folder: Path = HEADS) -> StarterHeads:
             f"the card says {document['tensors']['sha256']}",
             _REFIT,
         )
+    if "appearance" not in document["settings"]:
+        raise WeightsError(f"heads of the starter space in {folder} are of an earlier release", _REFIT)
     tensors = read_tensors(packed)
     parts: dict[str, dict[str, Any]] = defaultdict(dict)
     for name, tensor in tensors.items():

@@ -16,7 +16,9 @@ MAX_REASONS = 10
 
 
 def falls(intent: Intent, judgement: Judgement, rows: Rows) -> Floats:
-    """By how much the score of items falls without each source, interests and the query's weight staying as they are.
+    """By how much the score of items, before what is not wanted is taken from it, falls without each source.
+
+    Interests and the query's weight stay as they are.
 
     Args:
         intent: of n sources.

@@ -170,11 +170,13 @@ def evaluate(
     with console.status("") as status:
         if version or learned:
             there = _needed(catalogue)
-            trained = evaluate_versions.versions(settings, there, split, parted, version or ())
+            by_time = split is SplitKind.TIME and not file  # a file's people were not served here
+            before = evaluate_versions.lists_before(settings, parted, begin) if by_time else []
+            trained = evaluate_versions.versions(settings, there, split, parted, version or (), before)
             parted = evaluate_versions.with_vectors(there, parted)
             rankers += [one.ranker for one in trained]
             if learned:
-                rankers.append(evaluate_versions.learned(settings, there, split, parted, seed, status.update))
+                rankers.append(evaluate_versions.learned(settings, there, split, before, seed, status.update))
         names = [one.name for one in rankers]
         among = SIMPLE if set(SIMPLE) & set(names) else tuple(names[:1])
         options = EvaluateOptions(

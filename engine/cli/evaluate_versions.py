@@ -57,9 +57,16 @@ class Trained:
 
 
 def versions(
-    settings: Settings, catalogue: Catalogue, kind: SplitKind, split: Split, names: Sequence[str]
+    settings: Settings,
+    catalogue: Catalogue,
+    kind: SplitKind,
+    split: Split,
+    names: Sequence[str],
+    before: Sequence[Impression],
 ) -> list[Trained]:
     """Versions of the registry as rankers, by name; "serving" is the one that serves.
+
+    `before` are the lists that were served before a split by time.
 
     Raises:
         NotFoundError: if there is no such version.
@@ -83,13 +90,18 @@ def versions(
         positives = Positives(version.kinds, version.least)
         ranker = as_served = VersionRanker(version, positives, content, name=name)
         if kind is SplitKind.TIME:
-            ranker = VersionRanker(version, positives, content, name=name, recount=_before(settings, split))
+            ranker = VersionRanker(version, positives, content, name=name, recount=before)
         found.append(Trained(card, as_served, ranker))
     return found
 
 
 def learned(
-    settings: Settings, catalogue: Catalogue, kind: SplitKind, split: Split, seed: int, on_step: Callable[[str], None]
+    settings: Settings,
+    catalogue: Catalogue,
+    kind: SplitKind,
+    before: Sequence[Impression],
+    seed: int,
+    on_step: Callable[[str], None],
 ) -> LearnedRanker:
     """The pipeline, to be trained on the split; with the lists that were served before it, if it is one by time."""
     from engine.learn.job import fit_settings
@@ -99,7 +111,7 @@ def learned(
         fit_settings(settings, catalogue.space.manifest, seed),
         cross_fit=kind.cross_fit,
         name="learned",
-        impressions=_before(settings, split) if kind is SplitKind.TIME else (),
+        impressions=before,
         report=lambda one: on_step(f"learned: {one.stage}, {one.share:.0%}"),
     )
 
@@ -170,12 +182,12 @@ def served_lists(settings: Settings, since: datetime | None = None) -> Iterator[
         yield from store.impressions(since=since)
 
 
-def _before(settings: Settings, split: Split) -> list[Impression]:
-    """The lists that were served before a split by time, but those that answered a query."""
+def lists_before(settings: Settings, split: Split, since: datetime | None = None) -> list[Impression]:
+    """The lists that were served before a split by time, from a time on, but those that answered a query."""
     from engine.events.types import ASKED
 
     until = float(split.cases.time.min())
-    lists = (one.impression for one in served_lists(settings))
+    lists = (one.impression for one in served_lists(settings, since))
     return [one for one in lists if one.time.timestamp() < until and ASKED not in one.context]
 
 

@@ -183,10 +183,16 @@ def _kind(cells: Cells, rules: RowRules) -> EventKind:
         raise EventError(error.problem, remedy, field="kind") from None
 
 
+_DATE_DIGITS = (4, 8)
+"""1990 and 20240501 are taken for dates by whoever wrote them, and would be read as seconds of the year 1970."""
+
+
 def _time(cell: Any, zone: tzinfo | None) -> datetime:
     if _empty(cell):
         raise EventError("row has no time", "write when it happened", field="time")
     try:
+        if isinstance(cell, str) and cell.isdecimal() and len(cell) in _DATE_DIGITS:
+            raise ValueError("a date without hyphens, or seconds of 1970")
         if not isinstance(cell, str) or cell.replace(".", "", 1).isdecimal():
             return EPOCH + timedelta(seconds=_number(cell) or 0.0)
         time = datetime.fromisoformat(cell)

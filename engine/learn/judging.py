@@ -20,7 +20,7 @@ from engine.learn.evaluation.stats import Interval, bootstrap
 from engine.learn.log import Doubles, EventLog, Ints
 from engine.learn.ranker import Ranker, Split
 from engine.learn.splits import Positives, slices
-from engine.learn.versions.gate import NewPeople, Verdict, judge_candidate
+from engine.learn.versions.gate import MIN_NEW, NewPeople, Verdict, judge_candidate
 
 NDCG = "ndcg_at_10"
 REPLAYED = "replayed_ndcg"
@@ -96,7 +96,10 @@ def judge_versions(
     whose |= {name: lists.user[part] for name, part in parts.items() if name in ours}
     metric = REPLAYED if replayed else NDCG
     fresh = NewPeople(np.zeros(0), {}, np.zeros(0, np.int64))
-    if (name := metric + NEW) in ours:
+    name = metric + NEW
+    if len(np.unique(whose.get(name, ()))) < MIN_NEW:  # too few chose something of a list: judge on what they did
+        name = NDCG + NEW
+    if name in ours:
         fresh = NewPeople(ours[name], {"what serves": theirs[name], "popularity": popular[name]}, whose[name])
     verdict = judge_candidate(
         ours[metric],

@@ -30,6 +30,9 @@ from engine.types import Candidates, PolicyOptions
 
 Rows = npt.NDArray[np.intp]
 
+CAPPED = 100
+"""Candidates among which is chosen where there are caps, at least; twice the limit if that is more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -83,6 +86,8 @@ def select(
         return order[:limit]
     caps = Caps(policy.max_per_value, candidates.payloads)
     pool = order[: math.ceil(limit * (1 + 2 * policy.diversity))]
+    if policy.max_per_value:  # caps take much of it away again
+        pool = order[: max(len(pool), CAPPED, 2 * limit)]
     alike = likeness(candidates.take(pool), calibration, correlation) if policy.diversity > 0 else None
     return _greedy(
         candidates.scores, interest, shares, related, order, len(pool), limit, policy.diversity, alike, caps
@@ -151,12 +156,16 @@ def _greedy(
 
 
 def _relevance(scores: Floats, limit: int) -> Floats:
-    """(pool,): 0 for the least, 1 for the middle of the best `limit`: one copy far above the rest changes little."""
+    """(pool,): 0 for the least, 1 three quarters down the best `limit` or, if that is the least, for the best.
+
+    So a few copies far above the rest change nothing between the others.
+    """
     if not len(scores):
         return scores
-    low = scores.min()
-    typical = float(np.median(np.sort(scores)[-limit:]) - low)
-    return np.asarray((scores - low) / max(typical, 1e-9), np.float32)
+    best = np.sort(scores)[::-1][:limit]
+    low, typical = scores.min(), best[3 * len(best) // 4]
+    span = float(typical - low) or float(best[0] - low)
+    return np.asarray((scores - low) / max(span, 1e-9), np.float32)
 
 
 def likeness(items: Columns, calibration: Calibration, correlation: float) -> Floats:

@@ -49,11 +49,15 @@ class _Work:
     strict: bool
     missing: dict[Modality, TriveniError] = field(default_factory=dict)
 
-    @property
-    def refusal(self) -> TriveniError | None:
-        """Why the item is refused: strictness, nothing else in it, poorer than before, or no fault of its own."""
+    def refusal(self, earlier: Point | None) -> TriveniError | None:
+        """Why the item is refused: strictness, nothing else in it, poorer than before, or no fault of its own.
+
+        Args:
+            earlier: what an earlier row of the batch makes of the item.
+        """
+        before = earlier or self.before
         for modality, error in self.missing.items():
-            had = not self.same and self.before is not None and modality in self.before.vectors
+            had = not self.same and before is not None and modality in before.vectors
             if self.strict or had or not self.vectors or isinstance(error, DecoderError):
                 return error
         return None
@@ -142,7 +146,8 @@ class Upserter:
             point = known.get(item.id)
             before = Digest.of_payload(point.payload) if point else None
             earlier = latest.get(item.id)
-            if earlier is not None and said == works[earlier].digest:
+            strictly = self._strict or row in strict
+            if earlier is not None and (said, strictly) == (works[earlier].digest, works[earlier].strict):
                 repeats[row] = earlier
                 continue
             same = earlier is None and said == before
@@ -150,7 +155,7 @@ class Upserter:
                 results[row] = Upserted(Outcome.UNCHANGED)
                 continue
             kept = dict(point.vectors) if point and before and before.contents == said.contents else {}
-            works[row] = _Work(item, said, point, kept, same, self._strict or row in strict)
+            works[row] = _Work(item, said, point, kept, same, strictly)
             latest[item.id] = row
         return works
 
@@ -173,9 +178,9 @@ class Upserter:
 
 def _points(works: dict[int, _Work], results: list[Result]) -> dict[ItemId, Point]:
     """The points to write, by id. What becomes of each work goes into `results`."""
-    points = {}
+    points: dict[ItemId, Point] = {}
     for row, work in works.items():
-        refusal = work.refusal
+        refusal = work.refusal(points.get(work.item.id))
         if refusal is not None:
             results[row] = refusal
             continue

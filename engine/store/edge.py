@@ -23,7 +23,7 @@ from engine.store.columns import points_of
 from engine.store.edge_folder import Description, FolderLock, copy_shard, remove_strays
 from engine.store.edge_read import ID, ROW, Directory, Entry, Reader
 from engine.store.edge_shard import GRAPH_FROM_BYTES, Shard, create_shard
-from engine.store.edge_space import DiskRoom, size_of, size_of_folder
+from engine.store.edge_space import DiskRoom, size_of, size_of_folder, size_of_vectors
 from engine.store.edge_vectors import EdgeVectors
 from engine.store.optimizer import Optimizer
 from engine.store.rows import VectorRows
@@ -196,9 +196,11 @@ class EdgeStore:
         keys = [uuid.UUID(point_id(point.id)) for point in points]
         with self._writing:
             self._shard.check_open()
-            self._room.check(size_of(points, self.dimension), "writing items")
+            fresh = columns.keys() & self._about.unused  # takes space for all points
+            room = len(fresh) * size_of_vectors(len(self._directory.entries), self.dimension)
+            self._room.check(size_of(points, self.dimension) + room, "writing items")
             self._extra.keep([point.id for point in points], keys, vectors)
-            for modality in columns.keys() & self._about.unused:
+            for modality in fresh:
                 self._shard.add_vector(modality.value, self.dimension)
                 self._describe(unused=tuple(name for name in self._about.unused if name != modality))
             rows = self._rows.write(len(points), columns)

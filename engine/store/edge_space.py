@@ -13,7 +13,7 @@ from engine.errors import DiskFullError
 from engine.store.base import Point
 
 RESERVE = 256 << 20
-"""Bytes that are kept free."""
+"""Bytes that must be free, at least."""
 _COPIES = 4
 """How often a vector or payload is written: in the shard, its log, the rows; measured 3.2."""
 _MB = 1 << 20
@@ -29,7 +29,7 @@ class DiskRoom:
 
     Args:
         folder: on the disk in question.
-        reserve: bytes that stay free.
+        reserve: bytes that are free before anything is written, at least.
         free: tells how many there are.
     """
 
@@ -40,7 +40,7 @@ class DiskRoom:
         """Refuse to begin what might fill the disk.
 
         Args:
-            size: bytes that will be written at the most; twice as many must be free, and the reserve.
+            size: bytes that will be written at the most; twice as many must be free, and at least the reserve.
             doing: what is to be done, for the message.
 
         Raises:

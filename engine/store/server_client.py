@@ -98,6 +98,8 @@ class ServerClient:
                     if fault(error) >= Fault.WRONG:
                         raise translate([error], self._nodes[place].where) from error
                     errors.append(error)
+                    if time.monotonic() >= until:
+                        raise translate(errors, self.where) from error
                 else:
                     self._first = place
                     return answer
@@ -174,14 +176,15 @@ def connect(url: str, *, api_key: str = "", timeout_seconds: float = 30.0) -> Se
 def _node(url: str, api_key: str, timeout_seconds: float) -> Node:
     parts = urlsplit(url)
     timeout, key = max(1, round(timeout_seconds)), api_key or None
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname  # IPv6
     if url == ":memory:":
         return _over_client(url, QdrantClient(":memory:"))
     if parts.scheme == "file":
         return _over_client(url, QdrantClient(path=parts.path, force_disable_check_same_thread=True))
-    if parts.scheme in ("grpc", "grpcs") and parts.hostname:
+    if parts.scheme in ("grpc", "grpcs") and host:
         port, secure = parts.port or 6334, parts.scheme == "grpcs"
         client = QdrantClient(
-            host=parts.hostname,
+            host=host,
             grpc_port=port,
             prefer_grpc=True,
             https=secure,
@@ -190,7 +193,7 @@ def _node(url: str, api_key: str, timeout_seconds: float) -> Node:
             check_compatibility=False,
             grpc_options=dict(CHANNEL_OPTIONS),
         )
-        points = WirePoints(parts.hostname, port, secure=secure, api_key=api_key, timeout_seconds=timeout)
+        points = WirePoints(host, port, secure=secure, api_key=api_key, timeout_seconds=timeout)
         return Node(url, client, points)
     if parts.scheme in ("http", "https") and parts.hostname:
         port = parts.port or (443 if parts.scheme == "https" else 6333)

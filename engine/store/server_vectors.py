@@ -66,14 +66,21 @@ class ServerVectors:
         try:
             self._collection.call(lambda qdrant: qdrant.create_vector_name(self._collection.name, name, config))
         except StoreError as error:
-            raise StoreError(f"vector {name} cannot be added ({error})", "it takes qdrant 1.18 or later") from error
+            if self.look().get(name) != spec:  # else a try whose answer was lost has done it
+                raise StoreError(
+                    f"vector {name} cannot be added ({error})", "it takes qdrant 1.18 or later"
+                ) from error
         self._collection.settle(lambda qdrant: self._specs(qdrant).get(name) == spec, f"vector {name}")
         self.look()
 
     def drop(self, name: str) -> None:
         """Remove one; see `VectorStore.drop_vector`."""
         if name in self.look():
-            self._collection.call(lambda qdrant: qdrant.delete_vector_name(self._collection.name, name))
+            try:
+                self._collection.call(lambda qdrant: qdrant.delete_vector_name(self._collection.name, name))
+            except StoreError:
+                if name in self.look():  # else a try whose answer was lost has done it
+                    raise
             self._collection.settle(lambda qdrant: name not in self._specs(qdrant), f"the end of vector {name}")
             self.look()
 

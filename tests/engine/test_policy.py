@@ -137,6 +137,7 @@ def test_one_copy_far_above_the_rest_leaves_their_order_to_the_scores():
     candidates = pool([40.0, *np.linspace(5, 3, 20).tolist()])
     below = pool([5.2, *np.linspace(5, 3, 20).tolist()])
     assert chosen(candidates, diversity=0.1) == chosen(below, diversity=0.1)
+    assert chosen(candidates, diversity=0.3, limit=2)[0] == 0
 
 
 def test_two_of_the_same_are_not_shown_together_at_high_diversity():
@@ -188,6 +189,14 @@ def test_caps_reach_beyond_the_pool_of_diversity():
     rows = chosen(candidates, limit=4, diversity=0.2, max_per_value={"a": 2})
     assert rows[:1] == [0]
     assert [payloads[row]["a"] for row in rows] == ["x", "x", "y", "y"]
+
+
+def test_caps_leave_places_to_each_interest():
+    """Two interests alike good; the first thirty of one are of one brand."""
+    payloads: list[Payload] = [{"brand": "x"}] * 30 + [{"brand": str(n)} for n in range(50)]
+    candidates = pool(np.linspace(5, 4, 50).tolist() + np.linspace(5, 4, 30).tolist(), payloads)
+    rows = chosen(candidates, [0] * 50 + [1] * 30, [0.5, 0.5], limit=10, diversity=0.1, max_per_value={"brand": 1})
+    assert sum(row < 50 for row in rows) >= 4
 
 
 def test_values_of_different_fields_are_counted_apart():

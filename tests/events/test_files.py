@@ -356,3 +356,11 @@ def test_an_export_that_fails_leaves_the_old_file(tmp_path: Path, suffix: str) -
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(EventFileError, match="cannot write"):
         export_events(tmp_path / "none" / path.name, [])
+
+
+@pytest.mark.parametrize("time", ["20240501", "1990"])
+def test_dates_without_hyphens_are_not_read_as_seconds_of_1970(tmp_path: Path, time: str) -> None:
+    path = write(tmp_path / "a.csv", f"user_id,kind,item_id,time\na,view,b,{time}\na,view,b,1777636800\n")
+    first, second = read_events(path, zone=UTC)
+    assert isinstance(first, BadLine) and "is no time" in str(first.error)
+    assert not isinstance(second, BadLine)

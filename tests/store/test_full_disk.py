@@ -181,3 +181,19 @@ def test_a_real_disk_that_fills_up(small_disk: Path) -> None:
     said, count = run.stdout.splitlines()
     assert said == "writing items wants 20 MB free"
     assert int(count) > 200
+
+
+def test_the_first_content_of_a_modality_asks_for_room_for_all_items(tmp_path: Path, disk: Disk) -> None:
+    """Edge makes room for the vector of all points as soon as one has it."""
+    both = (Modality.TEXT, Modality.IMAGE)
+    room = DiskRoom(tmp_path, MB, disk)
+    store = EdgeStore(tmp_path / "s", fingerprint="f" * 32, dimension=D, modalities=both, optimize_after=0, room=room)
+    store.upsert(points(5000))
+    disk.left = 5 * MB
+    store.upsert(points(1, begin=1))
+    picture = Point(ItemId("picture"), {Modality.IMAGE: points(1)[0].vectors[Modality.TEXT]}, {})
+    with pytest.raises(DiskFullError):
+        store.upsert([picture])
+    disk.left = 50 * MB
+    store.upsert([picture])
+    store.close()

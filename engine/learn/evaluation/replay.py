@@ -53,11 +53,13 @@ def shown_lists(
     came = np.full(len(train.users), np.inf)  # the first event of each person
     done = log.kind != KIND_OF[EventKind.IMPRESSION]
     np.minimum.at(came, log.user[done], log.time[done])
+    known = np.zeros(len(train.users), np.bool_)  # what was only shown to them says nothing of them
+    known[train.user[train.kind != KIND_OF[EventKind.IMPRESSION]]] = True
     weights = place_weights(looks)
     kept: list[tuple[int, float, Rows, Rows, np.ndarray, np.ndarray]] = []
     for one in impressions:
         person, took = user_of.get(one.user, -1), chosen.get(one.request_id)
-        if person < 0 or took is None or (not len(mine[person]) and one.time.timestamp() > came[person]):
+        if person < 0 or took is None or (not known[person] and one.time.timestamp() > came[person]):
             continue
         shown, places = items.rows(one.items), np.array(one.positions, np.intp)
         there = (shown >= 0) & (places < len(weights))
