@@ -68,6 +68,9 @@ class RowSettings:
     first_steps: int = 3
     """The first so many become rows too: else no row would have an empty or a short history, and people who have just
     come would get what nobody has learned."""
+    ahead: int = 30
+    """The positives of a first step's row are all of so many steps from it on (all-action, as in PinnerFormer, KDD
+    2022): of somebody of whom next to nothing is known, the next step alone says little."""
     folds: int = 10
     again: float = 0.25
     """For this share of the steps there is a second row, in which items drawn by lot are treated as new."""
@@ -82,7 +85,8 @@ def next_step_rows(
     tastes: Tastes = nothing_known,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Iterator[Example]:
-    """Rows of the people's positive steps: what did they do next? The candidates are what the sources find.
+    """Rows of the people's positive steps: what did they do next? The candidates are what the sources find. Where
+    hardly anything was known, at the first steps, they are about the next `ahead` steps instead of one.
 
     Steps that answer a served list are left out: they tell what was shown as much as what is liked, and have rows of
     their own (`shown_rows`). So are those that no source finds: no order of the candidates could be right.
@@ -98,7 +102,8 @@ def next_step_rows(
         progress: is told the share that is done.
     """
     random = np.random.default_rng(settings.seed)
-    places = _places(situations, settings)
+    wanted = _wanted(situations, settings)
+    places = np.array(sorted(wanted), np.intp)
     log, done = situations.log, 0
     people, times = log.user[places], log.time[places]
     for known, block in blocks(situations, settings, people, times, tastes):
@@ -107,10 +112,10 @@ def next_step_rows(
         vectors = situations.people(known, before, moments)
         for place, history, now, person in zip(block.tolist(), before, moments, vectors, strict=True):
             done += 1
-            item = int(situations.item[places[place]])
+            items = wanted[int(places[place])]
             for withheld in (None, *_withheld(random, settings, situations.size)):
                 request = situations.request(known, history, now, person=person, withheld=withheld)
-                positive = request.candidates == item
+                positive = np.isin(request.candidates, items)
                 if positive.any():
                     none = np.zeros(len(positive), np.intp)
                     yield Example(
@@ -120,15 +125,17 @@ def next_step_rows(
                 progress(done / len(places))
 
 
-def _places(situations: Situations, settings: RowSettings) -> Rows:
-    """The steps that become rows: rows of the log, rising."""
-    found = [np.zeros(0, np.intp)]
+def _wanted(situations: Situations, settings: RowSettings) -> dict[int, Rows]:
+    """The steps that become rows, by their rows of the log: the items that followed."""
+    found: dict[int, Rows] = {}
     for rows in situations.of_user:
         steps = rows[situations.positive[rows]]
-        free = situations.log.request[steps] < 0
-        newest = np.cumsum(free[::-1])[::-1] <= settings.steps
-        found.append(steps[free & (newest | (np.arange(len(steps)) < settings.first_steps))])
-    return np.sort(np.concatenate(found))
+        free, places = situations.log.request[steps] < 0, np.arange(len(steps))
+        newest, first = np.cumsum(free[::-1])[::-1] <= settings.steps, places < settings.first_steps
+        for place in np.flatnonzero(free & (newest | first)).tolist():
+            ahead = slice(place, place + (settings.ahead if first[place] else 1))
+            found[int(steps[place])] = situations.item[steps[ahead][free[ahead]]]
+    return found
 
 
 def blocks(
