@@ -114,6 +114,7 @@ def store_collections(settings: Settings, *, bulk: bool = False) -> Collections:
         optimize_after=0 if bulk else BACKGROUND,
         reserve=store.reserve_mb << 20,
         layout=Layout(store.shards, store.replicas, store.write_consistency),
+        cache_bytes=store.cache_mb << 20,
     )
 
 

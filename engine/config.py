@@ -81,6 +81,8 @@ class StoreSettings(Section):
     """The nodes that keep each part of a new collection, so that one may be lost; at most as many as there are."""
     write_consistency: int = Field(default=1, gt=0)
     """The replicas that must have taken a write before it counts."""
+    cache_mb: int = Field(default=128, ge=0)
+    """Megabytes of a server's vectors that a process keeps once it has read them, while they are the same."""
 
     @field_validator("url", mode="before")
     @classmethod

@@ -26,6 +26,8 @@ DIGITS = 12
 
 BACKGROUND = 20_000
 """Written points after which an embedded collection builds its search graph by itself."""
+CACHE = 128 << 20
+"""Bytes of a server's vectors that are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +155,22 @@ class ServerCollections:
         api_key: "" for none.
         timeout_seconds: of each call.
         layout: how new collections lie on a cluster.
+        cache_bytes: of vectors that each store keeps in memory.
     """
 
     def __init__(
-        self, url: str, *, api_key: str = "", timeout_seconds: float = 30.0, layout: Layout | None = None
+        self,
+        url: str,
+        *,
+        api_key: str = "",
+        timeout_seconds: float = 30.0,
+        layout: Layout | None = None,
+        cache_bytes: int = CACHE,
     ) -> None:
         from engine.store.server_client import connect
 
         self._layout = layout or Layout()
+        self._cache_bytes = cache_bytes
         self._client = connect(url, api_key=api_key, timeout_seconds=timeout_seconds)
 
     def all(self) -> list[CollectionInfo]:
@@ -214,6 +224,7 @@ class ServerCollections:
             dimension=dimension,
             modalities=modalities,
             layout=self._layout,
+            cache_bytes=self._cache_bytes,
         )
 
     def open_current(self, name: str) -> VectorStore | None:
@@ -262,11 +273,14 @@ def collections(
     optimize_after: int = BACKGROUND,
     reserve: int = RESERVE,
     layout: Layout | None = None,
+    cache_bytes: int = CACHE,
 ) -> Collections:
     """The collections of the embedded store at `path`, or of the server at `url`; see both for the rest."""
     if backend == "edge":
         return EdgeCollections(path, optimize_after=optimize_after, reserve=reserve)
-    return ServerCollections(url, api_key=api_key, timeout_seconds=timeout_seconds, layout=layout)
+    return ServerCollections(
+        url, api_key=api_key, timeout_seconds=timeout_seconds, layout=layout, cache_bytes=cache_bytes
+    )
 
 
 def open_store(

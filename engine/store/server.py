@@ -17,10 +17,11 @@ from engine.store import validate
 from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
 from engine.store.columns import points_of
 from engine.store.layout import Layout
+from engine.store.server_cache import ADDRESS, address_of
 from engine.store.server_client import ServerClient
 from engine.store.server_collection import ServerCollection
 from engine.store.server_filter import excluding, to_server
-from engine.store.server_read import ID, ServerReader
+from engine.store.server_read import ID, ServerReader, own_payload
 from engine.store.server_vectors import ServerVectors
 from engine.store.snapshot import read_snapshot, write_snapshot
 from engine.types import Candidates, ItemId
@@ -42,6 +43,7 @@ class ServerStore:
         ef_construct: how widely the graph is searched while it is built; for a new collection.
         ef: how widely a query searches the graph, at least; its limit is a lower bound.
         layout: how it lies on a cluster; for a new collection. None takes the defaults.
+        cache_bytes: of vectors that are kept in memory once they were read.
 
     Raises:
         StoreError: if the server does not do it.
@@ -60,6 +62,7 @@ class ServerStore:
         ef_construct: int = 100,
         ef: int = 192,
         layout: Layout | None = None,
+        cache_bytes: int = 128 << 20,
     ) -> None:
         self._fingerprint = fingerprint
         self._dimension = dimension
@@ -70,7 +73,7 @@ class ServerStore:
         self._collection.make(fingerprint, dimension, modalities, hnsw, layout or Layout())
         self._schema = self._collection.schema(fingerprint, dimension)
         self._writing = threading.Lock()
-        self._reader = ServerReader(self._collection, dimension, modalities)
+        self._reader = ServerReader(self._collection, dimension, modalities, cache_bytes)
         self._extra = ServerVectors(self._collection, _CHUNK)
 
     @property
@@ -130,14 +133,11 @@ class ServerStore:
         """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
         points = list({point.id: point for point in points}.values())
         columns = validate.check_points(points, self._dimension, self._modalities)
-        vectors: list[dict[str, Any]] = [{} for _ in points]
+        vectors: list[dict[str, Floats]] = [{} for _ in points]
         for modality, (positions, matrix) in columns.items():
-            for position, vector in zip(positions, matrix.tolist(), strict=True):
+            for position, vector in zip(positions, matrix, strict=True):
                 vectors[position][modality.value] = vector
-        records = [
-            models.PointStruct(id=point_id(point.id), vector=named, payload={**point.payload, ID: point.id})
-            for point, named in zip(points, vectors, strict=True)
-        ]
+        records = [_record(point, named) for point, named in zip(points, vectors, strict=True)]
         with self._writing:
             self._extra.look()
             for start in range(0, len(records), _CHUNK):
@@ -148,7 +148,7 @@ class ServerStore:
     def delete(self, ids: Sequence[ItemId]) -> int:
         """Delete points, and say how many of them were there."""
         there = self._reader.fetch(ids, with_vectors=False, with_payload=False).ids
-        keys: list[Any] = [point_id(item) for item in there]
+        keys: list[Any] = self._reader.keys(there)
         if keys:
             self._collection.call(lambda qdrant: qdrant.delete(self._collection.name, keys, wait=True))
         return len(keys)
@@ -159,7 +159,7 @@ class ServerStore:
         """The points with these ids, in this order; None where there is none."""
         if not ids:
             return []
-        found = self._reader.fetch(ids, with_vectors=with_vectors, with_payload=with_payload)
+        found = self._reader.fetch(ids, with_vectors=with_vectors, with_payload=with_payload, once=once)
         return points_of(found, ids)
 
     def _space(self, with_vectors: bool) -> bool | list[str]:
@@ -185,12 +185,14 @@ class ServerStore:
         if not queries:
             return []
         params = models.SearchParams(hnsw_ef=self._ef)
+        filters = {_narrowing(query): query for query in queries}
+        narrowed = {key: excluding(query.filter, self._reader.keys(query.exclude)) for key, query in filters.items()}
         requests = [
             models.QueryRequest(
                 query=np.asarray(query.vector, np.float32).tolist(),
                 using=str(query.modality),
                 limit=query.limit,
-                filter=excluding(query.filter, [point_id(item) for item in query.exclude]),
+                filter=narrowed[_narrowing(query)],
                 params=params,
                 with_payload=False,
             )
@@ -298,11 +300,21 @@ def _upsert(collection: str, records: list[models.PointStruct]) -> Callable[[Qdr
     return lambda qdrant: qdrant.upsert(collection, records, wait=True)
 
 
+def _narrowing(query: VectorQuery) -> tuple[int, tuple[ItemId, ...]]:
+    """What narrows a search; the searches of one request share it."""
+    return id(query.filter), query.exclude
+
+
+def _record(point: Point, vectors: Mapping[str, Floats]) -> models.PointStruct:
+    named: Any = {name: vector.tolist() for name, vector in vectors.items()}
+    payload = {**point.payload, ID: point.id, ADDRESS: address_of(vectors)}
+    return models.PointStruct(id=point_id(point.id), vector=named, payload=payload)
+
+
 def _point(record: models.Record) -> Point:
-    payload = dict(record.payload or {})
-    item = ItemId(str(payload.pop(ID)))
+    payload = record.payload or {}
     named: Any = record.vector or {}
     vectors: dict[Modality, Floats] = {
         Modality(name): np.asarray(vector, np.float32) for name, vector in named.items()
     }
-    return Point(item, vectors, payload)
+    return Point(ItemId(str(payload[ID])), vectors, own_payload(payload))

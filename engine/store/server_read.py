@@ -1,68 +1,82 @@
 """How items are read from a collection on a server: the points of its nodes as candidates and hits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from qdrant_client import models
 
-from encoders.types import Floats, Modality
+from encoders.types import Modality
 from engine.store.base import Hits, point_id
+from engine.store.server_cache import ADDRESS, Columns, VectorCache
 from engine.store.server_collection import ServerCollection
 from engine.store.server_points import Found
-from engine.types import Candidates, ItemId
+from engine.types import Candidates, ItemId, Json, Payload
 
 ID = "_id"
 """The payload key of the item's id."""
+_OWN = frozenset({ID, ADDRESS})
 _NAMES = 1 << 18
 """Items whose points' ids are kept in memory, about 300 bytes each."""
 
 
+def own_payload(payload: Mapping[str, Json]) -> Payload:
+    """A point's payload without what the store put there."""
+    return {key: value for key, value in payload.items() if key not in _OWN}
+
+
 class ServerReader:
-    """Reads items. It keeps nothing but which item is which point, and that never changes.
+    """Reads items.
 
     Args:
         collection: the collection.
         dimension: of every vector of the space.
         modalities: those that are kept.
+        cache_bytes: of vectors that are kept in memory.
     """
 
-    def __init__(self, collection: ServerCollection, dimension: int, modalities: Sequence[Modality]) -> None:
+    def __init__(
+        self, collection: ServerCollection, dimension: int, modalities: Sequence[Modality], cache_bytes: int
+    ) -> None:
         self._collection = collection
         self._dimension = dimension
         self._modalities = tuple(modalities)
         self._names = _Names()
+        self._cache = VectorCache(self._modalities, dimension, cache_bytes)
 
-    def fetch(self, ids: Iterable[ItemId], *, with_vectors: bool, with_payload: bool) -> Candidates:
-        """The items that are there, each once, in the order of `ids`; see `VectorStore.candidates`."""
+    def keys(self, ids: Sequence[ItemId]) -> list[str]:
+        """The ids of the points of items."""
+        return self._names.keys(ids)
+
+    def fetch(
+        self, ids: Iterable[ItemId], *, with_vectors: bool, with_payload: bool, once: bool = False
+    ) -> Candidates:
+        """The items that are there, each once, in the order of `ids`; see `VectorStore.retrieve`."""
         names = list(dict.fromkeys(ids))
-        keys = self._names.keys(names)
-        vectors = self._modalities if with_vectors else ()
-        found = self._collection.read(
-            lambda points: points.get(
-                self._collection.name, keys, payload=with_payload, vectors=[modality.value for modality in vectors]
-            )
-        )
-        places = {key: place for place, key in enumerate(found.keys)}
-        there = [(name, places[key]) for name, key in zip(names, keys, strict=True) if key in places]
-        rows = np.empty(len(there), np.intp)  # of each point that was sent, its row here
-        rows[[place for _, place in there]] = np.arange(len(there))
-        columns = {modality: self._column(found, modality.value, rows) for modality in vectors}
-        return Candidates(
-            tuple(name for name, _ in there),
-            np.zeros(len(there), np.float32),
-            {modality: matrix for modality, (matrix, _) in columns.items()},
-            {modality: present for modality, (_, present) in columns.items()},
-            tuple({key: value for key, value in found.payloads[place].items() if key != ID} for _, place in there),
-        )
+        page = _Rows(self._names.keys(names), self._modalities if with_vectors else (), self._dimension)
+        if with_vectors and not once and len(names) <= self._cache.capacity:
+            self._fetch_new(page, with_payload)
+        else:
+            self._get(page, page.keys, payload=with_payload, with_vectors=with_vectors)
+        return page.candidates(names, with_payload)
 
-    def _column(self, found: Found, name: str, rows: npt.NDArray[np.intp]) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        matrix = np.zeros((len(rows), self._dimension), np.float32)
-        present = np.zeros(len(rows), np.bool_)
-        if name in found.vectors:
-            owners, vectors = found.vectors[name]
-            matrix[rows[owners]], present[rows[owners]] = vectors, True
-        return matrix, present
+    def _get(self, page: "_Rows", keys: Sequence[str], *, payload: bool | Sequence[str], with_vectors: bool) -> None:
+        vectors = self._modalities if with_vectors else ()
+        name = self._collection.name
+        page.enter(self._collection.read(lambda points: points.get(name, keys, payload=payload, vectors=vectors)))
+
+    def _fetch_new(self, page: "_Rows", with_payload: bool) -> None:
+        """Fill the rows from the cache; fetch only the points whose vectors are not there, or are others now."""
+        payload = True if with_payload else [ADDRESS]
+        self._get(page, page.keys, payload=payload, with_vectors=False)
+        fresh = [row for row in self._cache.read(page.addresses(), page.columns) if page.payloads[row] is not None]
+        if not fresh:
+            return
+        for row in fresh:
+            page.payloads[row] = None
+        self._get(page, [page.keys[row] for row in fresh], payload=payload, with_vectors=True)
+        addresses = page.addresses()
+        known = {row: address for row in fresh if (address := addresses[row]) is not None}
+        self._cache.keep(known.values(), known.keys(), page.columns)
 
     def query(self, requests: Sequence[models.QueryRequest]) -> list[Hits]:
         """Search, in the order of the requests. Payloads are not read: a point's item is known, or asked for once."""
@@ -89,6 +103,57 @@ class ServerReader:
             self._names.learn(new)
             items.update(new)
         return items
+
+
+class _Rows:
+    """Points that are asked for, one in a row; they are filled as they come.
+
+    Args:
+        keys: (n,), their ids.
+        names: of the vectors that are wanted.
+        dimension: of each.
+    """
+
+    def __init__(self, keys: Sequence[str], names: Sequence[Modality], dimension: int) -> None:
+        self.keys = keys
+        self.payloads: list[Mapping[str, Json] | None] = [None] * len(keys)
+        """None where there is no point."""
+        self.columns: Columns = {
+            name: (np.zeros((len(keys), dimension), np.float32), np.zeros(len(keys), np.bool_)) for name in names
+        }
+        self._rows = {key: row for row, key in enumerate(keys)}
+
+    def enter(self, found: Found) -> None:
+        """Fill the rows of points that came."""
+        rows = np.array([self._rows[key] for key in found.keys], np.intp)
+        for row, payload in zip(rows.tolist(), found.payloads, strict=True):
+            self.payloads[row] = payload
+        for name, (matrix, present) in self.columns.items():
+            if name in found.vectors:
+                owners, vectors = found.vectors[name]
+                matrix[rows[owners]], present[rows[owners]] = vectors, True
+
+    def addresses(self) -> list[str | None]:
+        """The addresses of the points' vectors; None where there is none."""
+        found = (payload and payload.get(ADDRESS) for payload in self.payloads)
+        return [address if isinstance(address, str) else None for address in found]
+
+    def candidates(self, names: Sequence[ItemId], with_payload: bool) -> Candidates:
+        """Those that are there.
+
+        Args:
+            names: the items.
+            with_payload: whether their payloads are wanted.
+        """
+        whole = Candidates(
+            tuple(names),
+            np.zeros(len(names), np.float32),
+            {modality: matrix for modality, (matrix, _) in self.columns.items()},
+            {modality: present for modality, (_, present) in self.columns.items()},
+            tuple(own_payload(payload) if payload and with_payload else {} for payload in self.payloads),
+        )
+        there = [row for row, payload in enumerate(self.payloads) if payload is not None]
+        return whole if len(there) == len(names) else whole.take(there)
 
 
 class _Names:

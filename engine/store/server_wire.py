@@ -80,7 +80,7 @@ class WirePoints:
 
     def query(self, collection: str, requests: Sequence[models.QueryRequest]) -> list[Nearest]:
         """Search; see `Points.query`."""
-        asked = [RestToGrpc.convert_query_request(request, collection) for request in requests]
+        asked = _asked(collection, requests)
         batch = wire.QueryBatchPoints(collection_name=collection, query_points=asked)
         answers = self._query(batch, timeout=self._timeout, metadata=self._metadata).result
         return [
@@ -94,6 +94,19 @@ class WirePoints:
     def close(self) -> None:
         """Let go of the connection."""
         self._channel.close()
+
+
+def _asked(collection: str, requests: Sequence[models.QueryRequest]) -> list[wire.QueryPoints]:
+    """The requests as messages; a filter that several share is translated once."""
+    filters = {id(request.filter): request.filter for request in requests if request.filter is not None}
+    translated = {key: RestToGrpc.convert_filter(one) for key, one in filters.items()}
+    asked = []
+    for request in requests:
+        bare = RestToGrpc.convert_query_request(request.model_copy(update={"filter": None}), collection)
+        if request.filter is not None:
+            bare.filter.CopyFrom(translated[id(request.filter)])
+        asked.append(bare)
+    return asked
 
 
 def _columns(points: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:

@@ -91,11 +91,10 @@ def remove(names: Sequence[str]) -> None:
             client.call(lambda qdrant, name=name: qdrant.delete_collection(name))
 
 
-def left_behind() -> list[str]:
-    """Collections of this session's tests that are still on the live server."""
+def collections_there() -> set[str]:
+    """The collections that are on the live server."""
     with live() as client:
-        names = [one.name for one in client.call(lambda qdrant: qdrant.get_collections()).collections]
-    return [name for name in names if name.startswith(SESSION)]
+        return {one.name for one in client.call(lambda qdrant: qdrant.get_collections()).collections}
 
 
 @contextmanager

@@ -25,8 +25,8 @@ from tests.store.implementations import (
     QDRANT_API_KEY,
     QDRANT_URL,
     SESSION,
+    collections_there,
     everything,
-    left_behind,
     point,
     remove,
 )
@@ -44,7 +44,7 @@ def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Collections
         pytest.skip(NO_SERVER)
     elif request.param == "server":
         yield ServerCollections(QDRANT_URL, api_key=QDRANT_API_KEY, layout=Layout(shards=2, replicas=2))
-        remove(left_behind())
+        remove([name for name in collections_there() if name.startswith(ITEMS)])
     else:
         yield EdgeCollections(tmp_path) if request.param == "edge" else ServerCollections(":memory:")
 
@@ -86,11 +86,11 @@ def test_a_new_space_is_indexed_beside_the_old_one_and_switched(held: Collection
 
 
 def test_the_collection_that_serves_opens_without_its_space(held: Collections) -> None:
-    assert held.open_current("items") is None
-    store = open_store(held, "items", fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)
+    assert held.open_current(ITEMS) is None
+    store = open_store(held, ITEMS, fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)
     store.upsert([point("a", 1)])
     store.close()
-    again = held.open_current("items")
+    again = held.open_current(ITEMS)
     assert again is not None
     assert (again.fingerprint, again.dimension, set(again.modalities)) == (FINGERPRINT, DIMENSION, set(MODALITIES))
     assert list(everything(again)) == ["a"]
