@@ -164,12 +164,13 @@ def connect(url: str, *, api_key: str = "", timeout_seconds: float = 30.0) -> Se
             slower, for where only that can be reached. Several, with commas between, are nodes of one cluster.
             `:memory:` and `file:///a/folder` are qdrant-client's local mode, for tests: exact, in one thread.
         api_key: "" for none.
-        timeout_seconds: of each attempt; nor does a call that fails try again once it took so long.
+        timeout_seconds: of a call; a node that is silent is given up early enough to ask the others too.
 
     Raises:
         StoreError: if a URL is of another kind.
     """
-    nodes = [_node(one.strip(), api_key, timeout_seconds) for one in url.split(",")]
+    urls = [one.strip() for one in url.split(",")]
+    nodes = [_node(one, api_key, timeout_seconds / len(urls)) for one in urls]
     return ServerClient(nodes, timeout_seconds=timeout_seconds)
 
 

@@ -55,7 +55,7 @@ class ServerReader:
         page = _Rows(self._names.keys(names), self._modalities if with_vectors else (), self._dimension)
         if with_vectors and not once and len(names) <= self._cache.capacity:
             self._fetch_new(page, with_payload)
-        else:
+        elif names:
             self._get(page, page.keys, payload=with_payload, with_vectors=with_vectors)
         return page.candidates(names, with_payload)
 
@@ -84,9 +84,7 @@ class ServerReader:
         items = self._items([key for keys, _ in answers for key in keys])
         hits = []
         for keys, scores in answers:
-            kept = [
-                place for place, key in enumerate(keys) if key in items
-            ]  # a point may have been deleted meanwhile
+            kept = [place for place, key in enumerate(keys) if key in items]  # others were just deleted
             hits.append(Hits(tuple(items[keys[place]] for place in kept), scores[kept]))
         return hits
 

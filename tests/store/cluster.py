@@ -71,6 +71,11 @@ class ClusterNode:
         """Whether it was started and not killed."""
         return self._process is not None
 
+    def silence(self, silent: bool) -> None:
+        """Let it answer nothing while its connections stay, as a machine that hangs; or wake it."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP if silent else signal.SIGCONT)
+
     def kill(self) -> None:
         """End it as a crash would."""
         if self._process is not None:

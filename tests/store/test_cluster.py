@@ -144,6 +144,19 @@ def wait(done: threading.Event, calls: dict[str, int]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_a_node_that_falls_silent_leaves_the_call_to_another(nodes: list[ClusterNode], scheme: str) -> None:
+    store = open_at(nodes, f"silent-{scheme}", scheme, Layout(replicas=2), timeout=24)
+    store.upsert(points(20))
+    nodes[0].silence(True)
+    try:
+        assert store.count() == 20
+        assert len(store.candidates([ItemId(f"item {number}") for number in range(20)])) == 20
+    finally:
+        nodes[0].silence(False)
+    store.close()
+
+
 def test_a_lost_part_is_told_from_a_server_that_does_not_answer(nodes: list[ClusterNode]) -> None:
     for scheme in ("grpc", "http"):
         store = open_at(nodes[:1], f"single-{scheme}", scheme, Layout(shards=3, replicas=1), timeout=3)
