@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.store.implementations import (
     NO_SERVER,
     QDRANT_URL,
     SCHEMA,
+    SESSION,
     STORES,
     collections_there,
     drop,
@@ -31,14 +33,25 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
-    """The tests leave the live server as they found it."""
+    """The tests leave the live server as they found it. Others' collections are not touched, nor looked at."""
     if not QDRANT_URL:
         yield
         return
-    before = collections_there()
-    yield
-    left = sorted(collections_there() - before)
-    remove(left)
+    from engine.store.server_collection import ServerCollection
+
+    made: set[str] = set()
+    make = ServerCollection.make
+
+    def noted(self: ServerCollection, *args: Any) -> None:
+        if not self.where.startswith((":memory:", "file:")):
+            made.add(self.name)
+        make(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ServerCollection, "make", noted)
+        yield
+    left = sorted(made & collections_there())
+    remove([name for name in left if name.startswith(SESSION)])
     assert not left, f"tests left collections on the server: {', '.join(left)}"
 
 
