@@ -78,11 +78,16 @@ class Lease:
             self._budget.take(size)
             self._size += size
 
+    def give_back(self) -> None:
+        """Give back what it has; another `take` is allowed then."""
+        size, self._size = self._size, 0
+        if size:
+            self._budget.give(size)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._size:
-            self._budget.give(self._size)
+        self.give_back()

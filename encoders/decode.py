@@ -8,19 +8,22 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image as Pillow
 
-from encoders.budget import ByteBudget
+from encoders.budget import ByteBudget, Lease
 from encoders.errors import ContentError, LimitError
-from encoders.processes import borrowed
+from encoders.processes import EndedError, borrowed
 from encoders.resample import Resampler
 from encoders.types import Audio, Content, Floats, Image, Text
+
+Decoded = TypeVar("Decoded")
 
 _LEAST = 4
 """Processes, where the setting leaves it open."""
@@ -137,8 +140,10 @@ def decoding_image(content: Content, limits: DecodeLimits, size: int | None = No
     if not isinstance(content, Image):
         raise _other("image", content)
     data = _read(content.source, "image", limits)
-    with limits.budget.lease() as lease:
-        with borrowed(limits.slots, "image", _name(content, data), limits.max_decoding_seconds) as process:
+    name = _name(content, data)
+
+    def decode(lease: Lease) -> Pillow.Image:
+        with borrowed(limits.slots, "image", name, limits.max_decoding_seconds) as process:
             process.put(data)
             answer = process.ask(
                 kind="image",
@@ -152,8 +157,10 @@ def decoding_image(content: Content, limits: DecodeLimits, size: int | None = No
                 lease.take(answer["take"])
                 answer = process.ask()
             width, height = answer["done"]
-            picture = Pillow.frombytes("RGB", (width, height), process.get(3 * width * height))
-        yield picture
+            return Pillow.frombytes("RGB", (width, height), process.get(3 * width * height))
+
+    with limits.budget.lease() as lease:
+        yield _twice(decode, lease)
 
 
 def decode_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> Floats:
@@ -182,8 +189,10 @@ def decoding_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> 
     if not isinstance(content, Audio):
         raise _other("audio", content)
     data = _read(content.source, "audio", limits)
-    with limits.budget.lease() as lease:
-        with borrowed(limits.slots, "audio", _name(content, data), limits.max_decoding_seconds) as process:
+    name = _name(content, data)
+
+    def decode(lease: Lease) -> Floats:
+        with borrowed(limits.slots, "audio", name, limits.max_decoding_seconds) as process:
             process.put(data)
             answer = process.ask(
                 kind="audio",
@@ -196,11 +205,22 @@ def decoding_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> 
             parts = []
             while "block" in (answer := process.ask()):
                 parts.append(resampler.add(np.frombuffer(process.get(4 * answer["block"]), np.float32)))
-        samples = np.concatenate([*parts, resampler.end()])
-        del parts
+        return np.concatenate([*parts, resampler.end()])
+
+    with limits.budget.lease() as lease:
+        samples = _twice(decode, lease)
         if not np.isfinite(samples).all():
             raise ContentError("audio holds samples that are NaN or infinite", "export the sound again")
         yield np.clip(samples, -1.0, 1.0, out=samples)
+
+
+def _twice(decode: Callable[[Lease], Decoded], lease: Lease) -> Decoded:
+    """Decode, and once more if the process was killed: the system may have chosen it for what others took."""
+    try:
+        return decode(lease)
+    except EndedError:
+        lease.give_back()
+        return decode(lease)
 
 
 def _name(content: Image | Audio, data: bytes) -> str:

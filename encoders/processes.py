@@ -40,6 +40,10 @@ _idle: "deque[Process]" = deque()
 _log = structlog.get_logger("triveni.decode")
 
 
+class EndedError(ContentError):
+    """The process was killed while it decoded: by the system, for want of memory, or by somebody."""
+
+
 @contextmanager
 def borrowed(slots: threading.Semaphore, kind: str, name: str, seconds: float) -> "Iterator[Process]":
     """A process for one content.
@@ -184,6 +188,7 @@ class Process:
 
         Raises:
             ContentError: if it refuses the content, or fails on it.
+            EndedError: if it is killed; that need not be about the content.
             LimitError: if it takes too long, or the content is over a limit.
         """
         begun = time.monotonic()
@@ -209,6 +214,10 @@ class Process:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
         code = self._process.returncode or 0
+        if code == -signal.SIGKILL:
+            return EndedError(
+                f"{self._kind} cannot be decoded (the decoder was killed)", "free some memory, try again"
+            )
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else "failed"
         return ContentError(f"{self._kind} cannot be decoded (the decoder {how})", _REMEDY)
 

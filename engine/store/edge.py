@@ -23,7 +23,7 @@ from engine.store.columns import points_of
 from engine.store.edge_folder import Description, FolderLock, copy_shard, remove_strays
 from engine.store.edge_read import ID, ROW, Directory, Entry, Reader
 from engine.store.edge_shard import GRAPH_FROM_BYTES, Shard, create_shard
-from engine.store.edge_space import DiskRoom, size_of, size_of_folder, size_of_vectors
+from engine.store.edge_space import DiskRoom, size_of, size_of_folder, size_of_records, size_of_vectors
 from engine.store.edge_vectors import EdgeVectors
 from engine.store.optimizer import Optimizer
 from engine.store.rows import VectorRows
@@ -117,6 +117,7 @@ class EdgeStore:
             for (key, _, _), item, row in zip(page, items, rows, strict=True):
                 self._directory.put(item, Entry(row, key))
             if rebuild:
+                self._room.check(size_of_records(page), "writing the rows again after a power cut")
                 points = [
                     Point(
                         item,
@@ -325,6 +326,7 @@ class EdgeStore:
             self._shard.check_open()
             keys = [uuid.UUID(point_id(item)) for item in changed]
             missed = self._shard.records(keys) if keys else []
+            self._room.check(size_of_records(missed), "taking over the search index")
 
             def catch_up(fresh: Shard) -> None:
                 for modality in set(self.modalities).difference(self._about.unused):

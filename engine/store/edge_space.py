@@ -6,8 +6,9 @@ there has to be room before they begin.
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from engine.errors import DiskFullError
 from engine.store.base import Point
@@ -57,8 +58,19 @@ class DiskRoom:
 def size_of(points: Sequence[Point], dimension: int) -> int:
     """Bytes that points take on disk, at the most."""
     vectors = sum(len(point.vectors) for point in points) * dimension * 4
-    payloads = sum(len(json.dumps(dict(point.payload), ensure_ascii=False, default=str)) for point in points)
-    return _COPIES * (vectors + payloads)
+    return _COPIES * (vectors + sum(_size_of_payload(point.payload) for point in points))
+
+
+def size_of_records(records: Iterable[tuple[object, Any, Mapping[str, Any]]]) -> int:
+    """Bytes that records of a shard (key, named vectors, payload) take on disk, at the most."""
+    return _COPIES * sum(
+        4 * sum(len(vector) for vector in (named or {}).values()) + _size_of_payload(payload)
+        for _, named, payload in records
+    )
+
+
+def _size_of_payload(payload: Mapping[str, Any]) -> int:
+    return len(json.dumps(dict(payload), ensure_ascii=False, default=str))
 
 
 def size_of_vectors(count: int, dimension: int) -> int:

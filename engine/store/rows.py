@@ -21,6 +21,8 @@ from engine.store.validate import Columns
 
 _FIRST_CAPACITY = 1024
 _MANY_RELEASED = 2048
+_OF_NO_RUN = "written again"
+"""In the mark of unsynced rows, instead of a run of the machine."""
 
 Rows = npt.NDArray[np.intp]
 
@@ -55,6 +57,8 @@ class VectorRows:
         self._whole = not self._marker.exists() or (bool(_boot_id()) and self._marker.read_text() == _boot_id())
         names = [*(f"{modality}.f32" for modality in self._modalities), "present.u8"]
         self._whole &= all((folder / name).exists() for name in names)
+        if not self._whole:  # until `synced`: whoever ends while they are written again leaves them not whole
+            self._marker.write_text(_OF_NO_RUN)
         self._files = [os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644) for name in names]
         self._widths = [*(4 * dimension for _ in self._modalities), 1]
         self._capacity = min(os.fstat(file).st_size // width for file, width in self._layout())

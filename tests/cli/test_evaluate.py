@@ -13,17 +13,18 @@ from typer.testing import CliRunner, Result
 from encoders.errors import TriveniError
 from engine import compose
 from engine.cli import app
+from engine.cli.evaluate_versions import lists_before
 from engine.config import load_settings
 from engine.events.files import export_events, read_events
 from engine.events.rows import Line
-from engine.events.types import Impression, UserEvent
+from engine.events.types import ASKED, Impression, UserEvent
 from engine.ingest import digest, point_of
 from engine.items import read_items
 from engine.learn.fit import FitSettings, fit
 from engine.learn.log import event_log, user_events
 from engine.learn.network.train import TrainSettings
 from engine.learn.rows.dataset import RowSettings
-from engine.learn.splits import items_of, leave_last_out
+from engine.learn.splits import by_time, items_of, leave_last_out
 from engine.learn.versions.card import CardDraft
 from engine.rerank.version import KIND, save_version
 from engine.types import Event, EventKind, Item, ItemId, UserId
@@ -289,6 +290,26 @@ def test_since_leaves_out_what_happened_before(folder: Path) -> None:
         lists.append(told["ours"]["lists"])
     assert lists == [59, 30]
     assert datetime.fromisoformat(told["since"]) >= served  # type: ignore[arg-type]
+
+
+def test_versions_get_the_lists_since_then_that_were_served_before_the_split(folder: Path) -> None:
+    index(CONCEPTS)
+    record()
+    settings, begin = load_settings(), START + timedelta(days=9, minutes=20)
+    asked = Impression(
+        "asked", UserId("p1"), (ItemId(CONCEPTS[0]),), (1,), (1.0,), "m", "full", begin, {ASKED: "query"}
+    )
+    with closing(compose.open_events(settings)) as events:
+        events.log_impressions([asked])
+        log = event_log(events.export())
+    with closing(compose.open_store(settings, concept_space())) as store:
+        items = read_items(store)
+    parted = by_time(log, items, (begin + timedelta(minutes=20)).timestamp())
+    every, some = (lists_before(settings, parted, since) for since in (None, begin))
+    assert [one for one in every if one.time >= begin] == some
+    assert 0 < len(some) < len(every) < 120
+    assert max(one.time.timestamp() for one in every) < parted.cases.time.min()
+    assert "asked" not in {one.request_id for one in every}
 
 
 def test_only_good_ratings_count() -> None:

@@ -1,12 +1,12 @@
 """Both are judged alike: the same weights get the same figures, whatever each side's counts have seen."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
-from engine.events.types import Impression
+from engine.events.types import Impression, UserEvent
 from engine.learn.fit import FitSettings, fit
 from engine.learn.judging import NDCG, NEW, REPLAYED, HeldOut, judge_versions
 from engine.learn.learned import VersionRanker
@@ -16,7 +16,7 @@ from engine.learn.rows.dataset import RowSettings
 from engine.learn.rows.situations import Situations
 from engine.learn.splits import ALL_POSITIVES, Positives, by_time
 from engine.rerank.version import Version
-from engine.types import EventKind
+from engine.types import Event, EventKind
 from tests.learn.world import START, catalogue, walks
 
 ITEMS = catalogue()
@@ -52,9 +52,11 @@ def served(log: EventLog) -> tuple[EventLog, list[Impression]]:
     return event_log(events), lists
 
 
-def held_of(log: EventLog, lists: list[Impression], share: float = 0.3) -> tuple[HeldOut, list[Impression]]:
+def held_of(
+    log: EventLog, lists: list[Impression], share: float = 0.3, moment: datetime | None = None
+) -> tuple[HeldOut, list[Impression]]:
     """What is held out of a log, and the lists that were served before."""
-    split = by_time(log, ITEMS, share=share)
+    split = by_time(log, ITEMS, moment.timestamp() if moment else None, share)
     until = float(split.cases.time.min())
     before = [one for one in lists if one.time.timestamp() < until]
     later = [one for one in lists if one.time.timestamp() >= until]
@@ -116,6 +118,35 @@ def test_how_people_fare_of_whom_nothing_is_known_is_judged_too() -> None:
     came = {held.log.users[user] for user in held.split.cases.user[new_of(held)]}
     first = {one.user for one in held.impressions if one.user in came}
     assert 0 < replayed.candidate[REPLAYED + NEW].count <= len(first)  # of each only what came before the first step
+
+
+def test_what_was_only_shown_to_people_leaves_them_new() -> None:
+    log, lists = served(visits(60))
+    shown = [
+        UserEvent(one.user, Event(EventKind.IMPRESSION, item, time=one.time, request_id=one.request_id))
+        for one in lists
+        for item in one.items
+    ]
+    counts = []
+    for events in (log, event_log([*user_events(log), *shown])):
+        held, before = held_of(events, lists, moment=START + timedelta(days=30))
+        ranker = VersionRanker(fit(held.split.train, ITEMS, QUICK, impressions=before).version, ALL_POSITIVES)
+        judged = judge_versions(ranker, ranker, held, confidence=0.95, min_cases=1, seed=0)
+        counts.append({name: judged.candidate[name].count for name in (REPLAYED + NEW, NDCG + NEW)})
+    assert counts[0] == counts[1]
+    assert min(counts[0].values()) > 0
+
+
+def test_where_too_few_new_people_chose_of_a_list_what_they_did_is_judged_on() -> None:
+    log, lists = served(visits(60))
+    held, before = held_of(log, lists, share=0.6)
+    came = {held.log.users[user] for user in held.split.cases.user[new_of(held)]}
+    held = replace(held, impressions=[one for one in held.impressions if one.user not in came])
+    ranker = VersionRanker(fit(held.split.train, ITEMS, QUICK, impressions=before).version, ALL_POSITIVES)
+    judged = judge_versions(ranker, ranker, held, confidence=0.95, min_cases=1, seed=0)
+    assert judged.verdict.metric == REPLAYED
+    assert REPLAYED + NEW not in judged.candidate
+    assert f"{judged.candidate[NDCG + NEW].count} new people" in judged.verdict.reason
 
 
 def new_of(held: HeldOut) -> np.ndarray:

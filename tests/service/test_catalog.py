@@ -220,6 +220,30 @@ def test_an_item_is_refused_where_it_would_become_poorer_or_strictness_is_asked_
     assert len(get(run, "a").modalities) == 2
 
 
+def test_of_two_with_one_id_each_has_its_own_strictness(fresh: tuple[Running, Counting]) -> None:
+    run, counting = fresh
+    half = Item(ItemId("a"), (Text("a bird"), Image(b"no image")))
+    for strict in (1, 0):
+        results = Upserter(counting.encoder, run.store).upsert([half, half], Deadline(), strict=[strict])
+        refused, stored = results[strict], results[1 - strict]
+        assert isinstance(refused, ContentError)
+        assert isinstance(stored, Upserted)
+        assert [error.field for error in stored.missing] == ["contents[1].image"]
+        assert get(run, "a").modalities == [content_pb2.MODALITY_TEXT]
+        run.store.delete([ItemId("a")])
+
+
+def test_a_later_one_of_a_batch_does_not_make_its_item_poorer(fresh: tuple[Running, Counting]) -> None:
+    run, counting = fresh
+    whole = Item(ItemId("a"), (Text("a bird"), Image(concept_png("bird"))))
+    half = Item(ItemId("a"), (Text("a robin"), Image(b"no image")))
+    stored, refused = Upserter(counting.encoder, run.store).upsert([whole, half], Deadline())
+    assert stored == Upserted(Outcome.STORED)
+    assert isinstance(refused, ContentError)
+    assert get(run, "a").text == "a bird"
+    assert len(get(run, "a").modalities) == 2
+
+
 def test_what_is_said_twice_shares_the_fate_of_the_first(fresh: tuple[Running, Counting]) -> None:
     """An item that is refused was not stored, so its repetition is not unchanged."""
     run, counting = fresh

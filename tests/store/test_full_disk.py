@@ -16,6 +16,7 @@ from engine.filters import FieldKind
 from engine.store.base import Point
 from engine.store.edge import EdgeStore
 from engine.store.edge_space import DiskRoom, size_of
+from engine.store.optimizer import Optimizer
 from engine.types import ItemId
 
 MB = 1 << 20
@@ -122,6 +123,46 @@ def test_a_search_index_is_not_begun_without_room(
     assert store.count() == 50
     disk.left = 1000 * MB
     store.optimize()
+
+
+def test_a_search_index_is_not_taken_over_without_room(
+    store: EdgeStore, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.store.edge.GRAPH_FROM_BYTES", 1)
+    store.upsert(points(50))
+    build = Optimizer._build
+
+    def build_while_others_write(optimizer: Optimizer, path: Path, niceness: int) -> None:
+        store.upsert(points(20, size=MB, begin=40))
+        disk.left = 150 * MB
+        build(optimizer, path, niceness)
+
+    monkeypatch.setattr(Optimizer, "_build", build_while_others_write)
+    with pytest.raises(DiskFullError, match=r"taking over the search index wants 1[6-9][0-9] MB free"):
+        store.optimize()
+    assert store.count() == 60
+    assert len(list(store._folder.glob("shard*"))) == 1
+    disk.left = 1000 * MB
+    monkeypatch.setattr(Optimizer, "_build", build)
+    store.optimize()
+    assert store.count() == 60
+
+
+def test_rows_are_not_written_again_without_room(tmp_path: Path, disk: Disk) -> None:
+    store = open_edge(tmp_path / "store", disk)
+    store.upsert(points(20))
+    store.close()
+    for file in (tmp_path / "store" / "rows").iterdir():
+        file.unlink()
+    disk.left = 10 * MB
+    with pytest.raises(DiskFullError, match="writing the rows again after a power cut wants 100 MB free"):
+        open_edge(tmp_path / "store", disk)
+    disk.left = 1000 * MB
+    store = open_edge(tmp_path / "store", disk)
+    (found,) = store.retrieve([ItemId("7")], with_vectors=True)
+    assert found
+    np.testing.assert_allclose(found.vectors[Modality.TEXT], points(20)[7].vectors[Modality.TEXT], atol=1e-6)
+    store.close()
 
 
 def test_the_setting_is_kept(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """What only the server's client has: failover, retries, and errors that name the address and say what is wrong."""
 
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -248,7 +251,58 @@ def test_a_collection_that_a_lost_answer_made_is_taken() -> None:
     assert store.count() == 0
 
 
-def test_vectors_come_off_the_wire_as_they_are() -> None:
+def test_a_lost_answer_to_a_change_of_vectors_is_no_error() -> None:
+    node = memory("a")
+    client = ServerClient([node], attempts=2, backoff_seconds=0.001)
+    store = ServerStore(client, "items", fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)
+
+    def lose(call: Callable[..., object]) -> Callable[..., object]:
+        def lost(*args: object, **kwargs: object) -> object:
+            call(*args, **kwargs)
+            raise ResponseHandlingException(TimeoutError("late"))
+
+        return lost
+
+    node.qdrant.create_vector_name = lose(node.qdrant.create_vector_name)  # type: ignore[assignment]
+    store.add_vector("taste-1", 8)
+    assert store.vectors == {"taste-1": 8}
+    node.qdrant.delete_vector_name = lose(node.qdrant.delete_vector_name)  # type: ignore[assignment]
+    store.drop_vector("taste-1")
+    assert store.vectors == {}
+
+
+FROZEN = """
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+server = grpc.server(ThreadPoolExecutor(1))
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+server.wait_for_termination()
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_node_that_falls_silent_is_given_up_long_before_the_time_of_a_call() -> None:
+    """Its machine hangs: connections stay, answers do not come."""
+    with subprocess.Popen([sys.executable, "-c", FROZEN], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        reader = WirePoints("127.0.0.1", int(server.stdout.readline()), secure=False, api_key="", timeout_seconds=100)
+        try:
+            with pytest.raises(grpc.RpcError) as caught:
+                reader.get("items", [], payload=False, vectors=[])
+            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED  # it is there, and connected to
+            server.send_signal(signal.SIGSTOP)
+            with pytest.raises(grpc.RpcError) as caught:
+                reader.get("items", [], payload=False, vectors=[])
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE  # not DEADLINE_EXCEEDED
+            assert fault(caught.value) is Fault.UNREACHABLE
+        finally:
+            reader.close()
+            server.kill()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_vectors_come_off_the_wire_as_they_are(host: str) -> None:
     """A gRPC server that answers with the library's own messages: the arrays hold what the messages hold."""
     matrix = unit_vectors(0, 6)
     keys = [f"00000000-0000-0000-0000-00000000000{number}" for number in range(3)]
@@ -279,9 +333,13 @@ def test_vectors_come_off_the_wire_as_they_are() -> None:
 
     server = grpc.server(ThreadPoolExecutor(2))
     wire.add_PointsServicer_to_server(Points(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    try:
+        port = server.add_insecure_port(f"{host}:0")
+    except RuntimeError:
+        pytest.skip(f"this machine has no {host}")
     server.start()
-    reader = WirePoints("127.0.0.1", port, secure=False, api_key="secret", timeout_seconds=10)
+    client = connect(f"grpc://{host}:{port}", api_key="secret", timeout_seconds=10)
+    reader = client._nodes[0].points
     try:
         found = reader.get("items", keys, payload=True, vectors=["text", "image", "audio"])
         assert list(found.keys) == keys
@@ -294,11 +352,11 @@ def test_vectors_come_off_the_wire_as_they_are() -> None:
         requests = [models.QueryRequest(query=[1.0, 0.0], using="text", limit=3, filter=filter_)] * 2
         (first, scores), (none, empty) = reader.query("items", requests)
         assert (list(first), scores.tolist(), list(none), empty.tolist()) == (keys, [0, 1, 2], [], [])
-        other = WirePoints("127.0.0.1", port, secure=False, api_key="", timeout_seconds=10)
+        other = WirePoints(host, port, secure=False, api_key="", timeout_seconds=10)
         with pytest.raises(grpc.RpcError) as caught:
             other.get("items", keys, payload=False, vectors=[])
         assert fault(caught.value) is Fault.REFUSED
         other.close()
     finally:
-        reader.close()
+        client.close()
         server.stop(None)
