@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.errors import ContentError
-from encoders.sources import openclipart
-from encoders.space import Space
+from encoders.fitting.sources import openclipart
+from encoders.spaces.space import Space
 from encoders.types import Audio, Content, Floats, Image, Modality, Prepared, Text
 from engine.cli.demo.catalog import PACKAGE, STAMPS, rows
-from engine.encoding import DirectEncoder
-from engine.pipeline import Engine
+from engine.core.types import ItemId
+from engine.encode.encoding import DirectEncoder
+from engine.query.pipeline import Engine
 from engine.store.base import Point
 from engine.store.edge import EdgeStore
-from engine.types import ItemId
 
 KEPT = Path("var/bench")
 

@@ -23,13 +23,13 @@ import torchaudio
 from PIL import Image as Pillow
 
 from benchmarks.catalogues import Catalogue, encode, kept, tux_paint
-from encoders.decode import DecodeLimits
+from encoders.decoding.decode import DecodeLimits
 from encoders.errors import ContentError
-from encoders.space import Space
-from encoders.starter import load_starter
+from encoders.spaces.space import Space
+from encoders.spaces.starter import load_starter
 from encoders.types import Audio, Content, Floats, Image, Modality
-from engine.pipeline import Engine
-from engine.types import Query, QueryPart, VectorInput
+from engine.core.types import Query, QueryPart, VectorInput
+from engine.query.pipeline import Engine
 
 SAME = 1 - 1e-5
 _NOISE = 10 ** (-30 / 20)

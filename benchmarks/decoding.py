@@ -21,11 +21,11 @@ import numpy as np
 import soundfile
 from PIL import Image as Pillow
 
-from encoders.decode import DEFAULT_LIMITS, decode_audio, decode_image
-from encoders.image import DECODED_SIDE
-from encoders.pcm import open_pcm
-from encoders.raster import PictureLimits, decode_raster, open_raster
-from encoders.resample import Resampler
+from encoders.decoding.decode import DEFAULT_LIMITS, decode_audio, decode_image
+from encoders.decoding.pcm import open_pcm
+from encoders.decoding.raster import PictureLimits, decode_raster, open_raster
+from encoders.decoding.resample import Resampler
+from encoders.networks.image import DECODED_SIDE
 from encoders.types import Audio, Image
 
 RATE = 16_000

@@ -26,12 +26,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from encoders.types import Modality
+from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.files import export_events
 from engine.events.sql import SqlEventStore
 from engine.events.types import UserEvent
 from engine.store.base import Point
 from engine.store.collections import collections, open_store
-from engine.types import Event, EventKind, ItemId, UserId
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = [EventKind.IMPRESSION, EventKind.VIEW, EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE]

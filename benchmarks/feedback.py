@@ -9,7 +9,7 @@ still among the first ten. `fall`: by how much the items among the first ten tha
 
 Diversity: three items of a folder are liked; where at least eight of the first ten are of that folder, how many are
 at diversity 0.6, in how many lists at least six, and how alike the ten are to one another (mean of
-`engine.policy.select.likeness`).
+`engine.query.policy.select.likeness`).
 """
 
 import argparse
@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.catalogues import Catalogue, open_clip_art, tux_paint
-from encoders.decode import DecodeLimits
-from encoders.space import Space
-from encoders.starter import load_starter
+from encoders.decoding.decode import DecodeLimits
+from encoders.spaces.space import Space
+from encoders.spaces.starter import load_starter
 from encoders.types import Floats
-from engine.evidence import probe
-from engine.pipeline import Engine
-from engine.policy.select import likeness
-from engine.types import Event, EventKind, ItemId, PolicyOptions, Query
+from engine.core.types import Event, EventKind, ItemId, PolicyOptions, Query
+from engine.query.pipeline import Engine
+from engine.query.policy.select import likeness
+from engine.query.similarity import probe
 
 ENOUGH = 6
 PAIRS, TRIPLES = 2, 4

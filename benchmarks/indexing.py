@@ -29,13 +29,13 @@ from typing import Any
 
 import psutil
 
-from encoders.space import Space
+from encoders.spaces.space import Space
 from encoders.types import Prepared
+from engine.catalog.ingest import INDEXED_AT, point_of
 from engine.cli.demo.catalog import STAMPS, rows
-from engine.compose import open_space
-from engine.config import Settings, SpaceSettings
-from engine.filters import FieldKind
-from engine.ingest import INDEXED_AT, point_of
+from engine.config.settings import Settings, SpaceSettings
+from engine.core.filters import FieldKind
+from engine.opening import open_space
 from engine.store.base import Point
 from engine.store.edge import EdgeStore
 from indexers.catalog import Catalog

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.space import Space
-from engine import compose
-from engine.config import Settings, load_settings
-from engine.encoding import DirectEncoder
-from engine.items import ItemTable, read_items
+from encoders.spaces.space import Space
+from engine import opening
+from engine.catalog.items import ItemTable, read_items
+from engine.config.settings import Settings, load_settings
+from engine.encode.encoding import DirectEncoder
 from engine.learn.fit import Fitted, fit
-from engine.learn.job import fit_settings
+from engine.learn.jobs.job import fit_settings
 from engine.learn.log import encode_texts, event_log
 from engine.learn.network.train import Progress
 from engine.learn.simulate import compare
@@ -33,8 +33,8 @@ from engine.learn.simulate.loop import Diary, run
 from engine.learn.simulate.serving import PopularServe, Serve
 from engine.learn.simulate.visits import Visits, period
 from engine.learn.simulate.world import World
-from engine.models import Fixed, ServedModel
-from engine.pipeline import Engine
+from engine.query.models import Fixed, ServedModel
+from engine.query.pipeline import Engine
 from engine.rerank.served import LearnedModel
 
 EXPLORE = 0.2
@@ -71,8 +71,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     settings = load_settings(given.settings)
-    space = compose.open_space(settings)
-    with closing(compose.open_store(settings, space)) as store:
+    space = opening.open_space(settings)
+    with closing(opening.open_store(settings, space)) as store:
         found = read_items(store)
     world = World(found, WorldConfig(people=given.people, seed=given.seed), space.fingerprint)
     clock, memory = compare.Clock(), compare.memory_store(space.manifest, world.items)

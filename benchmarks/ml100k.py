@@ -30,15 +30,15 @@ import numpy as np
 import pyarrow.csv as pacsv
 
 from encoders.types import Content, Floats, Image, Modality, Text
+from engine.catalog.items import ItemTable
+from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.types import UserEvent
-from engine.items import ItemTable
 from engine.learn.fit import FitSettings
 from engine.learn.learned import LearnedRanker, VersionRanker
 from engine.learn.log import EventLog, event_log, user_events
 from engine.learn.network.train import Progress, TrainSettings
 from engine.learn.ranker import Cases, Ranker, Split
 from engine.learn.rows.dataset import CrossFit, RowSettings
-from engine.types import Event, EventKind, ItemId, UserId
 
 
 def data_folder() -> Path | None:
@@ -96,8 +96,8 @@ def _released(text: str | None) -> datetime | None:
 
 def _encode(folder: Path, films: list[dict[str, Any]], path: Path) -> None:
     """Encode titles with plots, and posters; a row of zeros is a content that is missing or unreadable."""
-    from engine.compose import open_space
-    from engine.config import load_settings
+    from engine.config.settings import load_settings
+    from engine.opening import open_space
 
     space = open_space(load_settings())
     columns: dict[str, np.ndarray] = {}
@@ -132,10 +132,10 @@ LAST = 0.2
 
 def untrained() -> Ranker:
     """The engine before it learned."""
-    from engine.compose import open_space
-    from engine.config import load_settings
-    from engine.encoding import DirectEncoder
+    from engine.config.settings import load_settings
+    from engine.encode.encoding import DirectEncoder
     from engine.learn.untrained import UntrainedRanker
+    from engine.opening import open_space
 
     space = open_space(load_settings())
     return UntrainedRanker(space.manifest, DirectEncoder(space))
@@ -143,8 +143,8 @@ def untrained() -> Ranker:
 
 def learned(seed: int, cross_fit: CrossFit = "people") -> LearnedRanker:
     """The whole pipeline, trained. Leave-last-out knows other people's later ratings, and its rows do too."""
-    from engine.compose import open_space
-    from engine.config import FuseSettings, load_settings
+    from engine.config.settings import FuseSettings, load_settings
+    from engine.opening import open_space
     from engine.rerank.content import ContentScorer
 
     training, rows = replace(LEARNED.training, seed=seed), replace(LEARNED.rows, seed=seed)

@@ -26,14 +26,14 @@ import numpy as np
 
 from benchmarks.synthetic import Catalogue, catalogue, item_id
 from encoders.types import Content, Modality
-from engine.deadline import Deadline
-from engine.encoding import Encoded
-from engine.filters import FieldKind, Filter, Range
-from engine.pipeline import Engine
+from engine.core.deadline import Deadline
+from engine.core.filters import FieldKind, Filter, Range
+from engine.core.threads import one_blas_thread
+from engine.core.types import Event, EventKind, PolicyOptions, Query
+from engine.encode.encoding import Encoded
+from engine.query.pipeline import Engine
 from engine.store.base import VectorStore
 from engine.store.edge import EdgeStore
-from engine.threads import one_blas_thread
-from engine.types import Event, EventKind, PolicyOptions, Query
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SCHEMA = {

@@ -22,22 +22,22 @@ import torch
 
 from benchmarks.recommend import NOW, NoEncoder, Recorder, build, person
 from benchmarks.synthetic import catalogue
+from engine.catalog.items import read_items
+from engine.core.threads import one_blas_thread
+from engine.core.types import Candidates, ItemId, Query, UserId
 from engine.events.types import UserEvent
-from engine.items import read_items
 from engine.learn.fit import FitSettings, fit
 from engine.learn.log import event_log
 from engine.learn.network.distil import DistilSettings
 from engine.learn.network.train import TrainSettings
 from engine.learn.rows.dataset import RowSettings
-from engine.models import Fixed, Reading
-from engine.pipeline import Engine
-from engine.rerank.base import Reranker
+from engine.query.models import Fixed, Reading
+from engine.query.pipeline import Engine
+from engine.query.reranker import Reranker
+from engine.query.resolve import Sources
 from engine.rerank.collate import collate
 from engine.rerank.served import LearnedModel
 from engine.rerank.version import Version
-from engine.resolve import Sources
-from engine.threads import one_blas_thread
-from engine.types import Candidates, ItemId, Query, UserId
 
 Work = Callable[[], Any]
 

@@ -30,15 +30,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from benchmarks.recommend import build
 from benchmarks.synthetic import catalogue
 from benchmarks.wire import Row, serving, start_server, timed, wire
-from encoders.space import Space
-from engine import compose
-from engine.batching import MicroBatcher
-from engine.config import load_settings
+from encoders.spaces.space import Space
+from engine import opening
+from engine.config.settings import load_settings
+from engine.core.threads import one_blas_thread
+from engine.encode.batching import MicroBatcher
 from engine.events.sql import SqlEventStore
-from engine.pipeline import Engine
-from engine.searching import BatchedSearch
+from engine.query.pipeline import Engine
+from engine.query.search import BatchedSearch
 from engine.service.logs import configure_logs
-from engine.threads import one_blas_thread
 from triveni.v1 import content_pb2, recommendation_pb2, recommendation_pb2_grpc
 
 # concurrent -------------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def main() -> None:
         if "wire" in what:
             report["wire"] = wire(options.items, folder / "wire", options.persons, options.rounds)
         if "concurrent" in what:
-            space = compose.open_space(load_settings())
+            space = opening.open_space(load_settings())
             name = folder / f"search-{space.fingerprint[:8]}"
             report["concurrent"] = concurrent(space, options.search_items, name, options.rounds, options.calls)
         if "start" in what:

@@ -21,12 +21,13 @@ import numpy as np
 from benchmarks.ml100k import LEARNED, data_folder, learned, read_films, read_ratings
 from benchmarks.recommend import NoEncoder
 from benchmarks.rerank import CutModel, by_turns, tier_ratios, tier_works, tiers_line
-from encoders.space import SpaceManifest
+from encoders.spaces.space import SpaceManifest
 from encoders.types import Floats
-from engine.compose import open_space
-from engine.config import load_settings
-from engine.ingest import INDEXED_AT
-from engine.items import ItemTable
+from engine.catalog.ingest import INDEXED_AT
+from engine.catalog.items import ItemTable
+from engine.config.settings import load_settings
+from engine.core.threads import one_blas_thread
+from engine.core.types import Query
 from engine.learn.evaluation import metrics
 from engine.learn.evaluation.stats import bootstrap, paired
 from engine.learn.learned import VersionRanker
@@ -35,15 +36,14 @@ from engine.learn.network.distil import DistilSettings, small_logits
 from engine.learn.network.train import logits_of
 from engine.learn.rows.dataset import Example
 from engine.learn.splits import Split, leave_last_out
-from engine.models import Fixed
-from engine.pipeline import Engine
+from engine.opening import open_space
+from engine.query.models import Fixed
+from engine.query.pipeline import Engine
 from engine.rerank.learned import worth
 from engine.rerank.served import LearnedModel
 from engine.rerank.version import Version, load_version, save_version
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
-from engine.threads import one_blas_thread
-from engine.types import Query
 
 
 def main() -> None:

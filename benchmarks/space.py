@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from encoders.decode import DecodeLimits
+from encoders.decoding.decode import DecodeLimits
 from encoders.errors import ContentError
-from encoders.sources import gcompris_pictures, gcompris_sounds
-from encoders.space import Space
-from encoders.starter import load_starter
+from encoders.fitting.sources import gcompris_pictures, gcompris_sounds
+from encoders.spaces.space import Space
+from encoders.spaces.starter import load_starter
 from encoders.types import Audio, Content, Floats, Image, Modality, Prepared, Text
 
 

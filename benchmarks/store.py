@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from encoders.types import Floats, Modality
-from engine.filters import FieldKind
+from engine.core.filters import FieldKind
+from engine.core.types import ItemId
 from engine.store.base import Point, VectorQuery
 from engine.store.edge import EdgeStore
-from engine.types import ItemId
 
 DIMENSION = 384
 EFS = (64, 100, 128, 192, 256, 384)

@@ -12,10 +12,10 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from encoders.space import PairCalibration, SpaceManifest, unit
+from encoders.spaces.space import PairCalibration, SpaceManifest, unit
 from encoders.types import Floats, Modality
+from engine.core.types import ItemId, Json
 from engine.store.base import Point
-from engine.types import ItemId, Json
 
 LATENT = 48
 SHARE = {Modality.TEXT: 1.0, Modality.IMAGE: 0.8, Modality.AUDIO: 0.4}

@@ -21,18 +21,18 @@ import numpy as np
 
 from benchmarks.recommend import NOW, NoEncoder, build, person
 from benchmarks.synthetic import catalogue
-from encoders.space import Space, SpaceManifest
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder
+from encoders.spaces.space import Space, SpaceManifest
+from engine.core.deadline import Deadline
+from engine.core.types import Event
+from engine.encode.encoding import ContentEncoder
 from engine.events.base import EventStore
+from engine.events.history import StoredHistory
 from engine.events.sql import SqlEventStore
-from engine.history import StoredHistory
-from engine.pipeline import Engine
+from engine.query.pipeline import Engine
 from engine.service.convert import recommend_query
 from engine.service.convert.fields import timestamp
 from engine.service.server import Server, ServerOptions
 from engine.store.base import VectorStore
-from engine.types import Event
 from triveni.v1 import event_pb2, recommendation_pb2, recommendation_pb2_grpc
 
 ANY_PORT = ServerOptions(address="127.0.0.1:0", drain_seconds=1)

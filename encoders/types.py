@@ -1,7 +1,7 @@
 """What the encoders take in: text, pictures and sounds.
 
 A content holds its source, not its decoded form, so that a million of them can wait in a queue. Only
-`encoders.decode` opens a source.
+`encoders.decoding.decode` opens a source.
 """
 
 from collections.abc import Sequence

@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 
 from encoders.errors import TriveniError
-from engine.filters import Schema
+from engine.core.filters import Schema
+from engine.core.types import ItemId, Payload, check_id
 from engine.store.match import check_kinds
-from engine.types import ItemId, Payload, check_id
 from indexers.errors import CatalogError, DuplicateError
 from indexers.readers import BadRow, Columns, Reader, Row, default_root, open_catalog
 from indexers.rows import DEFAULT_MAX_BYTES, DeadLetter, Entry, load_or_letter, payload_of, row_id

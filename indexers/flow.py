@@ -8,11 +8,11 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
 from encoders.errors import DecoderError, SpaceError
-from encoders.space import Space
+from encoders.spaces.space import Space
 from encoders.types import Floats, Modality, Prepared
-from engine.ingest import item_of, point_of
+from engine.catalog.ingest import item_of, point_of
+from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
-from engine.types import ItemId
 from indexers.catalog import Catalog
 from indexers.deadletters import DeadLetters
 from indexers.plan import Planned, plan

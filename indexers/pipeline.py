@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from encoders.errors import SpaceError, TriveniError
-from encoders.space import Space
-from engine.filters import FieldKind, Schema
-from engine.ingest import INDEXED_AT
+from encoders.spaces.space import Space
+from engine.catalog.ingest import INDEXED_AT
+from engine.core.filters import FieldKind, Schema
 from engine.store.base import VectorStore
 from indexers.catalog import Catalog
 from indexers.deadletters import DeadLetters

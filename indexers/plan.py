@@ -7,7 +7,7 @@ disagree with it, and a run that was killed resumes by running again.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engine.ingest import Digest, missing_of
+from engine.catalog.ingest import Digest, missing_of
 from engine.store.base import Point, VectorStore
 from indexers.report import Outcome
 from indexers.rows import Entry

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from encoders.errors import LimitError, TriveniError
 from encoders.types import Audio, Content, Image, Modality, Text
-from engine.ingest import Digest, Media, digest
-from engine.types import Item, ItemId, Json, check_id
+from engine.catalog.ingest import Digest, Media, digest
+from engine.core.types import Item, ItemId, Json, check_id
 from indexers.errors import RowError
 from indexers.paths import read_under
 from indexers.readers.base import Columns, Row, Value, role_columns

@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from engine.filters import FieldKind, Schema
+from engine.core.filters import FieldKind, Schema
+from engine.core.types import Json, Payload
 from engine.store.match import seconds_of
-from engine.types import Json, Payload
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]*")
 _LIKE_A_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")

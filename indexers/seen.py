@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from engine.types import ItemId
+from engine.core.types import ItemId
 
 _STEP = 500
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from encoders.space import Space
+from encoders.spaces.space import Space
 from encoders.types import Modality
-from engine.ingest import Digest
+from engine.catalog.ingest import Digest
+from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
-from engine.types import ItemId
 from indexers.catalog import Catalog
 from indexers.prune import collect_extra
 from indexers.rows import DeadLetter, Entry

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoders.base import Encoder
+from encoders.encoder import Encoder
 from encoders.errors import ContentError
-from encoders.space import Space
+from encoders.spaces.space import Space
 from encoders.types import Audio, Content, Image, Modality, Text
 from tests.tiny import (
     CONCEPTS,

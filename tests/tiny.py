@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from encoders.decode import DecodeLimits, decode_audio, decode_image, decode_text
-from encoders.space import PairCalibration, Space, unit
+from encoders.decoding.decode import DecodeLimits, decode_audio, decode_image, decode_text
+from encoders.spaces.space import PairCalibration, Space, unit
 from encoders.types import Audio, Content, Floats, Image, Modality, Prepared, Text
 
 CONCEPTS = ("bird", "piano", "car", "fish", "drum", "tree", "cat", "train", "flower", "bell", "dog", "rain")

@@ -147,9 +147,9 @@ def _running(ctx: typer.Context) -> str:
     Raises:
         StoreInUseError: if another process has it open that cannot be asked.
     """
-    from engine import compose
+    from engine import opening
 
-    address = compose.running_server(settings_of(ctx))
+    address = opening.running_server(settings_of(ctx))
     if address:
         tell("note", "dim", f"the server at {address} has the store open, and is asked")
     return address
@@ -176,10 +176,10 @@ def _from_server(
 
 
 def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) -> Named:
-    from engine import compose
+    from engine import compose, opening
     from engine.cli import named
-    from engine.deadline import Deadline
-    from engine.history import Joined
+    from engine.core.deadline import Deadline
+    from engine.events.history import Joined
     from engine.service import convert
     from engine.service.logs import configure_logs
 
@@ -187,13 +187,13 @@ def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) 
     query = convert.recommend_query(asked)
     joined = Joined(query, len(query.history))
     if query.user:
-        with closing(compose.open_events(settings)) as events:
-            joined = compose.stored_history(settings, events).join(query, Deadline())
-    space = compose.open_space(settings)
+        with closing(opening.open_events(settings)) as events:
+            joined = opening.stored_history(settings, events).join(query, Deadline())
+    space = opening.open_space(settings)
     with ExitStack() as opened:
-        store = opened.enter_context(closing(compose.open_store(settings, space)))
+        store = opened.enter_context(closing(opening.open_store(settings, space)))
         models = None
-        if compose.registry(settings).pointer().serving:  # else PyTorch, which takes seconds to load, is not needed
+        if opening.registry(settings).pointer().serving:  # else PyTorch, which takes seconds to load, is not needed
             configure_logs("warning", json_lines=settings.log.json_lines)  # standard output is the answer's
             models = opened.enter_context(closing(compose.open_serving(settings, space, store)))
             models.start()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from engine.config import Settings
+    from engine.config.settings import Settings
     from indexers.catalog import Catalog
 
 CatalogPath = Annotated[
@@ -39,7 +39,7 @@ def catalog_of(
     Raises:
         typer.BadParameter: if it is not there, has no column for ids or contents, or an option is wrong.
     """
-    from engine.filters import FieldKind
+    from engine.core.filters import FieldKind
     from indexers.catalog import Catalog
     from indexers.errors import CatalogError
 

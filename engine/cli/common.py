@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from engine.errors import StoreError
+from engine.core.errors import StoreError
 
 if TYPE_CHECKING:
     import grpc
 
-    from engine.config import Settings
+    from engine.config.settings import Settings
     from indexers.progress import Watcher
 
 # Titles, paths and messages may hold [square brackets] and :colons:, which are to be printed as they are.
@@ -79,7 +79,7 @@ def settings_of(ctx: typer.Context) -> Settings:
     """The settings, read when first asked for: `--help` does not need their model, which takes a while to load."""
     root = ctx.find_root()
     if root.obj is None:
-        from engine.config import load_settings
+        from engine.config.settings import load_settings
 
         path: Path | None = root.params.get("settings")
         root.obj = load_settings(path)

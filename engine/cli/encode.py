@@ -16,7 +16,7 @@ from engine.cli.common import console, settings_of, stderr, watcher_of
 if TYPE_CHECKING:
     import numpy as np
 
-    from encoders.space import Space
+    from encoders.spaces.space import Space
     from encoders.types import Floats, Modality, Prepared
     from indexers.catalog import Catalog
     from indexers.progress import Watcher
@@ -49,7 +49,7 @@ def encode(
     """
     import numpy as np
 
-    from engine import compose
+    from engine import opening
 
     settings = settings_of(ctx)
     source = catalog_of(settings, catalog, root, column, ignore, field)
@@ -63,7 +63,7 @@ def encode(
         raise typer.BadParameter(problem) from None
     try:
         with file:
-            space = compose.open_space(settings)
+            space = opening.open_space(settings)
             made = _Vectors(space)
             watcher = watcher_of(settings, "encoding")
             watcher.start(source.reader().total())

@@ -13,12 +13,12 @@ import typer
 from engine.cli import times
 from engine.cli.common import console, settings_of, tell
 from engine.cli.evaluate_inputs import Asked, Catalogue, SplitKind, catalogue_of, split_of
-from engine.errors import NotFoundError
+from engine.core.errors import NotFoundError
+from engine.core.types import EventKind
 from engine.learn.evaluation.baselines.names import BASELINES, OLD, SIMPLE, baseline_named
-from engine.types import EventKind
 
 if TYPE_CHECKING:
-    from engine.config import Settings
+    from engine.config.settings import Settings
     from engine.learn.evaluation.sheets import Sheet
 
 

@@ -14,13 +14,13 @@ import typer
 
 from engine.cli import times
 from engine.cli.common import stderr
-from engine.errors import NotFoundError, StoreInUseError
+from engine.core.errors import NotFoundError, StoreInUseError
 
 if TYPE_CHECKING:
-    from encoders.space import Space
-    from engine.config import Settings
+    from encoders.spaces.space import Space
+    from engine.catalog.items import ItemTable
+    from engine.config.settings import Settings
     from engine.events.types import UserEvent
-    from engine.items import ItemTable
     from engine.learn.ranker import Split
     from engine.learn.rows.dataset import CrossFit
     from engine.learn.splits import Positives
@@ -126,9 +126,9 @@ def split_of(
 
 def stored(settings: Settings, since: datetime | None = None) -> Iterator[UserEvent]:
     """All events of the store, or those from a time on."""
-    from engine import compose
+    from engine import opening
 
-    with closing(compose.open_events(settings)) as store:
+    with closing(opening.open_events(settings)) as store:
         yield from store.export(since=since)
 
 
@@ -139,18 +139,18 @@ def catalogue_of(settings: Settings, wanted: bool | None) -> Catalogue | None:
         NotFoundError: if it was asked for and is not there.
         StoreInUseError: if another process has it open.
     """
-    from engine import compose
-    from engine.items import read_items
+    from engine import opening
+    from engine.catalog.items import read_items
 
     if wanted is False:
         return None
-    if compose.store_collections(settings).current(settings.store.collection) is None:
+    if opening.store_collections(settings).current(settings.store.collection) is None:
         if wanted:
             raise NotFoundError("there is no catalogue to rank", "index it first, or give --no-catalog")
         return None
-    space = compose.open_space(settings)
+    space = opening.open_space(settings)
     try:
-        store = compose.open_store(settings, space)
+        store = opening.open_store(settings, space)
     except StoreInUseError as error:
         raise StoreInUseError(error.problem, "stop that process, or give --no-catalog") from None
     with closing(store):

@@ -12,10 +12,10 @@ import typer
 
 from engine.cli.common import tell
 from engine.cli.evaluate_inputs import Catalogue, SplitKind, stored
-from engine.errors import NotFoundError
+from engine.core.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from engine.config import Settings
+    from engine.config.settings import Settings
     from engine.events.types import Impression, Served
     from engine.learn.evaluation.served_lists import ServedFigures
     from engine.learn.evaluation.stats import Interval
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.learn.learned import LearnedRanker, VersionRanker
     from engine.learn.log import EventLog
     from engine.learn.ranker import Split
-    from engine.learn.versions.card import ModelCard
+    from engine.models.card import ModelCard
 
 SERVING = "serving"
 """Stands for the version that serves."""
@@ -41,7 +41,7 @@ class Trained:
 
     def note(self, split: Split) -> str:
         """What has to be known to read its figures on a split; "" if it saw nothing of what is foretold."""
-        from engine.learn.job import LEARNED_UNTIL
+        from engine.learn.jobs.job import LEARNED_UNTIL
 
         until, learned = self.card.data_until or self.card.created, self.card.settings.get(LEARNED_UNTIL)
         seen = int((split.cases.time <= until.timestamp()).sum())
@@ -72,14 +72,14 @@ def versions(
         NotFoundError: if there is no such version.
         CheckpointError: if it is corrupt, or of another space.
     """
-    from engine import compose
-    from engine.learn.errors import CheckpointError
+    from engine import opening
     from engine.learn.learned import VersionRanker
     from engine.learn.splits import Positives
+    from engine.models.errors import CheckpointError
     from engine.rerank.content import ContentScorer
     from engine.rerank.version import KIND, load_version
 
-    registry = compose.registry(settings)
+    registry = opening.registry(settings)
     content = ContentScorer(catalogue.space.manifest.calibration, settings.fuse)
     found = []
     for name in dict.fromkeys(_named(settings, name) for name in names):
@@ -104,7 +104,7 @@ def learned(
     on_step: Callable[[str], None],
 ) -> LearnedRanker:
     """The pipeline, to be trained on the split; with the lists that were served before it, if it is one by time."""
-    from engine.learn.job import fit_settings
+    from engine.learn.jobs.job import fit_settings
     from engine.learn.learned import LearnedRanker
 
     return LearnedRanker(
@@ -133,9 +133,9 @@ def judged(
 ) -> list[ServedFigures]:
     """What the lists that were served since a version learned say of it; one with too few lists is told and left
     out."""
-    from engine.learn.errors import TooLittleDataError
     from engine.learn.evaluation.served_lists import judge_served
     from engine.learn.log import event_log
+    from engine.models.errors import TooLittleDataError
 
     served = list(served_lists(settings, begin))
     if not served:
@@ -157,14 +157,14 @@ def trial(settings: Settings, names: Sequence[str], begin: datetime | None, seed
     Raises:
         TooLittleDataError: if there are not two that served at the same time.
     """
-    from engine import compose
+    from engine import opening
     from engine.learn.evaluation.trial import compare, latest_pair
-    from engine.rerank.base import Identity
+    from engine.query.reranker import Identity
 
     if names and len(names) != 2:
         raise typer.BadParameter(f"--ab compares two versions, --version names {len(names)}: name two, or none")
     served = list(served_lists(settings, begin))
-    pointer = compose.registry(settings).pointer()
+    pointer = opening.registry(settings).pointer()
     if names:
         ours, theirs = (one if one == Identity.version else _named(settings, one) for one in names)
     elif pointer.candidate:
@@ -176,9 +176,9 @@ def trial(settings: Settings, names: Sequence[str], begin: datetime | None, seed
 
 def served_lists(settings: Settings, since: datetime | None = None) -> Iterator[Served]:
     """All lists that were served, or those from a time on, with what followed."""
-    from engine import compose
+    from engine import opening
 
-    with closing(compose.open_events(settings)) as store:
+    with closing(opening.open_events(settings)) as store:
         yield from store.impressions(since=since)
 
 
@@ -200,11 +200,11 @@ def shown(settings: Settings, since: datetime | None = None) -> dict[str, Interv
 
 
 def _named(settings: Settings, name: str) -> str:
-    from engine import compose
+    from engine import opening
 
     if name != SERVING:
         return name
-    found = compose.registry(settings).pointer().serving
+    found = opening.registry(settings).pointer().serving
     if not found:
         raise NotFoundError("no model version serves", "name one of `triveni model list`, or train one")
     return found

@@ -56,7 +56,7 @@ def import_(
     Examples: triveni events import ratings.csv --kind rate --column value=stars --ignore title,
     triveni events import hearts.csv --kind-map hearted=like --timezone Europe/Berlin
     """
-    from engine import compose
+    from engine import opening
     from engine.events.files import import_events
 
     settings = settings_of(ctx)
@@ -74,7 +74,7 @@ def import_(
     with (
         _told_how_far() as on_batch,
         known_items(settings, check_items) as known,
-        closing(compose.open_events(settings, known)) as store,
+        closing(opening.open_events(settings, known)) as store,
     ):
         done = import_events(store, counted(lines), on_bad, on_batch)
     if as_json:

@@ -16,11 +16,11 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from engine.cli.common import stderr
-from engine.errors import NotFoundError, StoreInUseError
-from engine.types import EventKind
+from engine.core.errors import NotFoundError, StoreInUseError
+from engine.core.types import EventKind
 
 if TYPE_CHECKING:
-    from engine.config import Settings
+    from engine.config.settings import Settings
     from engine.events.rows import BadLine, Line
     from engine.events.types import KnownItems
 
@@ -104,19 +104,19 @@ class FileOptions:
 @contextmanager
 def known_items(settings: Settings, wanted: bool | None) -> Iterator[KnownItems | None]:
     """The items of the catalogue, which is open meanwhile; None where they are not to be asked for."""
-    from engine import compose
+    from engine import opening
 
     if not (settings.events.check_items if wanted is None else wanted):
         yield None
         return
     try:
-        store = compose.open_catalogue(settings)
+        store = opening.open_catalogue(settings)
     except StoreInUseError as error:
         raise StoreInUseError(error.problem, "stop that process, or give --no-check-items") from None
     if store is None:
         raise NotFoundError("there is no catalogue to look items up in", "index it first, or give --no-check-items")
     with closing(store):
-        yield compose.known_items(store)
+        yield opening.known_items(store)
 
 
 def counted(events: Iterable[_Event]) -> Iterator[_Event]:

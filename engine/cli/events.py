@@ -53,11 +53,11 @@ def export(
 
     Example: triveni events export events.parquet --since 2026-01-01
     """
-    from engine import compose
+    from engine import opening
     from engine.events.files import export_events
 
     bounds = times.moment(since, "--since"), times.moment(until, "--until")
-    with closing(compose.open_events(settings_of(ctx), existing=True)) as store:
+    with closing(opening.open_events(settings_of(ctx), existing=True)) as store:
         count = export_events(file, counted(store.export(since=bounds[0], until=bounds[1])))
     if as_json:
         console.print_json(json.dumps({"events": count, "file": str(file)}))
@@ -71,9 +71,9 @@ def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     Example: triveni events stats --json
     """
-    from engine import compose
+    from engine import opening
 
-    with closing(compose.open_events(settings_of(ctx), existing=True)) as store:
+    with closing(opening.open_events(settings_of(ctx), existing=True)) as store:
         found = store.stats()
     if as_json:
         document = {
@@ -120,7 +120,7 @@ def check(
 
     Example: triveni events check clicks.jsonl --no-check-items
     """
-    from engine import compose
+    from engine import opening
     from engine.events.report import check_events
 
     settings = settings_of(ctx)
@@ -128,7 +128,7 @@ def check(
         known = opened.enter_context(known_items(settings, check_items))
         if file is None:
             events: Iterable[Line | BadLine] | Iterable[object] = opened.enter_context(
-                closing(compose.open_events(settings, existing=True))
+                closing(opening.open_events(settings, existing=True))
             ).export()
         else:
             events = FileOptions(column, kind, kind_map, timezone, ignore).read(file)
@@ -136,7 +136,7 @@ def check(
             counted(events),  # type: ignore[arg-type]
             now=datetime.now(UTC),
             known_items=known,
-            limits=compose.event_limits(settings),
+            limits=opening.event_limits(settings),
         )
     _show(report, as_json)
     if report.findings:

@@ -14,8 +14,8 @@ from engine.cli.catalog import CatalogPath, Columns, Fields, Ignore, Root, catal
 from engine.cli.common import console, settings_of, stderr, tell, terminable, watcher_of
 
 if TYPE_CHECKING:
-    from encoders.space import Space
-    from engine.config import Settings
+    from encoders.spaces.space import Space
+    from engine.config.settings import Settings
     from engine.store.base import VectorStore
     from indexers.report import Report
     from indexers.verify import Verdict
@@ -60,7 +60,7 @@ def index(
 
     Example: triveni index items.jsonl --root media --prune
     """
-    from engine import compose
+    from engine import opening
     from indexers.pipeline import index as run
     from indexers.report import IndexStoppedError
 
@@ -70,7 +70,7 @@ def index(
         refused = f"--field {name}=float makes it one of numbers, and refuses the rows with texts"
         tell("note", "yellow", f"field {name} holds numbers, and texts such as {text[:40]!r}: {refused}")
     letters = dead_letters or settings.store.path.parent / "dead-letters.jsonl"
-    space = compose.open_space(settings)
+    space = opening.open_space(settings)
     store = _open(settings, space, read_only=dry_run, beside=switch)
     try:
         with terminable():
@@ -102,7 +102,7 @@ def index(
         )
         raise typer.Exit(1)
     if switch and not dry_run:
-        compose.store_collections(settings).switch(settings.store.collection, space.fingerprint)
+        opening.store_collections(settings).switch(settings.store.collection, space.fingerprint)
 
 
 def verify(
@@ -118,12 +118,12 @@ def verify(
 
     Example: triveni verify items.jsonl --root media
     """
-    from engine import compose
+    from engine import opening
     from indexers.verify import verify as run
 
     settings = settings_of(ctx)
     source = catalog_of(settings, catalog, root, column, ignore, field)
-    space = compose.open_space(settings)
+    space = opening.open_space(settings)
     store = _open(settings, space, read_only=True, beside=False)
     try:
         readers = settings.index.decoders
@@ -140,13 +140,13 @@ def verify(
 
 def _open(settings: Settings, space: Space, *, read_only: bool, beside: bool) -> VectorStore:
     """The store; where there is none yet and nothing is to be written, an empty one that leaves no trace."""
-    from engine import compose
+    from engine import opening
     from engine.store.memory import MemoryStore
 
-    serving = compose.store_collections(settings).current(settings.store.collection)
+    serving = opening.store_collections(settings).current(settings.store.collection)
     if read_only and (serving is None or (beside and serving != space.fingerprint)):
         return MemoryStore(fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
-    return compose.open_store(settings, space, beside=beside, bulk=not read_only)
+    return opening.open_store(settings, space, beside=beside, bulk=not read_only)
 
 
 def _summary(report: Report, letters: Path, as_json: bool) -> None:

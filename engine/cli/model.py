@@ -12,8 +12,8 @@ from rich.table import Table
 from engine.cli.common import console, settings_of, tell
 
 if TYPE_CHECKING:
-    from engine.learn.versions.card import ModelCard
-    from engine.learn.versions.pointer import Pointer
+    from engine.models.card import ModelCard
+    from engine.models.pointer import Pointer
 
 app = typer.Typer(
     help="Versions of the trained model: list, show, promote, try on a share of people, roll back, retire.",
@@ -27,9 +27,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
 @app.command("list")
 def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
     """List the versions, the newest first, with the figure that the gate judged; `show` has all of them."""
-    from engine import compose
+    from engine import opening
 
-    registry = compose.registry(settings_of(ctx))
+    registry = opening.registry(settings_of(ctx))
     cards, wrong = registry.scan()
     pointer = registry.pointer()
     if as_json:
@@ -63,10 +63,10 @@ def show(
     ] = "",
 ) -> None:
     """Show the card of a version as JSON, once its files are compared with their checksums."""
-    from engine import compose
-    from engine.errors import NotFoundError
+    from engine import opening
+    from engine.core.errors import NotFoundError
 
-    registry = compose.registry(settings_of(ctx))
+    registry = opening.registry(settings_of(ctx))
     name = version or registry.pointer().serving
     if not name:
         raise NotFoundError("no model version serves", "name one of `triveni model list`")
@@ -76,9 +76,9 @@ def show(
 @app.command()
 def promote(ctx: typer.Context, version: Version) -> None:
     """Let a version serve. A running server follows within a second, and fails no call."""
-    from engine import compose
+    from engine import opening
 
-    registry = compose.registry(settings_of(ctx))
+    registry = opening.registry(settings_of(ctx))
     registry.verified(version)
     before, after = registry.change(lambda pointer: pointer.promoted(version))
     _say(before, after)
@@ -87,10 +87,10 @@ def promote(ctx: typer.Context, version: Version) -> None:
 @app.command()
 def rollback(ctx: typer.Context) -> None:
     """Let the version that served before serve again. A running server follows within a second."""
-    from engine import compose
-    from engine.learn.versions.pointer import Pointer
+    from engine import opening
+    from engine.models.pointer import Pointer
 
-    registry = compose.registry(settings_of(ctx))
+    registry = opening.registry(settings_of(ctx))
     target = registry.pointer().rolled_back().serving
     if target:
         registry.verified(target)
@@ -110,12 +110,12 @@ def candidate(
 
     Example: triveni model candidate 20260601-120000-1a2b3c --share 0.1
     """
-    from engine import compose
+    from engine import opening
 
     if stop == bool(version):
         raise typer.BadParameter("name a version, or give --stop")
     settings = settings_of(ctx)
-    registry = compose.registry(settings)
+    registry = opening.registry(settings)
     if stop:
         before, after = registry.change(lambda pointer: pointer.untried())
         console.print(f"{before.candidate or 'no version'} was tried, {_name(after.serving)} serves everybody now")
@@ -129,9 +129,9 @@ def candidate(
 @app.command()
 def retire(ctx: typer.Context, version: Version) -> None:
     """Delete a version. One that serves, or is tried, is refused."""
-    from engine import compose
+    from engine import opening
 
-    compose.registry(settings_of(ctx)).retire(version)
+    opening.registry(settings_of(ctx)).retire(version)
     console.print(f"{version} is deleted")
 
 

@@ -22,7 +22,7 @@ from triveni.v1 import (
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
 
-    from engine.history import Joined
+    from engine.events.history import Joined
     from engine.store.base import VectorStore
 
 TITLE = 60
@@ -62,9 +62,9 @@ def from_store(
     answer: recommendation_pb2.RecommendResponse,
 ) -> Names:
     """The names, from an open store and the history that went into the answer."""
+    from engine.core.types import ItemId
     from engine.service.convert.events import event_message
     from engine.service.convert.items import stored_item
-    from engine.types import ItemId
 
     wanted = _event_ids(answer)
     history = joined.query.history[joined.own :]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.cli.common import settings_of, tell
-from engine.variables import PREFIX
+from engine.config.variables import PREFIX
 
 if TYPE_CHECKING:
     import typer

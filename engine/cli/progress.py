@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from engine.cli.common import stderr
 
 if TYPE_CHECKING:
-    from engine.config import Settings
+    from engine.config.settings import Settings
 
 Tell = Callable[[float, str], None]
 """Is told the share that is done, 0 to 1, and what is being done."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.errors import ContentError
-from engine.errors import InvalidQueryError
+from engine.core.errors import InvalidQueryError
 from indexers.readers.folder import AUDIOS
 from triveni.v1 import content_pb2, event_pb2, filter_pb2, recommendation_pb2
 

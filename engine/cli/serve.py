@@ -12,7 +12,7 @@ import typer
 from engine.cli.common import settings_of
 
 if TYPE_CHECKING:
-    from engine.config import Settings
+    from engine.config.settings import Settings
 
 
 def serve(
@@ -38,26 +38,26 @@ def _serve(settings: Settings, address: str) -> None:
     from engine.service.logs import loading
 
     with loading("program"):
-        from encoders.budget import give_back_memory
-        from engine import compose
+        from encoders.decoding.budget import give_back_memory
+        from engine import compose, opening
+        from engine.core.threads import one_blas_thread
         from engine.service.lifecycle import serve_until_signal
         from engine.service.server import Server
-        from engine.threads import one_blas_thread
 
         options = compose.server_options(settings)
 
     one_blas_thread()
     give_back_memory()
     with loading("encoders", space=settings.space.name):
-        space = compose.open_space(settings)
+        space = opening.open_space(settings)
     with ExitStack() as opened:
         with loading("catalogue", collection=settings.store.collection) as found:
-            store = compose.open_store(settings, space)
+            store = opening.open_store(settings, space)
             opened.callback(store.close)
             found["items"] = store.count()
         with loading("events"):
-            known_items = compose.known_items(store) if settings.events.check_items else None
-            events = compose.open_events(settings, known_items)
+            known_items = opening.known_items(store) if settings.events.check_items else None
+            events = opening.open_events(settings, known_items)
             opened.callback(events.close)
         encoder = compose.micro_batcher(settings, space)
         opened.callback(encoder.close)
@@ -73,4 +73,4 @@ def _serve(settings: Settings, address: str) -> None:
         engine = compose.build_engine(settings, space, store, encoder, search, serving)
         listening = replace(options, address=address) if address else options
         server = Server(engine, encoder, store, events, space, listening, serving=serving, trainings=trainings)
-        asyncio.run(serve_until_signal(server, lambda: compose.announce(store, listening.address, server.port)))
+        asyncio.run(serve_until_signal(server, lambda: opening.announce(store, listening.address, server.port)))

@@ -15,16 +15,16 @@ from rich.progress import Progress
 from rich.table import Table
 
 from engine.cli.common import console, settings_of, stderr
-from engine.errors import NotFoundError
+from engine.core.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from engine.config import Settings
+    from engine.config.settings import Settings
+    from engine.core.types import Event
     from engine.events.base import EventStore
     from engine.events.types import Impression
     from engine.learn.simulate.config import WorldConfig
     from engine.learn.simulate.loop import Diary
     from engine.learn.simulate.world import World
-    from engine.types import Event
 
 OWN = Path("var/simulated")
 """Each world has a folder here: its events, and the versions that are trained on them."""
@@ -112,10 +112,10 @@ def simulate(
 @contextmanager
 def _opened(settings: Settings, url: str) -> Iterator[EventStore]:
     """An event store that need not be the settings'."""
-    from engine import compose
+    from engine import opening
 
     events = settings.events.model_copy(update={"url": url})
-    with closing(compose.open_events(settings.model_copy(update={"events": events}))) as store:
+    with closing(opening.open_events(settings.model_copy(update={"events": events}))) as store:
         yield store
 
 
@@ -129,18 +129,18 @@ def _run(
     settings: Settings, config: WorldConfig, policy: Policy, explore: float, impressions: int
 ) -> tuple[World, Diary, str]:
     """Make a world over the catalogue, and let its people visit; what served them is named too."""
-    from engine import compose
-    from engine.filters import FieldKind
-    from engine.ingest import INDEXED_AT
-    from engine.items import read_items
+    from engine import compose, opening
+    from engine.catalog.ingest import INDEXED_AT
+    from engine.catalog.items import read_items
+    from engine.core.filters import FieldKind
     from engine.learn.simulate import serving
     from engine.learn.simulate.loop import simulate as visit
     from engine.learn.simulate.world import World
 
-    if compose.store_collections(settings).current(settings.store.collection) is None:
+    if opening.store_collections(settings).current(settings.store.collection) is None:
         raise NotFoundError("there is no catalogue to simulate people over", "index it first")
-    space = compose.open_space(settings)
-    with closing(compose.open_store(settings, space)) as store:
+    space = opening.open_space(settings)
+    with closing(opening.open_store(settings, space)) as store:
         world = World(read_items(store), config, space.fingerprint)
         watch = None
         tag = f"-{policy}"

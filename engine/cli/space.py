@@ -14,8 +14,8 @@ from rich.table import Table
 from engine.cli.common import console, settings_of, stderr
 
 if TYPE_CHECKING:
-    from encoders.build import Example
-    from engine.config import Settings
+    from encoders.fitting.build_openclip import Example
+    from engine.config.settings import Settings
 
 app = typer.Typer(help="The shared space: show it, check it, build one, switch to one.", no_args_is_help=True)
 
@@ -29,10 +29,10 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="The manifest as JSON.")] = False,
 ) -> None:
     """Show the encoders, the licences of their weights, and how scores are calibrated."""
-    from encoders.catalog import CATALOG
-    from engine import compose
+    from encoders.networks.known import CATALOG
+    from engine import opening
 
-    space = compose.open_space(settings_of(ctx))
+    space = opening.open_space(settings_of(ctx))
     if as_json:
         print(space.manifest.to_json())
         return
@@ -56,10 +56,10 @@ def show(
 @app.command()
 def verify(ctx: typer.Context) -> None:
     """Compare the weights with their checksums, and encode one content of each modality."""
-    from encoders.samples import sample
-    from engine import compose
+    from encoders.networks.samples import sample
+    from engine import opening
 
-    space = compose.open_space(settings_of(ctx))
+    space = opening.open_space(settings_of(ctx))
     for modality in space.modalities:
         vector = space.encode([sample(modality)])[0]
         console.print(f"{modality}: a vector of {len(vector)} dimensions and length {(vector @ vector) ** 0.5:.6f}")
@@ -107,11 +107,11 @@ def switch(ctx: typer.Context) -> None:
 
     `triveni index CATALOG --switch` does it at the end of indexing; this command goes back, or forth again.
     """
-    from engine import compose
+    from engine import opening
 
     settings = settings_of(ctx)
-    space = compose.open_space(settings)
-    held = compose.store_collections(settings)
+    space = opening.open_space(settings)
+    held = opening.store_collections(settings)
     try:
         before = held.current(settings.store.collection)
         held.switch(settings.store.collection, space.fingerprint)
@@ -121,10 +121,10 @@ def switch(ctx: typer.Context) -> None:
 
 
 def _build_starter(settings: Settings, output: Path | None, sources: Path, seed: int) -> None:
-    from encoders.sources import fetch_sources
-    from encoders.starter import HEADS
-    from encoders.starter_build import build_starter
-    from engine import compose
+    from encoders.fitting.build_starter import build_starter
+    from encoders.fitting.sources import fetch_sources
+    from encoders.spaces.starter import HEADS
+    from engine import opening
 
     fetch_sources(sources)
     build_starter(
@@ -132,7 +132,7 @@ def _build_starter(settings: Settings, output: Path | None, sources: Path, seed:
         output or HEADS,
         cache=settings.space.cache,
         seed=seed,
-        limits=compose.decode_limits(settings),
+        limits=opening.decode_limits(settings),
         threads=settings.space.threads or None,
         report=lambda line: stderr.print(line, highlight=False),
     )
@@ -142,17 +142,17 @@ def _build_starter(settings: Settings, output: Path | None, sources: Path, seed:
 def _build_openclip(
     settings: Settings, model: str, output: Path, catalog: Path, root: Path | None, seed: int
 ) -> None:
-    from encoders.build import build_space
-    from encoders.folder import AUDIO, LONG_TEXT, read_card
-    from encoders.openclip import load_openclip
-    from engine import compose
+    from encoders.fitting.build_openclip import build_space
+    from encoders.spaces.folder import AUDIO, LONG_TEXT, read_card
+    from encoders.spaces.openclip import load_openclip
+    from engine import opening
 
     captioned = Captioned(catalog, root, settings.limits.max_bytes)
     with stderr.status("reading the catalogue"):
         found = captioned.count()
-    limits = compose.decode_limits(settings)
-    clip = load_openclip(model, device=compose.torch_device(settings), limits=limits)
-    extractors = compose.pivot_extractors(settings, limits)
+    limits = opening.decode_limits(settings)
+    clip = load_openclip(model, device=opening.torch_device(settings), limits=limits)
+    extractors = opening.pivot_extractors(settings, limits)
     with stderr.status("encoding") as status:
         space = build_space(
             f"{OPENCLIP}{model}",
@@ -223,7 +223,7 @@ class Captioned:
 
     def _rows(self) -> Iterator[Example | None]:
         """Every row; None for a bad one, and neither picture nor sound for one that captions nothing."""
-        from encoders.build import Example
+        from encoders.fitting.build_openclip import Example
         from encoders.types import Audio, Image, Modality, Text
         from indexers.catalog import Catalog
         from indexers.readers import default_root

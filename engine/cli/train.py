@@ -17,8 +17,8 @@ from engine.cli.common import console, settings_of
 from engine.cli.progress import Tell, told
 
 if TYPE_CHECKING:
-    from engine.config import Settings
-    from engine.learn.versions.card import ModelCard
+    from engine.config.settings import Settings
+    from engine.models.card import ModelCard
 
 
 def train(
@@ -49,9 +49,9 @@ def train(
     _tell(card)
     better = card.gate is not None and card.gate.promote
     if better and promote:
-        from engine import compose
+        from engine import opening
 
-        compose.registry(settings).change(lambda pointer: pointer.promoted(card.version, over=card.parent))
+        opening.registry(settings).change(lambda pointer: pointer.promoted(card.version, over=card.parent))
         console.print(f"{card.version} serves now: {card.gate.reason if card.gate else ''}")
     elif card.gate is not None:
         why = card.gate.reason if not better else "--no-promote"
@@ -62,12 +62,12 @@ def train(
 def _train(settings: Settings, bounds: tuple[datetime | None, datetime], seed: int, tell: Tell) -> ModelCard | None:
     """The card of the version; None in all processes but the first."""
     tell(0.0, "loading the program")
-    from engine.learn.job import fitted_on, train_version
+    from engine.learn.jobs.job import fitted_on, train_version
     from engine.learn.network.processes import part, processes
-    from engine.learn.versions.worker import Window
+    from engine.learn.window import TimeWindow
 
     mine = processes()
-    window = Window(bounds[0], mine.agreed(bounds[1]))
+    window = TimeWindow(bounds[0], mine.agreed(bounds[1]))
     with tempfile.TemporaryDirectory() as folder:
         items_file = mine.agreed(Path(folder) / "items.npz")
         if mine.first:
@@ -84,11 +84,11 @@ def _train(settings: Settings, bounds: tuple[datetime | None, datetime], seed: i
 
 
 def _write_items(settings: Settings, path: Path, tell: Tell) -> None:
-    from engine import compose
-    from engine.items import read_items, save_items
+    from engine import opening
+    from engine.catalog.items import read_items, save_items
 
     tell(0.0, "loading the encoders")
-    with closing(compose.open_store(settings, compose.open_space(settings))) as store:
+    with closing(opening.open_store(settings, opening.open_space(settings))) as store:
         tell(0.0, "reading the catalogue")
         save_items(read_items(store), path)
 

@@ -15,11 +15,11 @@ from rich.table import Table
 
 from engine.cli.common import console, settings_of
 from engine.cli.progress import told
-from engine.errors import NotFoundError, SettingsError
-from engine.files import write_atomically
+from engine.core.errors import NotFoundError, SettingsError
+from engine.core.files import write_atomically
 
 if TYPE_CHECKING:
-    from engine.config import Settings
+    from engine.config.settings import Settings
     from engine.learn.tuning.tried import Found, Setting, Tried
 
 
@@ -70,26 +70,26 @@ def tune(
 
 
 def _search(settings: Settings, folder: Path, trials: int, minutes: float | None, fresh: bool, seed: int) -> None:
-    from engine import compose
-    from engine.items import read_items
+    from engine import opening
+    from engine.catalog.items import read_items
     from engine.learn.fit import training_rows
-    from engine.learn.job import fit_settings
+    from engine.learn.jobs.job import fit_settings
     from engine.learn.network.train import Progress
     from engine.learn.recorded import read_recorded
     from engine.learn.splits import by_time
     from engine.learn.tuning.tried import SEARCHED
     from engine.learn.tuning.tune import Search, alone
-    from engine.learn.versions.worker import Window
+    from engine.learn.window import TimeWindow
 
     now = {key: getattr(settings.learn, key) for key in SEARCHED}
     with alone(folder), told(settings, "tuning") as tell:
         tell(0.0, "loading the encoders")
-        space, device = compose.open_space(settings), compose.torch_device(settings)
-        with closing(compose.open_store(settings, space)) as store:
+        space, device = opening.open_space(settings), opening.torch_device(settings)
+        with closing(opening.open_store(settings, space)) as store:
             items = read_items(store)
         search = Search(folder, now, datetime.now(UTC), fresh=fresh)
         recorded = read_recorded(
-            settings, space, items, Window(None, search.until), lambda share, stage: tell(0.02 * share, stage)
+            settings, space, items, TimeWindow(None, search.until), lambda share, stage: tell(0.02 * share, stage)
         )
         made = fit_settings(settings, space.manifest, seed)
 

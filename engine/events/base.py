@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from engine.core.types import EventKind, UserId
 from engine.events.types import EventStats, HistoryPage, Impression, Outcome, Served, UserEvent
-from engine.types import EventKind, UserId
 
 MAX_PAGE = 10_000
 """The most events of a page of a history."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from encoders.types import Audio, Image, Text
+from engine.core.types import MAX_ID_BYTES, Event, EventKind, VectorInput
 from engine.events.errors import EventError
 from engine.events.times import EPOCH
 from engine.events.types import Impression, UserEvent
-from engine.types import MAX_ID_BYTES, Event, EventKind, VectorInput
 
 _CONTENT_KINDS = (EventKind.SEARCH, EventKind.UPLOAD)
 _KINDS = frozenset(EventKind)

@@ -6,14 +6,14 @@ from datetime import datetime
 
 from encoders.errors import TriveniError
 from encoders.types import Audio, Image
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder, Encoded
+from engine.core.deadline import Deadline
+from engine.core.types import VectorInput
+from engine.encode.encoding import ContentEncoder, Encoded
 from engine.events.check import EventLimits, check_event
 from engine.events.errors import EventError
 from engine.events.identity import event_id
 from engine.events.times import micros
 from engine.events.types import UserEvent
-from engine.types import VectorInput
 
 CHUNK = 32
 """Contents that are handed to the encoder together, so that many leave room for others."""

@@ -10,12 +10,12 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from engine.core.types import EventKind
 from engine.events.base import EventStore
 from engine.events.errors import EventError, EventFileError
 from engine.events.formats import Csv, Format, JsonLines, Parquet
 from engine.events.rows import COLUMNS, BadLine, Cells, Line, RowRules, cells_of, event_of
 from engine.events.types import OutcomeKind, UserEvent
-from engine.types import EventKind
 
 _BATCH = 2000
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from encoders.types import Text
+from engine.core.types import VectorInput
 from engine.events.types import UserEvent
-from engine.types import VectorInput
 
 _PREFIX = "auto-"
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+from engine.core.types import ItemId
 from engine.store.base import VectorStore
-from engine.types import ItemId
 
 
 class CatalogItems:

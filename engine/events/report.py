@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from engine.core.types import EventKind, ItemId
 from engine.events.check import EventLimits, check_event
 from engine.events.errors import EventError
 from engine.events.identity import event_id
 from engine.events.rows import BadLine, Line
 from engine.events.times import from_micros, micros
 from engine.events.types import KnownItems, UserEvent
-from engine.types import EventKind, ItemId
 
 Integers = npt.NDArray[np.int64]
 

@@ -30,10 +30,10 @@ from typing import Any
 import numpy as np
 
 from encoders.types import Floats, Modality, Text
+from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
 from engine.events.errors import EventError
 from engine.events.times import EPOCH
 from engine.events.types import UserEvent
-from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 
 COLUMNS = (
     "id",

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select, tuple_
 
+from engine.core.types import EventKind, UserId
 from engine.events import tables
 from engine.events.base import MAX_PAGE
 from engine.events.check import EventLimits, check_event, check_impression, check_user, unknown_item
@@ -25,7 +26,6 @@ from engine.events.types import (
     Served,
     UserEvent,
 )
-from engine.types import EventKind, UserId
 
 _CHUNK = 2000
 """Rows of a transaction that writes."""

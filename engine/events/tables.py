@@ -24,9 +24,9 @@ from sqlalchemy import (
 
 from encoders.types import Modality
 from encoders.types import Text as TextContent
+from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
 from engine.events.times import from_micros, micros
 from engine.events.types import Impression, UserEvent
-from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 
 VERSION = 1
 """Of the tables. A change of them raises it, and brings the step from the version before; an index that is missing is

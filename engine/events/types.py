@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.errors import EventError
-from engine.types import Event, EventKind, ItemId, UserId
 
 
 @dataclass(frozen=True, slots=True)

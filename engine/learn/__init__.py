@@ -1,1 +1,5 @@
-"""Learning from what people did: logs, baselines, training, evaluation, the registry of models."""
+"""How a version comes about: training data, rows, networks, evaluation, the gate, jobs, a simulator, tuning.
+
+`jobs/job.py` is a training from beginning to end.
+May import: `engine.opening`, `engine.rerank` and what lies below.
+"""

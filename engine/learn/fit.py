@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from engine.catalog.items import ItemTable
 from engine.events.types import Impression
-from engine.items import ItemTable
 from engine.learn.log import Doubles, EventLog
 from engine.learn.network.cross_taste import CrossTaste
 from engine.learn.network.distil import DistilSettings, SmallFigures, distil

@@ -10,17 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.catalog.items import ItemTable
 from engine.events.types import Impression
-from engine.items import ItemTable
 from engine.learn.evaluation import metrics
 from engine.learn.evaluation.baselines.matrix import seen_items
 from engine.learn.evaluation.baselines.simple import Popularity
 from engine.learn.evaluation.replay import replayed_ndcg, shown_lists
 from engine.learn.evaluation.stats import Interval, bootstrap
+from engine.learn.gate import MIN_NEW, NewPeople, judge_candidate
 from engine.learn.log import Doubles, EventLog, Ints
 from engine.learn.ranker import Ranker, Split
 from engine.learn.splits import Positives, slices
-from engine.learn.versions.gate import MIN_NEW, NewPeople, Verdict, judge_candidate
+from engine.models.verdict import Verdict
 
 NDCG = "ndcg_at_10"
 REPLAYED = "replayed_ndcg"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from encoders.types import Floats
+from engine.catalog.items import ItemTable
 from engine.events.types import Impression
-from engine.items import ItemTable
 from engine.learn.fit import FitSettings, Fitted, fit
 from engine.learn.log import Doubles, EventLog
 from engine.learn.network.train import Report, logits_of

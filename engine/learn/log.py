@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.errors import TriveniError
-from encoders.space import Space
+from encoders.spaces.space import Space
 from encoders.types import Modality, Text
-from engine.deadline import Deadline
-from engine.encoding import DirectEncoder, Encoded
+from engine.core.deadline import Deadline
+from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
+from engine.encode.encoding import DirectEncoder, Encoded
 from engine.events.types import UserEvent
-from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 
 Ints = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]

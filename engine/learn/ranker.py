@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats
-from engine.items import ItemTable
+from engine.catalog.items import ItemTable
 from engine.learn.log import Doubles, EventLog, Ints
 
 Rows = npt.NDArray[np.intp]

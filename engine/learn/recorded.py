@@ -5,15 +5,15 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from encoders.space import Space
-from engine.compose import open_events
-from engine.config import Settings
+from encoders.spaces.space import Space
+from engine.catalog.items import ItemTable
+from engine.config.settings import Settings
 from engine.events.types import ASKED, Impression
-from engine.items import ItemTable
-from engine.learn.errors import TooLittleDataError
 from engine.learn.log import EventLog, encode_texts, event_log
 from engine.learn.splits import Positives, table_rows
-from engine.learn.versions.worker import Window
+from engine.learn.window import TimeWindow
+from engine.models.errors import TooLittleDataError
+from engine.opening import open_events
 
 _One = TypeVar("_One")
 Tell = Callable[[float, str], None]
@@ -33,7 +33,7 @@ class Recorded:
     """Its searched texts are vectors."""
     impressions: tuple[Impression, ...]
     items: ItemTable
-    window: Window
+    window: TimeWindow
 
     def before(self, until: float) -> list[Impression]:
         """The lists that were served before a time, in seconds since 1970."""
@@ -77,7 +77,7 @@ def told_what_there_is(log: EventLog, items: ItemTable, positives: Positives, mo
 
 
 def read_recorded(
-    settings: Settings, space: Space, items: ItemTable, window: Window, tell: Tell = lambda share, stage: None
+    settings: Settings, space: Space, items: ItemTable, window: TimeWindow, tell: Tell = lambda share, stage: None
 ) -> Recorded:
     """Read the settings' event store; lists that answered an explicit query are left out.
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from engine.catalog.items import ItemTable
+from engine.core.types import EventKind
 from engine.events.types import UserEvent
-from engine.items import ItemTable
-from engine.learn.errors import TooLittleDataError
 from engine.learn.log import KIND_OF, EventLog, event_log
 from engine.learn.ranker import Cases, Rows, Split
-from engine.types import EventKind
+from engine.models.errors import TooLittleDataError
 
 Mask = npt.NDArray[np.bool_]
 

@@ -5,19 +5,19 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from encoders.space import SpaceManifest
+from encoders.spaces.space import SpaceManifest
 from encoders.types import Floats
-from engine.config import FuseSettings, PolicySettings, RetrieveSettings
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder
-from engine.errors import InvalidQueryError
-from engine.items import ItemTable
+from engine.catalog.items import ItemTable
+from engine.config.settings import FuseSettings, PolicySettings, RetrieveSettings
+from engine.core.deadline import Deadline
+from engine.core.errors import InvalidQueryError
+from engine.core.types import PolicyOptions, Query
+from engine.encode.encoding import ContentEncoder
 from engine.learn.log import EventLog, events_of
 from engine.learn.ranker import Cases
-from engine.pipeline import Engine
+from engine.query.pipeline import Engine
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
-from engine.types import PolicyOptions, Query
 
 DEPTH = 100
 """Places that are asked for; deeper ones count as not shown."""

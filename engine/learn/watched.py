@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from encoders.types import Floats
-from engine.items import ItemTable
+from engine.catalog.items import ItemTable
 from engine.learn.log import EventLog
 from engine.learn.ranker import Cases, Ranker
 

@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from encoders.space import Calibration
+from encoders.spaces.space import Calibration
 from encoders.types import Floats
-from engine.config import FuseSettings
-from engine.evidence import probe
-from engine.fuse import fuse
+from engine.config.settings import FuseSettings
+from engine.core.types import Candidates, Event, ItemId, ReasonKind
+from engine.query.fuse import fuse
+from engine.query.resolve import Sources, event_weight
+from engine.query.score import judge
+from engine.query.similarity import probe
 from engine.rerank.features import KINDS, Table, Tokens
 from engine.rerank.statistics import Rows
-from engine.resolve import Sources, event_weight
-from engine.score import judge
-from engine.types import Candidates, Event, ItemId, ReasonKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ContentScorer:
     fuse: FuseSettings
 
     def scores(self, tokens: Tokens, candidates: Rows, table: Table) -> Floats:
-        """(c,) float32, `engine.score.judge`; zeros for a person of whom nothing speaks.
+        """(c,) float32, `engine.query.score.judge`; zeros for a person of whom nothing speaks.
 
         Args:
             tokens: what the person did, oldest first.

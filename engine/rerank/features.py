@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
+from engine.core.types import EventKind, Payload
 from engine.rerank import statistics
 from engine.rerank.statistics import Rows
-from engine.types import EventKind, Payload
 
 Bools = npt.NDArray[np.bool_]
 FieldUse = Literal["category", "number"]

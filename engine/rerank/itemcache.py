@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from engine.ingest import indexed_at
+from engine.catalog.ingest import indexed_at
+from engine.core.types import ItemId, Payload
 from engine.rerank.features import Fields, FieldScales
 from engine.rerank.statistics import Rows
 from engine.store.base import VectorStore
-from engine.types import ItemId, Payload
 
 MAX_AGE = 600.0
 """Seconds after which an item's payload is read again: somebody else may have changed it."""

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from encoders.types import Floats
+from engine.core.types import Candidates, Query
+from engine.query.resolve import Sources
 from engine.rerank.collate import collate
 from engine.rerank.features import Bools, Request, Table
 from engine.rerank.person import Person, Reader
 from engine.rerank.version import Version
-from engine.resolve import Sources
-from engine.types import Candidates, Query
 
 Logits = Callable[[Request, Table], Floats]
 """(c, outcomes): the logits of a request's candidates, which are rows of a table."""

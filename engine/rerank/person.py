@@ -7,13 +7,13 @@ from datetime import datetime
 import numpy as np
 
 from encoders.types import Audio, Floats, Image, Modality
+from engine.core.types import Candidates, Event, EventKind, ItemId, Query, ReasonKind, VectorInput
+from engine.query.resolve import Sources
 from engine.rerank import features
 from engine.rerank.features import NEGATIVE, Fields, Request, Table, Tokens, dense_features
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.statistics import Recent, Rows, scores
 from engine.rerank.version import Version
-from engine.resolve import Sources
-from engine.types import Candidates, Event, EventKind, ItemId, Query, ReasonKind, VectorInput
 
 _LARGEST = 1e30
 """A price beyond it says no more."""

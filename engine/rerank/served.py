@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.learn.versions.card import ModelCard
-from engine.models import ExtraSearch, Reading
+from engine.core.types import ItemId, Query
+from engine.models.card import ModelCard
+from engine.query.models import ExtraSearch, Reading
+from engine.query.resolve import Sources
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.learned import LearnedReranker, tiers_of
 from engine.rerank.person import Reader
@@ -15,9 +17,7 @@ from engine.rerank.sources import TASTE, counted_candidates
 from engine.rerank.statistics import Rows
 from engine.rerank.taste_index import TasteIndex
 from engine.rerank.version import Version, load_version
-from engine.resolve import Sources
 from engine.store.base import VectorStore
-from engine.types import ItemId, Query
 
 
 def now() -> datetime:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.load import open_session
+from encoders.networks.weights import open_session
 from encoders.types import Floats
 from engine.rerank.model import OUTCOMES
 

@@ -10,11 +10,11 @@ import numpy as np
 import structlog
 
 from encoders.types import Modality
+from engine.core.types import ItemId
 from engine.rerank.features import Fields, Table
 from engine.rerank.statistics import Rows
 from engine.rerank.taste import TasteModel
 from engine.store.base import Distance, Point, VectorStore
-from engine.types import ItemId
 
 PREFIX = "taste-"
 RESCAN_SECONDS = 600.0

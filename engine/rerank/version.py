@@ -23,12 +23,12 @@ from safetensors.torch import save_file as save_weights
 from scipy import sparse
 
 from encoders.types import Modality
+from engine.core.types import Event, EventKind, ItemId
 from engine.rerank.features import FieldScales, feature_names
 from engine.rerank.model import CrossAttentionReranker, ModelConfig
 from engine.rerank.small import SMALL, SmallNetwork, load_small
 from engine.rerank.statistics import Statistics
 from engine.rerank.taste import SHAPE, TasteModel
-from engine.types import Event, EventKind, ItemId
 
 NETWORK, WEIGHTS, STATISTICS = "network.json", "network.safetensors", "statistics.safetensors"
 KIND = "reranker"

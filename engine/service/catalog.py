@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from encoders.errors import TriveniError
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder
-from engine.errors import InvalidQueryError, NotFoundError
+from engine.core.deadline import Deadline
+from engine.core.errors import InvalidQueryError, NotFoundError
+from engine.core.types import Item, ItemId
+from engine.encode.encoding import ContentEncoder
 from engine.service.calls import Context, Malformed, checked
 from engine.service.convert.content import problem
 from engine.service.convert.fields import id_of, within
@@ -19,7 +20,6 @@ from engine.service.status import shorten
 from engine.service.upsert import Outcome, Upserter
 from engine.service.work import Workers, deadline_of
 from engine.store.base import VectorStore
-from engine.types import Item, ItemId
 from triveni.v1 import catalog_pb2, catalog_pb2_grpc
 
 DEFAULT_PAGE, MAX_PAGE = 100, 1000

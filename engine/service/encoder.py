@@ -3,11 +3,11 @@
 import numpy as np
 
 from encoders.errors import TriveniError
-from encoders.space import Space
+from encoders.spaces.space import Space
 from encoders.types import Content
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder, Encoded
-from engine.errors import InvalidQueryError
+from engine.core.deadline import Deadline
+from engine.core.errors import InvalidQueryError
+from engine.encode.encoding import ContentEncoder, Encoded
 from engine.service.calls import Context
 from engine.service.convert.content import content_of, problem, vector_bytes
 from engine.service.work import Workers, deadline_of

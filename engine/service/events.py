@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from functools import partial
 
 from encoders.errors import TriveniError
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder
-from engine.errors import InvalidQueryError, OverloadedError
+from engine.core.deadline import Deadline
+from engine.core.errors import InvalidQueryError, OverloadedError
+from engine.core.types import UserId
+from engine.encode.encoding import ContentEncoder
 from engine.events.base import EventStore
 from engine.events.check import EventLimits, check_user
 from engine.events.encode import with_vectors
@@ -23,7 +24,6 @@ from engine.service.inbox import Inbox
 from engine.service.paging import cursor_of, page_token
 from engine.service.status import shorten
 from engine.service.work import Workers, deadline_of
-from engine.types import UserId
 from triveni.v1 import event_pb2, event_pb2_grpc
 
 MAX_EVENTS = 5000

@@ -8,10 +8,10 @@ from itertools import islice, takewhile
 
 import structlog
 
+from engine.core.types import UserId
 from engine.events.base import EventStore
 from engine.events.errors import EventError, EventStoreError
 from engine.events.types import Impression
-from engine.types import UserId
 
 _BATCH = 500
 """Lists that are written in one transaction."""

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from engine.errors import NotFoundError
-from engine.learn.errors import ModelError
-from engine.learn.versions.trainings import Trainings
+from engine.core.errors import NotFoundError
+from engine.learn.jobs.trainings import Trainings
+from engine.models.errors import ModelError
+from engine.models.serving import Serving
 from engine.service.calls import Context, current_call
 from engine.service.convert.fields import plain, time_of
 from engine.service.convert.models import model_message, training_message
 from engine.service.paging import cursor_of, page_size, page_token
 from engine.service.work import Workers, deadline_of
-from engine.serving import Serving
 from triveni.v1 import model_pb2, model_pb2_grpc
 
 DEFAULT_PAGE, MAX_PAGE = 100, 1000

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 
-from engine.errors import InvalidQueryError
+from engine.core.errors import InvalidQueryError
 
 _CHECK = 8
 """Bytes of a checksum over the cursor and the list."""

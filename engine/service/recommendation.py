@@ -7,18 +7,18 @@ from typing import Any, TypeVar
 import structlog
 
 from encoders.errors import TriveniError
-from engine.deadline import Deadline
+from engine.core.deadline import Deadline
+from engine.core.types import Query, Recommendations
 from engine.events.check import EventLimits, check_context
+from engine.events.history import StoredHistory
 from engine.events.types import ASKED
-from engine.history import StoredHistory
-from engine.pipeline import Engine
+from engine.query.pipeline import Engine
 from engine.service.calls import Context, current_call, status_name
 from engine.service.convert.events import EventReader
 from engine.service.convert.queries import recommend_query, search_query
 from engine.service.convert.results import impression_of, recommend_response, search_response
 from engine.service.impressions import ImpressionLog
 from engine.service.work import Workers, deadline_of
-from engine.types import Query, Recommendations
 from triveni.v1 import recommendation_pb2, recommendation_pb2_grpc
 
 _MESSAGE_FIELDS = {"policy.exclude": "policy.exclude_item_ids"}

@@ -9,16 +9,17 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from encoders.space import Space
-from engine.encoding import ContentEncoder
-from engine.errors import SettingsError
+from encoders.spaces.space import Space
+from engine.catalog.ingest import INDEXED_AT
+from engine.core.errors import SettingsError
+from engine.core.filters import FieldKind, Schema
+from engine.encode.encoding import ContentEncoder
 from engine.events.base import EventStore
 from engine.events.check import EventLimits
-from engine.filters import FieldKind, Schema
-from engine.history import StoredHistory
-from engine.ingest import INDEXED_AT
-from engine.learn.versions.trainings import Trainings
-from engine.pipeline import Engine
+from engine.events.history import StoredHistory
+from engine.learn.jobs.trainings import Trainings
+from engine.models.serving import Serving
+from engine.query.pipeline import Engine
 from engine.service.catalog import CatalogServicer
 from engine.service.encoder import EncoderServicer
 from engine.service.events import EventServicer
@@ -29,7 +30,6 @@ from engine.service.models import ModelServicer
 from engine.service.recommendation import RecommendationServicer
 from engine.service.warmup import warm_up
 from engine.service.work import Workers
-from engine.serving import Serving
 from engine.store.base import VectorStore
 from triveni.v1 import catalog_pb2_grpc, encoder_pb2_grpc, event_pb2_grpc, model_pb2_grpc, recommendation_pb2_grpc
 

@@ -6,13 +6,13 @@ from enum import Enum, auto
 
 from encoders.errors import DecoderError, TriveniError
 from encoders.types import Floats, Modality
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder
-from engine.errors import CancelledError, DeadlineError
-from engine.ingest import Digest, digest, missing_of, point_of
+from engine.catalog.ingest import Digest, digest, missing_of, point_of
+from engine.core.deadline import Deadline
+from engine.core.errors import CancelledError, DeadlineError
+from engine.core.types import Item, ItemId
+from engine.encode.encoding import ContentEncoder
 from engine.store.base import Point, VectorStore
 from engine.store.match import check_kinds
-from engine.types import Item, ItemId
 
 
 class Outcome(Enum):

@@ -1,12 +1,12 @@
 """A first real inference of every modality, so that "ready" means it."""
 
 from encoders.errors import TriveniError
-from encoders.samples import sample
-from encoders.space import Space
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder
-from engine.pipeline import Engine
-from engine.types import Query, QueryPart
+from encoders.networks.samples import sample
+from encoders.spaces.space import Space
+from engine.core.deadline import Deadline
+from engine.core.types import Query, QueryPart
+from engine.encode.encoding import ContentEncoder
+from engine.query.pipeline import Engine
 
 
 def warm_up(engine: Engine, encoder: ContentEncoder, space: Space) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from engine.deadline import Deadline
-from engine.errors import OverloadedError
+from engine.core.deadline import Deadline
+from engine.core.errors import OverloadedError
 from engine.service.calls import Context
 
 _Answer = TypeVar("_Answer")

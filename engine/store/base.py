@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
-from engine.filters import Filter, Schema
-from engine.types import Candidates, ItemId, Payload
+from engine.core.filters import Filter, Schema
+from engine.core.types import Candidates, ItemId, Payload
 
 _NAMESPACE = uuid.UUID("7e1b2f0c-6a55-5d0e-9a39-0d8f5d2c4b11")
 

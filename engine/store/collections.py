@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from encoders.errors import SpaceError
 from encoders.types import Modality
-from engine.errors import NotFoundError, StoreError
-from engine.files import write_atomically
+from engine.core.errors import NotFoundError, StoreError
+from engine.core.files import write_atomically
 from engine.store.base import VectorStore
 from engine.store.edge_folder import Description, server_of
 from engine.store.edge_space import RESERVE, DiskRoom

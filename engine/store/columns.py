@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from encoders.types import Modality
+from engine.core.types import Candidates, ItemId
 from engine.store.base import Point
-from engine.types import Candidates, ItemId
 
 
 def columns_of(points: Sequence[Point], dimension: int, modalities: Sequence[Modality]) -> Candidates:

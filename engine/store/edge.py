@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
-from engine.errors import StoreError
-from engine.filters import Filter, Schema
+from engine.core.errors import StoreError
+from engine.core.filters import Filter, Schema
+from engine.core.types import Candidates, ItemId
 from engine.store import extra, validate
 from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
 from engine.store.columns import points_of
@@ -28,7 +29,6 @@ from engine.store.edge_vectors import EdgeVectors
 from engine.store.optimizer import Optimizer
 from engine.store.rows import VectorRows
 from engine.store.snapshot import read_snapshot, write_snapshot
-from engine.types import Candidates, ItemId
 
 _CHUNK = 256
 """Points per write of the shard, which keeps Python's global lock meanwhile: a few milliseconds."""

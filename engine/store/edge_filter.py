@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 import qdrant_edge as edge
 
-from engine.filters import And, AnyOf, DatetimeRange, Filter, GeoRadius, Match, Not, Or, Range, Scalar
+from engine.core.filters import And, AnyOf, DatetimeRange, Filter, GeoRadius, Match, Not, Or, Range, Scalar
 
 
 def to_edge(filter_: Filter) -> edge.Filter:

@@ -20,9 +20,9 @@ from typing import Self
 
 from encoders.errors import SpaceError
 from encoders.types import Modality
-from engine.errors import StoreError, StoreInUseError
-from engine.files import write_atomically
-from engine.filters import FieldKind, Schema
+from engine.core.errors import StoreError, StoreInUseError
+from engine.core.files import write_atomically
+from engine.core.filters import FieldKind, Schema
 from engine.store.base import Distance, VectorSpec
 
 _FORMAT = 1

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
-from engine.errors import StoreError
+from engine.core.errors import StoreError
+from engine.core.types import Candidates, ItemId, Json, Payload
 from engine.store.rows import VectorRows
-from engine.types import Candidates, ItemId, Json, Payload
 
 ID, ROW = "_id", "_row"
 """The payload keys of the store's own."""

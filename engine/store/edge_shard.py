@@ -12,11 +12,11 @@ import numpy as np
 import qdrant_edge as edge
 
 from encoders.types import Floats
-from engine.errors import StoreError
-from engine.filters import FieldKind, Filter
+from engine.core.errors import StoreError
+from engine.core.filters import FieldKind, Filter
+from engine.core.types import Json
 from engine.store.base import Distance, VectorQuery, point_id
 from engine.store.edge_filter import excluding, to_edge
-from engine.types import Json
 
 GRAPH_FROM_BYTES = 10_000 * 1024
 """Below so many bytes of vectors a search compares them one by one, which is exact and as fast."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.errors import DiskFullError
+from engine.core.errors import DiskFullError
 from engine.store.base import Point
 
 RESERVE = 256 << 20

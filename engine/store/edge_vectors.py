@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats
+from engine.core.types import ItemId
 from engine.store import extra
 from engine.store.base import VectorSpec
 from engine.store.edge_folder import Description
 from engine.store.edge_read import Directory
 from engine.store.edge_shard import Shard
 from engine.store.edge_space import DiskRoom, size_of_vectors
-from engine.types import ItemId
 
 
 class Describe(Protocol):

@@ -7,9 +7,9 @@ import numpy as np
 
 from encoders.errors import VectorError
 from encoders.types import Floats
-from engine.errors import InvalidQueryError, StoreError
+from engine.core.errors import InvalidQueryError, StoreError
+from engine.core.types import ItemId
 from engine.store.base import Distance, VectorSpec
-from engine.types import ItemId
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,31}-[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A word, a hyphen, and a version. A modality's name has no hyphen, so the two cannot meet."""

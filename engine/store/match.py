@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.errors import InvalidItemError
-from engine.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range, Schema
-from engine.types import Json, Payload
+from engine.core.errors import InvalidItemError
+from engine.core.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range, Schema
+from engine.core.types import Json, Payload
 
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?"

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
-from engine.errors import StoreError
-from engine.filters import Filter, Schema
+from engine.core.errors import StoreError
+from engine.core.filters import Filter, Schema
+from engine.core.types import Candidates, ItemId
 from engine.store import extra, validate
 from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
 from engine.store.columns import columns_of
 from engine.store.match import matches, values
 from engine.store.snapshot import read_snapshot, write_snapshot
-from engine.types import Candidates, ItemId
 
 
 class MemoryStore:

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from engine.errors import DiskError, StoreError
-from engine.types import ItemId
+from engine.core.errors import DiskError, StoreError
+from engine.core.types import ItemId
 
 _PROGRAM = Path(__file__).with_name("edge_optimize.py")
 _BACKGROUND_NICENESS = 10

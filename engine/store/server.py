@@ -11,8 +11,9 @@ import numpy.typing as npt
 from qdrant_client import QdrantClient, models
 
 from encoders.types import Floats, Modality
-from engine.errors import StoreError
-from engine.filters import Filter, Schema, fields
+from engine.core.errors import StoreError
+from engine.core.filters import Filter, Schema, fields
+from engine.core.types import Candidates, ItemId
 from engine.store import validate
 from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
 from engine.store.columns import points_of
@@ -24,7 +25,6 @@ from engine.store.server_filter import excluding, to_server
 from engine.store.server_read import ID, ServerReader, own_payload
 from engine.store.server_vectors import ServerVectors
 from engine.store.snapshot import read_snapshot, write_snapshot
-from engine.types import Candidates, ItemId
 
 _CHUNK = 128
 """Points per message: a few megabytes."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from qdrant_client import QdrantClient
 
 from encoders.errors import TriveniError
-from engine.errors import StoreError
+from engine.core.errors import StoreError
 from engine.store.server_errors import Fault, fault, translate
 from engine.store.server_points import ClientPoints, Points
 from engine.store.server_wire import CHANNEL_OPTIONS, WirePoints

@@ -7,8 +7,8 @@ from qdrant_client import QdrantClient, models
 
 from encoders.errors import SpaceError
 from encoders.types import Modality
-from engine.errors import StoreError
-from engine.filters import FieldKind, Schema
+from engine.core.errors import StoreError
+from engine.core.filters import FieldKind, Schema
 from engine.store.layout import Layout
 from engine.store.server_client import ServerClient, metadata
 from engine.store.server_points import Points

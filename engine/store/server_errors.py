@@ -8,7 +8,7 @@ import grpc
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from engine.errors import StoreError
+from engine.core.errors import StoreError
 
 _PART = re.compile(r"\b(shard|replica)|\bpeer \d|operations failed", re.IGNORECASE)
 """A server says this of a part of a collection that is on another node; a connection that fails never does."""

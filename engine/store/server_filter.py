@@ -5,7 +5,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from engine.filters import And, AnyOf, DatetimeRange, Filter, GeoRadius, Match, Not, Or, Range
+from engine.core.filters import And, AnyOf, DatetimeRange, Filter, GeoRadius, Match, Not, Or, Range
 
 
 def to_server(filter_: Filter) -> models.Filter:

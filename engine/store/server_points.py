@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qdrant_client import QdrantClient, models
 
 from encoders.types import Floats
-from engine.types import Json
+from engine.core.types import Json
 
 
 @dataclass(frozen=True, slots=True)

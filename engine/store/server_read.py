@@ -6,11 +6,11 @@ import numpy as np
 from qdrant_client import models
 
 from encoders.types import Modality
+from engine.core.types import Candidates, ItemId, Json, Payload
 from engine.store.base import Hits, point_id
 from engine.store.server_cache import ADDRESS, Columns, VectorCache
 from engine.store.server_collection import ServerCollection
 from engine.store.server_points import Found
-from engine.types import Candidates, ItemId, Json, Payload
 
 ID = "_id"
 """The payload key of the item's id."""

@@ -8,12 +8,12 @@ import numpy.typing as npt
 from qdrant_client import QdrantClient, models
 
 from encoders.types import Floats
-from engine.errors import StoreError
+from engine.core.errors import StoreError
+from engine.core.types import ItemId
 from engine.store import extra
 from engine.store.base import Distance, VectorSpec, point_id
 from engine.store.server_collection import ServerCollection
 from engine.store.server_points import Found
-from engine.types import ItemId
 
 _DISTANCES = {Distance.COSINE: models.Distance.COSINE, Distance.DOT: models.Distance.DOT}
 _MEANINGS = {theirs: ours for ours, theirs in _DISTANCES.items()}

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from encoders.errors import SpaceError
 from encoders.types import Floats
-from engine.errors import StoreError
-from engine.filters import FieldKind
+from engine.core.errors import StoreError
+from engine.core.filters import FieldKind
+from engine.core.types import ItemId
 from engine.store.base import Distance, Point, VectorSpec, VectorStore
-from engine.types import ItemId
 
 if TYPE_CHECKING:
     import pyarrow as pa

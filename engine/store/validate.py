@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from encoders.errors import VectorError
 from encoders.types import Floats, Modality
-from engine.errors import InvalidItemError, InvalidQueryError, StoreError
-from engine.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range, Schema
-from engine.payload import check_payload
+from engine.core.errors import InvalidItemError, InvalidQueryError, StoreError
+from engine.core.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range, Schema
+from engine.core.payload import check_payload
+from engine.core.types import check_id
 from engine.store.base import Distance, Point, VectorQuery, VectorSpec
-from engine.types import check_id
 
 Columns = Mapping[Modality, tuple[npt.NDArray[np.intp], Floats]]
 """Per modality the positions (k,) of the points that have it, and their vectors (k, d)."""

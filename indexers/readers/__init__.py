@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.filters import FieldKind
+from engine.core.filters import FieldKind
 from indexers.errors import CatalogError
 from indexers.readers.base import ROLES, BadRow, Columns, Reader, Row
 from indexers.readers.delimited import Delimited

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from encoders.errors import TriveniError
-from engine.types import Json
+from engine.core.types import Json
 from indexers.errors import CatalogError
 
 ROLES = ("id", "text", "image", "audio")

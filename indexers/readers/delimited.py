@@ -15,8 +15,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
-from engine.filters import FieldKind, Schema
-from engine.types import Json
+from engine.core.filters import FieldKind, Schema
+from engine.core.types import Json
 from indexers.errors import CatalogError, RowError
 from indexers.readers.base import (
     MAX_ROW_BYTES,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.ingest import rfc3339
-from engine.types import Json
+from engine.catalog.ingest import rfc3339
+from engine.core.types import Json
 from indexers.errors import CatalogError, RowError
 from indexers.readers.base import BadRow, Columns, Row, Value, check_columns, check_id_column, role_columns
 

@@ -13,16 +13,16 @@ import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
-from engine import compose
+from engine import compose, opening
+from engine.catalog.ingest import point_of
 from engine.cli import app
 from engine.cli.common import console, stderr
-from engine.config import load_settings
-from engine.errors import InvalidQueryError, SettingsError, StoreInUseError
-from engine.filters import FieldKind
-from engine.ingest import point_of
+from engine.config.settings import load_settings
+from engine.core.errors import InvalidQueryError, SettingsError, StoreInUseError
+from engine.core.filters import FieldKind
+from engine.core.types import Item, ItemId
 from engine.service.server import ServerOptions
 from engine.store.edge import EdgeStore
-from engine.types import Item, ItemId
 from tests.service.running import Running, running
 from tests.tiny import concept_space, concept_text
 
@@ -39,11 +39,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     # What logs, a server in a thread of this process too, must not write between the answers.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr), cache_logger_on_first_use=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(compose, "open_space", lambda settings: concept_space())
+    monkeypatch.setattr(opening, "open_space", lambda settings: concept_space())
     monkeypatch.setattr(console, "_width", 300)
     monkeypatch.setattr(stderr, "_width", 300)
     space = concept_space()
-    store = compose.open_store(load_settings(), space)
+    store = opening.open_store(load_settings(), space)
     store.index_fields({"made": FieldKind.DATETIME, "price": FieldKind.FLOAT})
     for concept in ("bird", "car", "piano"):
         for number in range(4):
@@ -63,7 +63,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def serving() -> Iterator[Running]:
     """A server over the store of this folder, as `triveni serve` sets it up."""
     space, settings = concept_space(), load_settings()
-    store, events = compose.open_store(settings, space), compose.open_events(settings)
+    store, events = opening.open_store(settings, space), opening.open_events(settings)
     options = ServerOptions(address="127.0.0.1:0", settings=compose.settings_digests(settings))
     with running(space, store, events, options) as server:
         yield server

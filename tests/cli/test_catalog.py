@@ -11,9 +11,9 @@ import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
-from engine import compose
+from engine import opening
 from engine.cli import app
-from engine.config import Settings
+from engine.config.settings import Settings
 from tests.indexers.catalogs import write_jsonl
 from tests.tiny import tiny_space
 
@@ -23,7 +23,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Runs a command in a folder of its own, with the tiny encoders."""
-    monkeypatch.setattr(compose, "open_space", lambda settings: tiny_space())
+    monkeypatch.setattr(opening, "open_space", lambda settings: tiny_space())
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: object, code: int = 0) -> Result:
@@ -53,7 +53,7 @@ def test_a_catalogue_without_contents_or_ids_is_refused_once(
     else:
         path.write_text(CATALOGUES[name])
     with monkeypatch.context() as before_encoders:
-        before_encoders.setattr(compose, "open_space", lambda settings: pytest.fail("it is refused before that"))
+        before_encoders.setattr(opening, "open_space", lambda settings: pytest.fail("it is refused before that"))
         refusal = said(run(*command, path, code=2))
         assert "no content column: name one, --column text=name; the columns of" in refusal
         assert "'id', 'name', 'price'" in refusal
@@ -137,7 +137,7 @@ def test_a_field_of_numbers_and_texts_is_named(run: Run, tmp_path: Path, name: s
 
 
 def stored() -> set[str]:
-    store = compose.open_store(Settings(), tiny_space())
+    store = opening.open_store(Settings(), tiny_space())
     found = {point.id for point in store.scroll().points}
     store.close()
     return set(found)

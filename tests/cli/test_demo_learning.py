@@ -7,12 +7,12 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from engine import compose
+from engine import opening
 from engine.cli import app
 from engine.cli.common import console
 from engine.cli.demo import learning, report
 from engine.cli.demo.learning import Learned, Plan
-from engine.config import Settings, load_settings
+from engine.config.settings import Settings, load_settings
 from engine.learn.simulate.compare import KNOWN, NEW, ORACLE
 from tests.cli.test_simulate import index
 from tests.tiny import concept_space
@@ -24,7 +24,7 @@ QUICK = {"LEARN__EPOCHS": "1", "LEARN__WIDTH": "16", "LEARN__STEPS": "4", "MODEL
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(compose, "open_space", lambda settings: concept_space())
+    monkeypatch.setattr(opening, "open_space", lambda settings: concept_space())
     places = {"EVENTS__URL": "sqlite:///var/demo/simulated.db", "MODELS__PATH": "var/demo/trained"}
     for name, value in {**QUICK, **places}.items():
         monkeypatch.setenv(f"TRIVENI_{name}", value)
@@ -41,10 +41,10 @@ def test_it_measures_both_engines_for_people_of_the_log_and_new_ones(settings: S
     index(120)
     learned = learning.learn(settings, train, PLAN)
     assert isinstance(learned, Learned), learned
-    (card,), _ = compose.registry(settings).scan()
+    (card,), _ = opening.registry(settings).scan()
     assert card.gate is not None
     assert (learned.promoted, learned.verdict) == (card.gate.promote, card.gate.reason)
-    assert learned.promoted == (compose.registry(settings).pointer().serving == card.version)
+    assert learned.promoted == (opening.registry(settings).pointer().serving == card.version)
     assert ("refuses" in learning.verdict(learned)) != learned.promoted
 
     groups = {(line.group, line.people) for line in learned.lines}
@@ -55,7 +55,7 @@ def test_it_measures_both_engines_for_people_of_the_log_and_new_ones(settings: S
         if line.figure != "click_rate":
             assert best == pytest.approx(1)
             assert 0 <= after <= 1
-    events = compose.open_events(settings)
+    events = opening.open_events(settings)
     held = events.stats()
     events.close()
     assert held.users <= 45

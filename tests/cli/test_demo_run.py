@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from engine.cli import app
 from engine.cli.demo.command import _ask
-from engine.errors import StoreError
+from engine.core.errors import StoreError
 from tests.cli.test_end_to_end import MODELS
 from tests.tiny import make_png, make_wav
 

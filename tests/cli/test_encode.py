@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from encoders.errors import ContentError
 from encoders.types import Image
-from engine import compose
+from engine import opening
 from engine.cli import app
 from engine.cli.space import Captioned, Counts
 from tests.indexers.catalogs import mixed_rows, write_jsonl
@@ -21,7 +21,7 @@ from tests.tiny import make_png, make_wav, tiny_space
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(compose, "open_space", lambda settings: tiny_space())
+    monkeypatch.setattr(opening, "open_space", lambda settings: tiny_space())
 
     def call(*arguments, code=0):
         result = CliRunner().invoke(app, ["encode", *map(str, arguments)])
@@ -48,7 +48,7 @@ def test_the_file_holds_ids_and_vectors_in_the_order_of_the_catalogue(run, items
 
 
 def test_a_folder_that_is_not_there_is_said_before_anything_is_encoded(run, items, monkeypatch):
-    monkeypatch.setattr(compose, "open_space", lambda settings: pytest.fail("the space was opened"))
+    monkeypatch.setattr(opening, "open_space", lambda settings: pytest.fail("the space was opened"))
     said = run(items, "-o", "absent/out.npz", code=2).output
     assert "cannot write absent/out.npz.part (no such file or" in " ".join(said.replace("│", "").split())
 
@@ -88,7 +88,7 @@ def test_an_item_that_breaks_an_encoder_is_left_out_alone(run, items, monkeypatc
 
     monkeypatch.setattr(space, "prepare", prepare_or_fail)
     monkeypatch.setattr(space, "forward", forward_or_fail)
-    monkeypatch.setattr(compose, "open_space", lambda settings: space)
+    monkeypatch.setattr(opening, "open_space", lambda settings: space)
     result = run(items, "-o", "out.npz", code=1)
     assert "13 items" in result.stdout
     assert "1 bad rows" in result.stdout
@@ -98,7 +98,7 @@ def test_an_item_that_breaks_an_encoder_is_left_out_alone(run, items, monkeypatc
 def test_an_encoder_that_never_works_ends_it_and_leaves_no_file(run, items, monkeypatch):
     space = tiny_space()
     monkeypatch.setattr(space, "forward", lambda batch: 1 / 0)
-    monkeypatch.setattr(compose, "open_space", lambda settings: space)
+    monkeypatch.setattr(opening, "open_space", lambda settings: space)
     assert isinstance(run(items, "-o", "out.npz", code=1).exception, ZeroDivisionError)
     assert not list(items.parent.glob("out.npz*"))
 
@@ -113,7 +113,7 @@ def test_contents_are_decoded_in_several_threads(run, items, monkeypatch):
         return prepare(content)
 
     monkeypatch.setattr(space, "prepare", together)
-    monkeypatch.setattr(compose, "open_space", lambda settings: space)
+    monkeypatch.setattr(opening, "open_space", lambda settings: space)
     monkeypatch.setenv("TRIVENI_INDEX__DECODERS", "2")
     pictures = sum("image" in json.loads(line) for line in items.read_text().splitlines())
     if pictures % 2:
@@ -147,7 +147,7 @@ def test_a_part_file_that_cannot_be_finished_is_taken_away(run, items, monkeypat
     def refuse(settings):
         raise ContentError("no space", "mend it")
 
-    monkeypatch.setattr(compose, "open_space", refuse)
+    monkeypatch.setattr(opening, "open_space", refuse)
     run(items, "-o", "out.npz", code=1)
     assert not list(items.parent.glob("out.npz*"))
 

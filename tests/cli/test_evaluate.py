@@ -11,23 +11,23 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from encoders.errors import TriveniError
-from engine import compose
+from engine import opening
+from engine.catalog.ingest import digest, point_of
+from engine.catalog.items import read_items
 from engine.cli import app
 from engine.cli.evaluate_versions import lists_before
-from engine.config import load_settings
+from engine.config.settings import load_settings
+from engine.core.types import Event, EventKind, Item, ItemId, UserId
 from engine.events.files import export_events, read_events
 from engine.events.rows import Line
 from engine.events.types import ASKED, Impression, UserEvent
-from engine.ingest import digest, point_of
-from engine.items import read_items
 from engine.learn.fit import FitSettings, fit
 from engine.learn.log import event_log, user_events
 from engine.learn.network.train import TrainSettings
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import by_time, items_of, leave_last_out
-from engine.learn.versions.card import CardDraft
+from engine.models.card import CardDraft
 from engine.rerank.version import KIND, save_version
-from engine.types import Event, EventKind, Item, ItemId, UserId
 from tests.learn.logs import START, crowd, event
 from tests.tiny import CONCEPTS, concept_space, concept_text
 
@@ -37,7 +37,7 @@ FAST = ("--ranker", "popularity", "--ranker", "markov")
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(compose, "open_space", lambda settings: concept_space())
+    monkeypatch.setattr(opening, "open_space", lambda settings: concept_space())
     return tmp_path
 
 
@@ -84,7 +84,7 @@ def test_every_split(folder: Path) -> None:
 def test_the_stores_events_and_the_catalogues_items_are_used(folder: Path) -> None:
     index(CONCEPTS)
     settings = load_settings()
-    events = compose.open_events(settings)
+    events = opening.open_events(settings)
     events.record([event(f"p{one}", CONCEPTS[(one + step) % 12], step) for one in range(12) for step in range(4)])
     events.log_impressions(
         [Impression("r1", UserId("p1"), (ItemId("bird"), ItemId("car")), (1, 2), (1.0, 1.0), "m", "full", START)]
@@ -115,7 +115,7 @@ def index(names: Sequence[str]) -> None:
     settings, space = load_settings(), concept_space()
     items = [Item(ItemId(name), (concept_text(name),), {"title": name}) for name in names]
     vectors = space.encode([one.contents[0] for one in items])
-    with closing(compose.open_store(settings, space)) as store:
+    with closing(opening.open_store(settings, space)) as store:
         store.upsert(
             [
                 point_of(one, {one.contents[0].modality: vector}, digest_=digest(one))
@@ -127,7 +127,7 @@ def index(names: Sequence[str]) -> None:
 def record(*, people: int = 60) -> None:
     """People who walk through the concepts; then each is served two lists by one of two versions."""
     lot = np.random.default_rng(0)
-    with closing(compose.open_events(load_settings())) as events:
+    with closing(opening.open_events(load_settings())) as events:
         events.record(
             [event(f"p{one}", CONCEPTS[(one + step) % 12], step) for one in range(people) for step in range(4)]
         )
@@ -146,14 +146,14 @@ def record(*, people: int = 60) -> None:
 def train(until: datetime) -> str:
     """A version that learned until a time is put into the registry."""
     settings, space = load_settings(), concept_space()
-    with closing(compose.open_store(settings, space)) as store:
+    with closing(opening.open_store(settings, space)) as store:
         items = read_items(store)
-    with closing(compose.open_events(settings)) as events:
+    with closing(opening.open_events(settings)) as events:
         log = event_log(events.export(until=until))
     training = TrainSettings(epochs=1, batch=32)
     fitted = fit(log, items, FitSettings(rows=RowSettings(steps=4), training=training, taste=None, width=16))
     draft = CardDraft(kind=KIND, fingerprint=space.fingerprint, data_until=datetime.fromtimestamp(log.time[-1], UTC))
-    return compose.registry(settings).create(draft, lambda folder: save_version(fitted.version, folder)).version
+    return opening.registry(settings).create(draft, lambda folder: save_version(fitted.version, folder)).version
 
 
 def test_a_version_and_the_pipeline_beside_the_baselines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_a_version_and_the_pipeline_beside_the_baselines(folder: Path, monkeypat
     record()
     until = START + timedelta(days=8)
     version = train(until)
-    compose.registry(load_settings()).change(lambda pointer: pointer.promoted(version))
+    opening.registry(load_settings()).change(lambda pointer: pointer.promoted(version))
     later = ("--split", "time", "--at", until.isoformat())
     done = run(*FAST, *later, "--version", "serving", "--ablate", "--report", "out.html", "--json", "out.json")
     assert done.exit_code == 0, (done.output, done.exception)
@@ -255,7 +255,7 @@ def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], said: str) -> N
 
 def test_an_unknown_ranker_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("open_space", "store_collections", "open_events"):
-        monkeypatch.setattr(compose, name, lambda *_, name=name: pytest.fail(f"{name} was called"))
+        monkeypatch.setattr(opening, name, lambda *_, name=name: pytest.fail(f"{name} was called"))
     done = run("gone.csv", "--ranker", "popularity", "--ranker", "ease-markow")
     assert isinstance(done.exception, TriveniError)
     assert "there is no baseline 'ease-markow': use popularity, markov" in str(done.exception)
@@ -299,10 +299,10 @@ def test_versions_get_the_lists_since_then_that_were_served_before_the_split(fol
     asked = Impression(
         "asked", UserId("p1"), (ItemId(CONCEPTS[0]),), (1,), (1.0,), "m", "full", begin, {ASKED: "query"}
     )
-    with closing(compose.open_events(settings)) as events:
+    with closing(opening.open_events(settings)) as events:
         events.log_impressions([asked])
         log = event_log(events.export())
-    with closing(compose.open_store(settings, concept_space())) as store:
+    with closing(opening.open_store(settings, concept_space())) as store:
         items = read_items(store)
     parted = by_time(log, items, (begin + timedelta(minutes=20)).timestamp())
     every, some = (lists_before(settings, parted, since) for since in (None, begin))

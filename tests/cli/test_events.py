@@ -12,13 +12,13 @@ from typer.testing import CliRunner, Result
 
 from encoders.errors import TriveniError
 from encoders.types import Text
-from engine import compose
+from engine import opening
+from engine.catalog.ingest import digest, point_of
 from engine.cli import app
-from engine.config import load_settings
+from engine.config.settings import load_settings
+from engine.core.types import Item, ItemId
 from engine.events.sql import SqlEventStore
 from engine.events.types import Outcome, UserEvent
-from engine.ingest import digest, point_of
-from engine.types import Item, ItemId
 from tests.tiny import concept_space
 
 ROWS = [
@@ -31,7 +31,7 @@ ROWS = [
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(compose, "open_space", lambda settings: concept_space())
+    monkeypatch.setattr(opening, "open_space", lambda settings: concept_space())
     return tmp_path
 
 
@@ -83,7 +83,7 @@ def test_items_are_looked_up_in_the_catalogue(folder: Path) -> None:
     assert isinstance(refused.exception, TriveniError)
     assert "--no-check-items" in str(refused.exception)
     space, item = concept_space(), Item(ItemId("a"), (Text("a bird"),))
-    store = compose.open_store(load_settings(), space)
+    store = opening.open_store(load_settings(), space)
     vector = space.encode(item.contents)[0]
     store.upsert([point_of(item, {item.contents[0].modality: vector}, digest_=digest(item))])
     held = run("import", file)
@@ -95,11 +95,11 @@ def test_items_are_looked_up_in_the_catalogue(folder: Path) -> None:
 
 
 def test_no_encoder_is_loaded_to_look_items_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(compose.open_store(load_settings(), concept_space())) as store:
+    with closing(opening.open_store(load_settings(), concept_space())) as store:
         item = Item(ItemId("a"), (Text("a bird"),))
         vector = concept_space().encode(item.contents)[0]
         store.upsert([point_of(item, {item.contents[0].modality: vector}, digest_=digest(item))])
-    monkeypatch.setattr(compose, "open_space", lambda settings: pytest.fail("an encoder was loaded"))
+    monkeypatch.setattr(opening, "open_space", lambda settings: pytest.fail("an encoder was loaded"))
     file = write(folder / "in.jsonl", ROWS)
     assert document("import", file)["recorded"] == 3
     assert run("check", file).exit_code == 0

@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from encoders.errors import TriveniError
 from engine.cli import app
-from engine.errors import NotFoundError
-from engine.learn.errors import CheckpointError, ModelError
-from engine.learn.versions.pointer import Pointer
-from engine.learn.versions.registry import Registry
-from tests.learn.versions import FILE, make
+from engine.core.errors import NotFoundError
+from engine.models.errors import CheckpointError, ModelError
+from engine.models.pointer import Pointer
+from engine.models.registry import Registry
+from tests.models.versions import FILE, make
 
 
 @pytest.fixture

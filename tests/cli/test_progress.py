@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from engine.cli.progress import _lines, told
-from engine.config import Settings
+from engine.config.settings import Settings
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

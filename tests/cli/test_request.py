@@ -7,8 +7,8 @@ import pytest
 
 from encoders.errors import ContentError
 from engine.cli import ask, request
-from engine.errors import InvalidQueryError
-from engine.filters import And, AnyOf, DatetimeRange, Match, Not, Or, Range
+from engine.core.errors import InvalidQueryError
+from engine.core.filters import And, AnyOf, DatetimeRange, Match, Not, Or, Range
 from engine.service.convert.filters import filter_of as engine_filter
 from indexers.readers.folder import AUDIOS
 from triveni.v1 import event_pb2

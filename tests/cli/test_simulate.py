@@ -7,12 +7,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from encoders.errors import TriveniError
-from engine import compose
+from engine import opening
+from engine.catalog.ingest import point_of
 from engine.cli import app
-from engine.config import load_settings
-from engine.ingest import point_of
+from engine.config.settings import load_settings
+from engine.core.types import Item, ItemId
 from engine.learn.simulate.errors import SimulationError
-from engine.types import Item, ItemId
 from tests.tiny import CONCEPTS, concept_image, concept_space, concept_text
 
 UNTIL = ("--until", "2026-05-01T00:00:00Z")
@@ -21,14 +21,14 @@ UNTIL = ("--until", "2026-05-01T00:00:00Z")
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(compose, "open_space", lambda settings: concept_space())
+    monkeypatch.setattr(opening, "open_space", lambda settings: concept_space())
     return tmp_path
 
 
 def index(count: int = 48) -> None:
     """A catalogue of pictures, half of them with a text."""
     space = concept_space()
-    store = compose.open_store(load_settings(), space)
+    store = opening.open_store(load_settings(), space)
     points = []
     for number in range(count):
         concept = CONCEPTS[number % len(CONCEPTS)]

@@ -9,11 +9,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from encoders.errors import TriveniError
-from engine import compose
+from engine import compose, opening
 from engine.cli import app
-from engine.config import load_settings
-from engine.deadline import Deadline
-from engine.types import Event, EventKind, ItemId, Query, UserId
+from engine.config.settings import load_settings
+from engine.core.deadline import Deadline
+from engine.core.types import Event, EventKind, ItemId, Query, UserId
 
 MODELS = Path(__file__).parents[2] / "var" / "models"
 STORE = ("--store", "sqlite:///var/events.db")
@@ -84,7 +84,7 @@ def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [stage for stage in dict.fromkeys(stages) if stage in STAGES] == STAGES
     (version,) = json.loads(run("model", "list", "--json").stdout)
     settings = load_settings()
-    card = compose.registry(settings).card(version["version"])
+    card = opening.registry(settings).card(version["version"])
     assert card.kind == "reranker"
     assert list(settings.models.path.glob(".runs/*/state.safetensors"))  # where a training that is killed goes on
     assert {"small.onnx", "network.safetensors"} <= set(card.files)
@@ -104,7 +104,7 @@ def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
 
     run("model", "promote", version["version"])
     assert "not better" in run("train", "--seed", "1", code=1).stdout.replace("\n", " ")
-    (twin,) = (one for one in compose.registry(settings).scan()[0] if one.version != version["version"])
+    (twin,) = (one for one in opening.registry(settings).scan()[0] if one.version != version["version"])
     assert twin.gate is not None
     assert twin.settings["held_against"] == version["version"]
     assert (twin.gate.difference, twin.gate.low, twin.gate.high) == (0, 0, 0)  # what serves has younger counts
@@ -113,8 +113,8 @@ def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = json.loads(run("recommend", "--like", "music-violin", "--json").stdout)
     assert (asked["model"], asked["tier"]) == (version["version"], "full")
     structlog.reset_defaults()
-    space = compose.open_space(settings)
-    store = compose.open_store(settings, space)
+    space = opening.open_space(settings)
+    store = opening.open_store(settings, space)
     serving = compose.open_serving(settings, space, store)
     try:
         serving.start()

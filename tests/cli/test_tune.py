@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from engine.cli import app
 from engine.cli.common import console
 from engine.cli.tune import write_learn
-from engine.config import load_settings
-from engine.errors import DiskError, NotFoundError, SettingsError
+from engine.config.settings import load_settings
+from engine.core.errors import DiskError, NotFoundError, SettingsError
 from engine.learn.tuning.tune import Search
 from tests.learn.test_tune import NOW, QUICK, made_rows
 

@@ -9,9 +9,9 @@ import soundfile
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from encoders.decode import DecodeLimits
-from encoders.space import Space
-from encoders.starter import load_starter
+from encoders.decoding.decode import DecodeLimits
+from encoders.spaces.space import Space
+from encoders.spaces.starter import load_starter
 from encoders.types import Audio, Image
 
 CACHE = Path(__file__).parents[2] / "var" / "models"

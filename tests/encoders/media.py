@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 from PIL import Image as Pillow
 
-from encoders.decode import DecodeLimits, decode_image
+from encoders.decoding.decode import DecodeLimits, decode_image
 from encoders.types import Image
 
 LIMITS = DecodeLimits()

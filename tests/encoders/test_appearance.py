@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from encoders.appearance import (
+from encoders.spaces.appearance import (
     PICTURE_GROUPS,
     SOUND_GROUPS,
     Appearance,
@@ -14,8 +14,8 @@ from encoders.appearance import (
     describe_sound,
     fit_appearance,
 )
-from encoders.space import Space, unit
-from encoders.starter import read_heads
+from encoders.spaces.space import Space, unit
+from encoders.spaces.starter import read_heads
 from encoders.types import Audio, Image, Modality, Text
 from tests.encoders.conftest import drawing, wav
 

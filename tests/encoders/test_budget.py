@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from encoders import resample
-from encoders.audio import LOUDNESS, level
-from encoders.budget import SMALL, ByteBudget
-from encoders.decode import DecodeLimits, decode_audio, decode_image, decoding_audio, decoding_image
+from encoders.decoding import resample
+from encoders.decoding.budget import SMALL, ByteBudget
+from encoders.decoding.decode import DecodeLimits, decode_audio, decode_image, decoding_audio, decoding_image
 from encoders.errors import ContentError
+from encoders.networks.audio import LOUDNESS, level
 from encoders.types import Audio, Image
 from tests.encoders.media import black_png, sine, sound
 from tests.tiny import png_bytes, wav_bytes
@@ -113,10 +113,10 @@ PEAK = """
 import contextlib, psutil, resource, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from encoders.audio import level
-from encoders import processes
-from encoders.budget import give_back_memory
-from encoders.decode import DecodeLimits, decoding_audio, decoding_image
+from encoders.networks.audio import level
+from encoders.decoding import processes
+from encoders.decoding.budget import give_back_memory
+from encoders.decoding.decode import DecodeLimits, decoding_audio, decoding_image
 from encoders.types import Audio, Image
 import scipy.signal
 give_back_memory()

@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from encoders.base import Encoder
-from encoders.build import Example, build_space, drawn_examples, plain_openclip_space
-from encoders.decode import DecodeLimits, decode_audio, decode_text
+from encoders.decoding.decode import DecodeLimits, decode_audio, decode_text
+from encoders.encoder import Encoder
 from encoders.errors import ContentError, LimitError, SpaceError, WeightsError
-from encoders.folder import AUDIO, CARD, LONG_TEXT, TENSORS, load_space_folder, read_card
-from encoders.openclip import OpenClip, OpenClipImage, OpenClipText, load_openclip
-from encoders.pivot import FeatureExtractor
+from encoders.fitting.build_openclip import Example, build_space, drawn_examples, plain_openclip_space
+from encoders.spaces.calibration import FeatureExtractor
+from encoders.spaces.folder import AUDIO, CARD, LONG_TEXT, TENSORS, load_space_folder, read_card
+from encoders.spaces.openclip import OpenClip, OpenClipImage, OpenClipText, load_openclip
 from encoders.types import Audio, Content, Floats, Image, Modality, Prepared, Text
 from tests.tiny import CONCEPTS, concept_png, concept_wav, png_bytes, wav_bytes
 

@@ -16,8 +16,8 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from encoders import processes
-from encoders.decode import DecodeLimits, decode_audio, decode_image
+from encoders.decoding import processes
+from encoders.decoding.decode import DecodeLimits, decode_audio, decode_image
 from encoders.errors import ContentError, DecoderError, LimitError
 from encoders.types import Audio, Image
 from tests.encoders.media import LIMITS, RED, SVG, black_png, sine, sound
@@ -101,7 +101,7 @@ def test_a_content_that_gets_every_process_killed_costs_itself_only(
     """As where the system has no memory for it: asked for, waited for, and killed, twice."""
     tries = tmp_path / "tries"
     die = (
-        "import encoders.decode_worker as worker, os; "
+        "import encoders.decoding.worker as worker, os; "
         f"worker._Job._picture = lambda job: (job._take({1 << 24}), open({str(tries)!r}, 'a').write('.'), "
         "os.kill(os.getpid(), 9)); "
     )
@@ -118,7 +118,7 @@ def test_a_content_that_gets_every_process_killed_costs_itself_only(
     fine()
 
 
-@pytest.mark.parametrize("call", ["encoders.processes.shared_memory", "socket.socketpair", "os.pipe"])
+@pytest.mark.parametrize("call", ["encoders.decoding.processes.shared_memory", "socket.socketpair", "os.pipe"])
 def test_no_descriptors_are_left_for_a_process(alone: None, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     before = len([*Path("/proc/self/fd").iterdir()])
 
@@ -210,7 +210,7 @@ def test_no_more_than_the_setting_decode_at_once(alone: None) -> None:
 def test_memory_beyond_what_was_asked_for_is_refused(alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A document of a million elements takes a hundred times its bytes as a tree."""
     drawing = (SVG + "<g/>" * 900_000 + "</svg>").encode()
-    begin = "import encoders.decode_worker as worker; worker.SLACK = 32 << 20; "
+    begin = "import encoders.decoding.worker as worker; worker.SLACK = 32 << 20; "
     monkeypatch.setattr(processes, "_PROGRAM", processes._PROGRAM.replace("from encoders", begin + "from encoders"))
     with pytest.raises(LimitError, match="image takes more memory to decode than its size lets expect: shrink"):
         decode_image(Image(drawing), LIMITS)
@@ -251,7 +251,7 @@ def children(pid: int) -> list[psutil.Process]:
 
 SCRIPT = """
 import sys, threading
-from encoders.decode import DecodeLimits, decode_image
+from encoders.decoding.decode import DecodeLimits, decode_image
 from encoders.types import Image
 limits = DecodeLimits(max_decoding_seconds=600)
 data = sys.stdin.buffer.read()
@@ -281,7 +281,8 @@ def test_no_process_survives_us_even_in_the_middle_of_a_drawing(how: signal.Sign
 
 def test_they_end_with_us_without_a_word() -> None:
     script = (
-        "from encoders import processes\nfrom encoders.decode import decode_image\nfrom encoders.types import Image\n"
+        "from encoders.decoding import processes\nfrom encoders.decoding.decode import decode_image\n"
+        "from encoders.types import Image\n"
         f"decode_image(Image({png_bytes(RED)!r}))\nprint(processes._idle[0].pid)"
     )
     run = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)

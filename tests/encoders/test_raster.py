@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from encoders.decode import DecodeLimits, decode_image
+from encoders.decoding.decode import DecodeLimits, decode_image
 from encoders.errors import ContentError, LimitError
 from encoders.types import Image
 from tests.encoders.media import BLUE, GREEN, LIMITS, RED, WHITE, black_png, close, halves, pixel, saved
@@ -129,7 +129,7 @@ def test_refusing_a_huge_picture_takes_no_memory(tmp_path: Path) -> None:
     (tmp_path / "huge.png").write_bytes(black_png(15_215, 15_210))
     script = (
         "import resource, sys; from pathlib import Path\n"
-        "from encoders.decode import decode_image; from encoders.types import Image\n"
+        "from encoders.decoding.decode import decode_image; from encoders.types import Image\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: decode_image(Image(Path(sys.argv[1])))\n"
         "except Exception as error: print(type(error).__name__)\n"

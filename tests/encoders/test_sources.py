@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from encoders.errors import SpaceError
-from encoders.sources import emoji, openclipart, read_rcc, words_of
+from encoders.fitting.sources import emoji, openclipart, read_rcc, words_of
 
 SVG = """<svg><metadata><rdf:RDF><dc:title>{title}</dc:title><dc:subject><rdf:Bag><rdf:li></rdf:li>
 <rdf:li>animal</rdf:li><rdf:li>R&amp;D</rdf:li></rdf:Bag></dc:subject><dc:publisher><dc:title>public domain</dc:title>

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoders.audio import SoundEncoder
-from encoders.catalog import MINILM, YAMNET
 from encoders.errors import WeightsError
-from encoders.load import find_weights
-from encoders.space import Space
+from encoders.networks.audio import SoundEncoder
+from encoders.networks.known import MINILM, YAMNET
+from encoders.networks.weights import find_weights
+from encoders.spaces.space import Space
 from encoders.types import Modality, Text
-from engine import compose
-from engine.config import Settings, load_settings
-from engine.errors import SettingsError
+from engine import opening
+from engine.config.settings import Settings, load_settings
+from engine.core.errors import SettingsError
 from tests.encoders.conftest import tone
 
 
@@ -47,11 +47,11 @@ def test_the_starter_space_is_the_same_from_a_folder(
         asked.append(name)
         return None if name in packages else found(name)
 
-    from encoders import load
+    from encoders.networks import weights as load
 
     found = load.util.find_spec
     monkeypatch.setattr(load.util, "find_spec", find_spec)  # as if the packages were not installed
-    space = compose.open_space(named)
+    space = opening.open_space(named)
     assert not packages & set(asked)
     assert space.fingerprint == starter_space.fingerprint
     contents = [Text("a red frog"), tone(1.0)]
@@ -60,12 +60,12 @@ def test_the_starter_space_is_the_same_from_a_folder(
 
 def test_a_folder_without_the_files_is_refused(folder: Path, network_cache: Path) -> None:
     with pytest.raises(WeightsError, match=r"all-MiniLM-L6-v2 are missing"):
-        compose.open_space(settings(folder, network_cache, {"text": folder / "absent"}))
+        opening.open_space(settings(folder, network_cache, {"text": folder / "absent"}))
 
 
 def test_the_heads_of_an_openclip_space_take_them_too(folder: Path, network_cache: Path) -> None:
     named = settings(folder, network_cache, {"audio": folder / YAMNET.name, "text": folder / "absent"})
-    extractors = compose.pivot_extractors(named, compose.decode_limits(named))
+    extractors = opening.pivot_extractors(named, opening.decode_limits(named))
     assert isinstance(extractors["audio"](), SoundEncoder)
     with pytest.raises(WeightsError, match="absent"):
         extractors["long_text"]()

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoders.appearance import AppearanceEncoder
-from encoders.base import Encoder
-from encoders.decode import DecodeLimits
+from encoders.decoding.decode import DecodeLimits
+from encoders.encoder import Encoder
 from encoders.errors import ContentError, WeightsError
-from encoders.pivot import HeadEncoder
-from encoders.space import Space
-from encoders.starter import CARD, HEADS, TENSORS, load_starter, read_heads
+from encoders.spaces.appearance import AppearanceEncoder
+from encoders.spaces.calibration import HeadEncoder
+from encoders.spaces.space import Space
+from encoders.spaces.starter import CARD, HEADS, TENSORS, load_starter, read_heads
 from encoders.types import Audio, Content, Floats, Image, Modality, Text
 from tests.encoders.conftest import checkers, drawing, noise, tone, wav
 
@@ -66,9 +66,9 @@ def test_texts_of_many_lengths_keep_their_order(starter_space: Space) -> None:
 def test_torch_gives_what_onnx_gives(starter_space: Space) -> None:
     import torch
 
-    from encoders.catalog import EFFICIENTNET_LITE2, MINILM
-    from encoders.load import find_weights
-    from encoders.networks import PictureNetwork, SentenceNetwork
+    from encoders.networks.known import EFFICIENTNET_LITE2, MINILM
+    from encoders.networks.torch import PictureNetwork, SentenceNetwork
+    from encoders.networks.weights import find_weights
 
     text = _extractor(starter_space, Modality.TEXT)
     prepared = text.prepare(Text("a red frog on a leaf"))
@@ -89,8 +89,8 @@ def test_torch_gives_what_onnx_gives(starter_space: Space) -> None:
 def test_sentence_network_is_that_of_sentence_transformers(starter_space: Space) -> None:
     from sentence_transformers import SentenceTransformer
 
-    from encoders.catalog import MINILM
-    from encoders.load import find_weights
+    from encoders.networks.known import MINILM
+    from encoders.networks.weights import find_weights
 
     texts = ["a red frog on a leaf", "two words"]
     model = SentenceTransformer(str(find_weights(MINILM)), device="cpu")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from encoders.decode import DecodeLimits, decode_image
+from encoders.decoding.decode import DecodeLimits, decode_image
 from encoders.errors import ContentError, LimitError
 from encoders.types import Image
 from tests.encoders.media import (

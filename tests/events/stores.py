@@ -15,10 +15,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from encoders.types import Content, Modality
+from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
 from engine.events.base import EventStore
 from engine.events.sql import SqlEventStore
 from engine.events.types import Impression, Outcome, OutcomeKind, UserEvent
-from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 
 STORES = ("sqlite", "postgresql")
 POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql://127.0.0.1:5432/test")

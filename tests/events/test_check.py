@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from encoders.types import Audio, Image, Modality, Text
+from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
 from engine.events.check import EventLimits, check_event, check_impression
 from engine.events.errors import EventError
 from engine.events.identity import event_id
 from engine.events.times import EPOCH, from_micros, micros
 from engine.events.types import Impression, UserEvent
-from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 from tests.events.stores import FINGERPRINT, NOW, ago, click, on, served, vector
 
 LIMITS = EventLimits(text_characters=20, context_bytes=40, context_entries=3, dimension=16, places=3)

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from encoders.types import Image, Text
+from engine.core.types import Event, EventKind, ItemId
 from engine.events.base import EventStore
 from engine.events.errors import EventError
 from engine.events.sql import SqlEventStore
 from engine.events.types import EventStats, OutcomeKind, UserEvent
-from engine.types import Event, EventKind, ItemId
 from tests.events.stores import ANN, BOB, NOW, ago, click, kinds, on, open_store, plain, served, vector, whole_history
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from engine.core.types import EventKind, UserId
 from engine.events.database import Database
 from engine.events.errors import EventSchemaError, EventStoreError
 from engine.events.sql import SqlEventStore
-from engine.types import EventKind, UserId
 from tests.events.stores import click, no_postgres, open_store, served, store_url
 
 _WRITER = """
@@ -91,7 +91,7 @@ _FULL = """
 import resource, sys
 from engine.events.errors import EventStoreError
 from engine.events.sql import SqlEventStore
-from engine.types import UserId
+from engine.core.types import UserId
 from tests.events.stores import click, served
 
 store = SqlEventStore(sys.argv[1])

@@ -8,17 +8,17 @@ import pytest
 
 from encoders.errors import TriveniError
 from encoders.types import Audio, Image, Modality, Text
-from engine.config import FuseSettings
-from engine.deadline import Deadline
-from engine.encoding import DirectEncoder
-from engine.errors import CancelledError
+from engine.config.settings import FuseSettings
+from engine.core.deadline import Deadline
+from engine.core.errors import CancelledError
+from engine.core.types import Event, EventKind, Query, UserId, VectorInput
+from engine.encode.encoding import DirectEncoder
 from engine.events.check import EventLimits
 from engine.events.encode import with_vectors
 from engine.events.sql import SqlEventStore
 from engine.events.types import OutcomeKind, UserEvent
-from engine.resolve import Sources, resolve
+from engine.query.resolve import Sources, resolve
 from engine.store.memory import MemoryStore
-from engine.types import Event, EventKind, Query, UserId, VectorInput
 from tests.events.stores import NOW, click, on
 from tests.tiny import png_bytes, tiny_space, wav_bytes
 

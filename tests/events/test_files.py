@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.types import Image, Modality, Text
+from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
 from engine.events.errors import EventError, EventFileError
 from engine.events.files import Imported, export_events, import_events, read_events
 from engine.events.formats import MAX_LINE_BYTES
 from engine.events.rows import BadLine, Line
 from engine.events.sql import SqlEventStore
 from engine.events.types import UserEvent
-from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 from tests.events.stores import FINGERPRINT, ago, click, on, plain, vector
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")

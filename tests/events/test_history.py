@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.base import MAX_PAGE
 from engine.events.errors import EventError
 from engine.events.sql import SqlEventStore
 from engine.events.types import OutcomeKind, UserEvent
-from engine.types import Event, EventKind, ItemId, UserId
 from tests.events.stores import (
     ANN,
     BOB,

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from encoders.types import Text
+from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.errors import EventError
 from engine.events.report import CheckReport, Finding, check_events
 from engine.events.rows import BadLine, Line
 from engine.events.types import UserEvent
-from engine.types import Event, EventKind, ItemId, UserId
 from tests.events.stores import NOW, ago, click, on, vector
 
 CLEAN = [click(user=f"user {n % 50}", name=f"{n}", time=ago(minutes=1000 - n), request_id="r") for n in range(500)]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from encoders.errors import TriveniError
-from encoders.space import Space
-from engine.ingest import INDEXED_AT, Digest, digest, point_of
+from encoders.spaces.space import Space
+from engine.catalog.ingest import INDEXED_AT, Digest, digest, point_of
+from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
-from engine.types import ItemId
 from indexers.catalog import Catalog
 from indexers.readers import BadRow, Row
 from indexers.readers.base import Reader

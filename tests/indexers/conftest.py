@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from encoders.space import Space
+from encoders.spaces.space import Space
 from engine.store.base import VectorStore
 from engine.store.edge import EdgeStore
 from engine.store.memory import MemoryStore

@@ -10,11 +10,11 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from encoders.space import Space
-from engine import compose
+from encoders.spaces.space import Space
+from engine import opening
 from engine.cli import root as settings_callback
 from engine.cli.index import index, verify
-from engine.config import Settings
+from engine.config.settings import Settings
 from tests.indexers.catalogs import mixed_rows, write_jsonl
 from tests.tiny import concept_space, tiny_space
 
@@ -29,7 +29,7 @@ def _open_space(settings: Settings) -> Space:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Runs a command with real settings and a real store, in a folder of its own, with the tiny encoders."""
-    monkeypatch.setattr(compose, "open_space", _open_space)
+    monkeypatch.setattr(opening, "open_space", _open_space)
     monkeypatch.chdir(tmp_path)
     app = typer.Typer()
     app.callback()(settings_callback)
@@ -127,7 +127,7 @@ def test_named_columns_and_declared_fields(run: Run, root: Path) -> None:
     options = ["--column", "id=sku", "--column", "text=title", "--field", "size=keyword", "--ignore", "note"]
     run("index", root / "items.csv", *options)
     run("verify", root / "items.csv", *options)
-    store = compose.open_store(Settings(), tiny_space())
+    store = opening.open_store(Settings(), tiny_space())
     (point,) = store.scroll().points
     store.close()
     assert point.id == "007"

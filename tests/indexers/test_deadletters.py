@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from encoders.space import Space
+from encoders.spaces.space import Space
+from engine.core.types import ItemId
 from engine.store.base import VectorStore
-from engine.types import ItemId
 from indexers.catalog import Catalog
 from indexers.errors import CatalogError
 from indexers.pipeline import index

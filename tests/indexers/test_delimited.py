@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from engine.filters import FieldKind
+from engine.core.filters import FieldKind
 from indexers.errors import CatalogError, RowError
 from indexers.readers import BadRow, Row, open_catalog
 from indexers.readers.base import Columns

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from encoders.errors import ContentError
 from encoders.types import Audio, Image, Modality, Text
-from engine.errors import InvalidItemError
-from engine.ingest import Digest, digest, item_of, point_of
-from engine.payload import check_payload
+from engine.catalog.ingest import Digest, digest, item_of, point_of
+from engine.core.errors import InvalidItemError
+from engine.core.payload import check_payload
+from engine.core.types import Item, ItemId, Json
 from engine.store.base import Point
-from engine.types import Item, ItemId, Json
 
 ITEM = Item(ItemId("1"), (Text("owl"), Image(b"png"), Audio(b"wav")), {"price": 2, "tags": ["a"]})
 MEDIA = {Modality.IMAGE: "a/owl.png", Modality.AUDIO: "a/owl.wav"}
@@ -84,7 +84,8 @@ def test_path_is_part_of_the_payload() -> None:
 
 def test_digest_is_the_same_in_every_process() -> None:
     code = (
-        "from engine.ingest import digest; from engine.types import Item; from encoders.types import Text;"
+        "from engine.catalog.ingest import digest; from engine.core.types import Item;"
+        "from encoders.types import Text;"
         "print(digest(Item('1', (Text('owl'),), {'b': 'ü', 'a': {'y': 1.5, 'x': None}})))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

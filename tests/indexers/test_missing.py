@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from encoders import processes
-from encoders.decode import DecodeLimits
-from encoders.space import Space
+from encoders.decoding import processes
+from encoders.decoding.decode import DecodeLimits
+from encoders.spaces.space import Space
 from encoders.types import Modality
-from engine.ingest import item_of, missing_of
+from engine.catalog.ingest import item_of, missing_of
+from engine.core.types import ItemId
 from engine.store.base import VectorStore
-from engine.types import ItemId
 from indexers.catalog import Catalog
 from indexers.pipeline import index
 from indexers.report import IndexStoppedError, Outcome

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from engine.filters import FieldKind, Schema
-from engine.types import ItemId, Json
+from engine.core.filters import FieldKind, Schema
+from engine.core.types import ItemId, Json
 from indexers.progress import Bar, Clock, Lines
 from indexers.schema import infer_schema
 from indexers.seen import IdSet

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from encoders.errors import SpaceError
-from encoders.space import Space
+from encoders.spaces.space import Space
 from encoders.types import Content, Floats, Modality, Prepared
-from engine.errors import StoreError
-from engine.filters import FieldKind, Match
-from engine.ingest import INDEXED_AT
+from engine.catalog.ingest import INDEXED_AT
+from engine.core.errors import StoreError
+from engine.core.filters import FieldKind, Match
+from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
 from engine.store.memory import MemoryStore
-from engine.types import ItemId
 from indexers.catalog import Catalog
 from indexers.errors import CatalogError, PruneError
 from indexers.pipeline import index

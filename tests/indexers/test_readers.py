@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.filters import FieldKind
+from engine.core.filters import FieldKind
 from indexers.errors import CatalogError, RowError
 from indexers.readers import BadRow, Row, open_catalog
 from indexers.readers.folder import readable

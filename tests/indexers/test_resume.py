@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from encoders.space import Space
+from encoders.spaces.space import Space
 from engine.store.edge import EdgeStore
 from indexers.catalog import Catalog
 from indexers.pipeline import index

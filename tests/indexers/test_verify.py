@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from encoders.space import Space
+from encoders.spaces.space import Space
 from encoders.types import Modality, Text
-from engine.ingest import point_of
+from engine.catalog.ingest import point_of
+from engine.core.types import Item, ItemId
 from engine.store.base import Point, VectorStore
-from engine.types import Item, ItemId
 from indexers.catalog import Catalog
 from indexers.pipeline import index
 from indexers.verify import verify

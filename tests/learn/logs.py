@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from encoders.types import Modality
+from engine.catalog.items import ItemTable
+from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.types import UserEvent
-from engine.items import ItemTable
-from engine.types import Event, EventKind, ItemId, UserId
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

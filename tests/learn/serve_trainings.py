@@ -5,12 +5,12 @@ import time
 from functools import partial
 from pathlib import Path
 
-from engine.learn.versions.registry import Registry
-from engine.learn.versions.trainings import Trainings
+from engine.learn.jobs.trainings import Trainings
+from engine.models.registry import Registry
+from engine.models.serving import Serving
 from engine.service.logs import configure_logs
-from engine.serving import Serving
 from tests.learn.training_jobs import patient
-from tests.learn.versions import LOADERS
+from tests.models.versions import LOADERS
 from tests.tiny import concept_space
 
 if __name__ == "__main__":

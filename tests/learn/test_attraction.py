@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from engine.core.types import ItemId, UserId
 from engine.events.types import Impression
 from engine.learn.rows.attraction import Shows, attraction, place_looks, shows_of
-from engine.types import ItemId, UserId
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -10,7 +10,6 @@ import pytest
 from benchmarks import ml100k
 from encoders.types import Modality
 from engine.learn import splits
-from engine.learn.errors import TooLittleDataError, TrainingError
 from engine.learn.evaluation.baselines.boosted import LambdaMart, earlier_steps
 from engine.learn.evaluation.baselines.choose import baselines
 from engine.learn.evaluation.baselines.combined import Scores, Sum, standardised
@@ -24,6 +23,7 @@ from engine.learn.evaluation.evaluate import evaluate
 from engine.learn.evaluation.options import EvaluateOptions
 from engine.learn.log import event_log
 from engine.learn.ranker import Cases, Ranker
+from engine.models.errors import TooLittleDataError, TrainingError
 from tests.learn.logs import clicks, crowd, event, table
 
 CROWD = event_log(crowd())

@@ -10,9 +10,8 @@ import pytest
 from rich.console import Console
 
 from encoders.types import Floats, Modality
-from engine.items import ItemTable
+from engine.catalog.items import ItemTable
 from engine.learn import splits
-from engine.learn.errors import TooLittleDataError, TrainingError
 from engine.learn.evaluation.baselines.content import MeanVector
 from engine.learn.evaluation.baselines.simple import Markov, Popularity
 from engine.learn.evaluation.evaluate import evaluate
@@ -20,6 +19,7 @@ from engine.learn.evaluation.options import EvaluateOptions
 from engine.learn.evaluation.report import as_document, as_tables, write_html
 from engine.learn.log import EventLog, event_log
 from engine.learn.ranker import Cases
+from engine.models.errors import TooLittleDataError, TrainingError
 from tests.learn.logs import START, clicks, crowd, event, table
 
 LOG = event_log(crowd(people=40))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from engine.catalog.items import ItemTable
+from engine.core.types import Event, EventKind, UserId
 from engine.events.types import UserEvent
-from engine.items import ItemTable
-from engine.learn.errors import LeakError, TooLittleDataError
 from engine.learn.evaluation.baselines.simple import Popularity
 from engine.learn.evaluation.metrics import per_case, top
 from engine.learn.fit import FitSettings, calibrate, fit
@@ -22,10 +22,10 @@ from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import Example, RowSettings, blocks, check_rows, next_step_rows
 from engine.learn.rows.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
+from engine.models.errors import LeakError, TooLittleDataError
 from engine.rerank.features import Request, Tokens, fit_scales
 from engine.rerank.statistics import count
 from engine.rerank.version import load_version, save_version
-from engine.types import Event, EventKind, UserId
 from tests.learn.world import START, catalogue, walks
 
 FIELDS = {"group": "category", "price": "number"}

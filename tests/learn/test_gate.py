@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.errors import SettingsError
-from engine.learn.versions.gate import MIN_NEW, NewPeople, judge_candidate
+from engine.core.errors import SettingsError
+from engine.learn.gate import MIN_NEW, NewPeople, judge_candidate
 
 
 def values(seed: int, size: int = 2000) -> np.ndarray:

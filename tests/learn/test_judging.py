@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
+from engine.core.types import Event, EventKind
 from engine.events.types import Impression, UserEvent
 from engine.learn.fit import FitSettings, fit
 from engine.learn.judging import NDCG, NEW, REPLAYED, HeldOut, judge_versions
@@ -16,7 +17,6 @@ from engine.learn.rows.dataset import RowSettings
 from engine.learn.rows.situations import Situations
 from engine.learn.splits import ALL_POSITIVES, Positives, by_time
 from engine.rerank.version import Version
-from engine.types import Event, EventKind
 from tests.learn.world import START, catalogue, walks
 
 ITEMS = catalogue()

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from encoders.types import Modality, Text
+from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
 from engine.events.types import UserEvent
 from engine.learn.log import encode_texts, event_log
-from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 from tests.tiny import concept_space, concept_text, tiny_space
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from encoders.types import Floats
+from engine.catalog.items import ItemTable
+from engine.core.types import Event, EventKind, UserId
 from engine.events.types import Impression, UserEvent
-from engine.items import ItemTable
 from engine.learn.evaluation.replay import MAX_WEIGHT, place_weights, replayed_ndcg, shown_lists
 from engine.learn.log import EventLog, event_log
 from engine.learn.ranker import Cases
 from engine.learn.splits import ALL_POSITIVES
-from engine.types import Event, EventKind, UserId
 from tests.learn.world import catalogue
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from encoders.space import Calibration, PairCalibration, SpaceManifest
-from engine.config import FuseSettings
-from engine.deadline import Deadline
-from engine.encoding import DirectEncoder
-from engine.ingest import INDEXED_AT
-from engine.items import ItemTable
+from encoders.spaces.space import Calibration, PairCalibration, SpaceManifest
+from engine.catalog.ingest import INDEXED_AT
+from engine.catalog.items import ItemTable
+from engine.config.settings import FuseSettings
+from engine.core.deadline import Deadline
+from engine.core.types import Event, EventKind, Query, ReasonKind
+from engine.encode.encoding import DirectEncoder
 from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import VersionRanker
 from engine.learn.log import KIND_OF, event_log, events_of
@@ -22,13 +23,12 @@ from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import ALL_POSITIVES
+from engine.query.resolve import Sources, resolve
 from engine.rerank.collate import collate
 from engine.rerank.content import ContentScorer
 from engine.rerank.served import LearnedModel
-from engine.resolve import Sources, resolve
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
-from engine.types import Event, EventKind, Query, ReasonKind
 from tests.learn.world import catalogue, walks
 from tests.tiny import concept_space
 

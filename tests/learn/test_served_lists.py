@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from encoders.types import Modality
+from engine.catalog.items import ItemTable
+from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.types import Impression, Served
-from engine.items import ItemTable
-from engine.learn.errors import TooLittleDataError
 from engine.learn.evaluation.baselines.content import without
 from engine.learn.evaluation.served_lists import judge_served
 from engine.learn.evaluation.sheets import plain, served_sheets
@@ -21,8 +21,8 @@ from engine.learn.network.train import TrainSettings
 from engine.learn.ranker import Cases, Reads
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import ALL_POSITIVES
+from engine.models.errors import TooLittleDataError
 from engine.rerank.version import Utility
-from engine.types import Event, EventKind, ItemId, UserId
 from tests.learn.world import catalogue, walks
 
 PLACES = 3

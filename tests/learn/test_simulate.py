@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.types import Modality, Text
+from engine.catalog.items import ItemTable
+from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
 from engine.events.files import import_events, read_events
 from engine.events.sql import SqlEventStore
 from engine.events.types import OutcomeKind
-from engine.items import ItemTable
 from engine.learn.log import event_log
 from engine.learn.simulate.config import WorldConfig
 from engine.learn.simulate.errors import SimulationError
@@ -25,7 +26,6 @@ from engine.learn.simulate.output import into_file, into_store
 from engine.learn.simulate.serving import ExploringServe, OracleServe, PopularServe, RandomServe, Shown
 from engine.learn.simulate.visits import period, rounds
 from engine.learn.simulate.world import World
-from engine.types import Event, EventKind, ItemId, UserId, VectorInput
 
 FINGERPRINT = "0123456789abcdef" * 2
 SMALL = WorldConfig(people=40, topics=12, seed=3)

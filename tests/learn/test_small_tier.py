@@ -9,30 +9,30 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from encoders.space import SpaceManifest
+from encoders.spaces.space import SpaceManifest
 from encoders.types import Floats
-from engine.config import FuseSettings
-from engine.deadline import Deadline
-from engine.encoding import DirectEncoder
-from engine.learn.errors import CheckpointError
+from engine.config.settings import FuseSettings
+from engine.core.deadline import Deadline
+from engine.core.types import Event, EventKind, PolicyOptions, Query, QueryPart, ReasonKind
+from engine.encode.encoding import DirectEncoder
 from engine.learn.fit import FitSettings, fit
 from engine.learn.network.distil import DistilSettings
 from engine.learn.network.train import TrainSettings
 from engine.learn.rows.dataset import RowSettings
-from engine.learn.versions.registry import Registry
-from engine.models import Fixed
-from engine.pipeline import Engine
+from engine.models.errors import CheckpointError
+from engine.models.registry import Registry
+from engine.models.serving import Serving
+from engine.query.models import Fixed
+from engine.query.pipeline import Engine
 from engine.rerank.features import Request, Table
 from engine.rerank.served import LearnedModel, load_model
 from engine.rerank.small import SMALL
 from engine.rerank.version import KIND, Version, save_version
-from engine.serving import Serving
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
-from engine.types import Event, EventKind, PolicyOptions, Query, QueryPart, ReasonKind
 from tests.learn.test_same_features import calibration
-from tests.learn.versions import draft
 from tests.learn.world import START, catalogue, walks
+from tests.models.versions import draft
 from tests.tiny import concept_space
 
 ITEMS = catalogue()

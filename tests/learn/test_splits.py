@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.core.types import EventKind
 from engine.learn import splits
-from engine.learn.errors import TooLittleDataError
 from engine.learn.log import EventLog, event_log
 from engine.learn.ranker import Split
-from engine.types import EventKind
+from engine.models.errors import TooLittleDataError
 from tests.learn.logs import START, clicks, event
 
 

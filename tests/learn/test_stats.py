@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
+from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.types import Impression, Served
 from engine.learn.evaluation.off_policy import Logged, logged_places, off_policy, rate
 from engine.learn.evaluation.stats import bootstrap, paired, unpaired
-from engine.types import Event, EventKind, ItemId, UserId
 
 
 def test_the_interval_is_scipys() -> None:

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from encoders.types import Modality
+from engine.core.types import EventKind
 from engine.learn.network.taste_steps import examples, people_of, windows_of
 from engine.learn.rows.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
 from engine.rerank.features import KINDS, MAX_TOKENS, Table, Tokens, fit_scales
 from engine.rerank.taste import Taste, TasteConfig, TasteModel, TwoTowers
 from engine.rerank.taste_collate import gather, histories
-from engine.types import EventKind
 from tests.learn.world import catalogue, older_steps, walks
 
 CONFIG = TasteConfig(("text", "image"), 16, items=96, taste=8, width=16)

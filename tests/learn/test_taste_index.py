@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import StoreError
+from engine.core.errors import StoreError
+from engine.core.types import ItemId
 from engine.learn.rows.situations import table_of
 from engine.rerank.features import fit_scales
 from engine.rerank.statistics import Rows
 from engine.rerank.taste import TasteConfig, TasteModel, TwoTowers
 from engine.rerank.taste_index import TasteIndex, drop_others, vector_name
 from engine.store.base import Point, VectorQuery, VectorStore
-from engine.types import ItemId
 from tests.learn.world import catalogue
 from tests.store.implementations import open_store
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.learn.errors import TooLittleDataError
 from engine.learn.network.taste_steps import Step, figures_of_ranks, ranks_of, steps_of
 from engine.learn.network.train import Progress, Stop
 from engine.learn.network.train_taste import TasteSettings, measure_taste, train_taste
 from engine.learn.rows.situations import Situations
 from engine.learn.splits import ALL_POSITIVES
+from engine.models.errors import TooLittleDataError
 from engine.rerank.features import fit_scales
 from engine.rerank.taste import TasteConfig, TasteModel
 from tests.learn.world import catalogue, older_steps, walks

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import DiskError, InvalidQueryError, NotFoundError, OverloadedError
-from engine.learn.errors import TrainingError
-from engine.learn.versions import trainings as trainings_module
-from engine.learn.versions.registry import Registry
-from engine.learn.versions.training_list import MAX_KEPT, Training, TrainingState
-from engine.learn.versions.trainings import MAX_WAITING, Trainings
-from engine.learn.versions.worker import Train
-from engine.serving import Serving
+from engine.core.errors import DiskError, InvalidQueryError, NotFoundError, OverloadedError
+from engine.learn.jobs import trainings as trainings_module
+from engine.learn.jobs.training_list import MAX_KEPT, Training, TrainingState
+from engine.learn.jobs.trainings import MAX_WAITING, Trainings
+from engine.learn.jobs.worker import Train
+from engine.models.errors import TrainingError
+from engine.models.registry import Registry
+from engine.models.serving import Serving
 from tests.learn.training_jobs import crashing, deaf, hungry, patient, quick, wandering, wrong
-from tests.learn.versions import LOADERS, make
+from tests.models.versions import LOADERS, make
 from tests.tiny import concept_space
 
 ROOT = Path(__file__).parents[2]

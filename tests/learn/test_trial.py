@@ -8,11 +8,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.types import Impression, Served
-from engine.learn.errors import TooLittleDataError
 from engine.learn.evaluation.sheets import plain, trial_sheets
 from engine.learn.evaluation.trial import compare, latest_pair
-from engine.types import Event, EventKind, ItemId, UserId
+from engine.models.errors import TooLittleDataError
 from tests.learn.logs import START
 
 PLACES = 5

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.learn.errors import TooLittleDataError, TrainingError
 from engine.learn.evaluation.stats import paired
 from engine.learn.fit import FitSettings, TrainingRows, training_rows
 from engine.learn.network.train import TrainSettings
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.tuning.tried import SEARCHED, found
 from engine.learn.tuning.tune import Search, alone, with_setting
+from engine.models.errors import TooLittleDataError, TrainingError
 from tests.learn.world import catalogue, walks
 
 QUICK = FitSettings(

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.errors import CancelledError
-from engine.learn.errors import TooLittleDataError
-from engine.learn.versions.card import ModelCard
-from engine.learn.versions.gate import Verdict
-from engine.learn.versions.registry import Registry
-from engine.learn.versions.worker import Window
-from tests.learn.versions import make
+from engine.core.errors import CancelledError
+from engine.learn.window import TimeWindow
+from engine.models.card import ModelCard
+from engine.models.errors import TooLittleDataError
+from engine.models.registry import Registry
+from engine.models.verdict import Verdict
+from tests.models.versions import make
 
 Progress = Callable[[float, str], None]
 Cancelled = Callable[[], bool]
@@ -23,7 +23,7 @@ def quick(
     better: bool | None,
     progress: Progress,
     cancelled: Cancelled,
-    window: Window,
+    window: TimeWindow,
     seed: int,
 ) -> ModelCard:
     """Makes a version at once; the gate says what it is told to, None asks no gate."""
@@ -35,7 +35,7 @@ def quick(
     return make(registry, concept, **said)
 
 
-def patient(path: Path, progress: Progress, cancelled: Cancelled, window: Window, seed: int) -> ModelCard:
+def patient(path: Path, progress: Progress, cancelled: Cancelled, window: TimeWindow, seed: int) -> ModelCard:
     """Goes on until it is cancelled, or the file `go` is there; writes its process id."""
     (path / "pid").write_text(str(os.getpid()))
     progress(0.25, "epoch 1 of 4")
@@ -46,7 +46,7 @@ def patient(path: Path, progress: Progress, cancelled: Cancelled, window: Window
     return quick(path, "bird", None, progress, cancelled, window, seed)
 
 
-def wandering(path: Path, progress: Progress, cancelled: Cancelled, window: Window, seed: int) -> ModelCard:
+def wandering(path: Path, progress: Progress, cancelled: Cancelled, window: TimeWindow, seed: int) -> ModelCard:
     """Tells of less than before, then waits for the file `go`."""
     progress(0.5, "making training rows")
     progress(0.25, "epoch 1 of 4")
@@ -55,7 +55,7 @@ def wandering(path: Path, progress: Progress, cancelled: Cancelled, window: Wind
     return quick(path, "bird", None, progress, cancelled, window, seed)
 
 
-def deaf(path: Path, progress: Progress, cancelled: Cancelled, window: Window, seed: int) -> ModelCard:
+def deaf(path: Path, progress: Progress, cancelled: Cancelled, window: TimeWindow, seed: int) -> ModelCard:
     """Never asks whether it is cancelled."""
     (path / "pid").write_text(str(os.getpid()))
     progress(0.25, "epoch 1 of 4")
@@ -63,16 +63,16 @@ def deaf(path: Path, progress: Progress, cancelled: Cancelled, window: Window, s
     raise AssertionError("nobody stopped it")
 
 
-def hungry(progress: Progress, cancelled: Cancelled, window: Window, seed: int) -> ModelCard:
+def hungry(progress: Progress, cancelled: Cancelled, window: TimeWindow, seed: int) -> ModelCard:
     """Has not enough to learn from."""
     raise TooLittleDataError("12 events of 3 people are too few to learn from", "collect at least 1000")
 
 
-def wrong(progress: Progress, cancelled: Cancelled, window: Window, seed: int) -> ModelCard:
+def wrong(progress: Progress, cancelled: Cancelled, window: TimeWindow, seed: int) -> ModelCard:
     """Has a defect."""
     raise ZeroDivisionError("a defect")
 
 
-def crashing(progress: Progress, cancelled: Cancelled, window: Window, seed: int) -> ModelCard:
+def crashing(progress: Progress, cancelled: Cancelled, window: TimeWindow, seed: int) -> ModelCard:
     """Its process dies."""
     os._exit(7)

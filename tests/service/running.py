@@ -11,18 +11,18 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from encoders.space import Space
-from engine.batching import MicroBatcher
-from engine.config import RetrieveSettings
-from engine.encoding import ContentEncoder
+from encoders.spaces.space import Space
+from engine.config.settings import RetrieveSettings
+from engine.core.filters import FieldKind
+from engine.encode.batching import MicroBatcher
+from engine.encode.encoding import ContentEncoder
 from engine.events.base import EventStore
 from engine.events.known import CatalogItems
 from engine.events.sql import SqlEventStore
-from engine.filters import FieldKind
-from engine.learn.versions.trainings import Trainings
-from engine.pipeline import Engine
+from engine.learn.jobs.trainings import Trainings
+from engine.models.serving import Serving
+from engine.query.pipeline import Engine
 from engine.service.server import Server, ServerOptions
-from engine.serving import Serving
 from engine.store.base import VectorStore
 from engine.store.edge import EdgeStore
 from triveni.v1 import (

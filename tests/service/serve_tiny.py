@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from encoders.types import Content, Text
-from engine.batching import MicroBatcher
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder, Encoded
-from engine.pipeline import Engine
+from engine.core.deadline import Deadline
+from engine.encode.batching import MicroBatcher
+from engine.encode.encoding import ContentEncoder, Encoded
+from engine.query.pipeline import Engine
 from engine.service.lifecycle import serve_until_signal
 from engine.service.logs import configure_logs
 from engine.service.server import Server, ServerOptions

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from encoders import processes
-from engine.deadline import Deadline
-from engine.types import Query, Recommendations
+from encoders.decoding import processes
+from engine.core.deadline import Deadline
+from engine.core.types import Query, Recommendations
 from tests.encoders.media import black_png
 from tests.service.conftest import MAX_MESSAGE
 from tests.service.running import Failure, Running, failure

@@ -14,14 +14,14 @@ from google.protobuf.struct_pb2 import Struct
 from encoders.errors import ContentError, TriveniError
 from encoders.types import Content, Image, Text
 from engine.compose import server_options
-from engine.config import IndexSettings, Settings
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder, Encoded
-from engine.filters import FieldKind
+from engine.config.settings import IndexSettings, Settings
+from engine.core.deadline import Deadline
+from engine.core.filters import FieldKind
+from engine.core.types import Item, ItemId
+from engine.encode.encoding import ContentEncoder, Encoded
 from engine.service.server import ServerOptions
 from engine.service.upsert import Outcome, Upserted, Upserter
 from engine.store.edge import EdgeStore
-from engine.types import Item, ItemId
 from tests.service.running import Running, failure, item, open_edge, open_events, running
 from tests.tiny import concept_png, concept_space, concept_wav
 from triveni.v1 import catalog_pb2, content_pb2, filter_pb2, item_pb2, recommendation_pb2

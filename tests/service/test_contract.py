@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from encoders.types import Modality
-from engine.types import EventKind, ReasonKind
+from engine.core.types import EventKind, ReasonKind
 from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
 
 ROOT = Path(__file__).parents[2]

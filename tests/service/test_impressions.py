@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import FuseSettings
-from engine.deadline import Deadline
+from engine.config.settings import FuseSettings
+from engine.core.deadline import Deadline
+from engine.core.types import Event, EventKind, ItemId, Query, Recommendations, UserId
+from engine.core.validate import MAX_HISTORY
 from engine.events.errors import EventStoreError
+from engine.events.history import StoredHistory
 from engine.events.sql import SqlEventStore
 from engine.events.types import HistoryPage, Impression
-from engine.history import StoredHistory
 from engine.service.convert.results import recommend_response
 from engine.service.impressions import ImpressionLog
-from engine.types import Event, EventKind, ItemId, Query, Recommendations, UserId
-from engine.validate import MAX_HISTORY
 from tests.events.stores import open_store, served
 
 

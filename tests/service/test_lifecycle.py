@@ -17,7 +17,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from engine.errors import SettingsError
+from engine.core.errors import SettingsError
 from engine.service.lifecycle import serve_until_signal
 from engine.service.server import Server, ServerOptions
 from tests.service.running import Running, failure, item, open_events

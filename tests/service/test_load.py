@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from encoders.types import Content, Text
-from engine.deadline import Deadline
-from engine.encoding import ContentEncoder, Encoded
+from engine.core.deadline import Deadline
+from engine.encode.encoding import ContentEncoder, Encoded
 from engine.service.server import ServerOptions
 from tests.service.running import Running, failure, open_edge, open_events, running
 from tests.tiny import concept_space

@@ -21,18 +21,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine.events.sql import SqlEventStore
-from engine.learn.versions.card import ModelCard
-from engine.learn.versions.pointer import Pointer
-from engine.learn.versions.registry import Registry
-from engine.learn.versions.training_list import Training
-from engine.learn.versions.trainings import Trainings
-from engine.learn.versions.worker import Train, Window
-from engine.models import ServedModel
+from engine.learn.jobs.training_list import Training
+from engine.learn.jobs.trainings import Trainings
+from engine.learn.jobs.worker import Train
+from engine.learn.window import TimeWindow
+from engine.models.card import ModelCard
+from engine.models.pointer import Pointer
+from engine.models.registry import Registry
+from engine.models.serving import Serving
+from engine.query.models import ServedModel
 from engine.service.convert.models import training_message
-from engine.serving import Serving
 from engine.store.base import VectorStore
 from tests.learn.training_jobs import hungry, patient, quick
-from tests.learn.versions import FILE, KIND, LOADERS, DirectionModel, load_untaught, make
+from tests.models.versions import FILE, KIND, LOADERS, DirectionModel, load_untaught, make
 from tests.service.running import Running, failure, item, open_edge, open_events, running
 from tests.tiny import concept_space, concept_text, tiny_space
 from triveni.v1 import catalog_pb2, content_pb2, event_pb2, model_pb2, recommendation_pb2
@@ -396,7 +397,7 @@ def test_a_training_that_is_promoted_serves(tmp_path: Path) -> None:
 
 
 def test_the_time_left_of_a_training_is_told() -> None:
-    training = Training("a", Window(None, datetime.now(UTC)), promote=False, seed=1, progress=0.5, left=90.4)
+    training = Training("a", TimeWindow(None, datetime.now(UTC)), promote=False, seed=1, progress=0.5, left=90.4)
     assert training_message(training).time_left.seconds == 90
     assert not training_message(replace(training, left=None)).HasField("time_left")
 

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import encoders.errors
-import engine.errors
+import engine.core.errors
 from encoders.errors import LimitError, TriveniError
 from encoders.types import Modality
-from engine.errors import InvalidQueryError, StoreError
+from engine.core.errors import InvalidQueryError, StoreError
+from engine.core.types import ItemId, Recommendation, Recommendations
 from engine.service import status
 from engine.service.convert import recommend_response
 from engine.service.convert.events import EventReader
@@ -26,12 +27,11 @@ from engine.service.inbox import Inbox
 from engine.service.logs import configure_logs
 from engine.service.paging import cursor_of, page_token
 from engine.service.status import grpc_status, reason_of, shorten
-from engine.types import ItemId, Recommendation, Recommendations
 from triveni.v1 import event_pb2
 
 ERRORS = [
     kind
-    for module in (encoders.errors, engine.errors, status)
+    for module in (encoders.errors, engine.core.errors, status)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, TriveniError) and kind.__module__ == module.__name__
 ]

@@ -7,8 +7,8 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from encoders.types import Text
-from engine.deadline import Deadline
-from engine.types import Query, QueryPart
+from engine.core.deadline import Deadline
+from engine.core.types import Query, QueryPart
 from tests.service.running import Running
 from tests.tiny import concept_png, concept_text, concept_wav
 from triveni.v1 import content_pb2, event_pb2, filter_pb2, recommendation_pb2

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import grpc
 
-from engine import compose
-from engine.config import Settings, StoreSettings
-from engine.errors import StoreInUseError
+from engine import opening
+from engine.config.settings import Settings, StoreSettings
+from engine.core.errors import StoreInUseError
 from tests.service.running import item
 from triveni.v1 import catalog_pb2, catalog_pb2_grpc, content_pb2, recommendation_pb2, recommendation_pb2_grpc
 
 PROGRAM = """
-from engine import compose
+from engine import opening
 from tests.tiny import concept_space
-compose.open_space = lambda settings: concept_space()
+opening.open_space = lambda settings: concept_space()
 from engine.cli import main
 main()
 """
@@ -103,7 +103,7 @@ def test_serve_an_empty_store_fill_it_stop_and_serve_again(tmp_path: Path) -> No
 
 def test_others_find_the_server_that_has_the_store_open(tmp_path: Path) -> None:
     settings = Settings(store=StoreSettings(path=tmp_path / "store"))
-    assert compose.running_server(settings) == ""
+    assert opening.running_server(settings) == ""
     process = serve(tmp_path / "store", "0.0.0.0:0")
     try:
         port = port_of(process)
@@ -113,7 +113,7 @@ def test_others_find_the_server_that_has_the_store_open(tmp_path: Path) -> None:
         assert address == f"127.0.0.1:{port}"
         process.kill()
         process.wait()
-        assert compose.running_server(settings) == ""
+        assert opening.running_server(settings) == ""
     finally:
         process.kill()
         process.communicate()
@@ -121,7 +121,7 @@ def test_others_find_the_server_that_has_the_store_open(tmp_path: Path) -> None:
 
 def address_of(settings: Settings) -> str:
     try:
-        return compose.running_server(settings)
+        return opening.running_server(settings)
     except StoreInUseError:
         return ""
 

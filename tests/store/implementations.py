@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from encoders.types import Floats, Modality
-from engine.filters import FieldKind, Schema
+from engine.core.filters import FieldKind, Schema
+from engine.core.types import ItemId, Payload
 from engine.store.base import Hits, Point, VectorStore
-from engine.types import ItemId, Payload
 
 if TYPE_CHECKING:
     from engine.store.server_client import ServerClient

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from encoders.types import Modality
-from engine.errors import StoreError
-from engine.filters import FieldKind, Match
+from engine.core.errors import StoreError
+from engine.core.filters import FieldKind, Match
+from engine.core.types import ItemId
 from engine.store.base import VectorQuery
 from engine.store.layout import Layout
 from engine.store.server import ServerStore
 from engine.store.server_client import connect
-from engine.types import ItemId
 from tests.store.cluster import NO_BINARY, QDRANT_BINARY, ClusterNode, cluster
 from tests.store.implementations import DIMENSION, FINGERPRINT, MODALITIES, everything, point, points, unit_vectors
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from encoders.errors import SpaceError
-from engine.errors import NotFoundError, StoreError
+from engine.core.errors import NotFoundError, StoreError
 from engine.store.collections import (
     CollectionInfo,
     Collections,

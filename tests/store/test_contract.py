@@ -11,10 +11,10 @@ import pytest
 
 from encoders.errors import SpaceError, TriveniError, VectorError
 from encoders.types import Floats, Modality
-from engine.errors import InvalidItemError, InvalidQueryError, StoreError
-from engine.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range
+from engine.core.errors import InvalidItemError, InvalidQueryError, StoreError
+from engine.core.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range
+from engine.core.types import ItemId, Json
 from engine.store.base import Point, VectorQuery, VectorStore, point_id
-from engine.types import ItemId, Json
 from tests.store.implementations import (
     DIMENSION,
     FINGERPRINT,

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from encoders.types import Floats, Modality
-from engine.errors import StoreError, StoreInUseError
+from engine.core.errors import StoreError, StoreInUseError
+from engine.core.types import ItemId
 from engine.store import edge, edge_read, optimizer
 from engine.store.base import Point, VectorQuery
 from engine.store.edge import EdgeStore
-from engine.types import ItemId
 from tests.store.implementations import (
     DIMENSION,
     MODALITIES,
@@ -144,7 +144,7 @@ def test_writes_during_an_optimisation_are_kept(tmp_path: Path, monkeypatch: pyt
         store.index_fields({"colour": edge_keyword})
         build(self, path, niceness)
 
-    from engine.filters import FieldKind, Match
+    from engine.core.filters import FieldKind, Match
 
     edge_keyword = FieldKind.KEYWORD
     monkeypatch.setattr(optimizer.Optimizer, "_build", build_while_writing)

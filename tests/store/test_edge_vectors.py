@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from encoders.types import Modality
-from engine.errors import InvalidQueryError, StoreError
+from engine.core.errors import InvalidQueryError, StoreError
+from engine.core.types import ItemId
 from engine.store import edge, edge_shard, optimizer
 from engine.store.base import Distance, Point, VectorQuery
 from engine.store.edge import EdgeStore
 from engine.store.edge_shard import Found, Shard
-from engine.types import ItemId
 from tests.store.implementations import assert_same_points, everything, open_edge, points, unit_vectors
 from tests.store.vector_writer import ITEMS, WIDTH, matrix
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from encoders.errors import VectorError
 from encoders.types import Floats, Modality
-from engine.errors import InvalidQueryError, StoreError
-from engine.filters import AnyOf, Filter, Match, Range
+from engine.core.errors import InvalidQueryError, StoreError
+from engine.core.filters import AnyOf, Filter, Match, Range
+from engine.core.types import ItemId
 from engine.store.base import Distance, VectorQuery, VectorStore
 from engine.store.match import matches
-from engine.types import ItemId
 from tests.store.conftest import Pool
 from tests.store.implementations import (
     DIMENSION,

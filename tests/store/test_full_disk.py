@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from encoders.types import Modality
-from engine.compose import store_collections
-from engine.config import Settings, StoreSettings
-from engine.errors import DiskFullError
-from engine.filters import FieldKind
+from engine.config.settings import Settings, StoreSettings
+from engine.core.errors import DiskFullError
+from engine.core.filters import FieldKind
+from engine.core.types import ItemId
+from engine.opening import store_collections
 from engine.store.base import Point
 from engine.store.edge import EdgeStore
 from engine.store.edge_space import DiskRoom, size_of
 from engine.store.optimizer import Optimizer
-from engine.types import ItemId
 
 MB = 1 << 20
 D = 64
@@ -176,7 +176,7 @@ FILL = """
 import sys
 from pathlib import Path
 from encoders.types import Modality
-from engine.errors import DiskFullError
+from engine.core.errors import DiskFullError
 from engine.store.edge import EdgeStore
 from engine.store.edge_space import DiskRoom
 from tests.store.test_full_disk import D, MB, points

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from encoders.types import Modality
-from engine.filters import And, AnyOf, DatetimeRange, Filter, GeoRadius, Match, Not, Or, Range
+from engine.core.filters import And, AnyOf, DatetimeRange, Filter, GeoRadius, Match, Not, Or, Range
+from engine.core.types import ItemId, Json
 from engine.store.base import Hits, VectorQuery, VectorStore
 from engine.store.match import distance_m, matches
-from engine.types import ItemId, Json
 from tests.store.conftest import Pool
 from tests.store.implementations import (
     MODALITIES,

@@ -17,7 +17,8 @@ from qdrant_client import grpc as wire
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from encoders.types import Modality
-from engine.errors import StoreError
+from engine.core.errors import StoreError
+from engine.core.types import ItemId
 from engine.store.base import VectorQuery
 from engine.store.collections import ServerCollections, collections, open_store
 from engine.store.server import ServerStore
@@ -25,7 +26,6 @@ from engine.store.server_client import Node, ServerClient, connect
 from engine.store.server_errors import Fault, fault
 from engine.store.server_points import ClientPoints
 from engine.store.server_wire import WirePoints
-from engine.types import ItemId
 from tests.store.implementations import DIMENSION, FINGERPRINT, MODALITIES, everything, point, unit_vectors
 
 pytestmark = pytest.mark.filterwarnings("ignore:Local mode", "ignore:Payload indexes have no effect")

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
 from encoders.types import Floats, Modality
+from engine.core.types import ItemId
 from engine.store.base import point_id
 from engine.store.server import ServerStore
 from engine.store.server_cache import Columns, VectorCache, address_of
 from engine.store.server_client import Node, ServerClient
 from engine.store.server_points import ClientPoints, Found
-from engine.types import ItemId
 from tests.store.implementations import (
     DIMENSION,
     FINGERPRINT,

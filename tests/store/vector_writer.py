@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from encoders.types import Floats
-from engine.types import ItemId
+from engine.core.types import ItemId
 from tests.store.implementations import open_edge, point, unit_vectors
 
 ITEMS = [ItemId(f"item {number}") for number in range(40)]

@@ -6,8 +6,8 @@ Item k of version v has vectors from the seed (k, v), so that a reader can tell 
 import sys
 from pathlib import Path
 
+from engine.core.types import ItemId
 from engine.store.base import Point
-from engine.types import ItemId
 from tests.store.implementations import open_edge, point
 
 ITEMS = 40

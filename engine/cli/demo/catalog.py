@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from encoders.download import fetch_debian
+from encoders.fitting.download import fetch_debian
 
 PACKAGE = "tuxpaint-stamps-default"
 """Debian's package of the stamps (GPL-2, http://www.tuxpaint.org/stamps/)."""

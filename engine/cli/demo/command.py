@@ -20,7 +20,7 @@ from engine.cli.common import console, server_error, settings_of, stderr, tell
 
 if TYPE_CHECKING:
     from engine.cli.demo.questions import Picks, Question
-    from engine.config import Settings
+    from engine.config.settings import Settings
     from triveni.v1 import catalog_pb2_grpc, item_pb2, recommendation_pb2
 
     Items = dict[str, item_pb2.StoredItem]
@@ -54,7 +54,7 @@ def demo(
     Without --catalog it takes the Tux Paint stamps from Debian's package: 950 pictures with titles, 134 with a sound.
     The page with all results is var/demo/report.html. Nothing is written into the stores of your settings.
     """
-    from encoders.download import DownloadError
+    from encoders.fitting.download import DownloadError
     from engine.cli.demo import catalog as catalogs
     from engine.cli.demo import learning, questions, report
     from engine.service.logs import configure_logs

@@ -19,13 +19,13 @@ from engine.cli.common import console, stderr
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.config import Settings
+    from engine.config.settings import Settings
+    from engine.core.types import Event
     from engine.events.types import Impression
     from engine.learn.simulate.compare import Line
-    from engine.learn.versions.card import ModelCard
+    from engine.models.card import ModelCard
     from engine.rerank.served import LearnedModel
     from engine.store.memory import MemoryStore
-    from engine.types import Event
 
 UNTRAINED, TRAINED = "untrained", "trained"
 HELD_OUT = 0.2
@@ -79,18 +79,18 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
     Returns:
         What came of it, or why nothing did.
     """
-    from engine import compose
-    from engine.items import read_items
+    from engine import compose, opening
+    from engine.catalog.items import read_items
     from engine.learn.simulate import compare
     from engine.learn.simulate.config import MIN_ITEMS, WorldConfig
     from engine.learn.simulate.output import into_store
     from engine.learn.simulate.world import World
-    from engine.models import Fixed
+    from engine.query.models import Fixed
 
     plan = plan or Plan()
     _empty(settings)
-    space = compose.open_space(settings)
-    with closing(compose.open_store(settings, space)) as store:
+    space = opening.open_space(settings)
+    with closing(opening.open_store(settings, space)) as store:
         items = read_items(store)
     if len(items) < MIN_ITEMS:
         return f"{len(items)} items are too few to simulate people over: {MIN_ITEMS} are needed"
@@ -111,7 +111,7 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
         diary = compare.log_without(
             world, serve(None, compare.Clock()), plan.lists, new, explore=plan.explore, watch=told
         )
-    with closing(compose.open_events(settings)) as events:
+    with closing(opening.open_events(settings)) as events:
         into_store(diary, events)
     console.print(
         f"the untrained engine served {len(diary.impressions):,} lists to {plan.people - len(new)} made-up people, "
@@ -121,7 +121,7 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
     began = time.monotonic()
     train()
     seconds = time.monotonic() - began
-    cards, _ = compose.registry(settings).scan()
+    cards, _ = opening.registry(settings).scan()
     if not cards:
         return "the training made no version"
     clock = compare.Clock()
@@ -191,13 +191,13 @@ def _loaded(
     """A version, loaded, whose vectors are in the store."""
     import torch
 
-    from engine import compose
-    from engine.learn.errors import TrainingError
+    from engine import opening
+    from engine.models.errors import TrainingError
     from engine.rerank.served import LearnedModel
     from engine.rerank.version import load_version
 
     torch.set_num_threads(1)  # as for the training
-    folder, _ = compose.registry(settings).verified(card.version, card.fingerprint)
+    folder, _ = opening.registry(settings).verified(card.version, card.fingerprint)
     model = LearnedModel(load_version(folder), card.version, card.fingerprint, store, clock=clock)
     with closing(model):
         model.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 
-from encoders.decode import DecodeLimits, decode_image
+from encoders.decoding.decode import DecodeLimits, decode_image
 from encoders.errors import ContentError
 from encoders.types import Image
 from engine.cli.answer import title_of, why

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from encoders.types import Modality
-from engine.items import ItemTable
-from engine.learn.errors import TrainingError
+from engine.catalog.items import ItemTable
 from engine.learn.evaluation.baselines.content import without
 from engine.learn.evaluation.judge import Judge
 from engine.learn.evaluation.options import EvaluateOptions, Evaluation
 from engine.learn.log import Doubles
 from engine.learn.ranker import Ranker, Reads, Split
+from engine.models.errors import TrainingError
 
 Progress = Callable[[str], None]
 DEFAULT = EvaluateOptions()

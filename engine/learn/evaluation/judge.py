@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from encoders.types import Floats, Modality
-from engine.items import ItemTable
-from engine.learn.errors import TooLittleDataError, TrainingError
+from engine.catalog.items import ItemTable
 from engine.learn.evaluation import metrics
 from engine.learn.evaluation.baselines.matrix import Frame, seen_items
 from engine.learn.evaluation.metrics import Mask
@@ -16,6 +15,7 @@ from engine.learn.evaluation.stats import Difference, Interval, bootstrap, paire
 from engine.learn.log import Doubles, Ints
 from engine.learn.ranker import Cases, Ranker, Rows, Split
 from engine.learn.splits import slices
+from engine.models.errors import TooLittleDataError, TrainingError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.core.types import EventKind
 from engine.events.types import Served
 from engine.learn.evaluation.stats import SAMPLES, Interval, bootstrap, ratio
 from engine.learn.log import Doubles, Ints
-from engine.types import EventKind
 
 CHOICES = frozenset({EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE})
 RATES: Mapping[str, frozenset[EventKind]] = {

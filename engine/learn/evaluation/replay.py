@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from engine.catalog.items import ItemTable
+from engine.core.types import EventKind
 from engine.events.types import Impression
-from engine.items import ItemTable
 from engine.learn.log import KIND_OF, Doubles, EventLog
 from engine.learn.ranker import Cases, Ranker, Rows
 from engine.learn.splits import Positives, table_rows
-from engine.types import EventKind
 
 MAX_WEIGHT = 20.0
 """The most that one choice counts."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader
 from rich.table import Table
 
+from engine.core.types import Json
 from engine.learn.evaluation.options import Evaluation, Result
 from engine.learn.evaluation.sheets import Sheet
 from engine.learn.evaluation.stats import Difference, Interval
-from engine.types import Json
 
 LONGEST_NAME = 30
 """Characters of a ranker's name in a plot, at most."""

@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from engine.catalog.items import ItemTable
+from engine.core.types import Event
 from engine.events.types import Served
-from engine.items import ItemTable
-from engine.learn.errors import TooLittleDataError
 from engine.learn.evaluation.baselines.matrix import seen_items
 from engine.learn.evaluation.metrics import calibration_error, top
 from engine.learn.evaluation.off_policy import RATES, Logged, OffPolicy, off_policy, rate
@@ -24,7 +24,7 @@ from engine.learn.learned import VersionRanker
 from engine.learn.log import Doubles, EventLog, Ints
 from engine.learn.ranker import Cases, Rows
 from engine.learn.rows.attraction import Shows, place_looks
-from engine.types import Event
+from engine.models.errors import TooLittleDataError
 
 _BATCH = 256
 _FOLDS = 2

@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.table import Table
 
+from engine.core.types import Json
 from engine.learn.evaluation.served_lists import ServedFigures
 from engine.learn.evaluation.stats import Difference, Interval
 from engine.learn.evaluation.trial import Trial
-from engine.types import Json
 
 FEW = 100
 """An estimate from fewer effective places than this is not to be believed."""

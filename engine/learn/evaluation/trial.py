@@ -6,12 +6,12 @@ from datetime import datetime
 
 import numpy as np
 
+from engine.core.types import EventKind, UserId
 from engine.events.types import Served
-from engine.learn.errors import TooLittleDataError
 from engine.learn.evaluation.off_policy import RATES, Logged, logged_places, rate
 from engine.learn.evaluation.stats import SAMPLES, Difference, Interval, paired, unpaired
 from engine.learn.splits import Mask
-from engine.types import EventKind, UserId
+from engine.models.errors import TooLittleDataError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.learn.errors import TooLittleDataError
 from engine.learn.network.taste_steps import Bools
 from engine.learn.network.train import Progress, Report, Stopped
 from engine.learn.network.train_taste import TasteSettings, train_taste
 from engine.learn.rows.dataset import RowSettings, Tastes, folds_of
 from engine.learn.rows.situations import Situations
+from engine.models.errors import TooLittleDataError
 from engine.rerank.taste import Taste, TasteConfig, TasteModel
 
 CUTS = (0.35, 0.7)

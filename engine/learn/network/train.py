@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from engine.learn.errors import TooLittleDataError
 from engine.learn.network.losses import PositionBias, listwise, outcomes
 from engine.learn.network.processes import processes
 from engine.learn.network.resume import load_state, save_state
 from engine.learn.rows.dataset import Example
+from engine.models.errors import TooLittleDataError
 from engine.rerank.collate import collate, to_device
 from engine.rerank.features import Table
 from engine.rerank.model import CrossAttentionReranker, ModelConfig

@@ -19,7 +19,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from encoders.types import Floats
-from engine.learn.errors import TooLittleDataError
 from engine.learn.network.processes import processes
 from engine.learn.network.resume import load_state, save_state
 from engine.learn.network.taste_losses import LossName, gbce, softmax
@@ -38,6 +37,7 @@ from engine.learn.network.taste_steps import (
 )
 from engine.learn.network.train import Progress, Report, Stop, Stopped, best_epoch, rising_then_falling
 from engine.learn.rows.situations import Situations
+from engine.models.errors import TooLittleDataError
 from engine.rerank.statistics import Rows
 from engine.rerank.taste import TasteConfig, TasteModel, TwoTowers
 from engine.rerank.taste_collate import gather, histories, to_device

@@ -15,16 +15,16 @@ import numpy.typing as npt
 from sklearn.linear_model import PoissonRegressor
 
 from encoders.types import Floats
+from engine.core.types import ItemId, UserId
 from engine.events.types import Impression
 from engine.learn.log import Doubles, Ints
 from engine.rerank.statistics import Rows
-from engine.types import ItemId, UserId
 
 ROUNDS = 50
 PRIOR = 5.0
 """Looks at an average item that each item is given: what was seldom looked at promises little."""
 LOT = 0.5
-"""Below this propensity an item was drawn for its place by lot; see `engine.policy.explore`."""
+"""Below this propensity an item was drawn for its place by lot; see `engine.query.policy.explore`."""
 ENOUGH = 100
 """So many choices of what was drawn by lot tell how much places are looked at."""
 

@@ -18,10 +18,10 @@ from typing import Literal
 
 import numpy as np
 
-from engine.learn.errors import LeakError
 from engine.learn.log import Doubles, Ints
 from engine.learn.rows.attraction import attraction
 from engine.learn.rows.situations import Known, Situations
+from engine.models.errors import LeakError
 from engine.rerank.features import Bools, Request
 from engine.rerank.statistics import Rows, count
 from engine.rerank.taste import Taste

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from encoders.types import Floats, Modality
-from engine.config import FuseSettings
+from engine.catalog.items import ItemTable
+from engine.config.settings import FuseSettings
+from engine.core.types import EventKind, VectorInput
 from engine.events.types import Impression
-from engine.items import ItemTable
 from engine.learn.log import KIND_OF, KINDS, EventLog
 from engine.learn.rows.attraction import attraction, shows_of
 from engine.learn.splits import Positives
@@ -17,7 +18,6 @@ from engine.rerank.content import ContentScorer
 from engine.rerank.features import NEGATIVE, Bools, FieldScales, Request, Table, Tokens, dense_features
 from engine.rerank.statistics import Rows, Sequences, Statistics, count, scores
 from engine.rerank.taste import Taste
-from engine.types import EventKind, VectorInput
 
 _NONE = np.zeros(0, np.intp)
 _POPULARITY = statistics.NAMES.index("popularity")
@@ -86,7 +86,7 @@ class Situations:
         )
 
     def _newest(self, history: Rows) -> Rows:
-        """The newest events of a history, as many as serving reads; see `engine.resolve`."""
+        """The newest events of a history, as many as serving reads; see `engine.query.resolve`."""
         usable = (self.token_rows[history] >= 0) & (self.kinds[history] >= 0)
         return history[usable][-self._max_events :]
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from encoders.space import SpaceManifest
-from engine.filters import FieldKind
-from engine.ingest import INDEXED_AT
-from engine.items import ItemTable
+from encoders.spaces.space import SpaceManifest
+from engine.catalog.ingest import INDEXED_AT
+from engine.catalog.items import ItemTable
+from engine.core.filters import FieldKind
+from engine.core.types import Event, UserId
 from engine.learn.evaluation.stats import Difference, Interval, bootstrap, paired
 from engine.learn.log import Doubles
 from engine.learn.simulate.loop import Diary, Histories, Watch, run, run_loop
@@ -17,10 +18,9 @@ from engine.learn.simulate.serving import EngineServe, ExploringServe, OracleSer
 from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.visits import Visits, period
 from engine.learn.simulate.world import World
-from engine.pipeline import Engine
+from engine.query.pipeline import Engine
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
-from engine.types import Event, UserId
 
 FIGURES = ("click_rate", "precision", "ndcg")
 """Of `Measured.by_person`."""

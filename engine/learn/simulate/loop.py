@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from engine.core.types import Event, UserId
 from engine.events.types import Impression, UserEvent
 from engine.learn.log import Doubles
 from engine.learn.simulate.errors import SimulationError
@@ -16,7 +17,6 @@ from engine.learn.simulate.serving import Serve, Shown
 from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.visits import Visits, chances, period, rounds
 from engine.learn.simulate.world import World
-from engine.types import Event, UserId
 
 RELEVANT = 50
 """The items that appeal most to a person, which precision counts."""

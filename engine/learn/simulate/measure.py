@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engine.core.types import Event, EventKind
 from engine.learn.log import Doubles
 from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.world import World
-from engine.types import Event, EventKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from engine.core.types import Event, EventKind
 from engine.events.base import EventStore
 from engine.events.files import export_events
 from engine.events.types import Impression, OutcomeKind, UserEvent
 from engine.learn.simulate.errors import SimulationError
 from engine.learn.simulate.loop import Diary
 from engine.learn.simulate.world import SIMULATED
-from engine.types import Event, EventKind
 
 _BATCH = 2000
 

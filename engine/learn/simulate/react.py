@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Text
+from engine.core.types import Event, EventKind, Payload, VectorInput
 from engine.events.times import from_micros
 from engine.learn.log import Doubles
 from engine.learn.simulate.config import WorldConfig
 from engine.learn.simulate.tastes import Rows, unit_rows
 from engine.learn.simulate.visits import Chance
 from engine.learn.simulate.world import Truth, World
-from engine.types import Event, EventKind, Payload, VectorInput
 
 NEAR = 20
 """What is searched or uploaded is near one of so many items, those nearest to a taste."""

@@ -7,14 +7,14 @@ from typing import Protocol
 
 import numpy as np
 
+from engine.core.types import Event, EventKind, ItemId, PolicyOptions, Query, UserId
 from engine.events.types import Impression
 from engine.learn.simulate.errors import SimulationError
 from engine.learn.simulate.measure import acted_on
 from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.world import World
-from engine.pipeline import Engine
-from engine.policy.explore import explore
-from engine.types import Event, EventKind, ItemId, PolicyOptions, Query, UserId
+from engine.query.pipeline import Engine
+from engine.query.policy.explore import explore
 
 _RANDOM, _POPULAR, _EXPLORE = 20, 21, 22
 _LIKED = frozenset({EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE})

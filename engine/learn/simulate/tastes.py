@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
-from engine.items import ItemTable
+from engine.catalog.items import ItemTable
 from engine.learn.log import Doubles, Ints
 from engine.learn.simulate.config import WorldConfig
 

@@ -21,11 +21,11 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
-from engine.learn.errors import TooLittleDataError, TrainingError
 from engine.learn.fit import FitSettings, TrainingRows, network_of
 from engine.learn.log import Ints
 from engine.learn.network.train import Progress, Report, Stop, check_enough, held_out, logits_of, row_ndcg, train
 from engine.learn.tuning.tried import WHOLE, Setting, clean, newest, storage_of
+from engine.models.errors import TooLittleDataError, TrainingError
 
 AT_RANDOM = 5
 """Trials before the estimator proposes, and before one is ended early."""

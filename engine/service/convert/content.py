@@ -4,9 +4,9 @@ import numpy as np
 
 from encoders.errors import TriveniError, VectorError
 from encoders.types import Audio, Content, Floats, Image, Modality, Text
-from engine.errors import InvalidQueryError
+from engine.core.errors import InvalidQueryError
+from engine.core.types import VectorInput
 from engine.service.status import reason_of, shorten
-from engine.types import VectorInput
 from triveni.v1 import content_pb2
 
 FROM_MODALITY = {

@@ -4,11 +4,11 @@ from functools import lru_cache
 
 from encoders.errors import TriveniError
 from encoders.types import Modality, Text
-from engine.errors import InvalidQueryError
+from engine.core.errors import InvalidQueryError
+from engine.core.types import Event, EventKind, UserId
 from engine.events.types import UserEvent
 from engine.service.convert.content import content_of
 from engine.service.convert.fields import id_of, plain, time_of, timestamp, within
-from engine.types import Event, EventKind, UserId
 from triveni.v1 import content_pb2, event_pb2
 
 _KINDS = {event_pb2.EventKind.Value(f"EVENT_KIND_{kind.name}"): kind for kind in EventKind}

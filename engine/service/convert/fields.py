@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from encoders.errors import TriveniError
-from engine.errors import InvalidQueryError
-from engine.types import ItemId, check_id
+from engine.core.errors import InvalidQueryError
+from engine.core.types import ItemId, check_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_PLAIN = 512

@@ -1,8 +1,8 @@
 """filter.proto: conditions on payload fields."""
 
 from encoders.errors import TriveniError
-from engine.errors import InvalidQueryError
-from engine.filters import And, AnyOf, DatetimeRange, Filter, GeoRadius, Match, Not, Or, Range, Scalar
+from engine.core.errors import InvalidQueryError
+from engine.core.filters import And, AnyOf, DatetimeRange, Filter, GeoRadius, Match, Not, Or, Range, Scalar
 from engine.service.convert.fields import time_of, within
 from triveni.v1 import filter_pb2
 

@@ -2,12 +2,12 @@
 
 from encoders.errors import TriveniError
 from encoders.types import Modality
-from engine.ingest import item_of
+from engine.catalog.ingest import item_of
+from engine.core.types import Item
 from engine.service.convert.content import FROM_MODALITY, content_of, vector_bytes
 from engine.service.convert.fields import id_of, timestamp, within
 from engine.service.convert.payload import fill_struct, payload_of
 from engine.store.base import Point
-from engine.types import Item
 from triveni.v1 import content_pb2, item_pb2
 
 

@@ -2,9 +2,9 @@
 
 from google.protobuf import duration_pb2
 
-from engine.learn.versions.card import ModelCard
-from engine.learn.versions.training_list import Training, TrainingState
-from engine.learn.versions.worker import Failure
+from engine.learn.jobs.training_list import Training, TrainingState
+from engine.learn.jobs.worker import Failure
+from engine.models.card import ModelCard
 from engine.service.convert.fields import timestamp
 from engine.service.status import reason_named, shorten
 from triveni.v1 import content_pb2, model_pb2

@@ -2,8 +2,8 @@
 
 from google.protobuf.struct_pb2 import Struct, Value
 
-from engine.errors import InvalidItemError
-from engine.types import Json, Payload
+from engine.core.errors import InvalidItemError
+from engine.core.types import Json, Payload
 
 _EXACT = float(1 << 53)
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from encoders.errors import TriveniError
-from engine.errors import InvalidQueryError
-from engine.filters import Filter
+from engine.core.errors import InvalidQueryError
+from engine.core.filters import Filter
+from engine.core.types import Event, PolicyOptions, Query, QueryPart, UserId
+from engine.core.validate import MAX_EXCLUDED, MAX_HISTORY, MAX_PARTS, check_length
 from engine.service.convert.content import content_of, modality_of, vector_of
 from engine.service.convert.events import event_of
 from engine.service.convert.fields import id_of, plain, within
 from engine.service.convert.filters import filter_of
-from engine.types import Event, PolicyOptions, Query, QueryPart, UserId
-from engine.validate import MAX_EXCLUDED, MAX_HISTORY, MAX_PARTS, check_length
 from triveni.v1 import event_pb2, filter_pb2, recommendation_pb2
 
 DEFAULT_LIMIT = 20

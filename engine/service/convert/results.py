@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import TypeVar
 
 from encoders.types import Modality
+from engine.core.types import ItemId, Query, ReasonKind, Recommendations, UserId
+from engine.events.history import Joined
 from engine.events.types import Impression
-from engine.history import Joined
 from engine.service.convert.content import FROM_MODALITY
 from engine.service.convert.payload import fill_struct
-from engine.types import ItemId, Query, ReasonKind, Recommendations, UserId
 from triveni.v1 import recommendation_pb2
 
 _Response = TypeVar("_Response", recommendation_pb2.RecommendResponse, recommendation_pb2.SearchResponse)

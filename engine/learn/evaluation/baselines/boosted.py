@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from encoders.types import Floats
-from engine.items import ItemTable
-from engine.learn.errors import TooLittleDataError
+from engine.catalog.items import ItemTable
 from engine.learn.evaluation.baselines.combined import standardised
 from engine.learn.evaluation.baselines.factors import extra
 from engine.learn.evaluation.baselines.matrix import Frame, seen_items
@@ -17,6 +16,7 @@ from engine.learn.ranker import Cases, Ranker, Reads, Rows
 from engine.learn.rows.dataset import CrossFit
 from engine.learn.rows.situations import Known, Situations
 from engine.learn.splits import ALL_POSITIVES, Positives
+from engine.models.errors import TooLittleDataError
 from engine.rerank.features import FieldUse, fit_scales
 from engine.rerank.statistics import count
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 
-from engine.items import ItemTable
-from engine.learn.errors import TrainingError
+from engine.catalog.items import ItemTable
 from engine.learn.evaluation.baselines.boosted import LambdaMart
 from engine.learn.evaluation.baselines.combined import Sum
 from engine.learn.evaluation.baselines.content import MeanVector, Tfidf, words_of
@@ -17,6 +16,7 @@ from engine.learn.evaluation.baselines.simple import Markov, Popularity
 from engine.learn.ranker import Ranker
 from engine.learn.rows.dataset import CrossFit
 from engine.learn.splits import ALL_POSITIVES, Positives
+from engine.models.errors import TrainingError
 from engine.rerank.features import FieldUse
 
 MAX_DENSE = 20_000

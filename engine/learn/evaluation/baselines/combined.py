@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from encoders.types import Floats
-from engine.items import ItemTable
-from engine.learn.errors import TrainingError
+from engine.catalog.items import ItemTable
+from engine.core.types import ItemId, UserId
 from engine.learn.log import EventLog
 from engine.learn.ranker import Cases, Ranker, Rows
-from engine.types import ItemId, UserId
+from engine.models.errors import TrainingError
 
 
 class Sum:

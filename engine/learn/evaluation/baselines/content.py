@@ -6,14 +6,14 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from encoders.types import Floats, Modality
-from engine.items import ItemTable
-from engine.learn.errors import TrainingError
+from engine.catalog.items import ItemTable
+from engine.core.types import Json, Payload
 from engine.learn.evaluation.baselines.combined import standardised
 from engine.learn.evaluation.baselines.matrix import Frame
 from engine.learn.log import EventLog
 from engine.learn.ranker import Cases
 from engine.learn.splits import ALL_POSITIVES, Positives
-from engine.types import Json, Payload
+from engine.models.errors import TrainingError
 
 
 class Tfidf:

@@ -7,12 +7,12 @@ import numpy as np
 from scipy import sparse
 
 from encoders.types import Floats
-from engine.items import ItemTable
-from engine.learn.errors import TrainingError
+from engine.catalog.items import ItemTable
 from engine.learn.evaluation.baselines.matrix import Frame
 from engine.learn.log import EventLog
 from engine.learn.ranker import Cases
 from engine.learn.splits import ALL_POSITIVES, Positives
+from engine.models.errors import TrainingError
 
 
 def extra(module: str) -> Any:

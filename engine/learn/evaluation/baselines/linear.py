@@ -4,7 +4,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from encoders.types import Floats
-from engine.items import ItemTable
+from engine.catalog.items import ItemTable
 from engine.learn.evaluation.baselines.matrix import Frame
 from engine.learn.log import EventLog
 from engine.learn.ranker import Cases

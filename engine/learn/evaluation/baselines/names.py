@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from engine.learn.errors import TrainingError
+from engine.models.errors import TrainingError
 
 BASELINES = (
     "popularity",

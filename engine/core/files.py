@@ -1,0 +1,48 @@
+"""Files that are there whole or not at all, and what a disk says that is full, in our words."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.core.errors import DiskError
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Tells an error of the system that befalls the writing of a file or folder.
+
+    Raises:
+        DiskError: for any OSError of the context.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise DiskError(
+            f"cannot write {path}: {said}", "free space, or let the folder be written, then try again"
+        ) from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file as a whole, durably: after a crash the old one is there or the new one.
+
+    Raises:
+        DiskError: if it cannot be written; the old one stays.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with disk_errors(path):
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

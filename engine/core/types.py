@@ -1,0 +1,245 @@
+"""What flows through the engine: items, events, queries, candidates, recommendations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Content, Floats, Modality
+from engine.core.errors import InvalidItemError
+from engine.core.filters import Filter
+
+ItemId = NewType("ItemId", str)
+UserId = NewType("UserId", str)
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Payload = Mapping[str, Json]
+"""What an item carries besides its contents: title, category, price. Keys that begin with `_` are the engine's."""
+
+MAX_ID_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that can be recommended. It has at most one content of each modality, and at least one.
+
+    Raises:
+        InvalidItemError: if the id is empty or too long, contents are missing or doubled, or a payload key
+            begins with `_`.
+    """
+
+    id: ItemId
+    contents: tuple[Content, ...]
+    payload: Payload = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        modalities = [content.modality for content in self.contents]
+        if not modalities:
+            raise InvalidItemError(f"item {self.id!r} has no content", "give it a text, an image or an audio")
+        if len(set(modalities)) != len(modalities):
+            raise InvalidItemError(f"item {self.id!r} has two contents of one modality", "keep one of each")
+        reserved = [key for key in self.payload if key.startswith("_")]
+        if reserved:
+            raise InvalidItemError(f"payload key {reserved[0]!r} begins with _", "rename it", field="payload")
+
+
+def check_id(item_id: str) -> None:
+    """Refuse an id that cannot name an item.
+
+    Raises:
+        InvalidItemError: if it is empty, longer than `MAX_ID_BYTES` in UTF-8, or not valid Unicode.
+    """
+    try:
+        size = len(item_id.encode())
+    except UnicodeEncodeError:
+        raise InvalidItemError(f"item id {item_id!r} is not valid Unicode", "remove surrogates", field="id") from None
+    if size == 0 or "\0" in item_id:
+        raise InvalidItemError("item id is empty or holds NUL", "give every item an id of its own", field="id")
+    if size > MAX_ID_BYTES:
+        raise InvalidItemError(f"item id has {size} bytes, the limit is {MAX_ID_BYTES}", "shorten it", field="id")
+
+
+class EventKind(StrEnum):
+    """What a person did. `SEARCH` and `UPLOAD` carry a content, the others name an item."""
+
+    IMPRESSION = "impression"
+    VIEW = "view"
+    CLICK = "click"
+    LIKE = "like"
+    PURCHASE = "purchase"
+    RATE = "rate"
+    SKIP = "skip"
+    DISLIKE = "dislike"
+    SEARCH = "search"
+    UPLOAD = "upload"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a person did: with an item, or with a content of their own (a search text, an upload)."""
+
+    kind: EventKind
+    item: ItemId | None = None
+    content: "Content | VectorInput | None" = None
+    """A content of their own; in a stored history a picture or sound is its vector."""
+    time: datetime | None = None
+    """When, with a time zone; None means now."""
+    value: float | None = None
+    """A rating's stars, a view's seconds, a purchase's price; None if the kind says it all."""
+    id: str = ""
+    request_id: str = ""
+    """The request whose answer the person acted on."""
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorInput:
+    """A vector of the space, made elsewhere: (d,) float32, with the modality whose cone it lies in."""
+
+    modality: Modality
+    values: Floats
+    fingerprint: str = ""
+    """The space it was made in; "" trusts the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPart:
+    """One part of an explicit query: a content, an item of the catalogue, or a vector.
+
+    A negative weight asks for less of it.
+    """
+
+    source: Content | ItemId | VectorInput
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOptions:
+    """What may be shown, and how varied it should be; a request's own, None takes the settings' value."""
+
+    exclude: tuple[ItemId, ...] = ()
+    """Items that must not be shown."""
+    include_seen: bool = False
+    """Whether items of the history may be shown again."""
+    diversity: float | None = None
+    """0 ranks by score alone, 1 by difference alone (maximal marginal relevance), among the best ones."""
+    max_per_value: Mapping[str, int] = field(default_factory=dict)
+    """At most so many results with the same value of a payload field."""
+    min_score: float | None = None
+    """Results that score lower are left out: fewer results rather than noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A request for recommendations, or for a search if it has parts and no history."""
+
+    parts: tuple[QueryPart, ...] = ()
+    history: tuple[Event, ...] = ()
+    filter: Filter | None = None
+    limit: int = 20
+    user: UserId = UserId("")
+    modalities: tuple[Modality, ...] = ()
+    """The item modalities to search in; empty means all."""
+    policy: PolicyOptions = field(default_factory=PolicyOptions)
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Items under consideration, in columns. Every stage after retrieval maps Candidates to Candidates.
+
+    Shapes: n candidates, d dimensions.
+    """
+
+    ids: tuple[ItemId, ...]
+    scores: Floats
+    """(n,), higher is better."""
+    vectors: Mapping[Modality, Floats]
+    """Per modality (n, d); a row is zeros where `present` is False, and is not to be read."""
+    present: Mapping[Modality, npt.NDArray[np.bool_]]
+    """Per modality (n,): whether the item has that modality."""
+    payloads: tuple[Payload, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> "Candidates":
+        """The candidates at these rows, in this order."""
+        index = np.asarray(rows, np.intp)
+        return Candidates(
+            tuple(self.ids[row] for row in index),
+            self.scores[index],
+            {modality: matrix[index] for modality, matrix in self.vectors.items()},
+            {modality: mask[index] for modality, mask in self.present.items()},
+            tuple(self.payloads[row] for row in index),
+        )
+
+
+class ReasonKind(StrEnum):
+    """Where a reason points to."""
+
+    QUERY = "query"
+    """`Reason.index` is the position in `Query.parts`."""
+    EVENT = "event"
+    """`Reason.index` is the position in `Query.history`."""
+    POPULAR = "popular"
+    FRESH = "fresh"
+    LEARNED = "learned"
+    """What others did speaks for it, through a trained model; nothing of the request alone does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an item is shown."""
+
+    kind: ReasonKind
+    index: int = -1
+    modality: Modality | None = None
+    """The modality of the item that answered, the one that contributed most."""
+    share: float = 1.0
+    """The part of the score that falls away without this query part or event; shares of a result sum to 1."""
+    by_modality: tuple[float, ...] = ()
+    """How much each modality of the item speaks for it, in the order of `Modality`; they sum to 1. Empty where the
+    kind says it all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A result."""
+
+    item: ItemId
+    score: float
+    rank: int
+    """From 1."""
+    payload: Payload
+    reasons: tuple[Reason, ...]
+    media: Mapping[Modality, str] = field(default_factory=dict)
+    """Paths of its picture and sound below the catalogue's root, where it was indexed from files."""
+    text: str = ""
+    """The beginning of its text."""
+    propensity: float = 1.0
+    """The probability with which its place shows it: 1 where nothing is drawn by lot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendations:
+    """The answer to a query."""
+
+    results: tuple[Recommendation, ...]
+    request_id: str
+    fingerprint: str
+    """The space that answered."""
+    model: str
+    """The version of the model that the person gets; "untrained" where there is none."""
+    tier: str
+    """The stage that decided the order: one of the model's tiers; "retrieval" where there is no model, or no time for
+    it; "cold" for a person without history."""
+    skipped: tuple[tuple[int, str], ...] = ()
+    """(position in the history, reason) of events that could not be used."""
+    compared: str = ""
+    """While a candidate is tried on a share of people: the model version that the others get. Else ""."""

@@ -1,0 +1,205 @@
+"""Work of many calls done together: what waits when a worker is free goes into its next batch.
+
+There is no artificial wait: under no load a batch is one item and no later than alone; under load batches grow by
+themselves, up to a limit.
+"""
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from encoders.errors import TriveniError
+from encoders.spaces.space import Space
+from encoders.types import Content, Floats, Modality, Prepared
+from engine.core.deadline import Deadline
+from engine.core.errors import CancelledError, DeadlineError, OverloadedError
+from engine.encode.encoding import Encoded
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job(Generic[In, Out]):
+    value: In
+    deadline: Deadline
+    future: "Future[Out]"
+
+
+class Batcher(Generic[In, Out]):
+    """Runs a function over batches of what its callers hand in, in threads of its own.
+
+    Args:
+        run: maps a batch to as many results, in order.
+        name: of the work, for messages and the thread.
+        max_batch: items per batch, at most.
+        max_queue: items that may wait, at most.
+        workers: threads; they share what waits evenly.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[In]], Iterable[Out]],
+        *,
+        name: str,
+        max_batch: int,
+        max_queue: int,
+        workers: int = 1,
+    ) -> None:
+        self._run, self._name, self._max_batch, self._max_queue = run, name, max_batch, max_queue
+        self._waiting: deque[_Job[In, Out]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"batcher-{name}-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, values: Sequence[In], deadline: Deadline) -> "list[Future[Out]]":
+        """Hand in work: all values or, if they find no room, none.
+
+        Raises:
+            OverloadedError: if too much waits already, or the batcher is closed.
+        """
+        jobs: list[_Job[In, Out]] = [_Job(value, deadline, Future()) for value in values]
+        with self._changed:
+            if self._closed:
+                raise OverloadedError(f"{self._name} has stopped", "try again on another server")
+            waiting = len(self._waiting)
+            if waiting + len(jobs) > self._max_queue:
+                raise OverloadedError(
+                    f"{waiting} contents wait for {self._name} already, the limit is {self._max_queue}",
+                    "try again later, or send fewer at once",
+                )
+            self._waiting.extend(jobs)
+            self._changed.notify(len(jobs))
+        return [job.future for job in jobs]
+
+    def close(self) -> None:
+        """Finish what waits, and end the threads. Twice is allowed."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return
+                size = min(math.ceil(len(self._waiting) / len(self._threads)), self._max_batch)
+                jobs = [self._waiting.popleft() for _ in range(size)]
+            self._do([job for job in jobs if self._wanted(job)])
+
+    def _wanted(self, job: _Job[In, Out]) -> bool:
+        """Whether anyone still waits for a job; if not, it is finished with the reason."""
+        if not job.future.set_running_or_notify_cancel():
+            return False
+        try:
+            job.deadline.check(self._name)
+        except TriveniError as error:
+            job.future.set_exception(error)
+            return False
+        return True
+
+    def _do(self, jobs: list[_Job[In, Out]]) -> None:
+        """Run a batch; if it fails, each of its jobs alone, so that one fails none but itself."""
+        if not jobs:
+            return
+        try:
+            answers = list(zip(jobs, self._run([job.value for job in jobs]), strict=True))
+        except Exception as error:  # noqa: BLE001 (handed to the caller)
+            if len(jobs) == 1:
+                jobs[0].future.set_exception(error)
+            else:
+                for job in jobs:
+                    self._do([job])
+            return
+        for job, answer in answers:
+            job.future.set_result(answer)
+
+
+def gather(futures: "Sequence[Future[Out]]", deadline: Deadline, stage: str) -> list[Out | TriveniError]:
+    """Wait for results; an error of one takes its place in the list.
+
+    Raises:
+        DeadlineError: if the time is up first; what has not begun is dropped.
+        CancelledError: if the caller went away.
+    """
+    results: list[Out | TriveniError] = []
+    try:
+        for future in futures:
+            left = deadline.remaining()
+            try:
+                results.append(future.result(timeout=None if left == float("inf") else max(left, 0)))
+            except TimeoutError:
+                deadline.check(f"the end of {stage}")
+                raise DeadlineError(f"the deadline passed before the end of {stage}", "allow more time") from None
+            except (DeadlineError, CancelledError):
+                raise
+            except TriveniError as error:
+                results.append(error)
+    finally:
+        for future in futures:
+            future.cancel()
+    return results
+
+
+class MicroBatcher:
+    """Encodes the contents of many calls together; a `ContentEncoder`.
+
+    Each caller decodes its contents in its own thread; each modality's network has one thread, which takes what
+    waits.
+
+    Args:
+        space: the encoders.
+        max_batch: contents that one network takes together, at most.
+        max_queue: contents that may wait for one network, at most.
+    """
+
+    def __init__(self, space: Space, *, max_batch: int = 32, max_queue: int = 256) -> None:
+        self._space = space
+        self._batchers: dict[Modality, Batcher[Prepared, Floats]] = {
+            modality: Batcher(
+                space.encoder(modality).forward, name=f"{modality} encoding", max_batch=max_batch, max_queue=max_queue
+            )
+            for modality in space.modalities
+        }
+
+    def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
+        """Encode contents, each for itself; see `ContentEncoder.encode`."""
+        results: list[Encoded | None] = [None] * len(contents)
+        prepared: dict[Modality, dict[int, Prepared]] = {}
+        for row, content in enumerate(contents):
+            deadline.check("decoding")
+            try:
+                prepared.setdefault(content.modality, {})[row] = self._space.prepare(content)
+            except TriveniError as error:
+                results[row] = error
+        rows = [row for group in prepared.values() for row in group]
+        futures: list[Future[Floats]] = []
+        try:
+            for modality, group in prepared.items():
+                if group:
+                    futures += self._batchers[modality].submit(list(group.values()), deadline)
+        except OverloadedError:
+            for future in futures:
+                future.cancel()
+            raise
+        vectors = gather(futures, deadline, "encoding")
+        for row, vector in zip(rows, vectors, strict=True):
+            results[row] = vector
+        return [result for result in results if result is not None]
+
+    def close(self) -> None:
+        """Finish what waits, and end the threads."""
+        for batcher in self._batchers.values():
+            batcher.close()

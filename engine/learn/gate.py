@@ -1,0 +1,112 @@
+"""The gate: a new version serves only if it beats the one that serves, on the same cases of held-out time.
+
+And only if it does not harm people of whom nothing is known: their lists are neither worse than what serves gives
+them, nor worse than the most popular items.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.core.errors import SettingsError
+from engine.learn.evaluation.stats import paired
+from engine.learn.log import Doubles, Ints
+from engine.models.verdict import Verdict
+
+MIN_CASES = 100
+"""Fewer people than this are not judged on: the bootstrap's interval is too narrow for small samples."""
+MIN_NEW = 20
+"""Fewer people without a history are not judged on. It is less than `MIN_CASES`, for a harm is to be seen soon, and a
+version that is refused in vain only comes later."""
+RESAMPLES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class NewPeople:
+    """Cases of people of whom nothing was known: k cases."""
+
+    candidate: Doubles
+    """(k,), the metric of each case, higher is better."""
+    others: Mapping[str, Doubles]
+    """(k,) each: the same cases' by what the candidate must not be worse than, by its name."""
+    people: Ints
+    """(k,), the person of each case."""
+
+
+def judge_candidate(
+    candidate: npt.ArrayLike,
+    serving: npt.ArrayLike,
+    *,
+    metric: str = "ndcg_at_10",
+    people: npt.ArrayLike | None = None,
+    new_people: NewPeople | None = None,
+    confidence: float = 0.95,
+    min_cases: int = MIN_CASES,
+    seed: int = 0,
+) -> Verdict:
+    """Whether a candidate is better than what serves: whether the interval of the difference lies above zero.
+
+    It harms new people if the interval of a difference on their cases lies below zero; then it is not promoted,
+    however much better it is on the whole.
+
+    The interval is that of the paired bootstrap in engine/learn/evaluation/stats.py. Cases of one person are drawn
+    together, since they are not independent.
+
+    Args:
+        candidate: (b,), the metric of each case, higher is better.
+        serving: (b,), the same cases' under the serving version, or the untrained engine.
+        metric: its name, for the verdict.
+        people: (b,), the person of each case; None takes every case for a person of its own.
+        new_people: cases of people of whom nothing was known; None does not look at them.
+        confidence: of the interval, two-sided.
+        min_cases: fewer people are not judged on.
+        seed: of the resampling.
+
+    Raises:
+        SettingsError: if the arrays are not of one length, or hold a value that is no number.
+    """
+    new, old = np.asarray(candidate, np.float64), np.asarray(serving, np.float64)
+    who = np.arange(len(new)) if people is None else np.asarray(people, np.int64)
+    if new.ndim != 1 or new.shape != old.shape or who.shape != new.shape:
+        raise SettingsError(
+            f"cases do not match: {new.shape} of the candidate, {old.shape} of what serves, {who.shape} people",
+            "judge both on the same cases",
+        )
+    if not (np.isfinite(new).all() and np.isfinite(old).all()):
+        raise SettingsError(f"a value of {metric} is not finite", "leave cases without a value out of both")
+    count, persons = len(new), len(np.unique(who))
+    if persons < min_cases:
+        problem = f"{persons} people in the held-out cases are too few, {min_cases} are needed"
+        said = f"{problem}: collect events of more people, or hold out more of them (learn.held_out)"
+        return Verdict(False, said, metric, count, confidence=confidence)
+    gap = paired(new, old, who, level=confidence, samples=RESAMPLES, seed=seed)
+    figures = (
+        f"{metric} {gap.mean:+.4f} on {count} cases, {confidence:.0%} interval {gap.low:+.4f} to {gap.high:+.4f}"
+    )
+    better = gap.low > 0
+    reason = f"better: {figures}" if better else f"not better: {figures} does not lie above zero"
+    harm, said = ("", "") if new_people is None else _harm(new_people, metric, confidence, seed)
+    if harm:
+        reason = f"{harm}; on the whole {reason}"
+    elif said:
+        reason = f"{reason}; {said}"
+    return Verdict(better and not harm, reason, metric, count, gap.mean, gap.low, gap.high, confidence)
+
+
+def _harm(new: NewPeople, metric: str, confidence: float, seed: int) -> tuple[str, str]:
+    """What harm is done to new people, and else how they fare; "" for the other."""
+    persons = len(np.unique(new.people))
+    if persons < MIN_NEW:
+        return "", f"{persons} new people are too few to judge on, {MIN_NEW} are needed"
+    gaps = {
+        name: paired(new.candidate, values, new.people, level=confidence, samples=RESAMPLES, seed=seed)
+        for name, values in new.others.items()
+    }
+    said = {name: f"{gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) against {name}" for name, gap in gaps.items()}
+    harms = " and ".join(said[name] for name, gap in gaps.items() if gap.high < 0)
+    if harms:
+        about = f"harms new people: {metric} of {persons} people without a history {harms} lies below zero"
+        return f"{about} (raise learn.first_steps, or see what is shown to them)", ""
+    return "", f"{persons} new people: {', '.join(said.values())}"

@@ -1,0 +1,265 @@
+"""A training from beginning to end: read what people did, train, judge, put the version into the registry."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from encoders.spaces.space import Space, SpaceManifest
+from engine import opening
+from engine.catalog.items import ItemTable, load_items
+from engine.config.settings import Settings
+from engine.core.errors import CancelledError
+from engine.core.types import EventKind
+from engine.encode.encoding import DirectEncoder
+from engine.events.types import Impression
+from engine.learn.fit import FitSettings, Fitted, fit
+from engine.learn.judging import HeldOut, judge_versions
+from engine.learn.learned import VersionRanker
+from engine.learn.log import EventLog
+from engine.learn.network.distil import DistilSettings
+from engine.learn.network.processes import processes
+from engine.learn.network.train import Progress, Stop, TrainSettings
+from engine.learn.network.train_taste import TasteSettings
+from engine.learn.ranker import Ranker, Split
+from engine.learn.recorded import Recorded, Tell, read_recorded
+from engine.learn.rows.attraction import place_looks
+from engine.learn.rows.dataset import RowSettings
+from engine.learn.rows.situations import Situations
+from engine.learn.splits import Positives, by_time
+from engine.learn.untrained import UntrainedRanker
+from engine.learn.watched import Watched
+from engine.learn.window import TimeWindow
+from engine.models.card import CardDraft, ModelCard, git_commit
+from engine.models.errors import CheckpointError
+from engine.models.pointer import UNTRAINED
+from engine.rerank.content import ContentScorer
+from engine.rerank.version import KIND, Utility, load_version, save_version
+
+_DAY = 86400.0
+_LOADED, _READ, _FITTED, _JUDGED = 0.02, 0.04, 0.85, 0.99
+"""The shares of a training's time after which each of its parts ends, as measured with 10,000 events."""
+LEARNED_UNTIL = "learned_until"
+"""In a card's settings: the moment from which on nothing was learned, but only counted; RFC 3339."""
+
+
+def fit_settings(settings: Settings, manifest: SpaceManifest, seed: int) -> FitSettings:
+    """What the settings say of training."""
+    learn = settings.learn
+    least = {EventKind.RATE: learn.min_rating} if learn.min_rating > 0 else {}
+    return FitSettings(
+        fields=learn.fields,
+        positives=Positives(least=least),
+        rows=RowSettings(steps=learn.steps, first_steps=learn.first_steps, seed=seed),
+        training=TrainSettings(epochs=learn.epochs, batch=learn.batch, rate=learn.rate, seed=seed),
+        width=learn.width,
+        dropout=learn.dropout,
+        id_dropout=learn.id_dropout,
+        taste=TasteSettings(epochs=learn.taste_epochs, seed=seed) if learn.taste_epochs else None,
+        content=ContentScorer(manifest.calibration, settings.fuse),
+        utility=Utility(learn.positive_worth, learn.negative_worth, learn.new_share),
+        small=DistilSettings(),
+    )
+
+
+def train_version(
+    settings: Settings,
+    items_file: Path,
+    progress: Tell,
+    cancelled: Callable[[], bool],
+    window: TimeWindow,
+    seed: int,
+) -> ModelCard:
+    """Train a version and put it into the registry.
+
+    It learns from the older events, and is judged on the youngest, against what serves now. Then its counts, not its
+    weights, are brought up to date with all events.
+
+    Args:
+        settings: all settings.
+        items_file: the catalogue, as `save_items` wrote it.
+        progress: is told the part that is done, 0 to 1, and what is being done.
+        cancelled: says whether to stop.
+        window: the events to learn from.
+        seed: makes it repeatable.
+
+    Raises:
+        TooLittleDataError: if there is not enough to learn from.
+        CancelledError: if it stopped because it was told to.
+        SpaceError: if the catalogue is of another space.
+    """
+    done = fitted_on(settings, items_file, progress, cancelled, window, seed)
+    space, items, recorded, made, split, fitted = (
+        done.space, done.items, done.recorded, done.settings, done.split, done.fitted,
+    )  # fmt: skip
+    log, until = recorded.log, done.until
+
+    tell = _judging(progress, 2 * (len(split.cases) + len(recorded.since(until))))
+    before = recorded.before(until)
+    candidate = Watched(VersionRanker(fitted.version, made.positives, made.content, recount=before), tell)
+    parent = opening.registry(settings).pointer().serving
+    serving = Watched(_serving(settings, space, made, parent, before), tell)
+    made_of = fitted.version.scales, fitted.version.known, made.positives
+    whole = Situations(log, items, *made_of, impressions=recorded.impressions)
+    held = HeldOut(log, split, items, recorded.since(until), place_looks(whole.shows), made.positives)
+    judged = judge_versions(
+        candidate,
+        serving,
+        held,
+        confidence=settings.models.confidence,
+        min_cases=settings.models.min_cases,
+        seed=seed,
+    )
+
+    progress(_JUDGED, "writing the version")
+    version = replace(fitted.version, statistics=whole.counts())
+    draft = CardDraft(
+        kind=KIND,
+        fingerprint=space.fingerprint,
+        data_from=_time(log, 0),
+        data_until=_time(log, -1),
+        counts={
+            "events": len(log),
+            "people": len(log.users),
+            "items": len(items),
+            "rows": fitted.rows,
+            "served_lists": len(recorded.impressions),
+            "cases": len(split.cases),
+            "judged_lists": judged.lists,
+        },
+        metrics={name: one.mean for name, one in judged.candidate.items()},
+        baseline_metrics=judged.serving,
+        intervals={name: (one.low, one.high) for name, one in judged.candidate.items()},
+        seed=seed,
+        git_commit=git_commit(Path(__file__).parent),
+        settings={
+            "learn": settings.learn.model_dump(mode="json"),
+            LEARNED_UNTIL: datetime.fromtimestamp(until, UTC).isoformat(),
+            "held_against": serving.name,
+            "popularity": dict(judged.popularity),
+            "small": asdict(fitted.small) if fitted.small else None,
+        },
+        parent=parent,
+        gate=judged.verdict,
+    )
+    return opening.registry(settings).create(draft, lambda folder: save_version(version, folder))
+
+
+@dataclass(frozen=True, slots=True)
+class FittedOn:
+    """A version that is not judged yet, and what it was made of."""
+
+    space: Space
+    items: ItemTable
+    recorded: Recorded
+    settings: FitSettings
+    split: Split
+    until: float
+    """It learned from what happened before, seconds since 1970."""
+    fitted: Fitted
+
+
+def fitted_on(
+    settings: Settings,
+    items_file: Path,
+    progress: Tell,
+    cancelled: Callable[[], bool],
+    window: TimeWindow,
+    seed: int,
+) -> FittedOn:
+    """The first part of `train_version`: all that several processes do together."""
+    progress(0.0, "loading the encoders")
+    space, items = opening.open_space(settings), load_items(items_file)
+    reading = _within(progress, _LOADED, _READ)
+    mine = processes()  # an event may come or go meanwhile: all learn from what the first has read
+    recorded = mine.agreed(read_recorded(settings, space, items, window, reading) if mine.first else None)
+    assert recorded is not None
+    made = fit_settings(settings, space.manifest, seed)
+
+    fitting = _within(progress, _READ, _FITTED)
+
+    def report(one: Progress) -> None:
+        fitting(one.share, one.stage)
+
+    try:
+        with recorded.told(made.positives):
+            split = by_time(recorded.log, items, share=settings.learn.held_out, positives=made.positives)
+            until = float(split.cases.time.min())
+            before = recorded.before(until)
+            fitted = fit(
+                split.train,
+                items,
+                made,
+                impressions=before,
+                device=opening.torch_device(settings),
+                folder=_run_folder(settings, seed, split.train, items, len(before)),
+                report=report,
+                stopped=cancelled,
+            )
+    except Stop:
+        raise CancelledError("the training was cancelled", "start it again") from None
+    return FittedOn(space, items, recorded, made, split, until, fitted)
+
+
+def _within(progress: Tell, first: float, last: float) -> Tell:
+    """Tells of a part as of the whole."""
+    return lambda share, stage: progress(first + (last - first) * share, stage)
+
+
+def _judging(progress: Tell, most: int) -> Callable[[int], None]:
+    """Counts the cases that were judged, of at most so many."""
+    part, done = _within(progress, _FITTED, _JUDGED), 0
+
+    def scored(more: int) -> None:
+        nonlocal done
+        done += more
+        part(min(done / max(most, 1), 1.0), "judging it on the youngest events")
+
+    scored(0)
+    return scored
+
+
+def _run_folder(settings: Settings, seed: int, log: EventLog, items: ItemTable, lists: int) -> Path:
+    """Where a training keeps its state and its logs for TensorBoard.
+
+    The same training goes on there after a kill. One of other events, items or settings, or by other code, has
+    another folder; what is a day old is removed.
+    """
+    code = git_commit(Path(__file__).parent)
+    said = [settings.learn.model_dump_json(), str(seed), str(lists), code, *items.ids]
+    digest = hashlib.blake2b("\0".join(said).encode(), digest_size=8)
+    for column in (log.user, log.item, log.kind, log.time, log.value):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    runs = settings.models.path / ".runs"
+    for other in runs.glob("*"):
+        if time.time() - other.stat().st_mtime > _DAY:
+            shutil.rmtree(other, ignore_errors=True)
+    return runs / digest.hexdigest()
+
+
+def _serving(settings: Settings, space: Space, made: FitSettings, name: str, before: Sequence[Impression]) -> Ranker:
+    """The version of that name, counted anew as a candidate is; or the untrained engine."""
+    versions = opening.registry(settings)
+    if name != UNTRAINED:
+        with suppress(CheckpointError):  # what cannot be loaded does not serve either
+            folder, _ = versions.verified(name, space.fingerprint)
+            version = load_version(folder)
+            positives = Positives(version.kinds, version.least)
+            return VersionRanker(version, positives, made.content, name=name, recount=before)
+    return UntrainedRanker(
+        space.manifest,
+        DirectEncoder(space),
+        fuse=settings.fuse,
+        retrieve=settings.retrieve,
+        policy=settings.policy,
+    )
+
+
+def _time(log: EventLog, row: int) -> datetime:
+    return datetime.fromtimestamp(float(log.time[row]), UTC)

@@ -1,0 +1,137 @@
+"""The card of a model version: where it comes from, what it can do, and what its files are."""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from engine.models.errors import CheckpointError
+from engine.models.verdict import Verdict
+
+CARD = "card.json"
+FORMAT = 1
+"""Of the folder of a version. A change that this release could not read raises it."""
+
+VERSION = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+"""What the name of a version looks like."""
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class CardDraft(BaseModel):
+    """What the maker of a version says of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    """The kind of model: it chooses what loads the files."""
+    fingerprint: str
+    """The space whose vectors it reads."""
+    data_from: AwareDatetime | None = None
+    """The events that it was trained on: from; None means from the first."""
+    data_until: AwareDatetime | None = None
+    """The events that it was trained on: until."""
+    counts: Mapping[str, int] = Field(default_factory=dict)
+    """How much it was trained on: events, people, items, cases."""
+    metrics: Mapping[str, Number] = Field(default_factory=dict)
+    """Its figures on held-out time, such as `ndcg_at_10`."""
+    baseline_metrics: Mapping[str, Number] = Field(default_factory=dict)
+    """The same figures of what it was held against."""
+    intervals: Mapping[str, tuple[Number, Number]] = Field(default_factory=dict)
+    """Confidence intervals of `metrics`."""
+    seed: int = 0
+    git_commit: str = ""
+    """The commit of the code that trained it; "" where it is not known."""
+    settings: Mapping[str, JsonValue] = Field(default_factory=dict)
+    """The settings that it was trained with."""
+    parent: str = ""
+    """The version that served when it was judged; "" if none did."""
+    gate: Verdict | None = None
+    """What the gate said of it; None if it was not asked."""
+
+
+class ModelCard(CardDraft):
+    """A version's card, as it lies in `card.json` beside its files."""
+
+    format: int = Field(default=FORMAT, strict=True, ge=1)
+    version: str = Field(pattern=VERSION)
+    created: AwareDatetime
+    files: Mapping[str, str] = Field(default_factory=dict)
+    """SHA-256 of each file."""
+
+    @property
+    def order(self) -> str:
+        """A key that sorts versions by age."""
+        return f"{self.created.astimezone(UTC).isoformat(timespec='microseconds')} {self.version}"
+
+    def to_json(self) -> str:
+        """As it is written."""
+        return self.model_dump_json(indent=1)
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of the version in a folder.
+
+    Raises:
+        CheckpointError: if it is missing or broken, of a newer format, or names another version.
+    """
+    version, path = folder.name, folder / CARD
+    try:
+        if not is_plain(path):
+            raise FileNotFoundError(f"no file {path}")
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"the card of model version {version} cannot be read ({error})", f"retire it, or put {CARD} back"
+        ) from None
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise CheckpointError(
+            f"model version {version} is of format {found}, this release reads formats up to {FORMAT}",
+            "update triveni, or train again with this release",
+        )
+    try:
+        card = ModelCard.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(step) for step in first["loc"])
+        raise CheckpointError(
+            f"the card of model version {version} is broken at {key or 'its top'}: {first['msg'].lower()}",
+            "retire it, or put the card back",
+        ) from None
+    if card.version != version:
+        raise CheckpointError(
+            f"the folder of model version {version} holds the card of {card.version}", "name the folder as its card"
+        )
+    return card
+
+
+def is_plain(path: Path) -> bool:
+    """Whether there is a file: no link, which may lead out of its folder, and no pipe, whose reader would wait."""
+    return path.is_file() and not path.is_symlink()
+
+
+def version_name(created: datetime) -> str:
+    """A name for a version made at a time: it sorts by time, and no other has it."""
+    return f"{created:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def git_commit(folder: Path) -> str:
+    """The commit of the checkout of a folder, with `-dirty` behind it if files differ; "" outside of one."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

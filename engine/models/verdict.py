@@ -1,0 +1,21 @@
+"""What the gate says of a version; its card keeps it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says, and from what."""
+
+    promote: bool
+    reason: str
+    metric: str
+    cases: int
+    """Cases that both were judged on."""
+    difference: float = 0.0
+    """The candidate's mean minus the serving version's."""
+    low: float = 0.0
+    """The interval of the difference: from."""
+    high: float = 0.0
+    """The interval of the difference: to."""
+    confidence: float = 0.95

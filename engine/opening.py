@@ -1,0 +1,219 @@
+"""What the settings name, opened: a space, a store, an event database, the registry of model versions.
+
+Imports are inside the functions, so that a command loads only what it uses: PyTorch alone takes seconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.config.settings import Settings
+from engine.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from encoders.decoding.decode import DecodeLimits
+    from encoders.spaces.folder import Extractors
+    from encoders.spaces.space import Space
+    from engine.events.check import EventLimits
+    from engine.events.history import StoredHistory
+    from engine.events.sql import SqlEventStore
+    from engine.events.types import KnownItems
+    from engine.models.registry import Registry
+    from engine.store.base import VectorStore
+    from engine.store.collections import Collections
+
+
+def decode_limits(settings: Settings) -> DecodeLimits:
+    """The limits of decoding."""
+    from encoders.decoding.decode import DecodeLimits
+
+    return DecodeLimits(**settings.limits.model_dump())
+
+
+def open_space(settings: Settings) -> Space:
+    """Load the encoders of the space that the settings name.
+
+    Raises:
+        WeightsError: if weights are missing, or not the ones that the space was built with.
+        SpaceError: if a folder holds no readable space.
+        SettingsError: if the name is neither of a known kind nor a folder.
+    """
+    name, limits = settings.space.name, decode_limits(settings)
+    if name == "starter":
+        from encoders.spaces.starter import load_starter
+
+        space = settings.space
+        return load_starter(space.cache, limits, space.device, space.threads or None, sources=space.sources)
+    if name.startswith("openclip:"):
+        from encoders.fitting.build_openclip import plain_openclip_space
+
+        return plain_openclip_space(name.removeprefix("openclip:"), device=torch_device(settings), limits=limits)
+    if Path(name).is_dir():
+        from encoders.spaces.folder import load_space_folder
+
+        extractors = pivot_extractors(settings, limits)
+        return load_space_folder(Path(name), extractors, device=torch_device(settings), limits=limits)
+    raise SettingsError(
+        f"there is no space {name!r}", "set space.name to starter, openclip:<model>/<pretrained> or a folder"
+    )
+
+
+def pivot_extractors(settings: Settings, limits: DecodeLimits) -> Extractors:
+    """The networks that bring long texts and sounds into an OpenCLIP space: those of the starter space.
+
+    Args:
+        settings: the settings.
+        limits: those of the space's other encoders, so that all share one budget of memory.
+    """
+    from encoders.networks.audio import SoundEncoder
+    from encoders.networks.text import SentenceEncoder
+    from encoders.spaces.folder import AUDIO, LONG_TEXT
+    from encoders.types import Modality
+
+    space = settings.space
+    text, audio = space.sources.get(Modality.TEXT), space.sources.get(Modality.AUDIO)
+    return {
+        LONG_TEXT: lambda: SentenceEncoder(space.cache, limits, space.device, space.threads or None, text),
+        AUDIO: lambda: SoundEncoder(space.cache, limits, space.threads or None, audio),
+    }
+
+
+def torch_device(settings: Settings) -> str:
+    """The device that PyTorch runs on: "auto" is a GPU where there is one."""
+    if settings.space.device != "auto":
+        return settings.space.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def store_collections(settings: Settings, *, bulk: bool = False) -> Collections:
+    """All collections of the store that the settings name; see `open_store` for `bulk`."""
+    from engine.store.collections import BACKGROUND, collections
+    from engine.store.layout import Layout
+
+    store = settings.store
+    return collections(
+        store.backend,
+        path=store.path,
+        url=store.url,
+        api_key=store.api_key,
+        timeout_seconds=store.timeout_seconds,
+        optimize_after=0 if bulk else BACKGROUND,
+        reserve=store.reserve_mb << 20,
+        layout=Layout(store.shards, store.replicas, store.write_consistency),
+        cache_bytes=store.cache_mb << 20,
+    )
+
+
+def open_store(settings: Settings, space: Space, *, beside: bool = False, bulk: bool = False) -> VectorStore:
+    """Open the collection of a space.
+
+    Args:
+        settings: the settings.
+        space: the space of its vectors.
+        beside: open it even if the collection of another space serves.
+        bulk: leave the search graph to `optimize`, instead of building it in the background between writes.
+
+    Raises:
+        SpaceError: if a collection of another space serves, and not `beside`.
+        StoreError: if the store cannot be reached, or another process has it open.
+    """
+    from engine.store.collections import open_store
+
+    return open_store(
+        store_collections(settings, bulk=bulk),
+        settings.store.collection,
+        fingerprint=space.fingerprint,
+        dimension=space.dimension,
+        modalities=space.modalities,
+        beside=beside,
+    )
+
+
+def running_server(settings: Settings) -> str:
+    """The address of the server that has the embedded store open; "" if nobody has it, or the store is not embedded.
+
+    Raises:
+        StoreInUseError: if another process has it open, and tells no address.
+    """
+    if settings.store.backend != "edge":
+        return ""
+    from engine.store.collections import EdgeCollections
+
+    return EdgeCollections(settings.store.path).server(settings.store.collection)
+
+
+def announce(store: VectorStore, address: str, port: int) -> None:
+    """Let `running_server` find the server that has a store open.
+
+    Args:
+        store: the store; only an embedded one has to be asked through the process that has it.
+        address: that the server was told to listen on, HOST:PORT or unix:PATH.
+        port: that it took.
+    """
+    from engine.store.edge import EdgeStore
+
+    if isinstance(store, EdgeStore):
+        host = address.rpartition(":")[0]
+        here = "127.0.0.1" if host in {"", "0.0.0.0", "[::]"} else host  # noqa: S104 (compared, not bound)
+        store.announce(address if address.startswith("unix:") else f"{here}:{port}")
+
+
+def open_catalogue(settings: Settings) -> VectorStore | None:
+    """Open the collection that serves, for those who encode nothing: no encoder is loaded. None if there is none yet.
+
+    Raises:
+        StoreError: if the store cannot be reached, or another process has it open.
+    """
+    return store_collections(settings).open_current(settings.store.collection)
+
+
+def event_limits(settings: Settings) -> EventLimits:
+    """The largest event, and the longest served list, that are kept."""
+    from engine.events.check import EventLimits
+
+    return EventLimits(text_characters=settings.limits.max_characters, places=settings.retrieve.max_limit)
+
+
+def open_events(
+    settings: Settings, known_items: KnownItems | None = None, *, existing: bool = False
+) -> SqlEventStore:
+    """Open the event store.
+
+    Args:
+        settings: the settings.
+        known_items: says which items are in the catalogue, so that events on others are refused; None keeps all.
+        existing: a file that is not there is an error, for those who only read; else it is made.
+
+    Raises:
+        EventStoreError: if the URL is of another kind, or the database cannot be reached.
+        EventSchemaError: if it is no database, or its tables are of another version.
+    """
+    from engine.events.sql import SqlEventStore
+
+    return SqlEventStore(
+        settings.events.url, limits=event_limits(settings), known_items=known_items, existing=existing
+    )
+
+
+def known_items(store: VectorStore) -> KnownItems:
+    """Says which items are in a catalogue."""
+    from engine.events.known import CatalogItems
+
+    return CatalogItems(store)
+
+
+def stored_history(settings: Settings, events: SqlEventStore) -> StoredHistory:
+    """Adds what was recorded of people to their queries."""
+    from engine.events.history import StoredHistory
+
+    return StoredHistory(events, settings.fuse)
+
+
+def registry(settings: Settings) -> Registry:
+    """The versions of the trained model."""
+    from engine.models.registry import Registry
+
+    return Registry(settings.models.path)

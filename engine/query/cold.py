@@ -1,0 +1,177 @@
+"""What a person gets of whom nothing is known that they like: what is popular, or else what is new.
+
+What they dislike is known perhaps, and what is like it comes last.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Floats, Modality
+from engine.catalog.ingest import INDEXED_AT
+from engine.config.settings import RetrieveSettings
+from engine.core.deadline import Deadline
+from engine.core.filters import And, AnyOf, FieldKind, Filter, Not, Scalar, Schema
+from engine.core.types import Candidates, ItemId, Payload, Query, ReasonKind
+from engine.query.fuse import Intent
+from engine.query.policy.caps import values_of
+from engine.query.score import penalty
+from engine.store.base import VectorQuery, VectorStore
+from engine.store.match import seconds_of
+
+_MAX_PAGE = 4096
+"""How far down an order is read, where the first items do not do; for long lists up to twice `_GROWTH` times their
+length."""
+_HOLDERS = 1024
+"""Items of a modality that are looked at, where hardly one of the first items has it."""
+_MAX_PAGES = 64
+_GROWTH = 4
+_MATCHED = {FieldKind.KEYWORD: str, FieldKind.INTEGER: int, FieldKind.BOOL: bool}
+"""The kinds of fields whose values a filter can leave out."""
+
+
+def cold(
+    query: Query,
+    exclude: Sequence[ItemId],
+    store: VectorStore,
+    settings: RetrieveSettings,
+    deadline: Deadline,
+    *,
+    intent: Intent,
+    max_per_value: Mapping[str, int],
+) -> tuple[Candidates, tuple[ReasonKind, ...]]:
+    """The most popular items if the catalogue counts popularity, then the newest, and which of the two each is.
+
+    An item counts if it has one of the query's modalities, there is room for its values under the caps, and it is not
+    like something disliked. Where too few of the first items count, more are read, down to a bound; then those that
+    have the modality are asked for. What is like something disliked comes last, the most so at the end.
+
+    Scores only tell the order: they fall evenly from 1.
+
+    Args:
+        query: the query.
+        exclude: items that must not be among them.
+        store: the catalogue.
+        settings: how many are fetched.
+        deadline: of the query.
+        intent: what to stay away from.
+        max_per_value: the caps that the policy will apply.
+    """
+    wanted = math.ceil(settings.overfetch * query.limit)
+    room = _Room({field: math.ceil(settings.overfetch * most) for field, most in max_per_value.items()}, store.schema)
+    capped = bool(max_per_value)
+    picky = bool(query.modalities or capped or len(intent.negatives))
+    seen = set(exclude)
+    found: dict[ItemId, ReasonKind] = {}
+    disliked: dict[ItemId, ReasonKind] = {}
+    orders = [(INDEXED_AT, ReasonKind.FRESH)]
+    if store.schema.get(settings.popularity_field) in (FieldKind.INTEGER, FieldKind.FLOAT):
+        orders.insert(0, (settings.popularity_field, ReasonKind.POPULAR))
+    bound = max(_MAX_PAGE, 2 * _GROWTH * wanted)
+
+    def consider(names: list[ItemId], kind: ReasonKind) -> None:
+        seen.update(names)
+        liked, pushed = names, list[ItemId]()
+        if picky:
+            liked, pushed = _sorted_out(store.candidates(names, with_payload=capped), query, intent, room)
+        found.update(dict.fromkeys(liked, kind))
+        disliked.update(dict.fromkeys(pushed[: max(wanted - len(disliked), 0)], kind))
+
+    for field, kind in orders:
+        size, pages = wanted + len(seen), 0
+        while len(found) < wanted and size <= bound + len(seen) and pages < _MAX_PAGES:
+            deadline.check("searching")
+            full = room.full
+            page = store.scroll(filter_=room.narrowed(query.filter), limit=size, with_payload=False, order_by=field)
+            consider([point.id for point in page.points if point.id not in seen], kind)
+            pages += 1
+            if room.full == full:  # else the next page of the same size is another
+                if len(page.points) < size:
+                    break
+                size *= _GROWTH
+    if query.modalities and len(found) < wanted:
+        deadline.check("searching")
+        holders = _holders(query.modalities, room.narrowed(query.filter), store)
+        consider([name for name in holders if name not in seen], ReasonKind.FRESH)
+    deadline.check("fetching candidates")
+    names = [*list(found)[:wanted], *disliked]
+    candidates = store.candidates(names, with_payload=capped)
+    candidates = candidates.take(np.argsort(_losses(candidates, intent), kind="stable"))
+    count = len(candidates)
+    scores = np.asarray((count - np.arange(count)) / max(count, 1), np.float32)
+    kinds = found | disliked
+    return replace(candidates, scores=scores), tuple(kinds[name] for name in candidates.ids)
+
+
+class _Room:
+    """How many more items may have a value of a payload field.
+
+    Args:
+        limits: at most so many per value of a field.
+        schema: the fields that can be filtered on: full values of theirs need not be read again.
+    """
+
+    def __init__(self, limits: Mapping[str, int], schema: Schema) -> None:
+        self._limits, self._schema = limits, schema
+        self._taken: Counter[tuple[str, str]] = Counter()
+        self._full: dict[str, dict[Scalar, None]] = {}
+
+    @property
+    def full(self) -> int:
+        """How many values a filter leaves out by now."""
+        return sum(map(len, self._full.values()))
+
+    def take(self, payload: Payload) -> bool:
+        """Count an item, if there is room for all its values."""
+        keys = {(field, str(value)): value for field in self._limits for value in values_of(payload, field)}
+        if any(self._taken[key] >= self._limits[key[0]] for key in keys):
+            return False
+        for key, value in keys.items():
+            field = key[0]
+            self._taken[key] += 1
+            kind = self._schema.get(field)
+            if self._taken[key] == self._limits[field] and kind is not None and type(value) is _MATCHED.get(kind):
+                self._full.setdefault(field, {})[value] = None  # type: ignore[index]
+        return True
+
+    def narrowed(self, filter_: Filter | None) -> Filter | None:
+        """A filter that leaves out the items of full values too."""
+        rest: list[Filter] = [Not(AnyOf(field, tuple(values))) for field, values in self._full.items()]
+        if not rest:
+            return filter_
+        return And((*(() if filter_ is None else (filter_,)), *rest))
+
+
+def _holders(modalities: Sequence[Modality], filter_: Filter | None, store: VectorStore) -> list[ItemId]:
+    """Items that have one of the modalities, newest first: all of them if they are few.
+
+    No filter asks for a modality, but a search finds nothing else. In which direction it looks does not matter.
+    """
+    anywhere = np.ones(store.dimension, np.float32)
+    known = [modality for modality in modalities if modality in store.modalities]
+    hits = store.query([VectorQuery(anywhere, modality, _HOLDERS, filter_) for modality in known])
+    names = list(dict.fromkeys(name for hit in hits for name in hit.ids))
+    points = [point for point in store.retrieve(names, with_vectors=False, once=True) if point is not None]
+    times = {point.id: seconds_of(point.payload.get(INDEXED_AT)) or 0.0 for point in points}
+    return sorted(times, key=times.__getitem__, reverse=True)
+
+
+def _sorted_out(items: Candidates, query: Query, intent: Intent, room: _Room) -> tuple[list[ItemId], list[ItemId]]:
+    """Those items that count, and those that would if they were not like something disliked."""
+    has = np.ones(len(items), np.bool_)
+    if query.modalities:
+        has = np.any([items.present[m] for m in query.modalities if m in items.present] or [~has], axis=0)
+    pushed = _losses(items, intent) > 0
+    liked = [items.ids[row] for row in np.flatnonzero(has & ~pushed) if room.take(items.payloads[row])]
+    return liked, [items.ids[row] for row in np.flatnonzero(has & pushed)]
+
+
+def _losses(items: Candidates, intent: Intent) -> Floats | npt.NDArray[np.float64]:
+    """(n,): the penalty of each item for being like something disliked."""
+    if not len(intent.negatives) or not len(items):
+        return np.zeros(len(items))
+    return penalty(intent, intent.probes.evidence(items))

@@ -1,0 +1,112 @@
+"""Why an item is shown: what of its score falls away without a query part or an event."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from encoders.types import Floats, Modality
+from engine.core.types import Reason
+from engine.query.fuse import Intent
+from engine.query.resolve import Sources
+from engine.query.score import Judgement, Rows
+from engine.query.similarity import Columns
+
+MAX_REASONS = 10
+"""Reasons named per result."""
+
+
+def falls(intent: Intent, judgement: Judgement, rows: Rows) -> Floats:
+    """By how much the score of items, before what is not wanted is taken from it, falls without each source.
+
+    Interests and the query's weight stay as they are.
+
+    Args:
+        intent: of n sources.
+        judgement: of N items.
+        rows: k of the items.
+
+    Returns:
+        (n, k), negative where the source speaks against the item more than its group does.
+    """
+    evidence = judgement.evidence[:, rows]
+    fall = np.zeros_like(evidence)
+    if len(intent.parts):
+        without = _without_each(intent, intent.parts, evidence)
+        fall[intent.parts] = intent.query_weight * (judgement.query[rows] - np.where(np.isnan(without), 0, without))
+    interests = judgement.interests[:, rows]  # (c, k)
+    for number, members in enumerate(intent.interests):
+        others = np.delete(interests, number, axis=0).max(axis=0, initial=-np.inf)  # (k,)
+        left = np.fmax(_without_each(intent, members, evidence), others)  # fmax passes over NaN
+        left = np.where(np.isfinite(left), left, 0)
+        fall[members] = (1 - intent.query_weight) * (interests.max(axis=0) - left)
+    return fall
+
+
+def _without_each(intent: Intent, members: Rows, evidence: Floats) -> Floats:
+    """(members, k): the group's combined evidence without each member; NaN where nothing is left of it."""
+    weights = intent.weights[members] / intent.weights[members].max()
+    correlation = intent.probes.correlation
+    sums = weights @ evidence[members] - weights[:, None] * evidence[members]  # (members, k)
+    if len(members) == 1:
+        return np.full(sums.shape, np.nan, np.float32)
+    left, squares = weights.sum() - weights, np.square(weights).sum() - np.square(weights)
+    scale = np.sqrt((1 - correlation) * squares + correlation * np.square(left))
+    return np.asarray(sums / scale[:, None], np.float32)
+
+
+def explain(
+    intent: Intent, sources: Sources, judgement: Judgement, items: Columns, rows: Rows
+) -> list[tuple[Reason, ...]]:
+    """The reasons for each of k results, the strongest first, at most `MAX_REASONS`; their shares sum to 1.
+
+    Args:
+        intent: of n sources.
+        sources: the same n.
+        judgement: of N items.
+        items: the k results.
+        rows: the results' rows in the judgement (k,).
+    """
+    fall = falls(intent, judgement, rows)
+    terms = intent.probes.terms(items)  # (M, n, k)
+    absent = [~items.present[m] if m in items.present else np.ones(len(rows), bool) for m in intent.probes.modalities]
+    terms[np.broadcast_to(np.array(absent)[:, None, :], terms.shape)] = -np.inf
+    best = terms.argmax(axis=0)  # (n, k)
+    parts = _parts(terms, best, intent.probes.modalities)
+    positive = np.maximum(fall, 0)
+    order = np.argsort(-positive, axis=0, kind="stable")[:MAX_REASONS]  # (reasons, k)
+    shares = np.take_along_axis(positive, order, axis=0).astype(np.float64)
+    hopeless = shares.sum(axis=0) <= 0
+    if hopeless.any():  # nothing lifts the item: name the source that speaks for it least badly
+        usable = np.concatenate(intent.groups)
+        order[0, hopeless] = usable[judgement.evidence[np.ix_(usable, rows[hopeless])].argmax(axis=0)]
+        shares[0, hopeless] = 1
+    shares /= shares.sum(axis=0)
+    modalities = intent.probes.modalities
+    return [
+        tuple(
+            Reason(sources.kinds[n], int(sources.indexes[n]), modalities[best[n, k]], share, tuple(parts[n][k]))
+            for n, share in zip(order[:, k].tolist(), shares[:, k].tolist(), strict=True)
+            if share > 0
+        )
+        for k in range(len(rows))
+    ]
+
+
+def _parts(terms: Floats, best: Rows, modalities: Sequence[Modality]) -> list[list[list[float]]]:
+    """What part of the evidence that speaks for an item each of its modalities gives, by n, k and `Modality`.
+
+    Args:
+        terms: weighted z per item modality (M, n, k), -inf where the item lacks it.
+        best: the modality that gives most (n, k): all of it where nothing speaks for the item.
+        modalities: the M.
+    """
+    order = tuple(Modality)
+    parts = np.zeros((*best.shape, len(order)), np.float64)
+    for column, modality in enumerate(modalities):
+        parts[:, :, order.index(modality)] = np.maximum(terms[column], 0)
+    total = parts.sum(axis=2)
+    places = np.array([order.index(modality) for modality in modalities], np.intp)
+    hopeless = total <= 0
+    parts[hopeless, places[best[hopeless]]] = total[hopeless] = 1
+    found: list[list[list[float]]] = (parts / total[:, :, None]).tolist()
+    return found

@@ -1,0 +1,88 @@
+"""Which model answers whom: what the pipeline asks for, whoever keeps the models (engine/models/serving.py)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from encoders.types import Floats
+from engine.core.types import ItemId, Query
+from engine.query.reranker import Reranker
+from engine.query.resolve import Sources
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraSearch:
+    """A search by one of the store's extra vectors."""
+
+    name: str
+    vector: Floats
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model makes of one request."""
+
+    rerankers: tuple[Reranker, ...] = ()
+    """Its tiers for this request, the best first."""
+    items: Sequence[ItemId] = ()
+    """Items that it would consider besides those that searches find, without the excluded; unfiltered."""
+    searches: Sequence[ExtraSearch] = ()
+    """What it would search for besides."""
+
+
+class ServedModel(Protocol):
+    """A version of the model, loaded. Any number of threads use it at once."""
+
+    @property
+    def version(self) -> str:
+        """Its name in the registry."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The space that it is of."""
+
+    def read(self, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+        """What it makes of a request.
+
+        Args:
+            query: the request.
+            sources: its parts and events, with their vectors.
+            exclude: items that are not wanted.
+        """
+
+    def changed(self, ids: Sequence[ItemId]) -> None:
+        """Items were written or deleted: nothing that it remembers of them holds."""
+
+    def close(self) -> None:
+        """Let go of what it holds; nobody uses it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The model that answers one request."""
+
+    model: ServedModel | None = None
+    """None where nothing is trained."""
+    compared: str = ""
+    """While a candidate is tried: the version that the other people get, "untrained" for none. Else ""."""
+
+
+class Models(Protocol):
+    """Says which model answers whom."""
+
+    def use(self, user: str) -> AbstractContextManager[Lease]:
+        """The model of a person, which is not closed while the context is open; "" is nobody in particular."""
+
+
+class Fixed:
+    """One model for everybody; none where nothing is trained."""
+
+    def __init__(self, model: ServedModel | None = None) -> None:
+        self._model = model
+
+    @contextmanager
+    def use(self, user: str) -> Iterator[Lease]:
+        """The model."""
+        yield Lease(self._model)

@@ -1,0 +1,42 @@
+"""The rerank stage: its protocol, and the one that leaves the order as it is."""
+
+from typing import Protocol
+
+from engine.core.types import Candidates, Query
+from engine.query.resolve import Sources
+
+
+class Reranker(Protocol):
+    """Gives candidates better scores, and may drop some; the policy orders them afterwards."""
+
+    @property
+    def version(self) -> str:
+        """The version of the model, said in every response."""
+
+    @property
+    def tier(self) -> str:
+        """The name of this stage where it decides the order, said in every response."""
+
+    @property
+    def reads_payloads(self) -> bool:
+        """Whether it needs the candidates' payloads; without, only those of the results are fetched."""
+
+    @property
+    def seconds(self) -> float:
+        """The time that it typically takes, measured; it is asked only where the deadline leaves more."""
+
+    def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
+        """Map candidates to candidates, all of them among those given."""
+
+
+class Identity:
+    """Leaves the scores of the retrieval."""
+
+    version = "untrained"
+    tier = "retrieval"
+    reads_payloads = False
+    seconds = 0.0
+
+    def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
+        """Return the candidates as they are."""
+        return candidates

@@ -1,0 +1,139 @@
+"""An intent becomes candidates: all its search vectors over all modalities in one store call, merged; then their
+vectors in a second.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Floats, Modality
+from engine.config.settings import RetrieveSettings
+from engine.core.deadline import Deadline
+from engine.core.types import Candidates, ItemId, Query
+from engine.query.fuse import Intent
+from engine.query.models import Reading
+from engine.query.search import Search
+from engine.store.base import Hits, VectorQuery, VectorStore
+from engine.store.match import matches
+
+OWN = 10
+"""Of an interest's candidates, one in so many comes from each search whatever the others say: what one modality
+finds nearest of all may be a copy."""
+_FIRST = 1e6
+"""More than any evidence."""
+
+
+def retrieve(
+    intent: Intent,
+    query: Query,
+    exclude: Sequence[ItemId],
+    store: VectorStore,
+    search: Search,
+    settings: RetrieveSettings,
+    deadline: Deadline,
+    *,
+    with_payload: bool,
+    reading: Reading,
+) -> Candidates:
+    """Fetch the candidates of every interest, and those that a model names; their scores are not set yet.
+
+    Args:
+        intent: what is searched for.
+        query: its filter and limit.
+        exclude: items that are not wanted.
+        store: the catalogue.
+        search: how it is searched.
+        settings: how many are fetched.
+        deadline: of the request.
+        with_payload: whether payloads are fetched too.
+        reading: what the model would search for and consider besides.
+
+    Raises:
+        InvalidQueryError: if the filter names a field that is not in the schema, or one of the wrong kind.
+    """
+    limit = max(settings.candidates, math.ceil(settings.overfetch * query.limit))
+    mixes = intent.mixes()
+    vectors = intent.probes.searches(mixes)  # per modality (c, d), (c,)
+    places = [(row, modality) for row in range(len(mixes)) for modality in vectors]
+    queries = [
+        VectorQuery(vectors[modality][0][row], modality, limit, query.filter, tuple(exclude))
+        for row, modality in places
+    ]
+    also = [VectorQuery(one.vector, one.name, one.limit, query.filter, tuple(exclude)) for one in reading.searches]
+    hits = search.search([*queries, *also], deadline)
+    hits, more = hits[: len(queries)], [name for hit in hits[len(queries) :] for name in hit.ids]
+    lengths = np.array([np.linalg.norm(one.vector) for one in queries], np.float32)
+    offsets = np.array([vectors[modality][1][row] for row, modality in places], np.float32)
+    owners = np.array([row for row, _ in places], np.intp)
+    ids = merge(hits, lengths, offsets, owners, limit, intent.probes.correlation)
+    deadline.check("fetching candidates")
+    known = set(ids)
+    ids += [name for name in dict.fromkeys(more) if name not in known]
+    ids += passing(query, {*known, *more}, reading.items, store)
+    return with_modality(store.candidates(ids, with_payload=with_payload), query.modalities)
+
+
+def with_modality(candidates: Candidates, modalities: Sequence[Modality]) -> Candidates:
+    """The candidates that have one of the modalities; all if none is named."""
+    if not modalities:
+        return candidates
+    has = [candidates.present[modality] for modality in modalities if modality in candidates.present]
+    return candidates.take(np.flatnonzero(np.any(has, axis=0)) if has else np.zeros(0, np.intp))
+
+
+def passing(query: Query, known: set[ItemId], more: Sequence[ItemId], store: VectorStore) -> list[ItemId]:
+    """Those of `more` that are not known yet and pass the query's filter, in their order."""
+    new = [name for name in more if name not in known]
+    if query.filter is None or not new:
+        return new
+    points = store.retrieve(new, with_vectors=False)
+    return [point.id for point in points if point is not None and matches(query.filter, point.payload, store.schema)]
+
+
+def merge(
+    hits: Sequence[Hits],
+    lengths: Floats,
+    offsets: Floats,
+    owners: npt.NDArray[np.intp],
+    limit: int,
+    correlation: float,
+) -> list[ItemId]:
+    """The ids of the best hits of each interest, each once.
+
+    A hit's cosine gives the evidence by one modality; where several modalities found an item, they are combined. The
+    first hits of each search are kept in any case, see `OWN`.
+
+    Args:
+        hits: of s searches.
+        lengths: (s,), of the search vectors.
+        offsets: (s,), see `Probes.searches`.
+        owners: (s,), the interest that each search is for.
+        limit: ids per interest.
+        correlation: between the evidences of two modalities.
+    """
+    names = list(dict.fromkeys(chain.from_iterable(hit.ids for hit in hits)))
+    codes = {name: code for code, name in enumerate(names)}
+    kept: list[npt.NDArray[np.intp]] = []
+    for owner in range(int(owners.max(initial=-1)) + 1):
+        first: list[npt.NDArray[np.intp]] = []
+        best = np.full(len(names), -np.inf, np.float32)
+        total = np.zeros(len(names), np.float32)
+        count = np.zeros(len(names), np.float32)
+        for place in np.flatnonzero(owners == owner).tolist():
+            rows = np.array([codes[name] for name in hits[place].ids], np.intp)
+            first.append(rows[: limit // OWN])
+            evidence = hits[place].scores * lengths[place] - offsets[place]
+            best[rows] = np.maximum(best[rows], evidence)
+            total[rows] += evidence
+            count[rows] += 1
+        with np.errstate(divide="ignore", invalid="ignore"):
+            combined = total / np.sqrt((1 - correlation) * count + correlation * count**2)
+        estimate = np.fmax(best, np.where(count > 0, combined, -np.inf))
+        estimate[np.concatenate(first)] += np.float32(_FIRST)
+        order = np.argsort(-estimate, kind="stable")[:limit]
+        kept.append(order[np.isfinite(estimate[order])])
+    rows = np.unique(np.concatenate(kept)) if kept else np.zeros(0, np.intp)
+    return [names[row] for row in rows]

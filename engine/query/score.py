@@ -1,0 +1,70 @@
+"""Exact scores of candidates, and the reasons for them, from one matrix of evidence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Floats
+from engine.query.fuse import Intent
+from engine.query.similarity import Columns
+
+Rows = npt.NDArray[np.intp]
+
+LEAVES, STEEP = 0.8, 4.0
+"""See `penalty`; chosen on Tux Paint, `python -m benchmarks.feedback`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The scores of N items before an intent of n sources and c interests."""
+
+    evidence: Floats
+    """(n, N): of each source for each item."""
+    query: Floats
+    """(N,): the combined evidence of the query's parts, 0 without."""
+    interests: Floats
+    """(c, N): the combined evidence of each interest."""
+    interest: Rows
+    """(N,): the interest that speaks most for the item; 0 without a history."""
+    scores: Floats
+    """(N,): standard deviations above an unrelated item."""
+
+
+def judge(intent: Intent, items: Columns) -> Judgement:
+    """Score items: the formula of `Intent`, exactly."""
+    evidence = intent.probes.evidence(items)
+    combined = intent.combinations() @ evidence  # (groups, N)
+    has_query = len(intent.parts) > 0
+    size = evidence.shape[1]
+    query = combined[0] if has_query else np.zeros(size, np.float32)
+    interests = combined[1:] if has_query else combined
+    scores = np.float32(intent.query_weight) * query
+    interest = np.zeros(size, np.intp)
+    if len(interests):
+        interest = interests.argmax(axis=0)
+        scores = scores + np.float32(1 - intent.query_weight) * interests.max(axis=0)
+    scores = scores - penalty(intent, evidence, scores)
+    return Judgement(evidence, query, interests, interest, np.asarray(scores, np.float32))
+
+
+def penalty(intent: Intent, evidence: Floats, wanted: Floats | float = 0.0) -> Floats:
+    """(N,): what is taken from the score of items that are like something not wanted, the most of all of them.
+
+    A dislike takes away what is like the disliked, and leaves what is liked: of two neighbours, what is like the one
+    is related to the other too, and would fall behind what has to do with neither. So it counts how much more an item
+    is like the disliked than `LEAVES` of what speaks for it, `STEEP` times. A negative part of a query says what the
+    results must not be like, whatever speaks for them: there all counts that is beyond merely related.
+
+    Args:
+        intent: of n sources.
+        evidence: (n, N).
+        wanted: (N,), what speaks for the items.
+    """
+    if not len(intent.negatives):
+        return np.zeros(evidence.shape[1], np.float32)
+    related = np.float32(intent.related)
+    against = evidence[intent.negatives]  # (negatives, N)
+    disliked = np.float32(STEEP) * (against - np.maximum(np.float32(LEAVES) * wanted, related))
+    beyond = np.where(intent.told[:, None], against - related, disliked)
+    return np.asarray((intent.strengths[:, None] * np.maximum(beyond, 0)).max(axis=0), np.float32)

@@ -1,0 +1,190 @@
+"""How much speaks for it that an item is related to something: the one formula that all scores are made of.
+
+A source is what a person gave: a query part or a history event. It has one vector, or, if it is an item, one
+per modality. The cosine s of a source's vector of modality a with an item's of modality m is read as
+z = (s - mean[a, m]) / std[a, m], which is comparable between pairs of modalities where cosines are not. The
+pairs at hand are added with weights w[a, m] (how far the pair can be trusted) and scaled to unit variance:
+
+    e = sum w z / sqrt((1 - r) sum w² + r (sum w)²)
+
+This is Stouffer's weighted combination for z values that correlate by r (Strube, Psychological Bulletin 97, 1985).
+So an evidence counts standard deviations above an unrelated item, whatever modalities the item has: one that
+is missing drops out of all sums. The same formula combines the events of an interest and the parts of a query.
+
+To that comes recognition. The same content in the same modality is the strongest evidence there is, but a sum that is
+linear in the cosine lets middling z values of two other modalities outweigh a cosine of 1. How often an unrelated
+content comes closer than s falls like a power of 1 - s in the tail, so the surprise at a coincidence that close grows
+like its logarithm, without bound:
+
+    e += SURPRISE ln((1 - near) / (1 - s))    for a cosine s > near of source and item in one modality
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.spaces.space import LOWEST_WEIGHT, Calibration, PairCalibration
+from encoders.types import Floats, Modality
+
+
+class Columns(Protocol):
+    """Vectors of n things in columns; `Candidates` is one."""
+
+    @property
+    def vectors(self) -> Mapping[Modality, Floats]:
+        """Per modality unit vectors (n, d); a row is zeros where `present` is False."""
+
+    @property
+    def present(self) -> Mapping[Modality, npt.NDArray[np.bool_]]:
+        """Per modality (n,)."""
+
+
+Doubles = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+
+NEARER = 1.0
+"""A copy is nearer than what is merely related: by at least so many standard deviations of an unrelated cosine."""
+NEAREST = 0.95
+"""A cosine that speaks for a copy in any space; of texts no smaller one does: near texts say the like in other
+words."""
+SURPRISE = 3.0
+"""How steeply evidence grows towards a copy, in standard deviations for each e-fold of the distance."""
+EXACT = 1e-4
+"""What lies between two vectors of one content, by rounding, is of this order: it ends the growth."""
+
+
+def nearness(pair: PairCalibration, modality: Modality) -> float:
+    """The cosine in one modality above which two contents may be copies of each other."""
+    related = pair.mean + (pair.weight + NEARER) * pair.std
+    return NEAREST if modality is Modality.TEXT else min(max(related, 0.0), NEAREST)
+
+
+def recognition(cosines: Floats, near: float) -> Floats:
+    """What it adds to the evidence that contents of one modality are so close; any shape, 0 up to `near`."""
+    far = np.maximum(1 - cosines, 0) + np.float32(EXACT)
+    return np.asarray(np.float32(SURPRISE) * np.log(np.maximum((1 - near + EXACT) / far, 1)), np.float32)
+
+
+def spread(weights: Doubles, correlation: float) -> float:
+    """The standard deviation of a weighted sum of z values (n,) that all correlate by `correlation`."""
+    return math.sqrt((1 - correlation) * np.square(weights).sum() + correlation * np.square(weights.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """n sources made ready to be held against items: linear per item modality. M item modalities."""
+
+    modalities: tuple[Modality, ...]
+    directions: Mapping[Modality, Floats]
+    """Per item modality (n, d): sum over a of w/std times the source's vector of modality a."""
+    offsets: Floats
+    """(n, M): sum over a of w mean/std."""
+    weights: Floats
+    """(n, M): sum over a of w."""
+    squares: Floats
+    """(n, M): sum over a of w²."""
+    correlation: float
+    sources: Columns
+    near: Mapping[Modality, float]
+    """See `nearness`."""
+
+    def terms(self, items: Columns) -> Floats:
+        """(M, n, N): the evidence that each item modality gives, 0 where an item lacks it; their sum is it all."""
+        terms = np.asarray(self._linear(items) / self.scale(items), np.float32)
+        for modality, places, added in self._recognised(items):
+            terms[self.modalities.index(modality)][places] += added
+        return terms
+
+    def related(self, items: Columns) -> Floats:
+        """The evidence without recognition, (n, N): how related things are, copies or not."""
+        return np.asarray(self._linear(items).sum(axis=0) / self.scale(items), np.float32)
+
+    def _recognised(self, items: Columns) -> Iterator[tuple[Modality, tuple[Rows, ...], Floats]]:
+        """Per modality which sources and items may be copies of each other, and what recognition adds there."""
+        for modality, near in self.near.items():
+            if modality in items.vectors:
+                cosines = self.sources.vectors[modality] @ items.vectors[modality].T  # (n, N)
+                places = np.nonzero(cosines > near)  # few; a missing modality is zeros, and near is not below 0
+                yield modality, places, recognition(cosines[places], near)
+
+    def _linear(self, items: Columns) -> Floats:
+        """Weighted z per item modality, before scaling: (M, n, N), 0 where an item lacks the modality."""
+        size = len(next(iter(items.present.values())))
+        terms = np.zeros((len(self.modalities), len(self.offsets), size), np.float32)
+        for column, modality in enumerate(self.modalities):
+            if modality in items.vectors:
+                np.matmul(self.directions[modality], items.vectors[modality].T, out=terms[column])
+                terms[column] -= self.offsets[:, column, None]
+                terms[column] *= items.present[modality]
+        return terms
+
+    def scale(self, items: Columns) -> Floats:
+        """What the sum of the terms is divided by: (n, N)."""
+        size = len(next(iter(items.present.values())))
+        absent = np.zeros(size, np.bool_)
+        mask = np.stack([items.present.get(m, absent) for m in self.modalities]).astype(np.float32)  # (M, N)
+        variance = (1 - self.correlation) * (self.squares @ mask) + self.correlation * np.square(self.weights @ mask)
+        return np.asarray(np.sqrt(np.maximum(variance, np.float32(1e-12))), np.float32)
+
+    def evidence(self, items: Columns) -> Floats:
+        """The evidence of each source for each item: (n, N)."""
+        evidence = self.related(items)
+        for _, places, added in self._recognised(items):
+            evidence[places] += added
+        return evidence
+
+    def searches(self, mixes: Floats) -> dict[Modality, tuple[Floats, Floats]]:
+        """Search vectors for mixtures of sources, each over one item modality.
+
+        For an item that has only modality m, `mix @ related` is exactly `vector · item - offset`.
+
+        Args:
+            mixes: (c, n), a mixture of the sources in each row.
+
+        Returns:
+            Per item modality the vectors (c, d) and offsets (c,).
+        """
+        found = {}
+        for column, modality in enumerate(self.modalities):
+            variance = (1 - self.correlation) * self.squares[:, column]
+            variance = variance + self.correlation * np.square(self.weights[:, column])
+            scaled = mixes / np.sqrt(np.maximum(variance, np.float32(1e-12)))  # (c, n)
+            found[modality] = (
+                np.asarray(scaled @ self.directions[modality], np.float32),
+                np.asarray(scaled @ self.offsets[:, column], np.float32),
+            )
+        return found
+
+
+def probe(sources: Columns, calibration: Calibration, modalities: Sequence[Modality], correlation: float) -> Probes:
+    """Make sources ready to be held against items.
+
+    Args:
+        sources: n sources; vectors of modalities that the calibration does not know are not used.
+        calibration: of the space.
+        modalities: the item modalities that count.
+        correlation: between the z values of one source and item, 0 to 1.
+    """
+    size = len(next(iter(sources.present.values())))
+    directions: dict[Modality, Floats] = {}
+    offsets = np.zeros((size, len(modalities)), np.float32)
+    weights, squares = np.zeros_like(offsets), np.zeros_like(offsets)
+    for column, item_modality in enumerate(modalities):
+        total = np.zeros_like(next(iter(sources.vectors.values())))  # (n, d)
+        for modality, vectors in sources.vectors.items():
+            pair = calibration.get((modality, item_modality))
+            if pair is None:
+                continue
+            weight = np.float32(max(pair.weight, LOWEST_WEIGHT))
+            there = sources.present[modality].astype(np.float32)  # (n,)
+            total += vectors * (there * (weight / np.float32(pair.std)))[:, None]
+            offsets[:, column] += there * (weight * np.float32(pair.mean / pair.std))
+            weights[:, column] += there * weight
+            squares[:, column] += there * weight * weight
+        directions[item_modality] = total
+    near = {m: nearness(calibration[m, m], m) for m in modalities if m in sources.vectors and (m, m) in calibration}
+    return Probes(tuple(modalities), directions, offsets, weights, squares, correlation, sources, near)

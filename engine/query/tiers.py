@@ -1,0 +1,80 @@
+"""Which reranker answers: the best one that the deadline leaves time for and that works; else retrieval order."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import structlog
+
+from engine.core.deadline import Deadline
+from engine.core.errors import CancelledError, DeadlineError
+from engine.core.types import Candidates, ItemId, Query
+from engine.query.models import Reading, ServedModel
+from engine.query.reranker import Identity, Reranker
+from engine.query.resolve import Sources
+
+_IDENTITY = Identity()
+
+
+class Tiers:
+    """Takes rerankers in turn.
+
+    Args:
+        share: the part of the time left that a reranker's typical time may be; policy, reasons and the answer need
+            the rest.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._log = structlog.get_logger("triveni.rerank")
+        self._lock = threading.Lock()
+        self._said: set[tuple[str, str]] = set()
+
+    def rerank(
+        self,
+        rerankers: Sequence[Reranker],
+        query: Query,
+        sources: Sources,
+        candidates: Candidates,
+        deadline: Deadline,
+    ) -> tuple[Candidates, Reranker]:
+        """Candidates with the scores of the first reranker that fits and works, and that reranker.
+
+        One that fails is logged, once for each version and tier, and the next is taken.
+
+        Raises:
+            DeadlineError: if the time is up.
+            CancelledError: if the caller went away.
+        """
+        for reranker in rerankers:
+            if reranker.seconds > self._share * deadline.remaining():
+                continue
+            try:
+                ranked = reranker.rerank(query, sources, candidates)
+                if not np.isfinite(ranked.scores).all():
+                    raise ValueError("a score is not finite")
+                return ranked, reranker
+            except (DeadlineError, CancelledError):
+                raise
+            except Exception as error:  # noqa: BLE001 (whatever it is, the next tier answers)
+                self._report(reranker.version, reranker.tier, error)
+            deadline.check("the next reranker")
+        return candidates, _IDENTITY
+
+    def read(self, model: ServedModel | None, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+        """What a model makes of a request; nothing if it fails."""
+        if model is None:
+            return Reading()
+        try:
+            return model.read(query, sources, exclude)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the retrieval answers)
+            self._report(model.version, "reading", error)
+            return Reading()
+
+    def _report(self, version: str, tier: str, error: Exception) -> None:
+        key = version, tier
+        with self._lock:
+            new = key not in self._said
+            self._said.add(key)
+        if new:
+            self._log.error("reranker failed", version=key[0], tier=key[1], exc_info=error)

@@ -1,0 +1,114 @@
+"""The settings: the sample file, the environment, and refusals."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from engine.config.settings import EVENT_WEIGHTS, Settings, load_settings
+from engine.core.errors import SettingsError
+from engine.core.types import EventKind
+
+SAMPLE = Path(__file__).parents[2] / "triveni.example.toml"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "settings.toml"
+    path.write_text(text)
+    return path
+
+
+def test_sample_file_states_the_defaults():
+    assert load_settings(SAMPLE) == Settings()
+
+
+def test_sample_file_explains_every_key():
+    table = tomllib.loads(SAMPLE.read_text())
+    text = SAMPLE.read_text()
+    for section, field in Settings.model_fields.items():
+        assert isinstance(field.annotation, type)
+        assert issubclass(field.annotation, BaseModel)
+        for key in field.annotation.model_fields:
+            named = key in table[section] or f"# {key} =" in text
+            assert named, f"{section}.{key} is not in triveni.example.toml"
+
+
+def test_environment_wins_over_the_file(tmp_path, monkeypatch):
+    path = write(tmp_path, '[store]\npath = "from-file"\ncollection = "films"\n')
+    monkeypatch.setenv("TRIVENI_STORE__PATH", "from-env")
+    settings = load_settings(path)
+    assert settings.store.path == Path("from-env")
+    assert settings.store.collection == "films"
+
+
+def test_the_addresses_of_a_cluster_are_a_list_or_have_commas_between(tmp_path, monkeypatch):
+    path = write(tmp_path, '[store]\nurl = ["grpc://a:6334", "grpc://b"]\n')
+    assert load_settings(path).store.url == "grpc://a:6334,grpc://b"
+    monkeypatch.setenv("TRIVENI_STORE__URL", "grpc://c,grpc://d")
+    assert load_settings(path).store.url == "grpc://c,grpc://d"
+
+
+def test_event_weights_that_are_not_named_keep_their_default(tmp_path):
+    settings = load_settings(write(tmp_path, "[fuse.weights]\nclick = 7.0\n"))
+    assert settings.fuse.weights == {**EVENT_WEIGHTS, EventKind.CLICK: 7.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[store]\npathh = 'x'\n", "no setting store.pathh .*did you mean store.path?"),
+        ("[leran]\nepochs = 1\n", "no setting leran .*did you mean learn?"),
+        ("[policy]\ndiversity = 1.5\n", "1.5"),
+        ("[fuse.weights]\nadore = 1.0\n", "adore"),
+        ("[store\n", "not valid TOML"),
+        ("[store]\nwrite_consistency = 3\n", "write_consistency is above replicas, which is 2"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(tmp_path, text, says):
+    with pytest.raises(SettingsError, match=says) as refusal:
+        load_settings(write(tmp_path, text))
+    assert refusal.value.remedy
+
+
+def test_a_file_that_cannot_be_read_is_refused():
+    with pytest.raises(SettingsError, match=r"/proc/self/mem cannot be read .*: name a file that may be read"):
+        load_settings(Path("/proc/self/mem"))
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="no settings file"):
+        load_settings(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("TRIVENI_LERAN__EPOCHS", "did you mean TRIVENI_LEARN__EPOCHS?"),
+        ("TRIVENI_LEARN__EPOCS", "did you mean TRIVENI_LEARN__EPOCHS?"),
+        ("triveni_leran__epochs", "did you mean TRIVENI_LEARN__EPOCHS?"),
+        ("TRIVENI_FUSEE__WEIGHTS__CLICK", "did you mean TRIVENI_FUSE__WEIGHTS?"),
+        ("TRIVENI_STORE_PATH", "write TRIVENI_STORE__PATH"),
+        ("TRIVENI_QQQQ__ZZZZ", "correct or unset it"),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_refused_and_the_nearest_named(monkeypatch, name, right):
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=f"environment variable {name} sets nothing") as refusal:
+        load_settings()
+    assert right in refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRIVENI_FUSE__WEIGHTS__CLICK", "2"),
+        ("TRIVENI_STORE", '{"collection": "films"}'),
+        ("triveni_store__collection", "films"),
+        ("TRIVENI_SERVICE_HOST", "10.0.0.1"),  # set by Kubernetes for a service named triveni
+        ("TRIVENI_PORT_50051_TCP", "tcp://10.0.0.1:50051"),
+    ],
+)
+def test_variables_that_are_settings_and_those_of_others_are_let_be(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert load_settings().learn == Settings().learn

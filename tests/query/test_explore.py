@@ -1,0 +1,72 @@
+"""Places that show another candidate by lot, and how probable each item was."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.config.settings import PolicySettings
+from engine.core.types import Event, EventKind, Query, QueryPart
+from engine.encode.encoding import DirectEncoder
+from engine.query.pipeline import Engine
+from engine.query.policy.explore import explore
+from tests.query.scene import NOW, Scene, scene
+from tests.tiny import concept_space, concept_text
+
+
+@given(st.integers(0, 12), st.integers(0, 30), st.floats(0, 1), st.integers(0, 1000))
+def test_a_list_keeps_its_length_and_shows_nothing_twice(places: int, others: int, share: float, seed: int) -> None:
+    chosen = np.arange(places)
+    rows, chances = explore(chosen, np.arange(places + others), share, np.random.default_rng(seed))
+    assert len(rows) == len(chances) == len(set(rows.tolist())) == places
+    kept = rows == chosen
+    assert ((chances > 0) & (chances <= 1)).all()
+    if others < places or share == 0 or not places:
+        assert kept.all() and (chances == 1).all()
+    else:
+        assert chances[kept] == pytest.approx(1 - share) and chances[~kept] == pytest.approx(share / others)
+
+
+def test_the_probabilities_are_those_of_what_happens() -> None:
+    random, chosen, allowed = np.random.default_rng(5), np.array([4, 2, 7]), np.arange(9)
+    seen: Counter[tuple[int, int]] = Counter()
+    said: dict[tuple[int, int], float] = {}
+    rounds = 20_000
+    for _ in range(rounds):
+        rows, chances = explore(chosen, allowed, 0.3, random)
+        for place, (row, chance) in enumerate(zip(rows.tolist(), chances.tolist(), strict=True)):
+            seen[place, row] += 1
+            said[place, row] = chance
+    assert len(seen) == 3 * 7  # each place shows its own item, or one of the six others
+    for key, chance in said.items():
+        assert seen[key] / rounds == pytest.approx(chance, abs=5 * np.sqrt(chance / rounds))
+
+
+def with_policy(small: Scene, policy: PolicySettings) -> Engine:
+    space = concept_space()
+    return Engine(DirectEncoder(space), space.manifest, small.store, policy_settings=policy, clock=lambda: NOW)
+
+
+def test_an_engine_explores_recommendations_only_and_says_the_chances() -> None:
+    small = scene(("cat", "car"))
+    engine = with_policy(small, PolicySettings(explore=0.5))
+    liked = next(name.id for name in small.store.scroll(limit=50).points if name.id.startswith("cat"))
+    history = (Event(EventKind.LIKE, liked, time=NOW),)
+    plain = small.engine.recommend(Query(history=history, limit=5))
+    assert {one.propensity for one in plain.results} == {1.0}
+    usual = [one.item for one in plain.results]
+    changed = 0
+    for _ in range(20):
+        found = engine.recommend(Query(history=history, limit=5))
+        assert len({one.item for one in found.results}) == 5
+        for place, one in enumerate(found.results):
+            assert one.rank == place + 1 and one.reasons
+            assert (one.propensity == 0.5) == (one.item == usual[place])
+            changed += one.item != usual[place]
+    assert 20 < changed < 80
+    asked = Query(parts=(QueryPart(concept_text("cat", 1)),), history=history, limit=5)
+    assert {one.propensity for one in engine.recommend(asked).results} == {1.0}
+    capped = with_policy(small, PolicySettings(explore=0.5, max_per_value={"concept": 2}))
+    assert {one.propensity for one in capped.recommend(Query(history=history, limit=5)).results} == {1.0}
