@@ -34,7 +34,7 @@ from engine.learn.rows.dataset import RowSettings
 from engine.query.models import Fixed, Reading
 from engine.query.pipeline import Engine
 from engine.query.reranker import Reranker
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 from engine.rerank.collate import collate
 from engine.rerank.served import LearnedModel
 from engine.rerank.version import Version
@@ -48,11 +48,11 @@ class CutModel:
     def __init__(self, model: LearnedModel, tier: str, most: int) -> None:
         self._model, self._tier, self.most = model, tier, most
         self.version, self.fingerprint = model.version, model.fingerprint
-        self.asked: tuple[Query, Sources, Candidates] | None = None
+        self.asked: tuple[Query, QuerySignals, Candidates] | None = None
 
-    def read(self, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+    def read(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Reading:
         """The model's, with one tier."""
-        reading = self._model.read(query, sources, exclude)
+        reading = self._model.read(query, signals, exclude)
         return replace(
             reading, rerankers=tuple(Cut(one, self) for one in reading.rerankers if one.tier == self._tier)
         )
@@ -68,19 +68,19 @@ class Cut:
         self._inner, self._model = inner, model
         self.version, self.tier, self.reads_payloads, self.seconds = inner.version, inner.tier, False, 0.0
 
-    def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
+    def rerank(self, query: Query, signals: QuerySignals, candidates: Candidates) -> Candidates:
         """Cut, then rerank."""
         best = candidates.take(np.argsort(-candidates.scores, kind="stable")[: self._model.most])
-        self._model.asked = query, sources, best
-        return self._inner.rerank(query, sources, best)
+        self._model.asked = query, signals, best
+        return self._inner.rerank(query, signals, best)
 
 
 def tier_works(
-    version: Version, model: LearnedModel, query: Query, sources: Sources, candidates: Candidates
+    version: Version, model: LearnedModel, query: Query, signals: QuerySignals, candidates: Candidates
 ) -> dict[str, Work]:
     """What each tier does with a request: its step, and its bare forward pass."""
-    full, small = model.read(query, sources, ()).rerankers
-    request, table = model.reader.request(model.reader.person(query, sources), candidates)
+    full, small = model.read(query, signals, ()).rerankers
+    request, table = model.reader.request(model.reader.person(query, signals), candidates)
     batch, network = collate([request], table), version.small
     assert network is not None
 
@@ -89,8 +89,8 @@ def tier_works(
             version.network(batch)
 
     return {
-        "full_step": lambda: full.rerank(query, sources, candidates),
-        "small_step": lambda: small.rerank(query, sources, candidates),
+        "full_step": lambda: full.rerank(query, signals, candidates),
+        "small_step": lambda: small.rerank(query, signals, candidates),
         "full_forward": forward,
         "small_forward": lambda: network.logits(request.dense),
     }

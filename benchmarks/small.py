@@ -97,7 +97,7 @@ def judged(version: Version, split: Split, films: ItemTable, seed: int) -> tuple
     examples = ranker.examples(split.cases)
     if version.small is None:
         raise SystemExit("the version has no small network: train it again")
-    both = logits_of(version.network, examples, ranker.situations.table), small_logits(version.small, examples)
+    both = logits_of(version.network, examples, ranker.point_in_time.table), small_logits(version.small, examples)
     full, small = (ndcg(version, examples, logits, split, len(films)) for logits in both)
     return full, small
 

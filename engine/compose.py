@@ -70,12 +70,12 @@ def build_engine(
         SpaceError: if the store is of another space.
     """
     from engine.encode.encoding import DirectEncoder
-    from engine.encode.text_cache import RememberedTexts
+    from engine.encode.text_cache import TextEmbeddingCache
     from engine.events.times import now_utc
     from engine.query.pipeline import Engine
 
     return Engine(
-        RememberedTexts(encoder or DirectEncoder(space)),
+        TextEmbeddingCache(encoder or DirectEncoder(space)),
         space.manifest,
         store,
         fuse_settings=settings.fuse,

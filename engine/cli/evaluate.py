@@ -19,7 +19,7 @@ from engine.learn.evaluation.baselines.names import BASELINES, OLD, SIMPLE, base
 
 if TYPE_CHECKING:
     from engine.config.settings import Settings
-    from engine.learn.evaluation.sheets import Sheet
+    from engine.learn.evaluation.report_tables import ReportTable
 
 
 def evaluate(
@@ -142,7 +142,7 @@ def evaluate(
     from engine.learn.evaluation.baselines.combined import Scores
     from engine.learn.evaluation.evaluate import evaluate as run
     from engine.learn.evaluation.options import EvaluateOptions
-    from engine.learn.evaluation.sheets import plain, served_sheets
+    from engine.learn.evaluation.report_tables import plain, served_tables
     from engine.learn.log import user_events
     from engine.learn.ranker import Ranker
     from engine.learn.splits import POSITIVE_KINDS, Positives
@@ -200,16 +200,16 @@ def evaluate(
         )
     shown = {} if file else evaluate_versions.shown(settings, begin)
     document = {**reports.as_document(done), "shown": plain(shown), "served": plain(judged)}
-    sheets = [sheet for one in judged for sheet in served_sheets(one)]
+    tables = [sheet for one in judged for sheet in served_tables(one)]
     if report is not None:
-        reports.write_html(report, done, sheets)
+        reports.write_html(report, done, tables)
     if str(json_) != "-":
         for table in reports.as_tables(done):
             console.print(table)
         for name, interval in shown.items():
             said = interval if interval.mean else f"nothing of it followed, in {interval.count:,} places"
             console.print(f"{name} per place shown: {said}", highlight=False)
-    _tell(document, sheets, report, json_)
+    _tell(document, tables, report, json_)
     for name, note in notes.items():
         tell("warning", "yellow", f"{name}: {note}")
 
@@ -223,19 +223,19 @@ def _trial(
     json_: Path | None,
 ) -> None:
     from engine.cli.evaluate_versions import trial
-    from engine.learn.evaluation.report import write_sheets
-    from engine.learn.evaluation.sheets import plain, trial_sheets
+    from engine.learn.evaluation.report import write_tables
+    from engine.learn.evaluation.report_tables import plain, trial_tables
 
     found = trial(settings, versions, begin, seed)
-    sheets = trial_sheets(found)
+    tables = trial_tables(found)
     if report is not None:
-        write_sheets(report, f"{found.ours.version} against {found.theirs.version}", sheets)
-    _tell(plain(found), sheets, report, json_)
+        write_tables(report, f"{found.ours.version} against {found.theirs.version}", tables)
+    _tell(plain(found), tables, report, json_)
 
 
-def _tell(document: object, sheets: list[Sheet], report: Path | None, json_: Path | None) -> None:
+def _tell(document: object, tables: list[ReportTable], report: Path | None, json_: Path | None) -> None:
     """Print the sheets, or the document where it is asked for on the output; write the file."""
-    from engine.learn.evaluation.sheets import sheet_table
+    from engine.learn.evaluation.report_tables import sheet_table
 
     text = json.dumps(document, indent=2)
     if str(json_) == "-":
@@ -244,7 +244,7 @@ def _tell(document: object, sheets: list[Sheet], report: Path | None, json_: Pat
     if json_ is not None:
         json_.parent.mkdir(parents=True, exist_ok=True)
         json_.write_text(text + "\n", encoding="utf-8")
-    for sheet in sheets:
+    for sheet in tables:
         console.print(sheet_table(sheet))
     for path in (report, json_):
         if path is not None:

@@ -95,7 +95,7 @@ def split_of(
     """
     from engine.learn import splits
     from engine.learn.log import event_log
-    from engine.learn.recorded import told_what_there_is
+    from engine.learn.training_data import told_what_there_is
 
     table = catalogue.items if catalogue else None
     if asked.kind is SplitKind.READY:

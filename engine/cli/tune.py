@@ -75,8 +75,8 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
     from engine.learn.fit import training_rows
     from engine.learn.jobs.job import fit_settings
     from engine.learn.network.train import Progress
-    from engine.learn.recorded import read_recorded
     from engine.learn.splits import by_time
+    from engine.learn.training_data import read_training_data
     from engine.learn.tuning.tried import SEARCHED
     from engine.learn.tuning.tune import Search, alone
     from engine.learn.window import TimeWindow
@@ -88,7 +88,7 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
         with closing(opening.open_store(settings, space)) as store:
             items = read_items(store)
         search = Search(folder, now, datetime.now(UTC), fresh=fresh)
-        recorded = read_recorded(
+        data = read_training_data(
             settings, space, items, TimeWindow(None, search.until), lambda share, stage: tell(0.02 * share, stage)
         )
         made = fit_settings(settings, space.manifest, seed)
@@ -99,9 +99,9 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
         def tried(share: float, stage: str) -> None:
             tell(0.2 + 0.8 * min(share, 1.0), stage)
 
-        with recorded.told(made.positives):
-            split = by_time(recorded.log, items, share=settings.learn.held_out, positives=made.positives)
-            served = recorded.before(float(split.cases.time.min()))
+        with data.told(made.positives):
+            split = by_time(data.log, items, share=settings.learn.held_out, positives=made.positives)
+            served = data.before(float(split.cases.time.min()))
             rows = training_rows(
                 split.train, items, made, impressions=served, device=device, folder=search.folder, report=making
             )

@@ -10,7 +10,7 @@ from engine.core.deadline import Deadline
 from engine.encode.encoding import ContentEncoder, Encoded
 
 
-class RememberedTexts:
+class TextEmbeddingCache:
     """A `ContentEncoder` in front of another one that keeps the vectors of the texts last used.
 
     Args:

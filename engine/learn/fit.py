@@ -24,8 +24,8 @@ from engine.learn.rows.dataset import (
     next_step_rows,
     nothing_known,
 )
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.rows.shown import shown_rows, silent_places
-from engine.learn.rows.situations import Situations
 from engine.learn.splits import ALL_POSITIVES, Positives, table_rows
 from engine.rerank.content import ContentScorer
 from engine.rerank.features import Bools, FieldScales, FieldUse, feature_names, fit_scales
@@ -85,7 +85,7 @@ class TrainingRows:
     """What a network is trained on. m items."""
 
     examples: tuple[Example, ...]
-    situations: Situations
+    point_in_time: PointInTimeFeatures
     scales: FieldScales
     """Of the payload fields."""
     acted: Bools
@@ -119,16 +119,16 @@ def training_rows(
     scales = fit_scales(items.payloads, settings.fields)
     rows, acted = table_rows(log, items), np.zeros(len(items), np.bool_)
     acted[rows[settings.positives.of(log) & (rows >= 0)]] = True
-    situations = Situations(log, items, scales, acted, settings.positives, settings.content, impressions)
+    point_in_time = PointInTimeFeatures(log, items, scales, acted, settings.positives, settings.content, impressions)
     tastes: Tastes = nothing_known
     taste: TasteModel | None = None
     making = report
     if settings.taste is not None and items.vectors:
         making = _within(report, _TASTE, 1.0)
         crossed = CrossTaste(
-            situations,
+            point_in_time,
             rows_as,
-            TasteConfig(*_vectors_of(situations), int(acted.sum())),
+            TasteConfig(*_vectors_of(point_in_time), int(acted.sum())),
             settings.taste,
             device=device,
             folder=folder,
@@ -141,24 +141,24 @@ def training_rows(
         making(Progress(first, stage, {}))
         return lambda share: making(Progress(first + (last - first) * share, stage, {}))
 
-    steps = int(situations.positive.sum())
+    steps = int(point_in_time.positive.sum())
     middle = steps / max(steps + len(impressions), 1)
-    examples = list(next_step_rows(situations, rows_as, tastes, said(0.0, middle, "making training rows")))
+    examples = list(next_step_rows(point_in_time, rows_as, tastes, said(0.0, middle, "making training rows")))
     made_of_lists = said(middle, 1.0, "making training rows of served lists")
-    examples += shown_rows(situations, impressions, rows_as, tastes, made_of_lists)
+    examples += shown_rows(point_in_time, impressions, rows_as, tastes, made_of_lists)
     check_rows(examples, rows_as.cross_fit)
-    silent = silent_places(situations, impressions)
-    return TrainingRows(tuple(examples), situations, scales, acted, taste, silent)
+    silent = silent_places(point_in_time, impressions)
+    return TrainingRows(tuple(examples), point_in_time, scales, acted, taste, silent)
 
 
 def network_of(rows: TrainingRows, settings: FitSettings) -> ModelConfig:
     """The network for these rows."""
-    modalities, dimension = _vectors_of(rows.situations)
+    modalities, dimension = _vectors_of(rows.point_in_time)
     return ModelConfig(
         modalities,
         dimension,
         int(rows.acted.sum()),
-        len(feature_names(list(rows.situations.table.vectors), rows.scales)),
+        len(feature_names(list(rows.point_in_time.table.vectors), rows.scales)),
         width=settings.width,
         history_layers=settings.history_layers,
         candidate_layers=settings.candidate_layers,
@@ -210,7 +210,7 @@ def fit(
     )
     trained = train(
         rows.examples,
-        rows.situations.table,
+        rows.point_in_time.table,
         network_of(rows, settings),
         settings.training,
         device=device,
@@ -220,7 +220,7 @@ def fit(
     )
     report(Progress(_NETWORK, "calibrating", {}))
     learn, check = held_out(rows.examples, settings.training.held_out)
-    certain = calibrate(check, logits_of(trained.model, check, rows.situations.table), rows.silent)
+    certain = calibrate(check, logits_of(trained.model, check, rows.point_in_time.table), rows.silent)
     small: SmallNetwork | None = None
     figures: SmallFigures | None = None
     if settings.small is not None and processes().first:
@@ -228,7 +228,7 @@ def fit(
             trained.model,
             learn,
             check,
-            rows.situations.table,
+            rows.point_in_time.table,
             settings.small,
             seed=settings.training.seed,
             device=device,
@@ -237,7 +237,7 @@ def fit(
         )
     version = Version(
         trained.model,
-        rows.situations.counts(),
+        rows.point_in_time.counts(),
         items.ids,
         rows.acted,
         rows.scales,
@@ -251,9 +251,9 @@ def fit(
     return Fitted(version, len(rows.examples), trained.history, figures)
 
 
-def _vectors_of(situations: Situations) -> tuple[tuple[str, ...], int]:
+def _vectors_of(point_in_time: PointInTimeFeatures) -> tuple[tuple[str, ...], int]:
     """The modalities of the vectors, and their dimension."""
-    vectors = situations.table.vectors
+    vectors = point_in_time.table.vectors
     return tuple(modality.value for modality in vectors), next((one.shape[1] for one in vectors.values()), 0)
 
 

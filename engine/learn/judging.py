@@ -44,8 +44,8 @@ class HeldOut:
     items: ItemTable
     impressions: Sequence[Impression]
     """The lists that were served since the held-out moment."""
-    looks: Doubles
-    """By place, from 1, how much it is looked at; see `place_looks`."""
+    examination: Doubles
+    """By place, from 1, how much it is looked at; see `examination_probabilities`."""
     positives: Positives
 
 
@@ -76,7 +76,7 @@ def judge_versions(
     """
     train, items, cases = held.split.train, held.items, held.split.cases
     new = slices(held.split, items)["new people"]
-    lists, worth = shown_lists(held.log, train, items, held.impressions, held.positives, held.looks)
+    lists, worth = shown_lists(held.log, train, items, held.impressions, held.positives, held.examination)
     stranger = slices(Split("served lists", train, lists), items)["new people"]
     replayed = len(np.unique(lists.user[~stranger])) >= min_cases  # what was not shown could not be chosen
     parts = {REPLAYED: ~stranger, REPLAYED + NEW: stranger} if replayed else {}

@@ -12,7 +12,7 @@ from engine.learn.log import Doubles, EventLog
 from engine.learn.network.train import Report, logits_of
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import CrossFit, Example
-from engine.learn.rows.situations import Known, Situations
+from engine.learn.rows.point_in_time import Known, PointInTimeFeatures
 from engine.learn.splits import Positives
 from engine.rerank.content import ContentScorer
 from engine.rerank.learned import promote_new, worth
@@ -55,24 +55,24 @@ class VersionRanker:
         made, place = self.version, {name: row for row, name in enumerate(self.version.items)}
         rows = np.array([place.get(name, -1) for name in items.ids], np.intp)
         known = (rows >= 0) & made.known[rows]
-        self.situations = Situations(
+        self.point_in_time = PointInTimeFeatures(
             log, items, made.scales, known, self._positives, self._content, self._recount or ()
         )
-        self._counts = over(made.statistics, rows) if self._recount is None else self.situations.counts()
+        self._counts = over(made.statistics, rows) if self._recount is None else self.point_in_time.counts()
         # The network's ids are numbered over the version's own items.
         numbers = np.cumsum(made.known) * made.known
-        self.situations.table.identity[: len(items)] = np.where(rows >= 0, numbers[rows], 0)
-        self._taste = None if made.taste is None else Taste(made.taste, self.situations.table, known)
+        self.point_in_time.table.identity[: len(items)] = np.where(rows >= 0, numbers[rows], 0)
+        self._taste = None if made.taste is None else Taste(made.taste, self.point_in_time.table, known)
 
     def read(self, items: ItemTable) -> None:
         """See `Reads.read`."""
-        self.fit(self.situations.log, items)
+        self.fit(self.point_in_time.log, items)
 
     def score(self, cases: Cases) -> Floats:
         """(b, m): the worth of the candidates, -inf for all other items."""
         examples = self.examples(cases)
-        found = np.full((len(cases), self.situations.size), -np.inf, np.float32)
-        for row, logits in enumerate(logits_of(self.version.network, examples, self.situations.table)):
+        found = np.full((len(cases), self.point_in_time.size), -np.inf, np.float32)
+        for row, logits in enumerate(logits_of(self.version.network, examples, self.point_in_time.table)):
             request = examples[row].request
             scores = worth(logits, self.version)
             share = self.version.utility.new_share
@@ -84,7 +84,10 @@ class VersionRanker:
         examples, (slope, intercept) = self.examples(cases), self.version.calibration[0]
         found = []
         for logits, one, shown in zip(
-            logits_of(self.version.network, examples, self.situations.table), examples, cases.shown or (), strict=True
+            logits_of(self.version.network, examples, self.point_in_time.table),
+            examples,
+            cases.shown or (),
+            strict=True,
         ):
             places = np.searchsorted(one.request.candidates, shown)
             found.append(1 / (1 + np.exp(-(slope * logits[places, 0].astype(np.float64) + intercept))))
@@ -95,10 +98,10 @@ class VersionRanker:
         found = []
         known = Known(self._counts, self._taste)
         nothing = (np.zeros(0, np.intp),) * len(cases)
-        people = self.situations.people(known, cases.history, cases.time.tolist())
+        people = self.point_in_time.people(known, cases.history, cases.time.tolist())
         rows = zip(cases.history, cases.time.tolist(), people, cases.shown or nothing, strict=True)
         for history, now, person, shown in rows:
-            request = self.situations.request(known, history, now, person=person, shown=shown)
+            request = self.point_in_time.request(known, history, now, person=person, shown=shown)
             none = np.zeros(len(request.candidates), np.intp)
             found.append(Example(request, none.astype(np.bool_), none.astype(np.bool_), none, 0, now, np.inf))
         return found

@@ -20,8 +20,8 @@ from engine.models.card import ModelCard
 from engine.models.errors import CheckpointError
 from engine.models.pointer import UNTRAINED, Pointer
 from engine.models.registry import Registry
-from engine.query.held import Held
 from engine.query.models import Lease, ServedModel
+from engine.query.refcounted import RefCounted
 from engine.query.reranker import Identity
 
 GRACE_SECONDS = 60.0
@@ -39,10 +39,10 @@ class _State:
     """Who gets what. It is replaced as a whole."""
 
     pointer: Pointer
-    serving: Held | None = None
-    candidate: Held | None = None
+    serving: RefCounted | None = None
+    candidate: RefCounted | None = None
 
-    def choose(self, user: str) -> tuple[Held | None, str]:
+    def choose(self, user: str) -> tuple[RefCounted | None, str]:
         """The model of a person, and the name of the version that others get."""
         if self.candidate is None:
             return self.serving, ""
@@ -80,7 +80,7 @@ class Serving:
         self._cleaned_at = float("inf")
         self._log = structlog.get_logger("triveni.models")
         self._changing = threading.RLock()
-        self._loaded: dict[str, Held] = {}
+        self._loaded: dict[str, RefCounted] = {}
         self._stamp: tuple[int, int, int] | None = None
         self._no_standby = ""
         """A version that could not be loaded to stand by."""
@@ -212,7 +212,7 @@ class Serving:
             self._drop(keep | set(pointer.previous[-1:]) if self._standby else keep)
             self._cleaned_at = time.monotonic() + GRACE_SECONDS
 
-    def _first_that_loads(self, pointer: Pointer) -> Held | None:
+    def _first_that_loads(self, pointer: Pointer) -> RefCounted | None:
         """What is to serve; if it cannot, what serves; if nothing does yet, the latest before it that can."""
         if pointer.serving == UNTRAINED:
             return None
@@ -225,14 +225,14 @@ class Serving:
             found = self._try_to_load(version)
         return found
 
-    def _try_to_load(self, version: str) -> Held | None:
+    def _try_to_load(self, version: str) -> RefCounted | None:
         try:
             return self._load(version)
         except TriveniError as error:
             self._log.error("model refused", version=version, error=str(error), serving=_name(self._state.serving))
             return None
 
-    def _load(self, version: str) -> Held:
+    def _load(self, version: str) -> RefCounted:
         """A model that is loaded already, or is now.
 
         Raises:
@@ -257,7 +257,7 @@ class Serving:
             raise CheckpointError(
                 f"model version {version} cannot be loaded ({type(error).__name__}: {error})", "train it again"
             ) from error
-        held = self._loaded[version] = Held(model, self._log)
+        held = self._loaded[version] = RefCounted(model, self._log)
         return held
 
     def _drop(self, keep: set[str]) -> None:
@@ -292,5 +292,5 @@ class Serving:
                 self._no_standby = version
 
 
-def _name(held: Held | None) -> str:
+def _name(held: RefCounted | None) -> str:
     return held.model.version if held else Identity.version

@@ -7,7 +7,7 @@ import numpy as np
 from encoders.types import Floats, Modality
 from engine.core.types import Reason
 from engine.query.fuse import Intent
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 from engine.query.score import Judgement, Rows
 from engine.query.similarity import Columns
 
@@ -55,13 +55,13 @@ def _without_each(intent: Intent, members: Rows, evidence: Floats) -> Floats:
 
 
 def explain(
-    intent: Intent, sources: Sources, judgement: Judgement, items: Columns, rows: Rows
+    intent: Intent, signals: QuerySignals, judgement: Judgement, items: Columns, rows: Rows
 ) -> list[tuple[Reason, ...]]:
     """The reasons for each of k results, the strongest first, at most `MAX_REASONS`; their shares sum to 1.
 
     Args:
         intent: of n sources.
-        sources: the same n.
+        signals: the same n.
         judgement: of N items.
         items: the k results.
         rows: the results' rows in the judgement (k,).
@@ -84,7 +84,7 @@ def explain(
     modalities = intent.probes.modalities
     return [
         tuple(
-            Reason(sources.kinds[n], int(sources.indexes[n]), modalities[best[n, k]], share, tuple(parts[n][k]))
+            Reason(signals.kinds[n], int(signals.indexes[n]), modalities[best[n, k]], share, tuple(parts[n][k]))
             for n, share in zip(order[:, k].tolist(), shares[:, k].tolist(), strict=True)
             if share > 0
         )

@@ -16,7 +16,7 @@ from scipy.spatial.distance import squareform
 from encoders.types import Floats
 from engine.config.settings import FuseSettings
 from engine.core.types import ReasonKind
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 from engine.query.similarity import Doubles, Probes, spread
 
 Rows = npt.NDArray[np.intp]
@@ -80,24 +80,24 @@ class Intent:
         return np.asarray(self.query_weight * combined[:1] + (1 - self.query_weight) * combined[1:], np.float32)
 
 
-def fuse(sources: Sources, probes: Probes, settings: FuseSettings) -> Intent:
+def fuse(signals: QuerySignals, probes: Probes, settings: FuseSettings) -> Intent:
     """Sort sources into query, interests and negatives.
 
     Args:
-        sources: n sources.
+        signals: n sources.
         probes: the same n sources, made ready to be held against items.
         settings: the weights.
     """
-    is_query = np.array([kind is ReasonKind.QUERY for kind in sources.kinds], np.bool_)
-    size = np.abs(sources.weights)
+    is_query = np.array([kind is ReasonKind.QUERY for kind in signals.kinds], np.bool_)
+    size = np.abs(signals.weights)
     largest = np.where(is_query, size[is_query].max(initial=0), size[~is_query].max(initial=0))
-    weights = sources.weights / np.maximum(largest, np.finfo(np.float64).tiny)
+    weights = signals.weights / np.maximum(largest, np.finfo(np.float64).tiny)
     liked = ~is_query & (weights > 0)
     asked = is_query & (weights > 0)
     liked &= weights >= NEGLIGIBLE * weights[liked].max(initial=0)
     asked &= weights >= NEGLIGIBLE * weights[asked].max(initial=0)
     parts = np.flatnonzero(asked)
-    evidence = probes.related(sources)  # (n, n): of each source for each as an item
+    evidence = probes.related(signals)  # (n, n): of each source for each as an item
     interests = _interests(evidence, weights, np.flatnonzero(liked), settings)
     negatives = np.flatnonzero(weights <= -NEGLIGIBLE)
     shares = np.zeros(0) if len(parts) else _shares(evidence, weights, interests, negatives, settings.related)

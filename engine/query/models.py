@@ -8,7 +8,7 @@ from typing import Protocol
 from encoders.types import Floats
 from engine.core.types import ItemId, Query
 from engine.query.reranker import Reranker
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class ServedModel(Protocol):
     def fingerprint(self) -> str:
         """The space that it is of."""
 
-    def read(self, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+    def read(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Reading:
         """What it makes of a request.
 
         Args:
             query: the request.
-            sources: its parts and events, with their vectors.
+            signals: its parts and events, with their vectors.
             exclude: items that are not wanted.
         """
 

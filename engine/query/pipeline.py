@@ -34,7 +34,7 @@ from engine.query.policy.explore import explore
 from engine.query.policy.seen import left_out
 from engine.query.policy.select import Policy, Rows, select
 from engine.query.reranker import Identity
-from engine.query.resolve import Sources, resolve
+from engine.query.resolve import QuerySignals, resolve
 from engine.query.retrieve import passing, retrieve, with_modality
 from engine.query.score import judge
 from engine.query.search import DirectSearch, Search
@@ -118,13 +118,13 @@ class Engine:
         policy, exclude = Policy.of(query.policy, self._policy), left_out(query)
         calibration, correlation = self.manifest.calibration, self._fuse.correlation
 
-        sources = resolve(query, self._encoder, self.manifest, self._store, self._fuse, self._clock(), deadline)
+        signals = resolve(query, self._encoder, self.manifest, self._store, self._fuse, self._clock(), deadline)
         modalities = query.modalities or tuple(self.manifest.encoders)
-        intent = fuse(sources, probe(sources, calibration, modalities, correlation), self._fuse)
+        intent = fuse(signals, probe(signals, calibration, modalities, correlation), self._fuse)
         if intent.empty:
-            return self._cold(query, exclude, policy, sources, intent, model, deadline)
+            return self._cold(query, exclude, policy, signals, intent, model, deadline)
 
-        reading = self._tiers.read(model, query, sources, exclude)
+        reading = self._tiers.read(model, query, signals, exclude)
         candidates = retrieve(
             intent,
             query,
@@ -140,7 +140,7 @@ class Engine:
 
         deadline.check("reranking")
         judged = replace(candidates, scores=judgement.scores)
-        ranked, reranker = self._tiers.rerank(reading.rerankers, query, sources, judged, deadline)
+        ranked, reranker = self._tiers.rerank(reading.rerankers, query, signals, judged, deadline)
         row_of = {name: row for row, name in enumerate(candidates.ids)}
         rows = np.array([row_of[name] for name in ranked.ids], np.intp)
 
@@ -157,19 +157,19 @@ class Engine:
         chosen = select(ranked, interest, shares, query.limit, rules, calibration, correlation, related)
         chosen, chances = _explored(chosen, ranked, query, rules)
         results = ranked.take(chosen)
-        reasons = explain(intent, sources, judgement, results, rows[chosen])
+        reasons = explain(intent, signals, judgement, results, rows[chosen])
         if trained:  # it knows more than the evidence, which may say nothing of what it puts first
             speaks: list[bool] = (judgement.scores[rows[chosen]] >= related).tolist()
             learned = (Reason(ReasonKind.LEARNED),)
             reasons = [one if enough else learned for one, enough in zip(reasons, speaks, strict=True)]
-        return self._answer(results, reasons, chances, sources, model, reranker.tier, deadline)
+        return self._answer(results, reasons, chances, signals, model, reranker.tier, deadline)
 
     def _cold(
         self,
         query: Query,
         exclude: Sequence[ItemId],
         policy: Policy,
-        sources: Sources,
+        signals: QuerySignals,
         intent: Intent,
         model: ServedModel | None,
         deadline: Deadline,
@@ -189,14 +189,14 @@ class Engine:
             max_per_value=policy.max_per_value,
         )
         kind_of, tier = dict(zip(candidates.ids, kinds, strict=True)), "cold"
-        reading = self._tiers.read(model, query, sources, exclude)
+        reading = self._tiers.read(model, query, signals, exclude)
         if reading.rerankers:  # it knows what others like, and what this person does not
             wider = self._store.candidates(
                 [*candidates.ids, *passing(query, set(candidates.ids), reading.items, self._store)],
                 with_payload=bool(policy.max_per_value) or any(one.reads_payloads for one in reading.rerankers),
             )
             wider = with_modality(wider, query.modalities)
-            ranked, reranker = self._tiers.rerank(reading.rerankers, query, sources, wider, deadline)
+            ranked, reranker = self._tiers.rerank(reading.rerankers, query, signals, wider, deadline)
             if reranker.tier != Identity.tier:
                 candidates, tier = ranked, reranker.tier
         one, correlation = np.zeros(len(candidates), np.intp), self._fuse.correlation
@@ -205,14 +205,14 @@ class Engine:
         chosen, chances = _explored(chosen, candidates, query, rules)
         results = candidates.take(chosen)
         reasons = [(Reason(kind_of.get(name, ReasonKind.LEARNED)),) for name in results.ids]
-        return self._answer(results, reasons, chances, sources, model, tier, deadline)
+        return self._answer(results, reasons, chances, signals, model, tier, deadline)
 
     def _answer(
         self,
         results: Candidates,
         reasons: Sequence[tuple[Reason, ...]],
         chances: Doubles,
-        sources: Sources,
+        signals: QuerySignals,
         model: ServedModel | None,
         tier: str,
         deadline: Deadline,
@@ -225,7 +225,7 @@ class Engine:
             fingerprint=self._fingerprint,
             model=model.version if model else Identity.version,
             tier=tier,
-            skipped=sources.skipped,
+            skipped=signals.skipped,
             deadline=deadline,
         )
 

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from engine.core.types import Candidates, Query
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 
 
 class Reranker(Protocol):
@@ -25,7 +25,7 @@ class Reranker(Protocol):
     def seconds(self) -> float:
         """The time that it typically takes, measured; it is asked only where the deadline leaves more."""
 
-    def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
+    def rerank(self, query: Query, signals: QuerySignals, candidates: Candidates) -> Candidates:
         """Map candidates to candidates, all of them among those given."""
 
 
@@ -37,6 +37,6 @@ class Identity:
     reads_payloads = False
     seconds = 0.0
 
-    def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
+    def rerank(self, query: Query, signals: QuerySignals, candidates: Candidates) -> Candidates:
         """Return the candidates as they are."""
         return candidates

@@ -23,7 +23,7 @@ Input = Content | ItemId | VectorInput
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class QuerySignals:
     """n sources in columns: first the query's parts, then the events, newest first."""
 
     kinds: tuple[ReasonKind, ...]
@@ -67,7 +67,7 @@ def resolve(
     settings: FuseSettings,
     now: datetime,
     deadline: Deadline,
-) -> Sources:
+) -> QuerySignals:
     """Give every query part and every event that counts its vectors: one call of the encoder, one of the store.
 
     Raises:
@@ -109,7 +109,7 @@ def _fill(
     manifest: SpaceManifest,
     store: VectorStore,
     deadline: Deadline,
-) -> Sources:
+) -> QuerySignals:
     contents = [p.input for p in pending if isinstance(p.input, Text | Image | Audio)]
     names = list(dict.fromkeys(p.input for p in pending if isinstance(p.input, str)))
     if contents:
@@ -151,7 +151,7 @@ def _fill(
     for row, modality, vector in single:
         columns[modality][row] = vector
         present[modality][row] = True
-    return Sources(
+    return QuerySignals(
         tuple(p.kind for p in kept),
         np.array([p.index for p in kept], np.intp),
         np.array([p.weight for p in kept], np.float64),

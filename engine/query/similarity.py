@@ -88,7 +88,7 @@ class Probes:
     squares: Floats
     """(n, M): sum over a of w²."""
     correlation: float
-    sources: Columns
+    signals: Columns
     near: Mapping[Modality, float]
     """See `nearness`."""
 
@@ -107,7 +107,7 @@ class Probes:
         """Per modality which sources and items may be copies of each other, and what recognition adds there."""
         for modality, near in self.near.items():
             if modality in items.vectors:
-                cosines = self.sources.vectors[modality] @ items.vectors[modality].T  # (n, N)
+                cosines = self.signals.vectors[modality] @ items.vectors[modality].T  # (n, N)
                 places = np.nonzero(cosines > near)  # few; a missing modality is zeros, and near is not below 0
                 yield modality, places, recognition(cosines[places], near)
 
@@ -160,31 +160,31 @@ class Probes:
         return found
 
 
-def probe(sources: Columns, calibration: Calibration, modalities: Sequence[Modality], correlation: float) -> Probes:
+def probe(signals: Columns, calibration: Calibration, modalities: Sequence[Modality], correlation: float) -> Probes:
     """Make sources ready to be held against items.
 
     Args:
-        sources: n sources; vectors of modalities that the calibration does not know are not used.
+        signals: n sources; vectors of modalities that the calibration does not know are not used.
         calibration: of the space.
         modalities: the item modalities that count.
         correlation: between the z values of one source and item, 0 to 1.
     """
-    size = len(next(iter(sources.present.values())))
+    size = len(next(iter(signals.present.values())))
     directions: dict[Modality, Floats] = {}
     offsets = np.zeros((size, len(modalities)), np.float32)
     weights, squares = np.zeros_like(offsets), np.zeros_like(offsets)
     for column, item_modality in enumerate(modalities):
-        total = np.zeros_like(next(iter(sources.vectors.values())))  # (n, d)
-        for modality, vectors in sources.vectors.items():
+        total = np.zeros_like(next(iter(signals.vectors.values())))  # (n, d)
+        for modality, vectors in signals.vectors.items():
             pair = calibration.get((modality, item_modality))
             if pair is None:
                 continue
             weight = np.float32(max(pair.weight, LOWEST_WEIGHT))
-            there = sources.present[modality].astype(np.float32)  # (n,)
+            there = signals.present[modality].astype(np.float32)  # (n,)
             total += vectors * (there * (weight / np.float32(pair.std)))[:, None]
             offsets[:, column] += there * (weight * np.float32(pair.mean / pair.std))
             weights[:, column] += there * weight
             squares[:, column] += there * weight * weight
         directions[item_modality] = total
-    near = {m: nearness(calibration[m, m], m) for m in modalities if m in sources.vectors and (m, m) in calibration}
-    return Probes(tuple(modalities), directions, offsets, weights, squares, correlation, sources, near)
+    near = {m: nearness(calibration[m, m], m) for m in modalities if m in signals.vectors and (m, m) in calibration}
+    return Probes(tuple(modalities), directions, offsets, weights, squares, correlation, signals, near)

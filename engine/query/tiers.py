@@ -11,7 +11,7 @@ from engine.core.errors import CancelledError, DeadlineError
 from engine.core.types import Candidates, ItemId, Query
 from engine.query.models import Reading, ServedModel
 from engine.query.reranker import Identity, Reranker
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 
 _IDENTITY = Identity()
 
@@ -34,7 +34,7 @@ class Tiers:
         self,
         rerankers: Sequence[Reranker],
         query: Query,
-        sources: Sources,
+        signals: QuerySignals,
         candidates: Candidates,
         deadline: Deadline,
     ) -> tuple[Candidates, Reranker]:
@@ -50,7 +50,7 @@ class Tiers:
             if reranker.seconds > self._share * deadline.remaining():
                 continue
             try:
-                ranked = reranker.rerank(query, sources, candidates)
+                ranked = reranker.rerank(query, signals, candidates)
                 if not np.isfinite(ranked.scores).all():
                     raise ValueError("a score is not finite")
                 return ranked, reranker
@@ -61,12 +61,14 @@ class Tiers:
             deadline.check("the next reranker")
         return candidates, _IDENTITY
 
-    def read(self, model: ServedModel | None, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+    def read(
+        self, model: ServedModel | None, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]
+    ) -> Reading:
         """What a model makes of a request; nothing if it fails."""
         if model is None:
             return Reading()
         try:
-            return model.read(query, sources, exclude)
+            return model.read(query, signals, exclude)
         except Exception as error:  # noqa: BLE001 (whatever it is, the retrieval answers)
             self._report(model.version, "reading", error)
             return Reading()

@@ -14,7 +14,7 @@ from encoders.types import Floats
 from engine.config.settings import FuseSettings
 from engine.core.types import Candidates, Event, ItemId, ReasonKind
 from engine.query.fuse import fuse
-from engine.query.resolve import Sources, event_weight
+from engine.query.resolve import QuerySignals, event_weight
 from engine.query.score import judge
 from engine.query.similarity import probe
 from engine.rerank.features import KINDS, Table, Tokens
@@ -42,7 +42,7 @@ class ContentScorer:
         if not len(used):
             return np.zeros(len(candidates), np.float32)
         rows = tokens.rows[used]
-        sources = Sources(
+        signals = QuerySignals(
             (ReasonKind.EVENT,) * len(used),
             used.astype(np.intp),
             weights[used],
@@ -51,7 +51,7 @@ class ContentScorer:
             (),
         )
         correlation = self.fuse.correlation
-        intent = fuse(sources, probe(sources, self.calibration, tuple(table.vectors), correlation), self.fuse)
+        intent = fuse(signals, probe(signals, self.calibration, tuple(table.vectors), correlation), self.fuse)
         if intent.empty:
             return np.zeros(len(candidates), np.float32)
         items = Candidates(

@@ -9,7 +9,7 @@ import torch
 
 from encoders.types import Floats
 from engine.core.types import Candidates, Query
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 from engine.rerank.collate import collate
 from engine.rerank.features import Bools, Request, Table
 from engine.rerank.person import Person, Reader
@@ -102,7 +102,7 @@ class LearnedReranker:
         """The time that it typically takes."""
         return self._tier.seconds
 
-    def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
+    def rerank(self, query: Query, signals: QuerySignals, candidates: Candidates) -> Candidates:
         """Candidates with the network's scores: the worth of the probable outcomes."""
         if not len(candidates):
             return candidates

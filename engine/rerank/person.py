@@ -8,7 +8,7 @@ import numpy as np
 
 from encoders.types import Audio, Floats, Image, Modality
 from engine.core.types import Candidates, Event, EventKind, ItemId, Query, ReasonKind, VectorInput
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 from engine.rerank import features
 from engine.rerank.features import NEGATIVE, Fields, Request, Table, Tokens, dense_features
 from engine.rerank.itemcache import ItemCache
@@ -53,7 +53,7 @@ class Reader:
         self._recent = Recent(version.statistics)
         self._row_of = {name: row for row, name in enumerate(version.items)}
 
-    def person(self, query: Query, given: Sources) -> Person:
+    def person(self, query: Query, given: QuerySignals) -> Person:
         """The person who asks.
 
         Args:
@@ -61,7 +61,7 @@ class Reader:
             given: its parts and events, with their vectors.
         """
         now = self._clock()
-        events, sources = self._tokens(query, given, now)
+        events, signals = self._tokens(query, given, now)
         size, moment = len(events), now.timestamp()
         rows = np.full(size, -1, np.intp)
         of_items = np.array([event.item is not None for event in events], np.bool_)
@@ -76,8 +76,8 @@ class Reader:
         )
         modalities = [Modality(name) for name in self._made.network.config.modalities]
         table = Table(
-            {m: given.vectors[m][sources] for m in modalities},
-            {m: given.present[m][sources] for m in modalities},
+            {m: given.vectors[m][signals] for m in modalities},
+            {m: given.present[m][signals] for m in modalities},
             self._items.fields(rows),
             self._items.since(rows),
             np.where(rows >= 0, self._items.identity(rows), 0),
@@ -128,7 +128,7 @@ class Reader:
         rows = (self._row_of.get(name, -1) for name in exclude)
         return np.array([row for row in rows if row >= 0], np.intp)
 
-    def _tokens(self, query: Query, given: Sources, now: datetime) -> tuple[list[Event], Rows]:
+    def _tokens(self, query: Query, given: QuerySignals, now: datetime) -> tuple[list[Event], Rows]:
         """The events that became sources, oldest first, then the query's parts as events; and their sources' rows."""
         found: list[tuple[float, int, int, Event]] = []
         for row, (kind, index) in enumerate(zip(given.kinds, given.indexes.tolist(), strict=True)):

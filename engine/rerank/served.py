@@ -9,7 +9,7 @@ import numpy as np
 from engine.core.types import ItemId, Query
 from engine.models.card import ModelCard
 from engine.query.models import ExtraSearch, Reading
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.learned import LearnedReranker, tiers_of
 from engine.rerank.person import Reader
@@ -78,9 +78,9 @@ class LearnedModel:
         if self._taste is not None:
             self._taste.start()
 
-    def read(self, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+    def read(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Reading:
         """The person who asks, the items that what people did speaks for, and what suits their taste."""
-        person = self.reader.person(query, sources)
+        person = self.reader.person(query, signals)
         found = counted_candidates(person.counted, self.reader.hidden(exclude))
         searches: tuple[ExtraSearch, ...] = ()
         if self._taste is not None and self._taste.ready and person.taste is not None:

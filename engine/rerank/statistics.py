@@ -70,7 +70,7 @@ class Statistics:
     """(n,): the times of all steps, rising, seconds since 1970."""
     event_items: Rows
     """(n,): their items."""
-    attraction: Floats
+    attractiveness: Floats
     """(m,): how probably an item is chosen if it is looked at, 1 being an average item; 0 where nothing was shown."""
     until: float
     """Nothing that happened then or later is counted."""
@@ -85,7 +85,7 @@ def count(
     sequences: Sequences,
     size: int,
     *,
-    attraction: Floats | None = None,
+    attractiveness: Floats | None = None,
     scale: float = 1.0,
     regularisation: float = 500.0,
 ) -> Statistics:
@@ -94,7 +94,7 @@ def count(
     Args:
         sequences: what people did; each item once per person is what the linear model takes.
         size: m.
-        attraction: (m,), see `Statistics.attraction`; None where no lists were served.
+        attractiveness: (m,), see `Statistics.attractiveness`; None where no lists were served.
         scale: what all counts are multiplied by, so that counts of a part of the people compare with those of all.
         regularisation: λ of the linear model.
     """
@@ -116,7 +116,7 @@ def count(
         linear,
         times[order],
         items[order],
-        np.zeros(size, np.float32) if attraction is None else attraction,
+        np.zeros(size, np.float32) if attractiveness is None else attractiveness,
         float(np.nextafter(times.max(initial=0.0), np.inf)),
     )
 
@@ -179,7 +179,7 @@ def over(statistics: Statistics, rows: Rows) -> Statistics:
         statistics.linear[np.ix_(kept, kept)],
         statistics.event_times[events >= 0],
         events[events >= 0],
-        np.asarray(pick @ statistics.attraction, np.float32),
+        np.asarray(pick @ statistics.attractiveness, np.float32),
         statistics.until,
     )
 
@@ -258,7 +258,7 @@ def scores(statistics: Statistics, history: Rows, now: float, counted: Recent | 
             put["linear"][chosen] = _linear(statistics, history)
             put["linear_recent"][chosen] = _linear(statistics, history[-10:])
     put["popularity"][:] = popularity
-    put["attraction"][:] = np.log1p(statistics.attraction)
+    put["attraction"][:] = np.log1p(statistics.attractiveness)
     for days, column in zip(RECENT_DAYS, (counted or Recent(statistics)).at(now), strict=True):
         put[f"popularity_{days:g}d"][:] = column
     return found

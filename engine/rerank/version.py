@@ -103,7 +103,7 @@ def save_version(version: Version, folder: Path) -> None:
         "linear": counts.linear,
         "event_times": counts.event_times,
         "event_items": counts.event_items.astype(np.int64),
-        "attraction": counts.attraction,
+        "attraction": counts.attractiveness,
     }
     for name in _MATRICES:
         matrix: sparse.csr_matrix = getattr(counts, name)

@@ -14,9 +14,9 @@ from engine.service.convert.content import problem
 from engine.service.convert.fields import id_of, within
 from engine.service.convert.filters import filter_of
 from engine.service.convert.items import item_from, stored_item
-from engine.service.inbox import Inbox
 from engine.service.paging import cursor_of, page_token
 from engine.service.status import shorten
+from engine.service.stream_buffer import StreamBuffer
 from engine.service.upsert import Outcome, Upserter
 from engine.service.work import Workers, deadline_of
 from engine.store.base import VectorStore
@@ -72,11 +72,11 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         than that is held back by gRPC's flow control.
         """
         deadline = deadline_of(context)
-        inbox: Inbox[Sent] = Inbox(self._max_batch, self._max_bytes)
-        reader = asyncio.create_task(inbox.fill(_sized(request_iterator)))
+        buffer: StreamBuffer[Sent] = StreamBuffer(self._max_batch, self._max_bytes)
+        reader = asyncio.create_task(buffer.fill(_sized(request_iterator)))
         index = 0
         try:
-            while batch := await inbox.take():
+            while batch := await buffer.take():
                 async with self._writing:
                     responses = await self._workers.run(partial(self._upsert, batch, deadline), deadline)
                 for response in responses:

@@ -20,9 +20,9 @@ from engine.service.calls import Context, Malformed, checked
 from engine.service.convert.content import problem
 from engine.service.convert.events import event_message, user_event_of
 from engine.service.impressions import ImpressionLog
-from engine.service.inbox import Inbox
 from engine.service.paging import cursor_of, page_token
 from engine.service.status import shorten
+from engine.service.stream_buffer import StreamBuffer
 from engine.service.work import Workers, deadline_of
 from triveni.v1 import event_pb2, event_pb2_grpc
 
@@ -97,12 +97,12 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
     ) -> event_pb2.StreamEventsResponse:
         """Record events as they come; while one batch is written, the next is read, and no more."""
         deadline = deadline_of(context)
-        inbox: Inbox[Sent] = Inbox(MAX_EVENTS, self._max_bytes)
-        reader = asyncio.create_task(inbox.fill(_sized(request_iterator)))
+        buffer: StreamBuffer[Sent] = StreamBuffer(MAX_EVENTS, self._max_bytes)
+        reader = asyncio.create_task(buffer.fill(_sized(request_iterator)))
         response = event_pb2.StreamEventsResponse()
         begin = 0
         try:
-            while batch := await inbox.take():
+            while batch := await buffer.take():
                 tally = await self._workers.run(partial(self._record, batch, deadline), deadline)
                 response.recorded_count += tally.recorded
                 response.duplicate_count += tally.duplicates

@@ -8,7 +8,7 @@ from encoders.errors import TriveniError
 from encoders.types import Content, Text
 from engine.core.deadline import Deadline
 from engine.encode.encoding import DirectEncoder, Encoded
-from engine.encode.text_cache import RememberedTexts
+from engine.encode.text_cache import TextEmbeddingCache
 from tests.tiny import concept_image, concept_space
 
 
@@ -26,7 +26,7 @@ class Counting:
 
 def test_same_vectors_as_without_and_each_text_once() -> None:
     counting = Counting()
-    remembered = RememberedTexts(counting)
+    remembered = TextEmbeddingCache(counting)
     contents = [Text("a bird"), concept_image("car"), Text("\n "), Text("a piano")]
     for _ in range(3):
         plain = counting.encoder.encode(contents, Deadline())
@@ -42,7 +42,7 @@ def test_same_vectors_as_without_and_each_text_once() -> None:
 
 def test_the_texts_longest_unused_are_forgotten_and_long_ones_never_kept() -> None:
     counting = Counting()
-    remembered = RememberedTexts(counting, size=2, max_characters=10)
+    remembered = TextEmbeddingCache(counting, size=2, max_characters=10)
     for words in ("bird", "car", "bird", "fish", "bird", "car", "x" * 11, "x" * 11):
         remembered.encode([Text(words)], Deadline())
     asked = [content.text for content in counting.asked if isinstance(content, Text)]

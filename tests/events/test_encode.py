@@ -17,7 +17,7 @@ from engine.events.check import EventLimits
 from engine.events.encode import with_vectors
 from engine.events.sql import SqlEventStore
 from engine.events.types import OutcomeKind, UserEvent
-from engine.query.resolve import Sources, resolve
+from engine.query.resolve import QuerySignals, resolve
 from engine.store.memory import MemoryStore
 from tests.events.stores import NOW, click, on
 from tests.tiny import png_bytes, tiny_space, wav_bytes
@@ -88,7 +88,7 @@ def test_a_stored_history_weighs_as_the_one_that_was_sent(store: SqlEventStore) 
     ]
     store.record([event for event in encoded(*sent) if isinstance(event, UserEvent)])
 
-    def sources(history: Sequence[Event]) -> Sources:
+    def sources(history: Sequence[Event]) -> QuerySignals:
         manifest = SPACE.manifest
         items = MemoryStore(
             fingerprint=manifest.fingerprint, dimension=manifest.dimension, modalities=tuple(Modality)
@@ -96,7 +96,7 @@ def test_a_stored_history_weighs_as_the_one_that_was_sent(store: SqlEventStore) 
         query = Query(history=tuple(history))
         return resolve(query, DirectEncoder(SPACE), manifest, items, FuseSettings(), NOW, Deadline())
 
-    def rows(found: Sources) -> list[tuple[str, float, list[float]]]:
+    def rows(found: QuerySignals) -> list[tuple[str, float, list[float]]]:
         assert found.skipped == ()
         return sorted(
             (str(modality), found.weights[row], np.round(found.vectors[modality][row], 5).tolist())

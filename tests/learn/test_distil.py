@@ -61,7 +61,7 @@ def test_it_ranks_as_the_full_one_does(fitted: Fitted, rows: TrainingRows) -> No
     assert small is not None
     assert figures is not None
     _, check = held_out(rows.examples, SETTINGS.training.held_out)
-    full = logits_of(fitted.version.network, check, rows.situations.table)
+    full = logits_of(fitted.version.network, check, rows.point_in_time.table)
     own = small_logits(small, check)
     alike = [np.corrcoef(one[:, 0], two[:, 0])[0, 1] for one, two in zip(own, full, strict=True)]
     assert np.mean(alike) > 0.9
@@ -83,7 +83,7 @@ def test_rounding_that_costs_too_much_is_left(
 ) -> None:
     learn, check = held_out(rows.examples, SETTINGS.training.held_out)
     made = replace(SMALLER, epochs=1, rounding=rounding)
-    small, figures = distil(fitted.version.network, learn, check, rows.situations.table, made)
+    small, figures = distil(fitted.version.network, learn, check, rows.point_in_time.table, made)
     assert figures.precision == precision
     assert weights(small.graph) == {kind}
 
@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_file(fitted: Fitted, rows: TrainingRows) -
     learn, check = held_out(rows.examples, SETTINGS.training.held_out)
     made = replace(SMALLER, epochs=1, rows=100)
     one, two, other = (
-        distil(fitted.version.network, learn, check, rows.situations.table, made, seed=seed)[0].graph
+        distil(fitted.version.network, learn, check, rows.point_in_time.table, made, seed=seed)[0].graph
         for seed in (0, 0, 1)
     )
     assert one == two
@@ -106,7 +106,7 @@ def test_it_stops_when_told(fitted: Fitted, rows: TrainingRows) -> None:
             fitted.version.network,
             rows.examples,
             rows.examples,
-            rows.situations.table,
+            rows.point_in_time.table,
             SMALLER,
             report=lambda one: said.append(one.stage),
             stopped=lambda: "training the small network" in said,

@@ -20,7 +20,7 @@ from engine.learn.network.train import Progress, Stop, TrainSettings
 from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import Example, RowSettings, blocks, check_rows, next_step_rows
-from engine.learn.rows.situations import Situations
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.splits import ALL_POSITIVES
 from engine.models.errors import LeakError, TooLittleDataError
 from engine.rerank.features import Request, Tokens, fit_scales
@@ -39,16 +39,18 @@ QUICK = FitSettings(
 
 
 @pytest.fixture(scope="module")
-def situations() -> Situations:
+def point_in_time() -> PointInTimeFeatures:
     items = catalogue()
     log = walks(items)
-    return Situations(log, items, fit_scales(items.payloads, FIELDS), np.ones(len(items), np.bool_), ALL_POSITIVES)  # type: ignore[arg-type]
+    return PointInTimeFeatures(
+        log, items, fit_scales(items.payloads, FIELDS), np.ones(len(items), np.bool_), ALL_POSITIVES
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("cross_fit", ["time", "people"])
-def test_rows_hold_their_label_and_pass_the_check(situations: Situations, cross_fit: str) -> None:
+def test_rows_hold_their_label_and_pass_the_check(point_in_time: PointInTimeFeatures, cross_fit: str) -> None:
     settings = RowSettings(cross_fit, steps=5, first_steps=2, folds=4)  # type: ignore[arg-type]
-    rows = list(next_step_rows(situations, settings))
+    rows = list(next_step_rows(point_in_time, settings))
     assert len(rows) > 100
     early = [len(row.request.tokens.rows) < 2 for row in rows]
     found = np.array([row.positive.sum() for row in rows])
@@ -58,23 +60,23 @@ def test_rows_hold_their_label_and_pass_the_check(situations: Situations, cross_
     check_rows(rows, cross_fit)  # type: ignore[arg-type]
 
 
-def test_the_first_and_the_newest_steps_become_rows(situations: Situations) -> None:
+def test_the_first_and_the_newest_steps_become_rows(point_in_time: PointInTimeFeatures) -> None:
     """Each once; the first has no history, and where there are few steps all are rows."""
     for first, newest, expected in ((2, 3, {0, 1, 5, 6, 7}), (0, 3, {5, 6, 7}), (6, 6, set(range(8)))):
         settings = RowSettings("people", steps=newest, first_steps=first, folds=4, again=0)
-        rows = list(next_step_rows(situations, settings))
+        rows = list(next_step_rows(point_in_time, settings))
         lengths = [len(row.request.tokens.rows) for row in rows]
         assert set(lengths) == expected
         assert len(rows) == len({(row.person, row.label_time) for row in rows})
 
 
-def test_rows_of_first_steps_are_about_all_that_follows_soon(situations: Situations) -> None:
+def test_rows_of_first_steps_are_about_all_that_follows_soon(point_in_time: PointInTimeFeatures) -> None:
     """The steps from this one on, as many as are asked for; those of others are about one."""
     settings = RowSettings("people", steps=2, first_steps=2, ahead=3, folds=4, again=0)
-    for row in next_step_rows(situations, settings):
-        (steps,) = (rows for person, rows in enumerate(situations.of_user) if person == row.person)
+    for row in next_step_rows(point_in_time, settings):
+        (steps,) = (rows for person, rows in enumerate(point_in_time.of_user) if person == row.person)
         done = len(row.request.tokens.rows)
-        followed = situations.item[steps[done : done + (3 if done < 2 else 1)]]
+        followed = point_in_time.item[steps[done : done + (3 if done < 2 else 1)]]
         assert set(row.request.candidates[row.positive]) <= set(followed)
         assert set(followed) & set(row.request.candidates) == set(row.request.candidates[row.positive])
 
@@ -86,7 +88,9 @@ def test_a_step_that_answers_a_list_is_no_row_but_comes_before_others() -> None:
     third = np.zeros(len(log), np.bool_)
     third[[rows[2] for rows in log.of_user()]] = True
     log = replace(log, request=np.where(third, 0, -1), requests=("r",))
-    world = Situations(log, items, fit_scales(items.payloads, FIELDS), np.ones(len(items), np.bool_), ALL_POSITIVES)  # type: ignore[arg-type]
+    world = PointInTimeFeatures(
+        log, items, fit_scales(items.payloads, FIELDS), np.ones(len(items), np.bool_), ALL_POSITIVES
+    )  # type: ignore[arg-type]
     rows = list(next_step_rows(world, RowSettings("people", steps=6, first_steps=2, folds=4, again=0)))
     assert {len(row.request.tokens.rows) for row in rows} == {0, 1, 3, 4, 5, 6, 7}
 
@@ -96,7 +100,7 @@ def test_labels_are_as_often_new_as_other_items_in_second_rows() -> None:
     items = catalogue(120)  # of the last twenty nobody knows
     log = walks(items).take(np.flatnonzero(items.rows(walks(items).items)[walks(items).item] < 100))
     acted = np.arange(120) < 100
-    world = Situations(log, items, fit_scales(items.payloads, FIELDS), acted, ALL_POSITIVES)  # type: ignore[arg-type]
+    world = PointInTimeFeatures(log, items, fit_scales(items.payloads, FIELDS), acted, ALL_POSITIVES)  # type: ignore[arg-type]
     plain = list(next_step_rows(world, RowSettings("people", folds=4, again=0)))
     rows = list(next_step_rows(world, RowSettings("people", folds=4, again=1, withheld=0.3)))
     assert np.mean(np.concatenate([one.request.ids[one.positive] == 0 for one in plain])) < 0.05
@@ -108,25 +112,25 @@ def test_labels_are_as_often_new_as_other_items_in_second_rows() -> None:
     assert 0.1 < unknown.mean() < 0.3
 
 
-def test_counts_of_a_block_know_nothing_of_it_or_later(situations: Situations) -> None:
+def test_counts_of_a_block_know_nothing_of_it_or_later(point_in_time: PointInTimeFeatures) -> None:
     settings = RowSettings("time", steps=5, folds=4)
-    places = np.arange(len(situations.log))
-    people, times = situations.log.user[places], situations.log.time[places]
-    for known, block in blocks(situations, settings, people, times):
+    places = np.arange(len(point_in_time.log))
+    people, times = point_in_time.log.user[places], point_in_time.log.time[places]
+    for known, block in blocks(point_in_time, settings, people, times):
         assert known.counts.event_times.max(initial=-np.inf) < known.until <= times[block].min()
 
 
-def test_counts_of_a_fold_leave_its_people_out(situations: Situations) -> None:
+def test_counts_of_a_fold_leave_its_people_out(point_in_time: PointInTimeFeatures) -> None:
     settings = RowSettings("people", folds=4)
-    people = np.arange(len(situations.of_user))
-    total = sum(len(rows) for rows in situations.of_user)
-    for known, block in blocks(situations, settings, people, np.zeros(len(people))):
-        mine = sum(len(situations.of_user[person]) for person in block.tolist())
+    people = np.arange(len(point_in_time.of_user))
+    total = sum(len(rows) for rows in point_in_time.of_user)
+    for known, block in blocks(point_in_time, settings, people, np.zeros(len(people))):
+        mine = sum(len(point_in_time.of_user[person]) for person in block.tolist())
         assert len(known.counts.event_items) == total - mine
 
 
-def test_a_planted_leak_is_caught(situations: Situations) -> None:
-    rows = list(next_step_rows(situations, RowSettings("time", steps=2, folds=4)))
+def test_a_planted_leak_is_caught(point_in_time: PointInTimeFeatures) -> None:
+    rows = list(next_step_rows(point_in_time, RowSettings("time", steps=2, folds=4)))
     leaky = replace(rows[5], known_until=rows[5].label_time + 1)
     with pytest.raises(LeakError, match=r"training row 5 .* uses counts until"):
         check_rows([*rows[:5], leaky], "time")
@@ -161,7 +165,7 @@ def test_a_version_ranks_what_follows_and_comes_back_from_disk(tmp_path: Path) -
     examples = ranker.ranker.examples(cases.take(np.arange(3)))
     from engine.learn.network.train import logits_of
 
-    table = ranker.ranker.situations.table
+    table = ranker.ranker.point_in_time.table
     before, after = (logits_of(made.network, examples, table) for made in (ranker.fitted.version, loaded))
     for one, two in zip(before, after, strict=True):
         np.testing.assert_array_equal(one, two)

@@ -14,7 +14,7 @@ from engine.learn.learned import VersionRanker
 from engine.learn.log import KIND_OF, EventLog, event_log, user_events
 from engine.learn.network.train import TrainSettings
 from engine.learn.rows.dataset import RowSettings
-from engine.learn.rows.situations import Situations
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.splits import ALL_POSITIVES, Positives, by_time
 from engine.rerank.version import Version
 from tests.learn.world import START, catalogue, walks
@@ -60,13 +60,13 @@ def held_of(
     until = float(split.cases.time.min())
     before = [one for one in lists if one.time.timestamp() < until]
     later = [one for one in lists if one.time.timestamp() >= until]
-    looks = np.concatenate([[0.0], 1 / np.arange(1, 8)])
-    return HeldOut(log, split, ITEMS, later, looks, ALL_POSITIVES), before
+    examination = np.concatenate([[0.0], 1 / np.arange(1, 8)])
+    return HeldOut(log, split, ITEMS, later, examination, ALL_POSITIVES), before
 
 
 def brought_up_to_date(version: Version, held: HeldOut, lists: list[Impression]) -> Version:
     """As it is stored: its counts know all events."""
-    whole = Situations(held.log, ITEMS, version.scales, version.known, ALL_POSITIVES, impressions=lists)
+    whole = PointInTimeFeatures(held.log, ITEMS, version.scales, version.known, ALL_POSITIVES, impressions=lists)
     return replace(version, statistics=whole.counts())
 
 

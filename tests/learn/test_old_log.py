@@ -19,12 +19,12 @@ def test_an_age_that_training_never_saw_does_not_move_the_order() -> None:
     rows = training_rows(log, late, made)
     age = feature_names(list(items.vectors), rows.scales).index("age")
     assert not any(one.request.dense[:, age].any() for one in rows.examples)
-    model = train(rows.examples, rows.situations.table, network_of(rows, made), made.training).model
+    model = train(rows.examples, rows.point_in_time.table, network_of(rows, made), made.training).model
 
     one = rows.examples[-1]
     aged = np.array(one.request.dense)
     aged[:, age] = np.linspace(0, 7, len(aged))  # up to three years
     later = replace(one, request=replace(one.request, dense=aged))
-    before, after = logits_of(model, [one, later], rows.situations.table)
+    before, after = logits_of(model, [one, later], rows.point_in_time.table)
     assert np.ptp(before[:, 0]) > 0.01
     np.testing.assert_allclose(after, before, atol=1e-5)

@@ -126,8 +126,8 @@ def test_the_order_that_puts_choices_higher_wins(sign: float, gains: float) -> N
 @pytest.mark.parametrize("steep", [1, 2], ids=["all places count", "far places are left out"])
 def test_an_order_does_not_win_by_having_been_served(steep: int) -> None:
     """Items that all attract alike, in orders drawn by lot: no order is better than another."""
-    looks = np.concatenate([[0], 1 / np.arange(1, 6) ** steep])
-    assert (place_weights(looks)[5] == 0) == (steep == 2)
+    examination = np.concatenate([[0], 1 / np.arange(1, 6) ** steep])
+    assert (place_weights(examination)[5] == 0) == (steep == 2)
     random, items = np.random.default_rng(5), catalogue()
     shown, events, known = [], [], []
     for number in range(6000):
@@ -135,13 +135,13 @@ def test_an_order_does_not_win_by_having_been_served(steep: int) -> None:
         known.append(UserEvent(user, Event(EventKind.CLICK, items.ids[50], time=NOW - timedelta(days=1))))
         names = tuple(items.ids[row] for row in order)
         shown.append(Impression(f"r{number}", user, names, (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", NOW))
-        looked = np.flatnonzero((random.random(5) < looks[1:]) & (random.random(5) < 0.4))
+        looked = np.flatnonzero((random.random(5) < examination[1:]) & (random.random(5) < 0.4))
         for place in looked.tolist():
             event = Event(EventKind.CLICK, names[place], time=NOW, request_id=f"r{number}")
             events.append(UserEvent(user, event))
     log = event_log([*known, *events])
     train = log.take(np.arange(len(known), dtype=np.intp))
-    cases, worth = shown_lists(log, train, items, shown, ALL_POSITIVES, looks)
+    cases, worth = shown_lists(log, train, items, shown, ALL_POSITIVES, examination)
     served, other = (
         replayed_ndcg(ranker, cases, worth).mean() for ranker in (AsShown(len(items)), ByRow(1, len(items)))
     )

@@ -23,7 +23,7 @@ from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import ALL_POSITIVES
-from engine.query.resolve import Sources, resolve
+from engine.query.resolve import QuerySignals, resolve
 from engine.rerank.collate import collate
 from engine.rerank.content import ContentScorer
 from engine.rerank.served import LearnedModel
@@ -39,10 +39,10 @@ def calibration() -> Calibration:
     return {(one, two): pair for one in catalogue().vectors for two in catalogue().vectors}
 
 
-def sources_of(events: Sequence[Event], items: ItemTable) -> Sources:
+def sources_of(events: Sequence[Event], items: ItemTable) -> QuerySignals:
     """What the pipeline makes of a history, each event weighing the same."""
     rows = items.rows([event.item for event in events if event.item is not None])[::-1]  # newest first
-    return Sources(
+    return QuerySignals(
         (ReasonKind.EVENT,) * len(rows),
         np.arange(len(rows), dtype=np.intp)[::-1],
         np.ones(len(rows)),
@@ -92,11 +92,11 @@ def test_serving_sees_what_training_saw(known: int) -> None:
     )
     model = LearnedModel(version, "v", "f", store, clock=lambda: moment)
     events = events_of(log, history)
-    sources = sources_of(events, items)
+    signals = sources_of(events, items)
     found = store.candidates([items.ids[row] for row in example.request.candidates.tolist()])
-    scores = content.scores(example.request.tokens, example.request.candidates, ranker.situations.table)
+    scores = content.scores(example.request.tokens, example.request.candidates, ranker.point_in_time.table)
     candidates = replace(found, scores=scores)
-    person_read = model.reader.person(Query(history=events), sources)
+    person_read = model.reader.person(Query(history=events), signals)
     request, table = model.reader.request(person_read, candidates)
 
     np.testing.assert_array_equal(request.ids, example.request.ids)
@@ -107,7 +107,7 @@ def test_serving_sees_what_training_saw(known: int) -> None:
     )
     with torch.inference_mode():
         served = version.network(collate([request], table))[0].numpy()
-    (trained,) = logits_of(version.network, [example], ranker.situations.table)
+    (trained,) = logits_of(version.network, [example], ranker.point_in_time.table)
     np.testing.assert_allclose(served, trained, atol=5e-3)
 
 
@@ -164,8 +164,8 @@ def test_serving_reads_as_much_of_a_history_as_training() -> None:
     query = Query(history=events_of(log, history))
     manifest = SpaceManifest("f", 16, {modality: {} for modality in items.vectors}, calibration())
     nobody = DirectEncoder(concept_space())  # there is nothing to encode
-    sources = resolve(query, nobody, manifest, store, fuse, moment, Deadline())
-    person = LearnedModel(version, "v", "f", store, clock=lambda: moment).reader.person(query, sources)
+    signals = resolve(query, nobody, manifest, store, fuse, moment, Deadline())
+    person = LearnedModel(version, "v", "f", store, clock=lambda: moment).reader.person(query, signals)
     np.testing.assert_array_equal(person.tokens.kinds, example.request.tokens.kinds)
     np.testing.assert_allclose(person.tokens.gaps, example.request.tokens.gaps, atol=1e-3)
-    assert len(person.positive) == len(ranker.situations.liked(history[-7:]))
+    assert len(person.positive) == len(ranker.point_in_time.liked(history[-7:]))

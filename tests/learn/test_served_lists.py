@@ -12,8 +12,8 @@ from engine.catalog.items import ItemTable
 from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.types import Impression, Served
 from engine.learn.evaluation.baselines.content import without
+from engine.learn.evaluation.report_tables import plain, served_tables
 from engine.learn.evaluation.served_lists import judge_served
-from engine.learn.evaluation.sheets import plain, served_sheets
 from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import VersionRanker
 from engine.learn.log import EventLog
@@ -93,7 +93,7 @@ def test_the_estimates_find_what_the_version_would_get(ranker: VersionRanker) ->
 def test_without_lots_nothing_is_estimated_and_that_is_said(ranker: VersionRanker) -> None:
     told = judge_served(ranker, LOG, ITEMS, lists(200, explore=False), samples=50)
     assert told.estimates == {}
-    earned, foretells = served_sheets(told)
+    earned, foretells = served_tables(told)
     assert "without drawing lots" in earned.caption
     assert len(foretells.rows) == 4
     assert json.loads(json.dumps(plain(told), allow_nan=False))["version"] == "v1"
@@ -101,7 +101,7 @@ def test_without_lots_nothing_is_estimated_and_that_is_said(ranker: VersionRanke
     alone = judge_served(ranker, LOG, ITEMS, lists(50), samples=50)
     assert mixed.estimates[CTR].ips == alone.estimates[CTR].ips
     few = judge_served(ranker, LOG, ITEMS, lists(50), samples=50)
-    assert "too few to believe" in served_sheets(few)[0].caption
+    assert "too few to believe" in served_tables(few)[0].caption
 
 
 def test_only_lists_since_then_of_somebody_named_count(ranker: VersionRanker) -> None:

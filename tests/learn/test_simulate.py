@@ -219,12 +219,12 @@ def test_clicks_by_place_are_biased_and_inverse_propensity_weights_correct_them(
     count = 6000
     measured = simulate(here, RandomServe(here), count).measured
     assert measured.shown.all()
-    clicks, looks = measured.clicked.mean(axis=0), here.looks(10)
+    clicks, examination = measured.clicked.mean(axis=0), here.examination(10)
     error = np.sqrt(clicks * (1 - clicks) / count)
     assert clicks[0] - clicks[9] > 8 * error[0]
-    corrected = clicks / looks
-    mean = np.average(corrected, weights=(looks / error) ** 2)
-    assert (np.abs(corrected - mean) <= 4 * error / looks).all()
+    corrected = clicks / examination
+    mean = np.average(corrected, weights=(examination / error) ** 2)
+    assert (np.abs(corrected - mean) <= 4 * error / examination).all()
 
 
 def test_servers_meet_the_same_chance() -> None:
@@ -417,7 +417,7 @@ def test_a_file_of_a_diary_is_imported_without_a_rejection(tmp_path: Path, name:
     assert lines == len(diary.events) + sum(len(one.items) for one in diary.impressions)
     store = SqlEventStore(f"sqlite:///{tmp_path / 'events.db'}")
     done = import_events(store, read_events(tmp_path / name), lambda line: pytest.fail(str(line.error)))
-    assert (done.recorded, done.rejected) == (lines, 0)
+    assert (done.data, done.rejected) == (lines, 0)
     first = diary.impressions[0]
     back = [one.event for one in store.export() if one.event.request_id == first.request_id]
     places = {

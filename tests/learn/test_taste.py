@@ -10,7 +10,7 @@ import torch
 from encoders.types import Modality
 from engine.core.types import EventKind
 from engine.learn.network.taste_steps import examples, people_of, windows_of
-from engine.learn.rows.situations import Situations
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.splits import ALL_POSITIVES
 from engine.rerank.features import KINDS, MAX_TOKENS, Table, Tokens, fit_scales
 from engine.rerank.taste import Taste, TasteConfig, TasteModel, TwoTowers
@@ -22,23 +22,23 @@ CLICK = KINDS.index(EventKind.CLICK)
 
 
 @pytest.fixture(scope="module")
-def situations() -> Situations:
+def point_in_time() -> PointInTimeFeatures:
     """People with histories longer and shorter than a window."""
     items = catalogue()
     log = walks(items, people=12, steps=130)
     short = np.flatnonzero((log.user % 3 > 0) | (np.arange(len(log)) % 9 == 0))
     known = np.arange(len(items)) % 8 != 0  # every eighth is new
-    return Situations(log.take(short), items, fit_scales(items.payloads, {}), known, ALL_POSITIVES)
+    return PointInTimeFeatures(log.take(short), items, fit_scales(items.payloads, {}), known, ALL_POSITIVES)
 
 
 @pytest.fixture(scope="module")
-def model(situations: Situations) -> TasteModel:
+def model(point_in_time: PointInTimeFeatures) -> TasteModel:
     torch.manual_seed(0)
     network = TwoTowers(CONFIG)
     for parameter in network.parameters():  # away from zeros, so that nothing hides behind them
         torch.nn.init.normal_(parameter, std=0.3)
     for tower in (network.contents, network.item_contents):
-        tower.fit(*gather(situations.table, np.arange(situations.size)))
+        tower.fit(*gather(point_in_time.table, np.arange(point_in_time.size)))
     return TasteModel(network)
 
 
@@ -48,27 +48,31 @@ def did(rows: list[int], values: float = float("nan"), gaps: list[float] | None 
     return Tokens(np.array(rows, np.intp), np.full(size, CLICK), np.full(size, values, np.float32), seconds)
 
 
-def test_vectors_have_unit_length_and_do_not_depend_on_company(situations: Situations, model: TasteModel) -> None:
+def test_vectors_have_unit_length_and_do_not_depend_on_company(
+    point_in_time: PointInTimeFeatures, model: TasteModel
+) -> None:
     people = [did([3]), did(list(range(40))), did([]), did([5, 9, 5])]
-    together = model.people(people, situations.table)
+    together = model.people(people, point_in_time.table)
     assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
     for one, vector in zip(people, together, strict=True):
-        assert np.allclose(model.person(one, situations.table), vector, atol=1e-5)
-    items = model.items(situations.table)
+        assert np.allclose(model.person(one, point_in_time.table), vector, atol=1e-5)
+    items = model.items(point_in_time.table)
     assert items.shape == (96, 8) and np.allclose(np.linalg.norm(items, axis=1), 1, atol=1e-5)
-    assert np.allclose(model.items(situations.table, np.array([7, 3]), batch=1), items[[7, 3]], atol=1e-5)
-    assert model.people([], situations.table).shape == (0, 8)
+    assert np.allclose(model.items(point_in_time.table, np.array([7, 3]), batch=1), items[[7, 3]], atol=1e-5)
+    assert model.people([], point_in_time.table).shape == (0, 8)
 
 
-def test_a_moment_knows_nothing_of_what_follows(situations: Situations, model: TasteModel) -> None:
+def test_a_moment_knows_nothing_of_what_follows(point_in_time: PointInTimeFeatures, model: TasteModel) -> None:
     with torch.inference_mode():
-        first, other = (model.network.people(histories([did([1, 2, 3, end])], situations.table)) for end in (4, 50))
+        first, other = (
+            model.network.people(histories([did([1, 2, 3, end])], point_in_time.table)) for end in (4, 50)
+        )
     assert torch.allclose(first[0, :4], other[0, :4], atol=1e-6)
     assert not torch.allclose(first[0, 4], other[0, 4], atol=1e-2)
 
 
-def test_order_kind_value_and_time_count(situations: Situations, model: TasteModel) -> None:
-    table, plain = situations.table, did([1, 2, 3])
+def test_order_kind_value_and_time_count(point_in_time: PointInTimeFeatures, model: TasteModel) -> None:
+    table, plain = point_in_time.table, did([1, 2, 3])
     changed = {
         "order": did([2, 1, 3]),
         "value": did([1, 2, 3], 4.0),
@@ -80,8 +84,10 @@ def test_order_kind_value_and_time_count(situations: Situations, model: TasteMod
         assert not np.allclose(model.person(tokens, table), vector, atol=1e-3), what
 
 
-def test_a_missing_modality_is_left_out_whatever_its_row_holds(situations: Situations, model: TasteModel) -> None:
-    table = situations.table
+def test_a_missing_modality_is_left_out_whatever_its_row_holds(
+    point_in_time: PointInTimeFeatures, model: TasteModel
+) -> None:
+    table = point_in_time.table
     vectors = {modality: matrix.copy() for modality, matrix in table.vectors.items()}
     vectors[Modality.IMAGE][~table.present[Modality.IMAGE]] = np.nan
     spoilt = replace(table, vectors=vectors)
@@ -92,8 +98,8 @@ def test_a_missing_modality_is_left_out_whatever_its_row_holds(situations: Situa
     assert np.isfinite(model.items(nothing)).all()
 
 
-def test_a_new_item_is_placed_by_its_contents(situations: Situations, model: TasteModel) -> None:
-    table = situations.table
+def test_a_new_item_is_placed_by_its_contents(point_in_time: PointInTimeFeatures, model: TasteModel) -> None:
+    table = point_in_time.table
     assert table.identity[8] == 0 and table.identity[9] > 0
     vectors = {modality: matrix.copy() for modality, matrix in table.vectors.items()}
     for matrix in vectors.values():
@@ -109,8 +115,8 @@ def test_a_new_item_is_placed_by_its_contents(situations: Situations, model: Tas
     assert np.allclose(model.items(same, np.array([9]), new=True)[0], new, atol=1e-6)
 
 
-def test_uploads_are_tokens(situations: Situations, model: TasteModel) -> None:
-    table: Table = situations.table
+def test_uploads_are_tokens(point_in_time: PointInTimeFeatures, model: TasteModel) -> None:
+    table: Table = point_in_time.table
     behind = len(table.identity)
     more = replace(
         table,
@@ -129,33 +135,40 @@ def test_uploads_are_tokens(situations: Situations, model: TasteModel) -> None:
     assert not np.allclose(vector, model.person(did([1]), more), atol=1e-3)
 
 
-def known_of(situations: Situations) -> np.ndarray:
-    return situations.table.identity[: situations.size] > 0
+def known_of(point_in_time: PointInTimeFeatures) -> np.ndarray:
+    return point_in_time.table.identity[: point_in_time.size] > 0
 
 
-def test_scores_are_dot_products_over_the_temperature(situations: Situations, model: TasteModel) -> None:
-    size, tokens = situations.size, did([4, 10])
-    person, taste = model.person(tokens, situations.table), Taste(model, situations.table, known_of(situations))
+def test_scores_are_dot_products_over_the_temperature(point_in_time: PointInTimeFeatures, model: TasteModel) -> None:
+    size, tokens = point_in_time.size, did([4, 10])
+    person, taste = (
+        model.person(tokens, point_in_time.table),
+        Taste(model, point_in_time.table, known_of(point_in_time)),
+    )
     rows = np.arange(size)
-    known = model.items(situations.table, rows) @ person / model.temperature
-    known[~known_of(situations)] = 0
+    known = model.items(point_in_time.table, rows) @ person / model.temperature
+    known[~known_of(point_in_time)] = 0
     assert np.allclose(taste.scores(person), known, atol=1e-5)
     found = taste.scores(person, np.array([3, 8]))
     assert (found[[3, 8]] == 0).all()
     assert np.allclose(np.delete(found, [3, 8]), np.delete(known, [3, 8]), atol=1e-5)
 
 
-def test_files_give_the_same_model(situations: Situations, model: TasteModel, tmp_path: Path) -> None:
+def test_files_give_the_same_model(point_in_time: PointInTimeFeatures, model: TasteModel, tmp_path: Path) -> None:
     model.save(tmp_path)
     again = TasteModel.load(tmp_path)
     assert again.network.config == CONFIG
-    assert np.array_equal(again.items(situations.table), model.items(situations.table))
-    assert np.array_equal(again.person(did([1, 2]), situations.table), model.person(did([1, 2]), situations.table))
+    assert np.array_equal(again.items(point_in_time.table), model.items(point_in_time.table))
+    assert np.array_equal(
+        again.person(did([1, 2]), point_in_time.table), model.person(did([1, 2]), point_in_time.table)
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_windows_hold_every_position_once_with_enough_before_it(situations: Situations, seed: int) -> None:
-    people = people_of(situations, situations.positive)
+def test_windows_hold_every_position_once_with_enough_before_it(
+    point_in_time: PointInTimeFeatures, seed: int
+) -> None:
+    people = people_of(point_in_time, point_in_time.positive)
     covered: dict[int, list[int]] = {number: [] for number in range(len(people))}
     for window in windows_of(people, np.random.default_rng(seed)):
         positions = range(window.first, window.end)
@@ -166,30 +179,32 @@ def test_windows_hold_every_position_once_with_enough_before_it(situations: Situ
 
 
 @pytest.mark.parametrize("ahead", [1, 6])
-def test_every_label_is_allowed_and_younger_than_what_is_known(situations: Situations, ahead: int) -> None:
-    allowed = older_steps(situations, 4)
-    assert all(allowed[rows].sum() == len(rows) - 4 for rows in situations.of_user)
-    people = people_of(situations, allowed)
+def test_every_label_is_allowed_and_younger_than_what_is_known(
+    point_in_time: PointInTimeFeatures, ahead: int
+) -> None:
+    allowed = older_steps(point_in_time, 4)
+    assert all(allowed[rows].sum() == len(rows) - 4 for rows in point_in_time.of_user)
+    people = people_of(point_in_time, allowed)
     windows = windows_of(people, np.random.default_rng(0))
-    tokens, which, position, wanted = examples(situations, people, windows, ahead, np.random.default_rng(0))
+    tokens, which, position, wanted = examples(point_in_time, people, windows, ahead, np.random.default_rng(0))
     assert len(wanted) == sum(len(person.rows) for person in people)
     for place, known, item in zip(which.tolist(), position.tolist(), wanted.tolist(), strict=True):
         person, start = people[windows[place].person], windows[place].start
         following = person.rows[start + known :]
-        assert item in situations.item[following[allowed[following]][:ahead]]
-        assert np.array_equal(situations.item[person.rows[start : start + known]], tokens[place].rows[:known])
+        assert item in point_in_time.item[following[allowed[following]][:ahead]]
+        assert np.array_equal(point_in_time.item[person.rows[start : start + known]], tokens[place].rows[:known])
 
 
-def test_training_sees_each_moment_as_serving_does(situations: Situations, model: TasteModel) -> None:
+def test_training_sees_each_moment_as_serving_does(point_in_time: PointInTimeFeatures, model: TasteModel) -> None:
     """The vector at a position of a window is that of a request at the moment of the event behind it."""
-    people = people_of(situations, situations.positive)
+    people = people_of(point_in_time, point_in_time.positive)
     windows = windows_of(people, np.random.default_rng(3))
-    tokens, which, position, _ = examples(situations, people, windows, 1, np.random.default_rng(0))
+    tokens, which, position, _ = examples(point_in_time, people, windows, 1, np.random.default_rng(0))
     with torch.inference_mode():
-        trained = model.network.people(histories(tokens, situations.table)).numpy()
+        trained = model.network.people(histories(tokens, point_in_time.table)).numpy()
     for number in range(0, len(which), 37):
         place, known = int(which[number]), int(position[number])
         person, start = people[windows[place].person], windows[place].start
-        now = float(situations.log.time[person.rows[start + known]])
-        served = situations.tokens(person.rows[start : start + known], now)
-        assert np.allclose(model.person(served, situations.table), trained[place, known], atol=1e-5)
+        now = float(point_in_time.log.time[person.rows[start + known]])
+        served = point_in_time.tokens(person.rows[start : start + known], now)
+        assert np.allclose(model.person(served, point_in_time.table), trained[place, known], atol=1e-5)

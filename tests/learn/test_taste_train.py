@@ -10,7 +10,7 @@ import torch
 from engine.learn.network.taste_steps import Step, figures_of_ranks, ranks_of, steps_of
 from engine.learn.network.train import Progress, Stop
 from engine.learn.network.train_taste import TasteSettings, measure_taste, train_taste
-from engine.learn.rows.situations import Situations
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.splits import ALL_POSITIVES
 from engine.models.errors import TooLittleDataError
 from engine.rerank.features import fit_scales
@@ -26,13 +26,13 @@ def figures(scores: np.ndarray, steps: list[Step]) -> dict[str, float]:
     return figures_of_ranks(ranks_of(scores, steps))
 
 
-def over(log: object, known: np.ndarray | None = None) -> Situations:
+def over(log: object, known: np.ndarray | None = None) -> PointInTimeFeatures:
     everything = np.ones(len(ITEMS), np.bool_) if known is None else known
-    return Situations(log, ITEMS, fit_scales(ITEMS.payloads, {}), everything, ALL_POSITIVES)  # type: ignore[arg-type]
+    return PointInTimeFeatures(log, ITEMS, fit_scales(ITEMS.payloads, {}), everything, ALL_POSITIVES)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def situations() -> Situations:
+def point_in_time() -> PointInTimeFeatures:
     return over(walks(ITEMS, people=120, steps=12))
 
 
@@ -53,10 +53,12 @@ def same(one: TasteModel, other: TasteModel) -> bool:
         ({"loss": "gbce", "negatives": 32, "epochs": 12}, 0.3),
     ],
 )
-def test_every_loss_learns_what_follows(situations: Situations, change: dict[str, object], least: float) -> None:
+def test_every_loss_learns_what_follows(
+    point_in_time: PointInTimeFeatures, change: dict[str, object], least: float
+) -> None:
     """An item's follower is sure at 4 of 5; by chance the figure is .05."""
     settings = replace(QUICK, **{"epochs": 8, "patience": 12, **change})  # type: ignore[arg-type]
-    trained = train_taste(situations, CONFIG, settings)
+    trained = train_taste(point_in_time, CONFIG, settings)
     fresh = over(walks(ITEMS, people=60, steps=12, seed=9))
     steps = steps_of(fresh, np.array([rows[-1] for rows in fresh.of_user]))
     assert measure_taste(trained.model, fresh, steps)["ndcg_at_10"] > least
@@ -76,52 +78,56 @@ def test_items_without_an_id_are_found_by_their_contents() -> None:
     assert found["ndcg_at_10"] > 3 * random["ndcg_at_10"]
 
 
-def test_the_same_seed_gives_the_same_weights(situations: Situations) -> None:
+def test_the_same_seed_gives_the_same_weights(point_in_time: PointInTimeFeatures) -> None:
     settings = replace(QUICK, epochs=1)
-    first = train_taste(situations, CONFIG, settings)
+    first = train_taste(point_in_time, CONFIG, settings)
     torch.rand(3)
-    assert same(first.model, train_taste(situations, CONFIG, settings).model)
-    assert not same(first.model, train_taste(situations, CONFIG, replace(settings, seed=1)).model)
+    assert same(first.model, train_taste(point_in_time, CONFIG, settings).model)
+    assert not same(first.model, train_taste(point_in_time, CONFIG, replace(settings, seed=1)).model)
 
 
-def test_steps_that_are_not_allowed_leave_no_trace(situations: Situations) -> None:
+def test_steps_that_are_not_allowed_leave_no_trace(point_in_time: PointInTimeFeatures) -> None:
     """Other newest items give the same weights: what is trained above the vector may use those steps as labels."""
-    allowed = older_steps(situations, 4)
-    log = situations.log
-    other = np.where(situations.positive & ~allowed, (log.item + 13) % len(log.items), log.item)
+    allowed = older_steps(point_in_time, 4)
+    log = point_in_time.log
+    other = np.where(point_in_time.positive & ~allowed, (log.item + 13) % len(log.items), log.item)
     settings = replace(QUICK, epochs=1)
-    first = train_taste(situations, CONFIG, settings, targets=allowed)
+    first = train_taste(point_in_time, CONFIG, settings, targets=allowed)
     assert same(first.model, train_taste(over(replace(log, item=other)), CONFIG, settings, targets=allowed).model)
-    assert not same(first.model, train_taste(situations, CONFIG, settings).model)
+    assert not same(first.model, train_taste(point_in_time, CONFIG, settings).model)
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_weights(situations: Situations, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
+    point_in_time: PointInTimeFeatures, tmp_path: Path
+) -> None:
     settings = replace(QUICK, epochs=3)
-    whole = train_taste(situations, CONFIG, settings)
+    whole = train_taste(point_in_time, CONFIG, settings)
     told: list[Progress] = []
 
     def stopped() -> bool:
         return len([one for one in told if "ndcg_at_10" in one.figures]) == 2
 
     with pytest.raises(Stop):
-        train_taste(situations, CONFIG, settings, folder=tmp_path, report=told.append, stopped=stopped)
+        train_taste(point_in_time, CONFIG, settings, folder=tmp_path, report=told.append, stopped=stopped)
     told.clear()
-    rest = train_taste(situations, CONFIG, settings, folder=tmp_path, report=told.append)
+    rest = train_taste(point_in_time, CONFIG, settings, folder=tmp_path, report=told.append)
     assert told[0].stage == "epoch 3 of 3"
     assert rest.history == whole.history
     assert same(rest.model, whole.model)
 
 
-def test_without_held_out_steps_all_epochs_are_trained_and_the_last_is_kept(situations: Situations) -> None:
+def test_without_held_out_steps_all_epochs_are_trained_and_the_last_is_kept(
+    point_in_time: PointInTimeFeatures,
+) -> None:
     settings = replace(QUICK, epochs=3, patience=1, held_out=0)
-    trained = train_taste(situations, CONFIG, settings)
+    trained = train_taste(point_in_time, CONFIG, settings)
     assert len(trained.history) == 3
     assert all(one["ndcg_at_10"] == 0 for one in trained.history)
-    steps = steps_of(situations, np.array([rows[-1] for rows in situations.of_user]))
+    steps = steps_of(point_in_time, np.array([rows[-1] for rows in point_in_time.of_user]))
     losses = [one["loss"] for one in trained.history]
     assert losses == sorted(losses, reverse=True)
-    untrained = train_taste(situations, CONFIG, replace(settings, epochs=1, rate=0.0))
-    better, worse = (measure_taste(one.model, situations, steps)["ndcg_at_10"] for one in (trained, untrained))
+    untrained = train_taste(point_in_time, CONFIG, replace(settings, epochs=1, rate=0.0))
+    better, worse = (measure_taste(one.model, point_in_time, steps)["ndcg_at_10"] for one in (trained, untrained))
     assert better > 2 * worse
 
 
@@ -131,8 +137,8 @@ def test_too_little_to_learn_from_makes_no_model() -> None:
         train_taste(few, CONFIG, QUICK)
 
 
-def test_figures_leave_out_what_was_seen_and_rank_equals_by_their_place(situations: Situations) -> None:
-    step = steps_of(situations, situations.of_user[0][-1:])[0]
+def test_figures_leave_out_what_was_seen_and_rank_equals_by_their_place(point_in_time: PointInTimeFeatures) -> None:
+    step = steps_of(point_in_time, point_in_time.of_user[0][-1:])[0]
     scores = np.zeros((1, len(ITEMS)), np.float32)
     scores[0, step.seen] = 9
     scores[0, step.item] = 1

@@ -10,7 +10,7 @@ import pytest
 
 from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.types import Impression, Served
-from engine.learn.evaluation.sheets import plain, trial_sheets
+from engine.learn.evaluation.report_tables import plain, trial_tables
 from engine.learn.evaluation.trial import compare, latest_pair
 from engine.models.errors import TooLittleDataError
 from tests.learn.logs import START
@@ -53,7 +53,7 @@ def test_what_nobody_did_is_not_compared() -> None:
         assert np.isfinite(found["click-through rate"].p_value)
         for name in ("conversion", "dislikes"):
             assert np.isnan([found[name].mean, found[name].p_value]).all()
-    rows = trial_sheets(trial)[1].rows
+    rows = trial_tables(trial)[1].rows
     assert rows.count(("", "difference", "-", "none followed any list", "")) == 2
     document = json.loads(json.dumps(plain(trial), allow_nan=False))
     assert document["apart"]["conversion"]["p_value"] is None
@@ -146,7 +146,7 @@ def test_the_latest_two_are_found() -> None:
 
 def test_a_trial_is_told() -> None:
     told = compare([*lists("new", 0.3, 9, 0, "a"), *lists("old", 0.15, 9, 1, "b")], "new", "old")
-    about, figures = trial_sheets(told)
+    about, figures = trial_tables(told)
     assert [row[0] for row in about.rows] == ["new", "old"]
     assert f"{told.ours.rates['click-through rate'].mean:.4f}" in figures.rows[0][2]
     document = json.loads(json.dumps(plain(told), allow_nan=False))

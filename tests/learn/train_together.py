@@ -19,7 +19,7 @@ if __name__ == "__main__":
     items = catalogue()
     settings = replace(QUICK, taste=None, training=replace(QUICK.training, epochs=2))
     rows = training_rows(walks(items), items, settings)
-    table, network = rows.situations.table, network_of(rows, settings)
+    table, network = rows.point_in_time.table, network_of(rows, settings)
     trained = train(rows.examples, table, network, settings.training, folder=folder / "run")
     weights = {name: value.tolist() for name, value in trained.model.state_dict().items()}
     said = {"of": mine.count, "first": mine.first, "history": trained.history, "weights": weights}

@@ -9,7 +9,7 @@ from engine.catalog.items import ItemTable
 from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.types import UserEvent
 from engine.learn.log import EventLog, event_log
-from engine.learn.rows.situations import Situations
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -47,10 +47,10 @@ def walks(items: ItemTable, people: int = 80, steps: int = 8, groups: int = 6, s
     return event_log(sorted(events, key=lambda one: one.event.time or START))
 
 
-def older_steps(situations: Situations, newest: int) -> np.ndarray:
+def older_steps(point_in_time: PointInTimeFeatures, newest: int) -> np.ndarray:
     """(n,) bool, over the log: the positive steps, but the newest so many of each person."""
-    mask = situations.positive.copy()
-    for rows in situations.of_user:
-        steps = rows[situations.positive[rows]]
+    mask = point_in_time.positive.copy()
+    for rows in point_in_time.of_user:
+        steps = rows[point_in_time.positive[rows]]
         mask[steps[max(len(steps) - newest, 0) :]] = False
     return mask

@@ -23,7 +23,7 @@ from engine.models.serving import Loader, Serving
 from engine.query.models import Fixed, Reading, ServedModel
 from engine.query.pipeline import Engine
 from engine.query.reranker import Reranker
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 from engine.rerank.learned import Tier
 from tests.models.versions import (
     FILE,
@@ -377,7 +377,7 @@ class Failing(Direction):
     error: Exception = RuntimeError("broken weights")
     asked = 0
 
-    def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
+    def rerank(self, query: Query, signals: QuerySignals, candidates: Candidates) -> Candidates:
         self.asked += 1
         raise self.error
 
@@ -385,8 +385,8 @@ class Failing(Direction):
 class Unsound(Direction):
     """Scores that are no numbers."""
 
-    def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
-        scored = super().rerank(query, sources, candidates)
+    def rerank(self, query: Query, signals: QuerySignals, candidates: Candidates) -> Candidates:
+        scored = super().rerank(query, signals, candidates)
         scored.scores[0] = np.nan
         return scored
 

@@ -15,7 +15,7 @@ from engine.core.types import Candidates, EventKind, ItemId, Query
 from engine.models.card import CardDraft, ModelCard
 from engine.models.registry import Registry
 from engine.query.models import Reading
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 from engine.rerank.features import FieldScales, feature_names
 from engine.rerank.model import CrossAttentionReranker, ModelConfig
 from engine.rerank.served import LearnedModel
@@ -37,7 +37,7 @@ class Direction:
         self._model, self._weights = model, weights
         self.version, self.tier, self.seconds = model.version, tier, seconds
 
-    def rerank(self, query: Query, sources: Sources, candidates: Candidates) -> Candidates:
+    def rerank(self, query: Query, signals: QuerySignals, candidates: Candidates) -> Candidates:
         assert not self._model.closed, "used after it was closed"
         columns = [
             np.where(candidates.present[m], candidates.vectors[m] @ self._weights, -1.0) for m in candidates.vectors
@@ -64,7 +64,7 @@ class DirectionModel:
     def closed(self) -> bool:
         return self._closed.is_set()
 
-    def read(self, query: Query, sources: Sources, exclude: Sequence[ItemId]) -> Reading:
+    def read(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Reading:
         return self.reading
 
     def changed(self, ids: Sequence[ItemId]) -> None:

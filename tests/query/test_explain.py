@@ -12,7 +12,7 @@ from engine.core.types import Event, EventKind, PolicyOptions, Query, QueryPart,
 from engine.encode.encoding import DirectEncoder
 from engine.query.explain import MAX_REASONS, explain, falls
 from engine.query.fuse import Intent, fuse
-from engine.query.resolve import Sources, resolve
+from engine.query.resolve import QuerySignals, resolve
 from engine.query.score import judge
 from engine.query.similarity import nearness, probe, recognition, spread
 from tests.query.scene import NOW, Scene, event, likes, scene
@@ -129,22 +129,22 @@ def test_modalities_share_a_reason_by_what_they_give_to_its_evidence(mixed: Scen
     assert max(sum(share > 0.1 for share in result.reasons[0].by_modality) for result in answer.results) == 3
 
 
-def _resolved(mixed: Scene, query: Query) -> tuple[Sources, Intent]:
+def _resolved(mixed: Scene, query: Query) -> tuple[QuerySignals, Intent]:
     space = concept_space()
     encoder = DirectEncoder(space)
-    sources = resolve(query, encoder, space.manifest, mixed.store, FuseSettings(), NOW, Deadline())
+    signals = resolve(query, encoder, space.manifest, mixed.store, FuseSettings(), NOW, Deadline())
     settings = FuseSettings()
-    return sources, fuse(sources, probe(sources, space.calibration, space.modalities, 0.5), settings)
+    return signals, fuse(signals, probe(signals, space.calibration, space.modalities, 0.5), settings)
 
 
 def test_falls_are_the_difference_of_two_scores_with_the_interests_as_they_are(mixed: Scene):
     parts = (QueryPart(concept_text("bell", 49)), QueryPart(concept_text("bird", 49), 0.5))
-    sources, intent = _resolved(mixed, Query(history=HISTORY, parts=parts))
+    signals, intent = _resolved(mixed, Query(history=HISTORY, parts=parts))
     assert len(intent.interests) == 3
     items = mixed.store.candidates([f"{c}-{n}" for c in ("bird", "piano", "car", "fish") for n in range(20)])
     whole = judge(intent, items)
     fall = falls(intent, whole, np.arange(len(items)))
-    for source in range(len(sources.kinds)):
+    for source in range(len(signals.kinds)):
         if source in intent.negatives:
             assert not fall[source].any()
             continue
@@ -159,11 +159,11 @@ def test_falls_are_the_difference_of_two_scores_with_the_interests_as_they_are(m
 
 
 def test_where_nothing_lifts_an_item_the_least_bad_is_named(mixed: Scene):
-    sources, intent = _resolved(mixed, Query(history=likes("bird", [0])))
+    signals, intent = _resolved(mixed, Query(history=likes("bird", [0])))
     items = mixed.store.candidates([f"{concept}-{n}" for concept in CONCEPTS for n in range(20)])
     judgement = judge(intent, items)
     rows = np.argsort(judgement.scores)[:3]
     assert judgement.scores[rows].max() < 0
-    reasons = explain(intent, sources, judgement, items.take(rows), rows)
+    reasons = explain(intent, signals, judgement, items.take(rows), rows)
     assert [[(r.index, r.share) for r in one] for one in reasons] == [[(0, 1.0)]] * 3
     assert all(sum(reason.by_modality) == pytest.approx(1.0) for (reason,) in reasons)

@@ -8,7 +8,7 @@ from encoders.types import Floats
 from engine.config.settings import FuseSettings
 from engine.core.types import Candidates, ItemId, ReasonKind
 from engine.query.fuse import Intent, fuse
-from engine.query.resolve import Sources
+from engine.query.resolve import QuerySignals
 from engine.query.score import judge
 from engine.query.similarity import probe
 from tests.query.scene import T
@@ -25,9 +25,9 @@ def at(*degrees: float) -> Floats:
 def intent(*given: tuple[float, float, ReasonKind]) -> Intent:
     degrees, weights, kinds = zip(*given, strict=True)
     there = {T: np.ones(len(given), bool)}
-    sources = Sources(kinds, np.arange(len(given)), np.array(weights, float), {T: at(*degrees)}, there, ())
+    signals = QuerySignals(kinds, np.arange(len(given)), np.array(weights, float), {T: at(*degrees)}, there, ())
     settings = FuseSettings()
-    return fuse(sources, probe(sources, CALIBRATION, (T,), settings.correlation), settings)
+    return fuse(signals, probe(signals, CALIBRATION, (T,), settings.correlation), settings)
 
 
 def scores(asked: Intent, *degrees: float) -> list[float]:

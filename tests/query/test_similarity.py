@@ -36,25 +36,25 @@ def calibration(random: np.random.Generator) -> dict[tuple[Modality, Modality], 
     }
 
 
-def plain(sources: Things, items: Things, calibrated, modalities, correlation) -> Floats:
+def plain(signals: Things, items: Things, calibrated, modalities, correlation) -> Floats:
     """The formula as it is written in the module's docstring."""
-    size, count = len(sources.present[T]), len(items.present[T])
+    size, count = len(signals.present[T]), len(items.present[T])
     matrix = np.zeros((size, count))
     for n, k in product(range(size), range(count)):
         total, weights = 0.0, []
         for a, m in product(Modality, modalities):
-            if sources.present[a][n] and items.present[m][k]:
+            if signals.present[a][n] and items.present[m][k]:
                 pair = calibrated[a, m]
-                z = (float(sources.vectors[a][n] @ items.vectors[m][k]) - pair.mean) / pair.std
+                z = (float(signals.vectors[a][n] @ items.vectors[m][k]) - pair.mean) / pair.std
                 total += pair.weight * z
                 weights.append(pair.weight)
         if weights:
             squares = sum(w * w for w in weights)
             matrix[n, k] = total / math.sqrt((1 - correlation) * squares + correlation * sum(weights) ** 2)
         for m in modalities:
-            if sources.present[m][n] and items.present[m][k]:
+            if signals.present[m][n] and items.present[m][k]:
                 near = nearness(calibrated[m, m], m)
-                cosine = float(sources.vectors[m][n] @ items.vectors[m][k])
+                cosine = float(signals.vectors[m][n] @ items.vectors[m][k])
                 matrix[n, k] += SURPRISE * max(math.log((1 - near + EXACT) / (1 - cosine + EXACT)), 0)
     return matrix
 
@@ -63,17 +63,17 @@ def plain(sources: Things, items: Things, calibrated, modalities, correlation) -
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([(T, I, A), (I,), (A, T)]))
 def test_fast_is_plain(seed, correlation, modalities):
     random = np.random.default_rng(seed)
-    sources, items, calibrated = things(random, 5), things(random, 7), calibration(random)
-    fast = probe(sources, calibrated, modalities, correlation).evidence(items)
-    assert fast == pytest.approx(plain(sources, items, calibrated, modalities, correlation), abs=1e-3)
+    signals, items, calibrated = things(random, 5), things(random, 7), calibration(random)
+    fast = probe(signals, calibrated, modalities, correlation).evidence(items)
+    assert fast == pytest.approx(plain(signals, items, calibrated, modalities, correlation), abs=1e-3)
 
 
 @settings(deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.5, 1.0]))
 def test_search_vectors_are_exact_for_items_of_one_modality(seed, correlation):
     random = np.random.default_rng(seed)
-    sources, calibrated = things(random, 6), calibration(random)
-    probes = probe(sources, calibrated, (T, I, A), correlation)
+    signals, calibrated = things(random, 6), calibration(random)
+    probes = probe(signals, calibrated, (T, I, A), correlation)
     mixes = random.standard_normal((3, 6)).astype(np.float32)
     for modality, (vectors, offsets) in probes.searches(mixes).items():
         items = things(random, 8)
@@ -119,11 +119,11 @@ def test_a_pair_of_no_use_can_still_be_searched():
 
 def test_nothing_in_common_is_no_evidence():
     random = np.random.default_rng(1)
-    sources, items = things(random, 3), things(random, 4)
+    signals, items = things(random, 3), things(random, 4)
     for modality in Modality:
         items.present[modality] = np.zeros(4, bool)
         items.vectors[modality] = np.zeros((4, 16), np.float32)
-    assert not probe(sources, calibration(random), (T, I, A), 0.5).evidence(items).any()
+    assert not probe(signals, calibration(random), (T, I, A), 0.5).evidence(items).any()
 
 
 def test_spread_between_independent_and_repeated():

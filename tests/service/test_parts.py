@@ -23,10 +23,10 @@ from engine.service.convert import recommend_response
 from engine.service.convert.events import EventReader
 from engine.service.convert.fields import time_of, timestamp
 from engine.service.convert.payload import fill_struct, payload_of
-from engine.service.inbox import Inbox
 from engine.service.logs import configure_logs
 from engine.service.paging import cursor_of, page_token
 from engine.service.status import grpc_status, reason_of, shorten
+from engine.service.stream_buffer import StreamBuffer
 from triveni.v1 import event_pb2
 
 ERRORS = [
@@ -164,7 +164,7 @@ class _BrokenError(Exception):
 
 def test_inbox_hands_on_in_order_and_within_bounds() -> None:
     async def run(count: int, most: int, most_bytes: int, broken: bool) -> tuple[list[int], int]:
-        inbox: Inbox[int] = Inbox(most, most_bytes)
+        buffer: StreamBuffer[int] = StreamBuffer(most, most_bytes)
         read = taken = waiting = 0
 
         async def stream() -> AsyncIterator[tuple[int, int]]:
@@ -176,9 +176,9 @@ def test_inbox_hands_on_in_order_and_within_bounds() -> None:
             if broken:
                 raise _BrokenError
 
-        filling = asyncio.create_task(inbox.fill(stream()))
+        filling = asyncio.create_task(buffer.fill(stream()))
         got: list[int] = []
-        while batch := await inbox.take():
+        while batch := await buffer.take():
             assert len(batch) <= min(most, -(-most_bytes // 10))
             got += batch
             taken = len(got)
@@ -210,9 +210,9 @@ def test_inbox_that_is_given_up_does_not_hang() -> None:
             while True:
                 yield 1, 1
 
-        inbox: Inbox[int] = Inbox(2, 100)
-        filling = asyncio.create_task(inbox.fill(endless()))
-        assert await inbox.take()
+        buffer: StreamBuffer[int] = StreamBuffer(2, 100)
+        filling = asyncio.create_task(buffer.fill(endless()))
+        assert await buffer.take()
         await asyncio.sleep(0)
         filling.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -2,7 +2,7 @@
 
 What was shown is ranked anew, by what was known when it was shown, and only it: an item that nobody saw could not be
 chosen. What is looked at less is chosen less, so a choice counts the inverse of how much its place is looked at
-(Joachims et al., WSDM 2017); see `place_looks`. The figure is the gain of all lists over
+(Joachims et al., WSDM 2017); see `examination_probabilities`. The figure is the gain of all lists over
 the best possible gain of all lists: a list whose choice stood far down counts more than one whose choice stood first.
 Were each list held against its own best, a single choice would count the same wherever it stood, and the order that
 was served would win by having been served.
@@ -30,7 +30,7 @@ def shown_lists(
     items: ItemTable,
     impressions: Sequence[Impression],
     positives: Positives,
-    looks: Doubles,
+    examination: Doubles,
 ) -> tuple[Cases, tuple[Doubles, ...]]:
     """The lists of which something was chosen, as cases, and per case what each shown item is worth.
 
@@ -42,7 +42,7 @@ def shown_lists(
         items: the catalogue.
         impressions: served lists, none of them learned from.
         positives: which events are choices.
-        looks: by place, from 1, how much it is looked at; see `place_looks`.
+        examination: by place, from 1, how much it is looked at; see `examination_probabilities`.
     """
     chosen: dict[str, set[int]] = {}
     rows = table_rows(log, items)
@@ -55,7 +55,7 @@ def shown_lists(
     np.minimum.at(came, log.user[done], log.time[done])
     known = np.zeros(len(train.users), np.bool_)  # what was only shown to them says nothing of them
     known[train.user[train.kind != KIND_OF[EventKind.IMPRESSION]]] = True
-    weights = place_weights(looks)
+    weights = position_weights(examination)
     kept: list[tuple[int, float, Rows, Rows, np.ndarray, np.ndarray]] = []
     for one in impressions:
         person, took = user_of.get(one.user, -1), chosen.get(one.request_id)
@@ -78,12 +78,12 @@ def shown_lists(
     return cases, tuple(row[5] * weights[row[4]] for row in kept)
 
 
-def place_weights(looks: Doubles) -> Doubles:
+def position_weights(examination: Doubles) -> Doubles:
     """By place, from 1: how much a choice there counts, 1 at the place that is looked at most; 0 where a choice would
     count more than `MAX_WEIGHT`. What stood there is left out: counted for less, it would be where the order that was
     served had put it, and speak for that order."""
-    seen = looks >= 1 / MAX_WEIGHT
-    return np.where(seen, 1 / np.where(seen, looks, 1), 0.0)
+    seen = examination >= 1 / MAX_WEIGHT
+    return np.where(seen, 1 / np.where(seen, examination, 1), 0.0)
 
 
 def gain(worth: Doubles, keys: npt.ArrayLike) -> float:

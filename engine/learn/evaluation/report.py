@@ -10,7 +10,7 @@ from rich.table import Table
 
 from engine.core.types import Json
 from engine.learn.evaluation.options import Evaluation, Result
-from engine.learn.evaluation.sheets import Sheet
+from engine.learn.evaluation.report_tables import ReportTable
 from engine.learn.evaluation.stats import Difference, Interval
 
 LONGEST_NAME = 30
@@ -127,13 +127,13 @@ def _losses(done: Evaluation) -> list[Table]:
     return [table]
 
 
-def write_html(path: Path, done: Evaluation, sheets: Sequence[Sheet] = ()) -> None:
+def write_html(path: Path, done: Evaluation, tables: Sequence[ReportTable] = ()) -> None:
     """Write the page, atomically: no scripts, no files beside it.
 
     Args:
         path: the page; its folder is made.
         done: the evaluation.
-        sheets: more tables, below its own.
+        tables: more tables, below its own.
     """
     best, k = done.options.main, max(done.options.ks)
     groups = [name for name, size in done.slice_sizes.items() if name != "all" and size]
@@ -156,13 +156,13 @@ def write_html(path: Path, done: Evaluation, sheets: Sequence[Sheet] = ()) -> No
         results=_ordered(done),
         reference=done.options.reference,
         best=best,
-        sheets=sheets,
+        tables=tables,
     )
 
 
-def write_sheets(path: Path, title: str, sheets: Sequence[Sheet]) -> None:
+def write_tables(path: Path, title: str, tables: Sequence[ReportTable]) -> None:
     """Write a page of tables, as `write_html` does."""
-    _write(path, title=title, caption="", about={}, plots=[], results=[], reference="", sheets=sheets)
+    _write(path, title=title, caption="", about={}, plots=[], results=[], reference="", tables=tables)
 
 
 def _write(path: Path, **said: object) -> None:

@@ -18,12 +18,12 @@ from engine.events.types import Served
 from engine.learn.evaluation.baselines.matrix import seen_items
 from engine.learn.evaluation.metrics import calibration_error, top
 from engine.learn.evaluation.off_policy import RATES, Logged, OffPolicy, off_policy, rate
-from engine.learn.evaluation.replay import best_gain, gain, place_weights
+from engine.learn.evaluation.replay import best_gain, gain, position_weights
 from engine.learn.evaluation.stats import SAMPLES, Difference, Interval, paired
 from engine.learn.learned import VersionRanker
 from engine.learn.log import Doubles, EventLog, Ints
 from engine.learn.ranker import Cases, Rows
-from engine.learn.rows.attraction import Shows, place_looks
+from engine.learn.rows.attractiveness import Exposures, examination_probabilities
 from engine.models.errors import TooLittleDataError
 
 _BATCH = 256
@@ -238,8 +238,8 @@ def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, level: float, sa
     """NDCG of the choices in the version's order, less in the order that was served."""
     starts = np.searchsorted(lists.number, np.arange(len(lists.cases) + 1))
     parts = [slice(first, last) for first, last in pairwise(starts.tolist())]
-    looks = place_looks(
-        Shows(
+    examination = examination_probabilities(
+        Exposures(
             lists.row,
             lists.place,
             np.where(chosen, 0.0, np.nan),
@@ -248,7 +248,7 @@ def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, level: float, sa
             lists.propensity,
         )
     )
-    weights = place_weights(looks)[lists.place]
+    weights = position_weights(examination)[lists.place]
     there = weights > 0
     parts = [np.flatnonzero(there[part]) + part.start for part in parts]
     with_choice = [place for place, part in enumerate(parts) if chosen[part].any()]

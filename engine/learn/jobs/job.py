@@ -28,11 +28,11 @@ from engine.learn.network.processes import processes
 from engine.learn.network.train import Progress, Stop, TrainSettings
 from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Ranker, Split
-from engine.learn.recorded import Recorded, Tell, read_recorded
-from engine.learn.rows.attraction import place_looks
+from engine.learn.rows.attractiveness import examination_probabilities
 from engine.learn.rows.dataset import RowSettings
-from engine.learn.rows.situations import Situations
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.splits import Positives, by_time
+from engine.learn.training_data import Tell, TrainingData, read_training_data
 from engine.learn.untrained import UntrainedRanker
 from engine.learn.watched import Watched
 from engine.learn.window import TimeWindow
@@ -95,19 +95,19 @@ def train_version(
         SpaceError: if the catalogue is of another space.
     """
     done = fitted_on(settings, items_file, progress, cancelled, window, seed)
-    space, items, recorded, made, split, fitted = (
-        done.space, done.items, done.recorded, done.settings, done.split, done.fitted,
+    space, items, data, made, split, fitted = (
+        done.space, done.items, done.data, done.settings, done.split, done.fitted,
     )  # fmt: skip
-    log, until = recorded.log, done.until
+    log, until = data.log, done.until
 
-    tell = _judging(progress, 2 * (len(split.cases) + len(recorded.since(until))))
-    before = recorded.before(until)
+    tell = _judging(progress, 2 * (len(split.cases) + len(data.since(until))))
+    before = data.before(until)
     candidate = Watched(VersionRanker(fitted.version, made.positives, made.content, recount=before), tell)
     parent = opening.registry(settings).pointer().serving
     serving = Watched(_serving(settings, space, made, parent, before), tell)
     made_of = fitted.version.scales, fitted.version.known, made.positives
-    whole = Situations(log, items, *made_of, impressions=recorded.impressions)
-    held = HeldOut(log, split, items, recorded.since(until), place_looks(whole.shows), made.positives)
+    whole = PointInTimeFeatures(log, items, *made_of, impressions=data.impressions)
+    held = HeldOut(log, split, items, data.since(until), examination_probabilities(whole.exposures), made.positives)
     judged = judge_versions(
         candidate,
         serving,
@@ -129,7 +129,7 @@ def train_version(
             "people": len(log.users),
             "items": len(items),
             "rows": fitted.rows,
-            "served_lists": len(recorded.impressions),
+            "served_lists": len(data.impressions),
             "cases": len(split.cases),
             "judged_lists": judged.lists,
         },
@@ -157,7 +157,7 @@ class FittedOn:
 
     space: Space
     items: ItemTable
-    recorded: Recorded
+    data: TrainingData
     settings: FitSettings
     split: Split
     until: float
@@ -178,8 +178,8 @@ def fitted_on(
     space, items = opening.open_space(settings), load_items(items_file)
     reading = _within(progress, _LOADED, _READ)
     mine = processes()  # an event may come or go meanwhile: all learn from what the first has read
-    recorded = mine.agreed(read_recorded(settings, space, items, window, reading) if mine.first else None)
-    assert recorded is not None
+    data = mine.agreed(read_training_data(settings, space, items, window, reading) if mine.first else None)
+    assert data is not None
     made = fit_settings(settings, space.manifest, seed)
 
     fitting = _within(progress, _READ, _FITTED)
@@ -188,10 +188,10 @@ def fitted_on(
         fitting(one.share, one.stage)
 
     try:
-        with recorded.told(made.positives):
-            split = by_time(recorded.log, items, share=settings.learn.held_out, positives=made.positives)
+        with data.told(made.positives):
+            split = by_time(data.log, items, share=settings.learn.held_out, positives=made.positives)
             until = float(split.cases.time.min())
-            before = recorded.before(until)
+            before = data.before(until)
             fitted = fit(
                 split.train,
                 items,
@@ -204,7 +204,7 @@ def fitted_on(
             )
     except Stop:
         raise CancelledError("the training was cancelled", "start it again") from None
-    return FittedOn(space, items, recorded, made, split, until, fitted)
+    return FittedOn(space, items, data, made, split, until, fitted)
 
 
 def _within(progress: Tell, first: float, last: float) -> Tell:

@@ -12,7 +12,7 @@ from engine.learn.network.taste_steps import Bools
 from engine.learn.network.train import Progress, Report, Stopped
 from engine.learn.network.train_taste import TasteSettings, train_taste
 from engine.learn.rows.dataset import RowSettings, Tastes, folds_of
-from engine.learn.rows.situations import Situations
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.models.errors import TooLittleDataError
 from engine.rerank.taste import Taste, TasteConfig, TasteModel
 
@@ -24,7 +24,7 @@ class CrossTaste:
     """Trains the vectors.
 
     Args:
-        situations: the log.
+        point_in_time: the log.
         rows: how rows are cross-fitted.
         config: the towers.
         settings: how they are trained.
@@ -36,7 +36,7 @@ class CrossTaste:
 
     def __init__(
         self,
-        situations: Situations,
+        point_in_time: PointInTimeFeatures,
         rows: RowSettings,
         config: TasteConfig,
         settings: TasteSettings,
@@ -46,7 +46,7 @@ class CrossTaste:
         report: Report = lambda _: None,
         stopped: Stopped = lambda: False,
     ) -> None:
-        self._situations, self._rows = situations, rows
+        self._point_in_time, self._rows = point_in_time, rows
         self._config, self._settings = config, settings
         self._device, self._folder, self._stopped = device, folder, stopped
         self._report = report
@@ -69,8 +69,8 @@ class CrossTaste:
         return self._train(None, "whole", 1.0 - self._done)
 
     def _by_people(self) -> Tastes:
-        half = folds_of(self._situations, self._rows) % 2
-        mine = half[self._situations.log.user]  # (n,)
+        half = folds_of(self._point_in_time, self._rows) % 2
+        mine = half[self._point_in_time.log.user]  # (n,)
         made = [self._laid(mine != one, f"half-{one}", 0.25) for one in (0, 1)]
 
         def of(fold: int | None, until: float) -> Taste | None:
@@ -79,8 +79,8 @@ class CrossTaste:
         return of
 
     def _by_time(self) -> Tastes:
-        time = self._situations.log.time
-        steps = time[self._situations.positive]
+        time = self._point_in_time.log.time
+        steps = time[self._point_in_time.positive]
         made: list[tuple[float, Taste | None]] = []
         for place, share in enumerate(CUTS if len(steps) else ()):
             cut = float(np.quantile(steps, share))
@@ -100,7 +100,7 @@ class CrossTaste:
         folder = None if self._folder is None else self._folder / f"taste-{name}"
         try:
             made = train_taste(
-                self._situations,
+                self._point_in_time,
                 self._config,
                 self._settings,
                 targets=targets,
@@ -114,7 +114,7 @@ class CrossTaste:
         return made.model
 
     def _laid(self, targets: Bools, name: str, share: float) -> Taste | None:
-        model, situations = self._train(targets, name, share), self._situations
-        known = np.zeros(situations.size, np.bool_)
-        known[situations.item[situations.positive & targets]] = True
-        return None if model is None else Taste(model, situations.table, known)
+        model, point_in_time = self._train(targets, name, share), self._point_in_time
+        known = np.zeros(point_in_time.size, np.bool_)
+        known[point_in_time.item[point_in_time.positive & targets]] = True
+        return None if model is None else Taste(model, point_in_time.table, known)

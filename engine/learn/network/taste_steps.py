@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from encoders.types import Floats
 from engine.learn.network.taste_losses import draw_ahead
-from engine.learn.rows.situations import Situations
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.rerank.features import MAX_TOKENS, Tokens
 from engine.rerank.statistics import Rows
 
@@ -51,34 +51,34 @@ class Window:
     end: int
 
 
-def newest_steps(situations: Situations, allowed: Bools, most: int, seed: int) -> Rows:
+def newest_steps(point_in_time: PointInTimeFeatures, allowed: Bools, most: int, seed: int) -> Rows:
     """The newest allowed event of at most so many people, drawn from those that have three; rows of the log."""
-    last = [rows[allowed[rows]][-1] for rows in situations.of_user if int(allowed[rows].sum()) >= 3]
+    last = [rows[allowed[rows]][-1] for rows in point_in_time.of_user if int(allowed[rows].sum()) >= 3]
     drawn = np.random.default_rng(seed).permutation(np.array(last, np.intp))[:most]
     return np.sort(drawn)
 
 
-def steps_of(situations: Situations, rows: Rows) -> list[Step]:
+def steps_of(point_in_time: PointInTimeFeatures, rows: Rows) -> list[Step]:
     """The events at rows of the log."""
     found: list[Step] = []
     for row in rows.tolist():
-        mine = situations.of_user[int(situations.log.user[row])]
+        mine = point_in_time.of_user[int(point_in_time.log.user[row])]
         before = mine[: int(np.searchsorted(mine, row))]
-        tokens = situations.tokens(before, float(situations.log.time[row]))
-        found.append(Step(tokens, situations.seen(before), int(situations.item[row])))
+        tokens = point_in_time.tokens(before, float(point_in_time.log.time[row]))
+        found.append(Step(tokens, point_in_time.seen(before), int(point_in_time.item[row])))
     return found
 
 
-def people_of(situations: Situations, allowed: Bools) -> list[Person]:
+def people_of(point_in_time: PointInTimeFeatures, allowed: Bools) -> list[Person]:
     """Everybody who has an event that may be learned from.
 
     Args:
-        situations: the log over the item table.
+        point_in_time: the log over the item table.
         allowed: (n,) bool, over the log: positive events.
     """
-    usable = (situations.token_rows >= 0) & (situations.kinds >= 0)
+    usable = (point_in_time.token_rows >= 0) & (point_in_time.kinds >= 0)
     found: list[Person] = []
-    for mine in situations.of_user:
+    for mine in point_in_time.of_user:
         rows = mine[usable[mine]]
         targets = np.flatnonzero(allowed[rows])
         if len(targets):
@@ -99,7 +99,7 @@ def windows_of(people: Sequence[Person], random: np.random.Generator) -> list[Wi
 
 
 def examples(
-    situations: Situations,
+    point_in_time: PointInTimeFeatures,
     people: Sequence[Person],
     windows: Sequence[Window],
     ahead: int,
@@ -108,7 +108,7 @@ def examples(
     """What a batch of windows trains.
 
     Args:
-        situations: the log over the item table.
+        point_in_time: the log over the item table.
         people: whose they are.
         windows: of people.
         ahead: from how many positives that follow a position its one is drawn.
@@ -125,10 +125,10 @@ def examples(
         known = np.arange(window.first, window.end)
         following = np.searchsorted(person.targets, known)  # the first target among what is not known
         following += draw_ahead(random, len(person.targets) - following, ahead)
-        item = situations.item[person.rows[person.targets[following]]]
+        item = point_in_time.item[person.rows[person.targets[following]]]
         parts.append((np.full(len(known), place), known - window.start, item))
-        now = float(situations.log.time[person.rows[window.end - 1]])
-        tokens.append(situations.tokens(person.rows[window.start : window.end - 1], now))
+        now = float(point_in_time.log.time[person.rows[window.end - 1]])
+        tokens.append(point_in_time.tokens(person.rows[window.start : window.end - 1], now))
     which, position, wanted = (np.concatenate(column) for column in zip(*parts, strict=True))
     return tokens, which, position, wanted
 

@@ -36,7 +36,7 @@ from engine.learn.network.taste_steps import (
     windows_of,
 )
 from engine.learn.network.train import Progress, Report, Stop, Stopped, best_epoch, rising_then_falling
-from engine.learn.rows.situations import Situations
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.models.errors import TooLittleDataError
 from engine.rerank.statistics import Rows
 from engine.rerank.taste import TasteConfig, TasteModel, TwoTowers
@@ -84,7 +84,7 @@ class TasteTrained:
 
 
 def train_taste(
-    situations: Situations,
+    point_in_time: PointInTimeFeatures,
     config: TasteConfig,
     settings: TasteSettings,
     *,
@@ -97,7 +97,7 @@ def train_taste(
     """Train.
 
     Args:
-        situations: the log over the item table.
+        point_in_time: the log over the item table.
         config: the towers.
         settings: how.
         targets: (n,) bool, over the log: the positive events that may be learned from; None allows all. What follows
@@ -111,29 +111,29 @@ def train_taste(
         TooLittleDataError: if there are fewer than `MIN_STEPS` positive events to learn from.
         Stop: if `stopped` says so.
     """
-    allowed = situations.positive if targets is None else situations.positive & targets
-    held = newest_steps(situations, allowed, settings.held_out, settings.seed)
+    allowed = point_in_time.positive if targets is None else point_in_time.positive & targets
+    held = newest_steps(point_in_time, allowed, settings.held_out, settings.seed)
     if (many := int(allowed.sum()) - len(held)) < MIN_STEPS:
         raise TooLittleDataError(
             f"there are {many} positive events to learn the taste vector from",
             f"collect at least {MIN_STEPS} beside the held-out",
         )
-    check = steps_of(situations, held)
+    check = steps_of(point_in_time, held)
     learned = allowed.copy()
     learned[held] = False
-    people = people_of(situations, learned)
+    people = people_of(point_in_time, learned)
     torch.manual_seed(settings.seed)
     network = TwoTowers(config)
-    some = np.arange(0, situations.size, max(situations.size // _FITTED, 1))
+    some = np.arange(0, point_in_time.size, max(point_in_time.size // _FITTED, 1))
     for tower in (network.contents, network.item_contents):
-        tower.fit(*gather(situations.table, some))
+        tower.fit(*gather(point_in_time.table, some))
     both = _Both(network).to(device)
     optimizer = torch.optim.AdamW(_groups(both, settings.weight_decay), lr=settings.rate)
     steps = max(len(windows_of(people, np.random.default_rng(settings.seed))) // settings.batch, 1)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, rising_then_falling(steps * settings.epochs, settings.warm_up)
     )
-    negatives = _Negatives(situations, learned, settings)
+    negatives = _Negatives(point_in_time, learned, settings)
 
     first, best, history = 0, -1.0, list[dict[str, float]]()
     best_state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
@@ -155,7 +155,7 @@ def train_taste(
             if stopped():
                 raise Stop
             batch = [windows[place] for place in places.tolist()]
-            loss = _loss(both, situations, people, batch, negatives, settings, random, device)
+            loss = _loss(both, point_in_time, people, batch, negatives, settings, random, device)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(both.parameters(), 1.0)
@@ -165,7 +165,7 @@ def train_taste(
             if step % 20 == 0:
                 done = (epoch + step / steps) / settings.epochs
                 report(Progress(done, f"epoch {epoch + 1} of {settings.epochs}", {"loss": loss.item()}))
-        figures = {"loss": total / steps, **measure_taste(TasteModel(network), situations, check)}
+        figures = {"loss": total / steps, **measure_taste(TasteModel(network), point_in_time, check)}
         network.to(device)
         history.append(figures)
         if figures["ndcg_at_10"] > best or not check:
@@ -179,10 +179,10 @@ def train_taste(
     return TasteTrained(TasteModel(network), tuple(history))
 
 
-def measure_taste(model: TasteModel, situations: Situations, steps: Sequence[Step]) -> dict[str, float]:
+def measure_taste(model: TasteModel, point_in_time: PointInTimeFeatures, steps: Sequence[Step]) -> dict[str, float]:
     """NDCG@10 and recall@50 and @100 of the items of steps among all items that the person had not acted on."""
-    matrix = model.items(situations.table, np.arange(situations.size))  # (m, t)
-    people = model.people([one.tokens for one in steps], situations.table)  # (s, t)
+    matrix = model.items(point_in_time.table, np.arange(point_in_time.size))  # (m, t)
+    people = model.people([one.tokens for one in steps], point_in_time.table)  # (s, t)
     parts = range(0, len(steps), _AT_ONCE)
     ranks = [ranks_of(people[at : at + _AT_ONCE] @ matrix.T, steps[at : at + _AT_ONCE]) for at in parts]
     return figures_of_ranks(np.concatenate([np.zeros(0, np.intp), *ranks]))
@@ -205,8 +205,8 @@ class _Negatives:
     teach that what is like a new item is never wanted.
     """
 
-    def __init__(self, situations: Situations, allowed: Bools, settings: TasteSettings) -> None:
-        counts = np.bincount(situations.item[allowed], minlength=situations.size)
+    def __init__(self, point_in_time: PointInTimeFeatures, allowed: Bools, settings: TasteSettings) -> None:
+        counts = np.bincount(point_in_time.item[allowed], minlength=point_in_time.size)
         self._items = np.flatnonzero(counts)
         self.size = len(self._items)
         self._all = settings.loss == "softmax" and self.size <= settings.negatives
@@ -233,7 +233,7 @@ def _groups(both: _Both, weight_decay: float) -> list[dict[str, object]]:
 
 def _loss(
     both: _Both,
-    situations: Situations,
+    point_in_time: PointInTimeFeatures,
     people: Sequence[Person],
     windows: Sequence[Window],
     negatives: _Negatives,
@@ -242,8 +242,8 @@ def _loss(
     device: str,
 ) -> Tensor:
     """The loss of some windows."""
-    network, table = both.network, situations.table
-    tokens, which, position, wanted = examples(situations, people, windows, settings.ahead, random)
+    network, table = both.network, point_in_time.table
+    tokens, which, position, wanted = examples(point_in_time, people, windows, settings.ahead, random)
     drawn, log_expected = negatives.draw(random)
     used, columns = np.unique(np.concatenate([wanted, drawn]), return_inverse=True)
     vectors, present = gather(table, used)

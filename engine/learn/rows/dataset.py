@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from engine.learn.log import Doubles, Ints
-from engine.learn.rows.attraction import attraction
-from engine.learn.rows.situations import Known, Situations
+from engine.learn.rows.attractiveness import attractiveness
+from engine.learn.rows.point_in_time import Known, PointInTimeFeatures
 from engine.models.errors import LeakError
 from engine.rerank.features import Bools, Request
 from engine.rerank.statistics import Rows, count
@@ -80,7 +80,7 @@ class RowSettings:
 
 
 def next_step_rows(
-    situations: Situations,
+    point_in_time: PointInTimeFeatures,
     settings: RowSettings,
     tastes: Tastes = nothing_known,
     progress: Callable[[float], None] = lambda _: None,
@@ -96,25 +96,25 @@ def next_step_rows(
     and ids.
 
     Args:
-        situations: the log.
+        point_in_time: the log.
         settings: which rows.
         tastes: what the learned query vector says, as in `blocks`.
         progress: is told the share that is done.
     """
     random = np.random.default_rng(settings.seed)
-    wanted = _wanted(situations, settings)
+    wanted = _wanted(point_in_time, settings)
     places = np.array(sorted(wanted), np.intp)
-    log, done = situations.log, 0
+    log, done = point_in_time.log, 0
     people, times = log.user[places], log.time[places]
-    for known, block in blocks(situations, settings, people, times, tastes):
+    for known, block in blocks(point_in_time, settings, people, times, tastes):
         moments = [float(times[place]) for place in block.tolist()]
-        before = [situations.before(int(places[place])) for place in block.tolist()]
-        vectors = situations.people(known, before, moments)
+        before = [point_in_time.before(int(places[place])) for place in block.tolist()]
+        vectors = point_in_time.people(known, before, moments)
         for place, history, now, person in zip(block.tolist(), before, moments, vectors, strict=True):
             done += 1
             items = wanted[int(places[place])]
-            for withheld in (None, *_withheld(random, settings, situations.size)):
-                request = situations.request(known, history, now, person=person, withheld=withheld)
+            for withheld in (None, *_withheld(random, settings, point_in_time.size)):
+                request = point_in_time.request(known, history, now, person=person, withheld=withheld)
                 positive = np.isin(request.candidates, items)
                 if positive.any():
                     none = np.zeros(len(positive), np.intp)
@@ -125,54 +125,60 @@ def next_step_rows(
                 progress(done / len(places))
 
 
-def _wanted(situations: Situations, settings: RowSettings) -> dict[int, Rows]:
+def _wanted(point_in_time: PointInTimeFeatures, settings: RowSettings) -> dict[int, Rows]:
     """The steps that become rows, by their rows of the log: the items that followed."""
     found: dict[int, Rows] = {}
-    for rows in situations.of_user:
-        steps = rows[situations.positive[rows]]
-        free, places = situations.log.request[steps] < 0, np.arange(len(steps))
+    for rows in point_in_time.of_user:
+        steps = rows[point_in_time.positive[rows]]
+        free, places = point_in_time.log.request[steps] < 0, np.arange(len(steps))
         newest, first = np.cumsum(free[::-1])[::-1] <= settings.steps, places < settings.first_steps
         for place in np.flatnonzero(free & (newest | first)).tolist():
             ahead = slice(place, place + (settings.ahead if first[place] else 1))
-            found[int(steps[place])] = situations.item[steps[ahead][free[ahead]]]
+            found[int(steps[place])] = point_in_time.item[steps[ahead][free[ahead]]]
     return found
 
 
 def blocks(
-    situations: Situations, settings: RowSettings, people: Ints, times: Doubles, tastes: Tastes = nothing_known
+    point_in_time: PointInTimeFeatures,
+    settings: RowSettings,
+    people: Ints,
+    times: Doubles,
+    tastes: Tastes = nothing_known,
 ) -> Iterator[tuple[Known, Rows]]:
     """Cross-fitting: what may be known, and which moments may know it.
 
     Args:
-        situations: the log.
+        point_in_time: the log.
         settings: how it is cut.
         people: (k,), of the moments.
         times: (k,), of the moments, rising, seconds since 1970.
         tastes: what the learned query vector says without a fold of people, or until a time.
     """
-    everybody = situations.sequences()
+    everybody = point_in_time.sequences()
     if settings.cross_fit == "people":
-        fold = folds_of(situations, settings)
+        fold = folds_of(point_in_time, settings)
         for number in range(settings.folds):
             others = everybody.of(np.flatnonzero(fold != number).tolist())
             scale = len(fold) / max(len(others.items), 1)
             inside = np.flatnonzero(fold[people] == number)
-            shows = situations.shows.take(fold[situations.shows.person] != number)
-            counts = count(others, situations.size, attraction=attraction(shows, situations.size), scale=scale)
+            exposures = point_in_time.exposures.take(fold[point_in_time.exposures.person] != number)
+            counts = count(
+                others, point_in_time.size, attractiveness=attractiveness(exposures, point_in_time.size), scale=scale
+            )
             yield Known(counts, tastes(number, np.inf)), inside
         return
     for number in range(settings.folds):
         first, last = (len(times) * n // settings.folds for n in (number, number + 1))
         if first < last:
             start = float(times[first])
-            attracts = attraction(situations.shows.before(start), situations.size)
-            counts = count(everybody.before(start), situations.size, attraction=attracts)
+            attracts = attractiveness(point_in_time.exposures.before(start), point_in_time.size)
+            counts = count(everybody.before(start), point_in_time.size, attractiveness=attracts)
             yield Known(counts, tastes(None, start), start), np.arange(first, last, dtype=np.intp)
 
 
-def folds_of(situations: Situations, settings: RowSettings) -> Ints:
+def folds_of(point_in_time: PointInTimeFeatures, settings: RowSettings) -> Ints:
     """(p,): the fold of each person of the log, with cross-fitting by people."""
-    return np.random.default_rng(settings.seed).integers(0, settings.folds, len(situations.of_user))
+    return np.random.default_rng(settings.seed).integers(0, settings.folds, len(point_in_time.of_user))
 
 
 def _withheld(random: np.random.Generator, settings: RowSettings, size: int) -> list[Rows]:

@@ -7,11 +7,11 @@ import numpy as np
 from engine.events.types import Impression
 from engine.learn.log import Doubles
 from engine.learn.rows.dataset import Example, RowSettings, Tastes, blocks, nothing_known
-from engine.learn.rows.situations import Situations
+from engine.learn.rows.point_in_time import PointInTimeFeatures
 
 
 def shown_rows(
-    situations: Situations,
+    point_in_time: PointInTimeFeatures,
     impressions: Sequence[Impression],
     settings: RowSettings,
     tastes: Tastes = nothing_known,
@@ -23,13 +23,13 @@ def shown_rows(
     what was shown is judged. A list that nobody reacted to says little: perhaps nobody looked.
 
     Args:
-        situations: the log; its events name the requests that they answer.
+        point_in_time: the log; its events name the requests that they answer.
         impressions: the served lists of people in the log.
         settings: how counts are cross-fitted.
         tastes: what the learned query vector says, as in `blocks`.
         progress: is told the share that is done.
     """
-    log, answers = situations.log, _answers(situations)
+    log, answers = point_in_time.log, _answers(point_in_time)
     user_of = {user: number for number, user in enumerate(log.users)}
     request_of = {request: number for number, request in enumerate(log.requests)}
     lists = sorted(
@@ -38,12 +38,12 @@ def shown_rows(
     )
     people = np.array([user_of[one.user] for one in lists], np.int64)
     times = np.array([one.time.timestamp() for one in lists], np.float64)
-    row_of = {name: row for row, name in enumerate(situations.ids)}
+    row_of = {name: row for row, name in enumerate(point_in_time.ids)}
     done = 0
-    for known, block in blocks(situations, settings, people, times, tastes):
+    for known, block in blocks(point_in_time, settings, people, times, tastes):
         moments = [float(times[place]) for place in block.tolist()]
-        before = [situations.until(int(people[place]), float(times[place])) for place in block.tolist()]
-        vectors = situations.people(known, before, moments)
+        before = [point_in_time.until(int(people[place]), float(times[place])) for place in block.tolist()]
+        vectors = point_in_time.people(known, before, moments)
         for place, history, now, vector in zip(block.tolist(), before, moments, vectors, strict=True):
             done += 1
             one, person = lists[place], int(people[place])
@@ -52,12 +52,13 @@ def shown_rows(
                 continue
             rows, places = (np.array(column, np.intp) for column in zip(*shown, strict=True))
             followed = [row for row in answers[request_of[one.request_id]] if log.user[row] == person]
-            request = situations.request(known, history, now, person=vector, shown=rows)
+            request = point_in_time.request(known, history, now, person=vector, shown=rows)
             positions = np.zeros(len(request.candidates), np.intp)
             positions[np.searchsorted(request.candidates, rows)] = places
             liked, disliked = (
-                np.isin(request.candidates, situations.item[[row for row in followed if kept[row]]]) & (positions > 0)
-                for kept in (situations.positive, situations.negative)
+                np.isin(request.candidates, point_in_time.item[[row for row in followed if kept[row]]])
+                & (positions > 0)
+                for kept in (point_in_time.positive, point_in_time.negative)
             )
             if liked.any() or disliked.any():
                 yield Example(request, liked, disliked, positions, person, now, known.until)
@@ -65,14 +66,14 @@ def shown_rows(
                 progress(done / len(lists))
 
 
-def silent_places(situations: Situations, impressions: Sequence[Impression]) -> Doubles:
+def silent_places(point_in_time: PointInTimeFeatures, impressions: Sequence[Impression]) -> Doubles:
     """(n,): of the places of lists that nobody reacted to, when each was shown, seconds since 1970.
 
     They are no rows, but they tell how probable an answer is.
     """
-    log, answers = situations.log, _answers(situations)
+    log, answers = point_in_time.log, _answers(point_in_time)
     answered = {log.requests[number] for number in answers}
-    people, items = set(log.users), set(situations.ids)
+    people, items = set(log.users), set(point_in_time.ids)
     times = [
         one.time.timestamp()
         for one in impressions
@@ -83,9 +84,9 @@ def silent_places(situations: Situations, impressions: Sequence[Impression]) -> 
     return np.array(times, np.float64)
 
 
-def _answers(situations: Situations) -> dict[int, list[int]]:
+def _answers(point_in_time: PointInTimeFeatures) -> dict[int, list[int]]:
     """Per request, an index of the log's `requests`, the rows of the log that answer it."""
-    log, found = situations.log, dict[int, list[int]]()
-    for row in np.flatnonzero((log.request >= 0) & (situations.positive | situations.negative)).tolist():
+    log, found = point_in_time.log, dict[int, list[int]]()
+    for row in np.flatnonzero((log.request >= 0) & (point_in_time.positive | point_in_time.negative)).tolist():
         found.setdefault(int(log.request[row]), []).append(row)
     return found

@@ -106,7 +106,7 @@ class People:
         """
         config, count = self._world.config, len(rows)
         p = gain[rows]
-        looked = chance.look[one, :count] < self._world.looks(count)
+        looked = chance.look[one, :count] < self._world.examination(count)
         clicked = looked & (chance.click[one, :count] < p)
         after = chance.after[one, :count]
         annoyed = config.annoyed / (1 + np.exp(-2 * (truth.disliked[one, rows] - 2)))

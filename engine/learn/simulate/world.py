@@ -131,7 +131,7 @@ class World:
         """(m,): which items are in the catalogue at a time, in seconds since 1970."""
         return self.item_from <= seconds
 
-    def looks(self, places: int) -> Doubles:
+    def examination(self, places: int) -> Doubles:
         """(places,): the probability that each place is looked at, from the first on.
 
         Places are looked at independently of what they show and of each other: the examination hypothesis (Craswell

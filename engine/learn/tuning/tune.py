@@ -127,7 +127,7 @@ class Search:
                 trial.report(one.figures["ndcg_at_10"], epochs)
                 behind = trial.should_prune()
 
-        table = rows.situations.table
+        table = rows.point_in_time.table
         try:
             trained = train(
                 rows.examples,

@@ -14,7 +14,7 @@ from engine.learn.evaluation.metrics import top
 from engine.learn.log import EventLog
 from engine.learn.ranker import Cases, Ranker, Reads, Rows
 from engine.learn.rows.dataset import CrossFit
-from engine.learn.rows.situations import Known, Situations
+from engine.learn.rows.point_in_time import Known, PointInTimeFeatures
 from engine.learn.splits import ALL_POSITIVES, Positives
 from engine.models.errors import TooLittleDataError
 from engine.rerank.features import FieldUse, fit_scales
@@ -170,10 +170,10 @@ class LambdaMart:
         self._lay(log, items)
         self._known = Known(count(self._laid[1].sequences(), len(items), scale=scale))
 
-    def _lay(self, log: EventLog, items: ItemTable) -> Situations:
+    def _lay(self, log: EventLog, items: ItemTable) -> PointInTimeFeatures:
         """Lay a log over the items."""
         self._items = items
-        self._laid = (log, Situations(log, items, self._scales, self._acted, self._positives))
+        self._laid = (log, PointInTimeFeatures(log, items, self._scales, self._acted, self._positives))
         return self._laid[1]
 
     def _batches(self, cases: Cases) -> Iterator[Cases]:
@@ -185,13 +185,13 @@ class LambdaMart:
         """The sum of the standardised scores (b, m), and per case the candidates (c,) with their features (c, f)."""
         assert self._frame is not None, "fit first"
         log = self._frame.log if cases.log is None else cases.log
-        situations = self._laid[1] if log is self._laid[0] else self._lay(log, self._items)
+        point_in_time = self._laid[1] if log is self._laid[0] else self._lay(log, self._items)
         told = np.stack([_filled(standardised(part.score(cases))) for part in self._parts])  # (parts, b, m)
         total = told.sum(axis=0, dtype=np.float32)
         best = top(total, self._candidates, seen_items(cases, log, self._items) if self._leave_seen_out else None)
         looked = []
         for case, (history, now) in enumerate(zip(cases.history, cases.time.tolist(), strict=True)):
-            request = situations.request(self._known, history, now, shown=best[case][best[case] >= 0])
+            request = point_in_time.request(self._known, history, now, shown=best[case][best[case] >= 0])
             chosen = request.candidates
             columns = (request.dense, told[:, case, chosen].T, total[case, chosen, None])
             looked.append((chosen, np.concatenate(columns, axis=1).astype(np.float32)))

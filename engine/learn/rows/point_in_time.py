@@ -11,7 +11,7 @@ from engine.config.settings import FuseSettings
 from engine.core.types import EventKind, VectorInput
 from engine.events.types import Impression
 from engine.learn.log import KIND_OF, KINDS, EventLog
-from engine.learn.rows.attraction import attraction, shows_of
+from engine.learn.rows.attractiveness import attractiveness, exposures_of
 from engine.learn.splits import Positives
 from engine.rerank import features, sources, statistics
 from engine.rerank.content import ContentScorer
@@ -34,7 +34,7 @@ class Known:
     """Nothing that happened then or later is in it; infinite with cross-fitting by people."""
 
 
-class Situations:
+class PointInTimeFeatures:
     """A log, laid over an item table: what is known of each person at each moment.
 
     Args:
@@ -73,7 +73,7 @@ class Situations:
         chosen: dict[tuple[str, int], float] = {}
         for row in np.flatnonzero(self.positive & (log.request >= 0)).tolist():
             chosen.setdefault((log.requests[log.request[row]], int(item[row])), float(log.time[row]))
-        self.shows = shows_of(impressions, items.row_of, people, chosen)
+        self.exposures = exposures_of(impressions, items.row_of, people, chosen)
 
     def tokens(self, history: Rows, now: float) -> Tokens:
         """The tokens of events, rows of the log; impressions, and events on items without a row, are left out."""
@@ -121,7 +121,7 @@ class Situations:
 
     def counts(self) -> Statistics:
         """All that can be counted."""
-        return count(self.sequences(), self.size, attraction=attraction(self.shows, self.size))
+        return count(self.sequences(), self.size, attractiveness=attractiveness(self.exposures, self.size))
 
     def people(self, known: Known, histories: Sequence[Rows], times: Sequence[float]) -> Sequence[Floats | None]:
         """Per person the taste vector (t,); None where nothing is known of tastes.

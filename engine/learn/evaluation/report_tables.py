@@ -18,7 +18,7 @@ FEW = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class ReportTable:
     """A table with a title and what has to be known to read it."""
 
     title: str
@@ -27,7 +27,7 @@ class Sheet:
     caption: str = ""
 
 
-def served_sheets(figures: ServedFigures) -> list[Sheet]:
+def served_tables(figures: ServedFigures) -> list[ReportTable]:
     """What served lists say of a version."""
     rows = []
     for name, observed in figures.observed.items():
@@ -52,14 +52,14 @@ def served_sheets(figures: ServedFigures) -> list[Sheet]:
             "Every propensity is 1: the lists were made without drawing lots, so nothing can be said of lists that "
             "were not shown. Set policy.explore above 0, or compare versions by a trial (triveni model candidate)."
         )
-    earned = Sheet(
+    earned = ReportTable(
         f"What {figures.version} would get, per place",
         ("", "", "mean", "interval"),
         tuple(rows),
         caption,
     )
     replayed = figures.replayed
-    foretells = Sheet(
+    foretells = ReportTable(
         f"What {figures.version} foretells of these lists",
         ("", "figure", "interval"),
         (
@@ -73,7 +73,7 @@ def served_sheets(figures: ServedFigures) -> list[Sheet]:
     return [earned, foretells]
 
 
-def trial_sheets(trial: Trial) -> list[Sheet]:
+def trial_tables(trial: Trial) -> list[ReportTable]:
     """Two versions of a trial, side by side."""
     arms = (trial.ours, trial.theirs)
     rows = []
@@ -92,8 +92,8 @@ def trial_sheets(trial: Trial) -> list[Sheet]:
         f"{trial.nobody:,} lists of nobody named and {trial.both:,} people who got both are not compared as groups."
     )
     return [
-        Sheet("The trial", ("version", "lists", "people", "places"), about, caption),
-        Sheet(
+        ReportTable("The trial", ("version", "lists", "people", "places"), about, caption),
+        ReportTable(
             "Per place shown",
             ("", "", "mean", "interval", "p"),
             tuple(rows),
@@ -102,7 +102,7 @@ def trial_sheets(trial: Trial) -> list[Sheet]:
     ]
 
 
-def sheet_table(sheet: Sheet) -> Table:
+def sheet_table(sheet: ReportTable) -> Table:
     """A sheet for the terminal."""
     table = Table(title=sheet.title, title_justify="left", caption=sheet.caption, caption_justify="left")
     for place, heading in enumerate(sheet.headings):

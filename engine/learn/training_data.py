@@ -26,7 +26,7 @@ counts and splits are about."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class TrainingData:
     """Events, served lists, and the catalogue that they are about."""
 
     log: EventLog
@@ -76,9 +76,9 @@ def told_what_there_is(log: EventLog, items: ItemTable, positives: Positives, mo
         raise TooLittleDataError(f"{error.problem}; {there}", remedy) from None
 
 
-def read_recorded(
+def read_training_data(
     settings: Settings, space: Space, items: ItemTable, window: TimeWindow, tell: Tell = lambda share, stage: None
-) -> Recorded:
+) -> TrainingData:
     """Read the settings' event store; lists that answered an explicit query are left out.
 
     Args:
@@ -100,7 +100,7 @@ def read_recorded(
         counted_lists = _told(lists, there.impressions, lambda share: tell(0.4 + 0.3 * share, "reading served lists"))
         served = [one.impression for one in counted_lists if ASKED not in one.impression.context]
     encoded = encode_texts(log, space, lambda share: tell(0.7 + 0.3 * share, "encoding searched texts"))
-    return Recorded(encoded, tuple(served), items, window)
+    return TrainingData(encoded, tuple(served), items, window)
 
 
 def _told(rows: Iterable[_One], most: int, tell: Callable[[float], None]) -> Iterator[_One]:

@@ -30,7 +30,7 @@ ENOUGH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Shows:
+class Exposures:
     """n places of served lists, in columns."""
 
     item: Rows
@@ -54,22 +54,22 @@ class Shows:
         """(n,): whether the person answered it favourably."""
         return np.isfinite(self.answered)
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> "Shows":
+    def take(self, rows: npt.NDArray[np.bool_]) -> "Exposures":
         """Those that are marked."""
-        return Shows(*(getattr(self, one.name)[rows] for one in fields(self)))
+        return Exposures(*(getattr(self, one.name)[rows] for one in fields(self)))
 
-    def before(self, time: float) -> "Shows":
+    def before(self, time: float) -> "Exposures":
         """What was known at a time: the places that were shown before it, and the answers that had come."""
         known = self.take(self.time < time)
         return replace(known, answered=np.where(known.answered < time, known.answered, np.nan))
 
 
-def shows_of(
+def exposures_of(
     lists: Sequence[Impression],
     rows: Mapping[ItemId, int],
     people: Mapping[UserId, int],
     chosen: Mapping[tuple[str, int], float],
-) -> Shows:
+) -> Exposures:
     """The places of served lists.
 
     Args:
@@ -94,7 +94,7 @@ def shows_of(
         if name in rows
     ]
     item, place, answered, person, time, propensity = zip(*found, strict=True) if found else ((),) * 6
-    return Shows(
+    return Exposures(
         np.array(item, np.intp),
         np.array(place, np.intp),
         np.array(answered, np.float64),
@@ -104,20 +104,20 @@ def shows_of(
     )
 
 
-def attraction(shows: Shows, size: int) -> Floats:
+def attractiveness(exposures: Exposures, size: int) -> Floats:
     """(m,) float32: how probably each item is chosen if it is looked at, 1 being an average item; 0 without shows.
 
     Args:
-        shows: places of served lists.
+        exposures: places of served lists.
         size: m.
     """
-    if not shows.chosen.any():
+    if not exposures.chosen.any():
         return np.zeros(size, np.float32)
-    attracts, _ = _click_model(shows, size)
+    attracts, _ = _click_model(exposures, size)
     return attracts
 
 
-def place_looks(shows: Shows) -> Doubles:
+def examination_probabilities(exposures: Exposures) -> Doubles:
     """By place, from 1: how probably it is looked at, if the place that is looked at most always is; 0 for places
     that were never chosen, and for the place 0 that there is not.
 
@@ -126,12 +126,12 @@ def place_looks(shows: Shows) -> Doubles:
     Poisson regression. Else by the click model of all places.
 
     Args:
-        shows: places of served lists.
+        exposures: places of served lists.
     """
-    last, lots = int(shows.position.max(initial=0)), shows.take(shows.propensity < LOT)
+    last, lots = int(exposures.position.max(initial=0)), exposures.take(exposures.propensity < LOT)
     if lots.chosen.sum() < ENOUGH:
-        size = int(shows.item.max(initial=0)) + 1
-        return _click_model(shows, size)[1] if shows.chosen.any() else np.zeros(last + 1)
+        size = int(exposures.item.max(initial=0)) + 1
+        return _click_model(exposures, size)[1] if exposures.chosen.any() else np.zeros(last + 1)
     places = np.arange(1, last + 1)
     shown = np.bincount(lots.position, minlength=len(places) + 1)[1:]
     taken = np.bincount(lots.position, lots.chosen, minlength=len(places) + 1)[1:]
@@ -139,22 +139,22 @@ def place_looks(shows: Shows) -> Doubles:
     return np.concatenate([[0.0], places ** min(float(fitted.coef_[0]), 0.0)])
 
 
-def _click_model(shows: Shows, size: int) -> tuple[Floats, Doubles]:
-    """What each item attracts (m,), 1 being an average one, and how much each place is looked at; see `place_looks`.
+def _click_model(exposures: Exposures, size: int) -> tuple[Floats, Doubles]:
+    """What each item attracts (m,), 1 being an average one, and how probably each position is examined.
 
     Args:
-        shows: of which some are chosen.
+        exposures: of which some are chosen.
         size: m.
     """
-    item, position, chosen = shows.item, shows.position, shows.chosen
+    item, position, chosen = exposures.item, exposures.position, exposures.chosen
     places = int(position.max()) + 1
     at_place, of_item = np.bincount(position, chosen, minlength=places), np.bincount(item, chosen, minlength=size)
     attracts = np.full(size, float(chosen.mean()))
-    looks, mean = np.ones(places), 0.0
+    examination, mean = np.ones(places), 0.0
     for _ in range(ROUNDS):
-        looks = at_place / np.maximum(np.bincount(position, attracts[item], minlength=places), 1e-9)
-        looks /= looks.max()  # the place that is looked at most is always looked at
-        seen = np.bincount(item, looks[position], minlength=size)
+        examination = at_place / np.maximum(np.bincount(position, attracts[item], minlength=places), 1e-9)
+        examination /= examination.max()  # the place that is looked at most is always looked at
+        seen = np.bincount(item, examination[position], minlength=size)
         mean = float(of_item.sum() / seen.sum())
         attracts = np.clip((of_item + PRIOR * mean) / (seen + PRIOR), 1e-6, 0.999)
-    return (attracts / mean).astype(np.float32), looks
+    return (attracts / mean).astype(np.float32), examination

@@ -7,7 +7,7 @@ import structlog
 from engine.query.models import ServedModel
 
 
-class Held:
+class RefCounted:
     """A loaded model, and how many requests use it."""
 
     def __init__(self, model: ServedModel, log: structlog.stdlib.BoundLogger) -> None:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 _Message = TypeVar("_Message")
 
 
-class Inbox(Generic[_Message]):
+class StreamBuffer(Generic[_Message]):
     """A box between a stream and its handler.
 
     It is full with `max_messages`, or once it holds `max_bytes`; then nothing is read from the stream, and gRPC's

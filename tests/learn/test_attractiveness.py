@@ -8,7 +8,7 @@ import pytest
 
 from engine.core.types import ItemId, UserId
 from engine.events.types import Impression
-from engine.learn.rows.attraction import Shows, attraction, place_looks, shows_of
+from engine.learn.rows.attractiveness import Exposures, attractiveness, examination_probabilities, exposures_of
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ def lists(
     steep: float = 1.0,
     lots: float = 0.0,
     personal: float = 0.0,
-) -> Shows:
+) -> Exposures:
     """Lists that mostly follow an order that has nothing to do with what attracts; looked at with 1 / k ** steep.
 
     Args:
@@ -49,15 +49,19 @@ def lists(
     many = count * places
     columns = [np.concatenate(one) for one in (item, position, chosen, propensity)]
     item, position, chosen, propensity = columns
-    return Shows(item, position, np.where(chosen, 1.0, np.nan), np.zeros(many, np.int64), np.zeros(many), propensity)
+    return Exposures(
+        item, position, np.where(chosen, 1.0, np.nan), np.zeros(many, np.int64), np.zeros(many), propensity
+    )
 
 
 @pytest.mark.parametrize("steep", [0.3, 1.0, 1.5])
 def test_how_much_places_are_looked_at_is_found(steep: float) -> None:
     random = np.random.default_rng(4)
-    shows = lists(random, random.uniform(0.005, 0.1, 30), 12000, steep=steep)
-    assert (shows.propensity == 1).all()
-    np.testing.assert_allclose(place_looks(shows)[1:], 1 / np.arange(1, 9) ** steep, rtol=0.2, atol=0.02)
+    exposures = lists(random, random.uniform(0.005, 0.1, 30), 12000, steep=steep)
+    assert (exposures.propensity == 1).all()
+    np.testing.assert_allclose(
+        examination_probabilities(exposures)[1:], 1 / np.arange(1, 9) ** steep, rtol=0.2, atol=0.02
+    )
 
 
 def test_an_order_that_suits_people_is_not_taken_for_places_that_are_looked_at() -> None:
@@ -65,18 +69,18 @@ def test_an_order_that_suits_people_is_not_taken_for_places_that_are_looked_at()
     random = np.random.default_rng(4)
     drawn = lists(random, np.full(30, 0.1), 8000, lots=0.2, personal=1.0)
     true = 1 / np.arange(1, 9)
-    np.testing.assert_allclose(place_looks(drawn)[1:], true, rtol=0.3)
-    blind = place_looks(replace(drawn, propensity=np.ones(len(drawn))))
+    np.testing.assert_allclose(examination_probabilities(drawn)[1:], true, rtol=0.3)
+    blind = examination_probabilities(replace(drawn, propensity=np.ones(len(drawn))))
     assert blind[8] < 0.6 * true[7]
 
 
 def test_what_attracts_is_found_whatever_the_places_were() -> None:
     random = np.random.default_rng(3)
     true = random.uniform(0.05, 0.6, 30)
-    shows = lists(random, true, 6000)
-    found = attraction(shows, 30)
-    counts = np.bincount(shows.item, shows.chosen, minlength=30)
-    looks = np.bincount(shows.item, 1 / shows.position, minlength=30)
+    exposures = lists(random, true, 6000)
+    found = attractiveness(exposures, 30)
+    counts = np.bincount(exposures.item, exposures.chosen, minlength=30)
+    looks = np.bincount(exposures.item, 1 / exposures.position, minlength=30)
     well = looks > 100
     assert well.sum() > 15
     assert np.corrcoef(found[well], true[well])[0, 1] > 0.98 > 0.5 > np.corrcoef(counts[well], true[well])[0, 1]
@@ -85,7 +89,7 @@ def test_what_attracts_is_found_whatever_the_places_were() -> None:
 
 
 def test_what_was_seldom_shown_is_near_the_average() -> None:
-    once = Shows(
+    once = Exposures(
         np.array([0, 1, 1, 1, 1]),
         np.array([1, 1, 1, 1, 1]),
         np.array([9.0, 9.0, np.nan, np.nan, np.nan]),
@@ -93,26 +97,26 @@ def test_what_was_seldom_shown_is_near_the_average() -> None:
         np.zeros(5),
         np.ones(5),
     )
-    found = attraction(once, 3)
+    found = attractiveness(once, 3)
     assert found[2] == 1.0
     assert found[1] < 1.0 < found[0] < 1.6
 
 
 def test_nothing_chosen_says_nothing() -> None:
     nothing = np.zeros(0, np.intp)
-    none = Shows(nothing, nothing, nothing.astype(float), nothing, nothing.astype(float), nothing.astype(float))
-    assert (attraction(none, 4) == 0).all()
+    none = Exposures(nothing, nothing, nothing.astype(float), nothing, nothing.astype(float), nothing.astype(float))
+    assert (attractiveness(none, 4) == 0).all()
     ones, zeros = np.ones(3, np.intp), np.zeros(3)
-    assert (attraction(Shows(ones, ones, np.full(3, np.nan), ones, zeros, zeros), 4) == 0).all()
-    assert place_looks(none).tolist() == [0]
+    assert (attractiveness(Exposures(ones, ones, np.full(3, np.nan), ones, zeros, zeros), 4) == 0).all()
+    assert examination_probabilities(none).tolist() == [0]
 
 
 def test_an_answer_is_not_known_before_it_comes() -> None:
     zeros = np.zeros(3, np.intp)
-    shows = Shows(
+    exposures = Exposures(
         np.arange(3), zeros + 1, np.array([5.0, 20.0, np.nan]), zeros, np.array([1.0, 2.0, 12.0]), zeros + 1.0
     )
-    known = shows.before(10.0)
+    known = exposures.before(10.0)
     assert known.item.tolist() == [0, 1]
     assert known.chosen.tolist() == [True, False]
 
@@ -126,7 +130,7 @@ def test_lists_become_columns_without_strangers() -> None:
         Impression("r3", UserId("ben"), (ItemId("b"),), (4,), (1.0,), "", "", START + timedelta(seconds=5)),
     ]
     people = {UserId("ann"): 0, UserId("ben"): 1}
-    found = shows_of(made, {ItemId("a"): 0, ItemId("b"): 1}, people, {("r1", 1): 7.0})
+    found = exposures_of(made, {ItemId("a"): 0, ItemId("b"): 1}, people, {("r1", 1): 7.0})
     assert found.item.tolist() == [0, 1, 1]
     assert found.position.tolist() == [1, 3, 4]
     assert found.chosen.tolist() == [False, True, False]
