@@ -158,17 +158,17 @@ def trial(settings: Settings, names: Sequence[str], begin: datetime | None, seed
         TooLittleDataError: if there are not two that served at the same time.
     """
     from engine import opening
+    from engine.core.types import UNTRAINED
     from engine.learn.evaluation.trial import compare, latest_pair
-    from engine.query.reranker import Identity
 
     if names and len(names) != 2:
         raise typer.BadParameter(f"--ab compares two versions, --version names {len(names)}: name two, or none")
     served = list(served_lists(settings, begin))
     pointer = opening.registry(settings).pointer()
     if names:
-        ours, theirs = (one if one == Identity.version else _named(settings, one) for one in names)
+        ours, theirs = (one if one == UNTRAINED else _named(settings, one) for one in names)
     elif pointer.candidate:
-        ours, theirs = pointer.candidate, pointer.serving or Identity.version
+        ours, theirs = pointer.candidate, pointer.serving or UNTRAINED
     else:
         ours, theirs = latest_pair(served)
     return compare(served, ours, theirs, seed=seed)

@@ -1,7 +1,7 @@
 """What flows through the engine: items, events, queries, candidates, recommendations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -21,6 +21,9 @@ Payload = Mapping[str, Json]
 """What an item carries besides its contents: title, category, price. Keys that begin with `_` are the engine's."""
 
 MAX_ID_BYTES = 512
+
+UNTRAINED = "untrained"
+"""Said instead of a model version where none answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,10 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def scored(self, scores: Floats) -> "Candidates":
+        """The same with these scores (n,)."""
+        return replace(self, scores=scores)
+
     def take(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> "Candidates":
         """The candidates at these rows, in this order."""
         index = np.asarray(rows, np.intp)
@@ -178,6 +185,19 @@ class Candidates:
             {modality: mask[index] for modality, mask in self.present.items()},
             tuple(self.payloads[row] for row in index),
         )
+
+
+class Tier(StrEnum):
+    """The stage that decided the order of an answer. Rerankers of other distributions may name others."""
+
+    FULL = "full"
+    """The whole network of a version."""
+    SMALL = "small"
+    """The network that was distilled from it."""
+    RETRIEVAL = "retrieval"
+    """Similarity alone: there is no model, or no time for it."""
+    COLD = "cold"
+    """Popularity or age, for a user without history."""
 
 
 class ReasonKind(StrEnum):
@@ -235,10 +255,9 @@ class Recommendations:
     fingerprint: str
     """The space that answered."""
     model: str
-    """The version of the model that the person gets; "untrained" where there is none."""
+    """The version of the model that the person gets; `UNTRAINED` where there is none."""
     tier: str
-    """The stage that decided the order: one of the model's tiers; "retrieval" where there is no model, or no time for
-    it; "cold" for a person without history."""
+    """The stage that decided the order; see `Tier`."""
     skipped: tuple[tuple[int, str], ...] = ()
     """(position in the history, reason) of events that could not be used."""
     compared: str = ""

@@ -15,17 +15,17 @@ HISTORY = 20
 FORMAT: Final = 1
 """Of the file."""
 
-UNTRAINED = ""
-"""Stands for no version: the engine as it is without training."""
+NO_VERSION = ""
+"""In the pointer: no version serves, the engine is as it is without training. Answers say `UNTRAINED`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
     """What serves. Its methods return the next state."""
 
-    serving: str = UNTRAINED
+    serving: str = NO_VERSION
     previous: tuple[str, ...] = ()
-    """What served before, the latest last; `UNTRAINED` may be among them."""
+    """What served before, the latest last; `NO_VERSION` may be among them."""
     candidate: str = ""
     """The version that is tried; "" if none."""
     share: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -15,14 +15,13 @@ from pathlib import Path
 import structlog
 
 from encoders.errors import TriveniError
-from engine.core.types import ItemId
+from engine.core.types import UNTRAINED, ItemId
 from engine.models.card import ModelCard
 from engine.models.errors import CheckpointError
-from engine.models.pointer import UNTRAINED, Pointer
+from engine.models.pointer import NO_VERSION, Pointer
 from engine.models.registry import Registry
 from engine.query.models import Lease, ServedModel
 from engine.query.refcounted import RefCounted
-from engine.query.reranker import Identity
 
 GRACE_SECONDS = 60.0
 POLL_SECONDS = 0.25
@@ -109,7 +108,7 @@ class Serving:
     def version(self) -> str:
         """The version that serves; "" for none."""
         held = self._state.serving
-        return held.model.version if held else UNTRAINED
+        return held.model.version if held else NO_VERSION
 
     @property
     def candidate(self) -> str:
@@ -214,13 +213,13 @@ class Serving:
 
     def _first_that_loads(self, pointer: Pointer) -> RefCounted | None:
         """What is to serve; if it cannot, what serves; if nothing does yet, the latest before it that can."""
-        if pointer.serving == UNTRAINED:
+        if pointer.serving == NO_VERSION:
             return None
         found = self._try_to_load(pointer.serving)
         if found is None and self._state.serving is not None:
             return self._state.serving
         for version in reversed(pointer.previous):
-            if found is not None or version == UNTRAINED:
+            if found is not None or version == NO_VERSION:
                 break
             found = self._try_to_load(version)
         return found
@@ -285,12 +284,12 @@ class Serving:
     def _prepare_standby(self) -> None:
         """Load what would serve after going back, so that it takes no time then."""
         with self._changing:
-            version = next(reversed(self._state.pointer.previous), UNTRAINED)
-            if not self._standby or version in (UNTRAINED, self._no_standby) or version in self._loaded:
+            version = next(reversed(self._state.pointer.previous), NO_VERSION)
+            if not self._standby or version in (NO_VERSION, self._no_standby) or version in self._loaded:
                 return
             if self._try_to_load(version) is None:
                 self._no_standby = version
 
 
 def _name(held: RefCounted | None) -> str:
-    return held.model.version if held else Identity.version
+    return held.model.version if held else UNTRAINED

@@ -8,45 +8,45 @@ from encoders.types import Floats, Modality
 from engine.core.types import Reason
 from engine.query.fuse import Intent
 from engine.query.resolve import QuerySignals
-from engine.query.score import Judgement, Rows
+from engine.query.score import Rows, Scores
 from engine.query.similarity import Columns
 
 MAX_REASONS = 10
 """Reasons named per result."""
 
 
-def falls(intent: Intent, judgement: Judgement, rows: Rows) -> Floats:
+def falls(intent: Intent, scores: Scores, rows: Rows) -> Floats:
     """By how much the score of items, before what is not wanted is taken from it, falls without each source.
 
     Interests and the query's weight stay as they are.
 
     Args:
         intent: of n sources.
-        judgement: of N items.
+        scores: of N items.
         rows: k of the items.
 
     Returns:
         (n, k), negative where the source speaks against the item more than its group does.
     """
-    evidence = judgement.evidence[:, rows]
-    fall = np.zeros_like(evidence)
+    similarity = scores.similarity[:, rows]
+    fall = np.zeros_like(similarity)
     if len(intent.parts):
-        without = _without_each(intent, intent.parts, evidence)
-        fall[intent.parts] = intent.query_weight * (judgement.query[rows] - np.where(np.isnan(without), 0, without))
-    interests = judgement.interests[:, rows]  # (c, k)
+        without = _without_each(intent, intent.parts, similarity)
+        fall[intent.parts] = intent.query_weight * (scores.query[rows] - np.where(np.isnan(without), 0, without))
+    interests = scores.interests[:, rows]  # (c, k)
     for number, members in enumerate(intent.interests):
         others = np.delete(interests, number, axis=0).max(axis=0, initial=-np.inf)  # (k,)
-        left = np.fmax(_without_each(intent, members, evidence), others)  # fmax passes over NaN
+        left = np.fmax(_without_each(intent, members, similarity), others)  # fmax passes over NaN
         left = np.where(np.isfinite(left), left, 0)
         fall[members] = (1 - intent.query_weight) * (interests.max(axis=0) - left)
     return fall
 
 
-def _without_each(intent: Intent, members: Rows, evidence: Floats) -> Floats:
+def _without_each(intent: Intent, members: Rows, similarity: Floats) -> Floats:
     """(members, k): the group's combined evidence without each member; NaN where nothing is left of it."""
     weights = intent.weights[members] / intent.weights[members].max()
     correlation = intent.probes.correlation
-    sums = weights @ evidence[members] - weights[:, None] * evidence[members]  # (members, k)
+    sums = weights @ similarity[members] - weights[:, None] * similarity[members]  # (members, k)
     if len(members) == 1:
         return np.full(sums.shape, np.nan, np.float32)
     left, squares = weights.sum() - weights, np.square(weights).sum() - np.square(weights)
@@ -55,18 +55,18 @@ def _without_each(intent: Intent, members: Rows, evidence: Floats) -> Floats:
 
 
 def explain(
-    intent: Intent, signals: QuerySignals, judgement: Judgement, items: Columns, rows: Rows
+    intent: Intent, signals: QuerySignals, scores: Scores, items: Columns, rows: Rows
 ) -> list[tuple[Reason, ...]]:
     """The reasons for each of k results, the strongest first, at most `MAX_REASONS`; their shares sum to 1.
 
     Args:
         intent: of n sources.
         signals: the same n.
-        judgement: of N items.
+        scores: of N items.
         items: the k results.
         rows: the results' rows in the judgement (k,).
     """
-    fall = falls(intent, judgement, rows)
+    fall = falls(intent, scores, rows)
     terms = intent.probes.terms(items)  # (M, n, k)
     absent = [~items.present[m] if m in items.present else np.ones(len(rows), bool) for m in intent.probes.modalities]
     terms[np.broadcast_to(np.array(absent)[:, None, :], terms.shape)] = -np.inf
@@ -78,7 +78,7 @@ def explain(
     hopeless = shares.sum(axis=0) <= 0
     if hopeless.any():  # nothing lifts the item: name the source that speaks for it least badly
         usable = np.concatenate(intent.groups)
-        order[0, hopeless] = usable[judgement.evidence[np.ix_(usable, rows[hopeless])].argmax(axis=0)]
+        order[0, hopeless] = usable[scores.similarity[np.ix_(usable, rows[hopeless])].argmax(axis=0)]
         shares[0, hopeless] = 1
     shares /= shares.sum(axis=0)
     modalities = intent.probes.modalities

@@ -97,10 +97,10 @@ def fuse(signals: QuerySignals, probes: Probes, settings: FuseSettings) -> Inten
     liked &= weights >= NEGLIGIBLE * weights[liked].max(initial=0)
     asked &= weights >= NEGLIGIBLE * weights[asked].max(initial=0)
     parts = np.flatnonzero(asked)
-    evidence = probes.related(signals)  # (n, n): of each source for each as an item
-    interests = _interests(evidence, weights, np.flatnonzero(liked), settings)
+    similarity = probes.related(signals)  # (n, n): of each source for each as an item
+    interests = _interests(similarity, weights, np.flatnonzero(liked), settings)
     negatives = np.flatnonzero(weights <= -NEGLIGIBLE)
-    shares = np.zeros(0) if len(parts) else _shares(evidence, weights, interests, negatives, settings.related)
+    shares = np.zeros(0) if len(parts) else _shares(similarity, weights, interests, negatives, settings.related)
     query_weight = 0.0 if not len(parts) else settings.query_weight if interests else 1.0
     strengths = np.asarray(-weights[negatives], np.float32)
     return Intent(
@@ -117,11 +117,11 @@ def fuse(signals: QuerySignals, probes: Probes, settings: FuseSettings) -> Inten
     )
 
 
-def _interests(evidence: Floats, weights: Doubles, liked: Rows, settings: FuseSettings) -> tuple[Rows, ...]:
+def _interests(similarity: Floats, weights: Doubles, liked: Rows, settings: FuseSettings) -> tuple[Rows, ...]:
     """Group the liked sources, at most `max_interests`, the heaviest first."""
     if len(liked) < 2:
         return (liked,) if len(liked) else ()
-    among = evidence[np.ix_(liked, liked)]
+    among = similarity[np.ix_(liked, liked)]
     related = (among + among.T) / 2
     top = float(related.max())
     distance = top - related
@@ -134,7 +134,7 @@ def _interests(evidence: Floats, weights: Doubles, liked: Rows, settings: FuseSe
 
 
 def _shares(
-    evidence: Floats, weights: Doubles, interests: tuple[Rows, ...], negatives: Rows, related: float
+    similarity: Floats, weights: Doubles, interests: tuple[Rows, ...], negatives: Rows, related: float
 ) -> Doubles:
     """The part of the results that each interest may claim.
 
@@ -147,7 +147,7 @@ def _shares(
     disliked = np.zeros_like(total)
     if len(negatives):
         near = np.stack(
-            [weights[rows] @ evidence[np.ix_(rows, negatives)] / weights[rows].sum() for rows in interests]
+            [weights[rows] @ similarity[np.ix_(rows, negatives)] / weights[rows].sum() for rows in interests]
         )  # (c, negatives)
         nearest = near.argmax(axis=0)
         counts = near.max(axis=0) >= related

@@ -1,4 +1,4 @@
-"""The rerank stage: its protocol, and the one that leaves the order as it is."""
+"""The rerank stage: its protocol."""
 
 from typing import Protocol
 
@@ -27,16 +27,3 @@ class Reranker(Protocol):
 
     def rerank(self, query: Query, signals: QuerySignals, candidates: Candidates) -> Candidates:
         """Map candidates to candidates, all of them among those given."""
-
-
-class Identity:
-    """Leaves the scores of the retrieval."""
-
-    version = "untrained"
-    tier = "retrieval"
-    reads_payloads = False
-    seconds = 0.0
-
-    def rerank(self, query: Query, signals: QuerySignals, candidates: Candidates) -> Candidates:
-        """Return the candidates as they are."""
-        return candidates

@@ -125,9 +125,9 @@ def merge(
         for place in np.flatnonzero(owners == owner).tolist():
             rows = np.array([codes[name] for name in hits[place].ids], np.intp)
             first.append(rows[: limit // OWN])
-            evidence = hits[place].scores * lengths[place] - offsets[place]
-            best[rows] = np.maximum(best[rows], evidence)
-            total[rows] += evidence
+            similarity = hits[place].scores * lengths[place] - offsets[place]
+            best[rows] = np.maximum(best[rows], similarity)
+            total[rows] += similarity
             count[rows] += 1
         with np.errstate(divide="ignore", invalid="ignore"):
             combined = total / np.sqrt((1 - correlation) * count + correlation * count**2)

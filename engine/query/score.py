@@ -16,10 +16,10 @@ LEAVES, STEEP = 0.8, 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Scores:
     """The scores of N items before an intent of n sources and c interests."""
 
-    evidence: Floats
+    similarity: Floats
     """(n, N): of each source for each item."""
     query: Floats
     """(N,): the combined evidence of the query's parts, 0 without."""
@@ -27,16 +27,16 @@ class Judgement:
     """(c, N): the combined evidence of each interest."""
     interest: Rows
     """(N,): the interest that speaks most for the item; 0 without a history."""
-    scores: Floats
+    total: Floats
     """(N,): standard deviations above an unrelated item."""
 
 
-def judge(intent: Intent, items: Columns) -> Judgement:
+def score(intent: Intent, items: Columns) -> Scores:
     """Score items: the formula of `Intent`, exactly."""
-    evidence = intent.probes.evidence(items)
-    combined = intent.combinations() @ evidence  # (groups, N)
+    similarity = intent.probes.similarity(items)
+    combined = intent.combinations() @ similarity  # (groups, N)
     has_query = len(intent.parts) > 0
-    size = evidence.shape[1]
+    size = similarity.shape[1]
     query = combined[0] if has_query else np.zeros(size, np.float32)
     interests = combined[1:] if has_query else combined
     scores = np.float32(intent.query_weight) * query
@@ -44,11 +44,11 @@ def judge(intent: Intent, items: Columns) -> Judgement:
     if len(interests):
         interest = interests.argmax(axis=0)
         scores = scores + np.float32(1 - intent.query_weight) * interests.max(axis=0)
-    scores = scores - penalty(intent, evidence, scores)
-    return Judgement(evidence, query, interests, interest, np.asarray(scores, np.float32))
+    scores = scores - penalty(intent, similarity, scores)
+    return Scores(similarity, query, interests, interest, np.asarray(scores, np.float32))
 
 
-def penalty(intent: Intent, evidence: Floats, wanted: Floats | float = 0.0) -> Floats:
+def penalty(intent: Intent, similarity: Floats, wanted: Floats | float = 0.0) -> Floats:
     """(N,): what is taken from the score of items that are like something not wanted, the most of all of them.
 
     A dislike takes away what is like the disliked, and leaves what is liked: of two neighbours, what is like the one
@@ -58,13 +58,13 @@ def penalty(intent: Intent, evidence: Floats, wanted: Floats | float = 0.0) -> F
 
     Args:
         intent: of n sources.
-        evidence: (n, N).
+        similarity: (n, N).
         wanted: (N,), what speaks for the items.
     """
     if not len(intent.negatives):
-        return np.zeros(evidence.shape[1], np.float32)
+        return np.zeros(similarity.shape[1], np.float32)
     related = np.float32(intent.related)
-    against = evidence[intent.negatives]  # (negatives, N)
+    against = similarity[intent.negatives]  # (negatives, N)
     disliked = np.float32(STEEP) * (against - np.maximum(np.float32(LEAVES) * wanted, related))
     beyond = np.where(intent.told[:, None], against - related, disliked)
     return np.asarray((intent.strengths[:, None] * np.maximum(beyond, 0)).max(axis=0), np.float32)

@@ -130,12 +130,12 @@ class Probes:
         variance = (1 - self.correlation) * (self.squares @ mask) + self.correlation * np.square(self.weights @ mask)
         return np.asarray(np.sqrt(np.maximum(variance, np.float32(1e-12))), np.float32)
 
-    def evidence(self, items: Columns) -> Floats:
+    def similarity(self, items: Columns) -> Floats:
         """The evidence of each source for each item: (n, N)."""
-        evidence = self.related(items)
+        similarity = self.related(items)
         for _, places, added in self._recognised(items):
-            evidence[places] += added
-        return evidence
+            similarity[places] += added
+        return similarity
 
     def searches(self, mixes: Floats) -> dict[Modality, tuple[Floats, Floats]]:
         """Search vectors for mixtures of sources, each over one item modality.

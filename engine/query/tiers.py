@@ -8,12 +8,11 @@ import structlog
 
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, DeadlineError
-from engine.core.types import Candidates, ItemId, Query
+from engine.core.types import ItemId, Query
 from engine.query.models import Reading, ServedModel
-from engine.query.reranker import Identity, Reranker
+from engine.query.reranker import Reranker
 from engine.query.resolve import QuerySignals
-
-_IDENTITY = Identity()
+from engine.query.scored import Scored
 
 
 class Tiers:
@@ -31,14 +30,9 @@ class Tiers:
         self._said: set[tuple[str, str]] = set()
 
     def rerank(
-        self,
-        rerankers: Sequence[Reranker],
-        query: Query,
-        signals: QuerySignals,
-        candidates: Candidates,
-        deadline: Deadline,
-    ) -> tuple[Candidates, Reranker]:
-        """Candidates with the scores of the first reranker that fits and works, and that reranker.
+        self, rerankers: Sequence[Reranker], query: Query, signals: QuerySignals, found: Scored, deadline: Deadline
+    ) -> Scored:
+        """Candidates with the scores of the first reranker that fits and works; as they were found if none does.
 
         One that fails is logged, once for each version and tier, and the next is taken.
 
@@ -50,16 +44,16 @@ class Tiers:
             if reranker.seconds > self._share * deadline.remaining():
                 continue
             try:
-                ranked = reranker.rerank(query, signals, candidates)
+                ranked = reranker.rerank(query, signals, found.pool)
                 if not np.isfinite(ranked.scores).all():
                     raise ValueError("a score is not finite")
-                return ranked, reranker
+                return found.reranked(ranked, reranker.tier)
             except (DeadlineError, CancelledError):
                 raise
             except Exception as error:  # noqa: BLE001 (whatever it is, the next tier answers)
                 self._report(reranker.version, reranker.tier, error)
             deadline.check("the next reranker")
-        return candidates, _IDENTITY
+        return found
 
     def read(
         self, model: ServedModel | None, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]

@@ -15,7 +15,7 @@ from engine.config.settings import FuseSettings
 from engine.core.types import Candidates, Event, ItemId, ReasonKind
 from engine.query.fuse import fuse
 from engine.query.resolve import QuerySignals, event_weight
-from engine.query.score import judge
+from engine.query.score import score
 from engine.query.similarity import probe
 from engine.rerank.features import KINDS, Table, Tokens
 from engine.rerank.statistics import Rows
@@ -29,7 +29,7 @@ class ContentScorer:
     fuse: FuseSettings
 
     def scores(self, tokens: Tokens, candidates: Rows, table: Table) -> Floats:
-        """(c,) float32, `engine.query.score.judge`; zeros for a person of whom nothing speaks.
+        """(c,) float32, `engine.query.score.score`; zeros for a person of whom nothing speaks.
 
         Args:
             tokens: what the person did, oldest first.
@@ -61,7 +61,7 @@ class ContentScorer:
             {modality: there[candidates] for modality, there in table.present.items()},
             (),
         )
-        return judge(intent, items).scores
+        return score(intent, items).total
 
     def _weight(self, tokens: Tokens, place: int, now: datetime) -> float:
         value = float(tokens.values[place])

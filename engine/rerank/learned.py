@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from encoders.types import Floats
-from engine.core.types import Candidates, Query
+from engine.core.types import Candidates, Query, Tier
 from engine.query.resolve import QuerySignals
 from engine.rerank.collate import collate
 from engine.rerank.features import Bools, Request, Table
@@ -28,7 +28,7 @@ _FADE_SECONDS = 30.0
 """After so long without a request, the time that one is taken to need has halved."""
 
 
-class Tier:
+class TimedNetwork:
     """One way of scoring, for all requests: its name, its network, and how long it takes.
 
     Args:
@@ -59,7 +59,7 @@ class Tier:
             self._latest = self._clock()
 
 
-def tiers_of(version: Version, name: str) -> tuple[Tier, ...]:
+def tiers_of(version: Version, name: str) -> tuple[TimedNetwork, ...]:
     """The full network of the version of that name, then the small one if there is one."""
     network, small = version.network, version.small
 
@@ -68,8 +68,10 @@ def tiers_of(version: Version, name: str) -> tuple[Tier, ...]:
             found: Floats = network(collate([request], table))[0].numpy()
         return found
 
-    first = Tier(name, "full", full)
-    return (first,) if small is None else (first, Tier(name, "small", lambda one, _: small.logits(one.dense)))
+    first = TimedNetwork(name, Tier.FULL, full)
+    return (
+        (first,) if small is None else (first, TimedNetwork(name, Tier.SMALL, lambda one, _: small.logits(one.dense)))
+    )
 
 
 class LearnedReranker:
@@ -84,7 +86,7 @@ class LearnedReranker:
 
     reads_payloads = False
 
-    def __init__(self, made: Version, tier: Tier, reader: Reader, person: Person) -> None:
+    def __init__(self, made: Version, tier: TimedNetwork, reader: Reader, person: Person) -> None:
         self._made, self._tier, self._reader, self._person = made, tier, reader, person
 
     @property

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engine.core.errors import DiskError, NotFoundError, SettingsError
 from engine.models.card import CARD, git_commit
 from engine.models.errors import CheckpointError, ModelError
-from engine.models.pointer import HISTORY, UNTRAINED, Pointer, pointer_json, read_pointer
+from engine.models.pointer import HISTORY, NO_VERSION, Pointer, pointer_json, read_pointer
 from engine.models.registry import POINTER, Registry
 from engine.models.verdict import Verdict
 from tests.models.versions import FILE, draft, make, write_direction
@@ -69,12 +69,12 @@ def test_versions_are_named_by_time_and_listed_newest_first(registry: Registry) 
 
 def test_a_version_is_not_promoted_over_one_that_it_was_not_held_against(registry: Registry) -> None:
     first, second, third = (make(registry, concept).version for concept in ("bird", "car", "bird"))
-    registry.change(lambda pointer: pointer.promoted(first, over=UNTRAINED))
+    registry.change(lambda pointer: pointer.promoted(first, over=NO_VERSION))
     registry.change(lambda pointer: pointer.promoted(second, over=first))
     with pytest.raises(ModelError, match=f"held against {first}, but {second} serves by now"):
         registry.change(lambda pointer: pointer.promoted(third, over=first))
     with pytest.raises(ModelError, match=f"held against the untrained engine, but {second} serves by now"):
-        registry.change(lambda pointer: pointer.promoted(third, over=UNTRAINED))
+        registry.change(lambda pointer: pointer.promoted(third, over=NO_VERSION))
     assert registry.pointer().serving == second
 
 

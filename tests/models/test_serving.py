@@ -24,7 +24,7 @@ from engine.query.models import Fixed, Reading, ServedModel
 from engine.query.pipeline import Engine
 from engine.query.reranker import Reranker
 from engine.query.resolve import QuerySignals
-from engine.rerank.learned import Tier
+from engine.rerank.learned import TimedNetwork
 from tests.models.versions import (
     FILE,
     KIND,
@@ -416,7 +416,7 @@ def test_the_best_tier_that_the_deadline_leaves_time_for_answers(
 
 def test_a_tier_that_was_slow_once_is_tried_again() -> None:
     now = [0.0]
-    tier = Tier("v1", "full", lambda request, _: request.dense, lambda: now[0])
+    tier = TimedNetwork("v1", "full", lambda request, _: request.dense, lambda: now[0])
     assert tier.seconds == 0
     tier.took(1.2)  # the first request of all
     assert tier.seconds == 1.2

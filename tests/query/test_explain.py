@@ -13,7 +13,7 @@ from engine.encode.encoding import DirectEncoder
 from engine.query.explain import MAX_REASONS, explain, falls
 from engine.query.fuse import Intent, fuse
 from engine.query.resolve import QuerySignals, resolve
-from engine.query.score import judge
+from engine.query.score import score
 from engine.query.similarity import nearness, probe, recognition, spread
 from tests.query.scene import NOW, Scene, event, likes, scene
 from tests.tiny import CONCEPTS, concept_audio, concept_image, concept_space, concept_text
@@ -142,7 +142,7 @@ def test_falls_are_the_difference_of_two_scores_with_the_interests_as_they_are(m
     signals, intent = _resolved(mixed, Query(history=HISTORY, parts=parts))
     assert len(intent.interests) == 3
     items = mixed.store.candidates([f"{c}-{n}" for c in ("bird", "piano", "car", "fish") for n in range(20)])
-    whole = judge(intent, items)
+    whole = score(intent, items)
     fall = falls(intent, whole, np.arange(len(items)))
     for source in range(len(signals.kinds)):
         if source in intent.negatives:
@@ -154,16 +154,16 @@ def test_falls_are_the_difference_of_two_scores_with_the_interests_as_they_are(m
             parts=intent.parts[intent.parts != source],
             interests=tuple(rows for rows in groups if len(rows)),
         )
-        expected = whole.scores - judge(less, items).scores
+        expected = whole.total - score(less, items).total
         assert fall[source] == pytest.approx(expected, abs=1e-3)
 
 
 def test_where_nothing_lifts_an_item_the_least_bad_is_named(mixed: Scene):
     signals, intent = _resolved(mixed, Query(history=likes("bird", [0])))
     items = mixed.store.candidates([f"{concept}-{n}" for concept in CONCEPTS for n in range(20)])
-    judgement = judge(intent, items)
-    rows = np.argsort(judgement.scores)[:3]
-    assert judgement.scores[rows].max() < 0
-    reasons = explain(intent, signals, judgement, items.take(rows), rows)
+    scores = score(intent, items)
+    rows = np.argsort(scores.total)[:3]
+    assert scores.total[rows].max() < 0
+    reasons = explain(intent, signals, scores, items.take(rows), rows)
     assert [[(r.index, r.share) for r in one] for one in reasons] == [[(0, 1.0)]] * 3
     assert all(sum(reason.by_modality) == pytest.approx(1.0) for (reason,) in reasons)

@@ -23,7 +23,7 @@ from engine.core.types import (
     VectorInput,
 )
 from engine.encode.encoding import DirectEncoder
-from engine.query import cold
+from engine.query import popular
 from engine.query.pipeline import Engine
 from engine.store.memory import MemoryStore
 from tests.query.scene import (
@@ -329,7 +329,7 @@ class TestCold:
         assert found == [f"bell-{number}" for number in (5, 4, 3, 2, 1)]
 
     def test_a_modality_that_only_far_older_items_have_is_found(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(cold, "_MAX_PAGE", 100)
+        monkeypatch.setattr(popular, "_MAX_PAGE", 100)
         shop = scene(concepts=["bell"], each=6, modalities=[(A,)])
         for number in range(300):
             shop.add("cat", number, (T,))
@@ -352,7 +352,7 @@ class TestCold:
     def test_values_without_room_are_not_read_again_and_again(self, monkeypatch: pytest.MonkeyPatch):
         """However long a category is: where a filter can leave it out, the next page begins behind it."""
         shop = scene(concepts=["cat", "dog", "car", "bell"], each=60)
-        monkeypatch.setattr(cold, "_MAX_PAGE", 40)
+        monkeypatch.setattr(popular, "_MAX_PAGE", 40)
         answer = shop.ask(limit=8, policy=PolicyOptions(diversity=0.0, max_per_value={"concept": 2}))
         assert concepts_of(answer) == ["bell", "bell", "car", "car", "dog", "dog", "cat", "cat"]
 
@@ -430,7 +430,7 @@ class TestBadInput:
             return real(*args, **kwargs)  # type: ignore[arg-type]
 
         shop.store.candidates = candidates  # type: ignore[method-assign]
-        with pytest.raises(DeadlineError, match="before fetching the results"):
+        with pytest.raises(DeadlineError, match="before reranking"):
             shop.engine.recommend(Query(limit=3), late)
 
     def test_a_caller_who_went_away(self, mixed: Scene):

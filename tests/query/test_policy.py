@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from encoders.spaces.space import unit
 from encoders.types import Modality
 from engine.config.settings import PolicySettings
-from engine.core.types import Candidates, ItemId, Payload, PolicyOptions
-from engine.query.policy.caps import Caps
+from engine.core.types import Candidates, ItemId, Payload, PolicyOptions, Tier
+from engine.query.policy.caps import CappedRows
 from engine.query.policy.select import Policy, likeness, select
+from engine.query.scored import Meaning, Scored
 from tests.query.scene import A, I, T
 from tests.tiny import concept_image, concept_space, concept_text
 
@@ -42,7 +43,17 @@ def chosen(
 ) -> list[int]:
     policy = Policy(**({"diversity": 0.0, "max_per_value": {}, "min_score": None} | rules))  # type: ignore[arg-type]
     owners = np.array(interest if interest is not None else [0] * len(candidates), np.intp)
-    return select(candidates, owners, np.array(shares or []), limit, policy, CALIBRATION, 0.5, related).tolist()
+    found = Scored.of(
+        candidates,
+        Meaning.SIMILARITY,
+        Tier.RETRIEVAL,
+        lambda results, rows: [()] * len(rows),
+        interest=owners,
+        shares=np.array(shares or []),
+        similarity=candidates.scores,
+    ).above(policy.min_score)
+    rows = select(found.candidates, found.interest, found.shares, limit, policy, CALIBRATION, 0.5, related)
+    return found.rows[rows].tolist()
 
 
 def test_one_interest_without_diversity_is_ranked_by_score():
@@ -200,7 +211,7 @@ def test_caps_leave_places_to_each_interest():
 
 
 def test_values_of_different_fields_are_counted_apart():
-    caps = Caps({"a": 1, "b": 1}, [{"a": "v"}, {"b": "v"}, {"a": "v"}])
+    caps = CappedRows({"a": 1, "b": 1}, [{"a": "v"}, {"b": "v"}, {"a": "v"}])
     assert caps.take(0) == [0, 2]
     assert caps.take(1) == [1]
 

@@ -9,7 +9,7 @@ from engine.config.settings import FuseSettings
 from engine.core.types import Candidates, ItemId, ReasonKind
 from engine.query.fuse import Intent, fuse
 from engine.query.resolve import QuerySignals
-from engine.query.score import judge
+from engine.query.score import score
 from engine.query.similarity import probe
 from tests.query.scene import T
 
@@ -34,7 +34,7 @@ def scores(asked: Intent, *degrees: float) -> list[float]:
     size = len(degrees)
     names = tuple(ItemId(str(n)) for n in range(size))
     items = Candidates(names, np.zeros(size, np.float32), {T: at(*degrees)}, {T: np.ones(size, bool)}, ())
-    found: list[float] = judge(asked, items).scores.tolist()
+    found: list[float] = score(asked, items).total.tolist()
     return found
 
 

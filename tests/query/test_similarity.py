@@ -64,7 +64,7 @@ def plain(signals: Things, items: Things, calibrated, modalities, correlation) -
 def test_fast_is_plain(seed, correlation, modalities):
     random = np.random.default_rng(seed)
     signals, items, calibrated = things(random, 5), things(random, 7), calibration(random)
-    fast = probe(signals, calibrated, modalities, correlation).evidence(items)
+    fast = probe(signals, calibrated, modalities, correlation).similarity(items)
     assert fast == pytest.approx(plain(signals, items, calibrated, modalities, correlation), abs=1e-3)
 
 
@@ -92,9 +92,9 @@ def test_by_hand():
         {T: np.array([True, True]), I: np.array([False, True])},
     )
     # text: z = (0.6 - 0.2) / 0.1 = 4; image: z = 0.1 / 0.05 = 2; together (3·4 + 4·2) / sqrt(9 + 16) = 4
-    assert probe(source, calibrated, (T, I), 0.0).evidence(items)[0] == pytest.approx([4.0, 4.0], abs=1e-4)
+    assert probe(source, calibrated, (T, I), 0.0).similarity(items)[0] == pytest.approx([4.0, 4.0], abs=1e-4)
     # as repetitions they are averaged: 20 / 7
-    assert probe(source, calibrated, (T, I), 1.0).evidence(items)[0] == pytest.approx([4.0, 20 / 7], abs=1e-4)
+    assert probe(source, calibrated, (T, I), 1.0).similarity(items)[0] == pytest.approx([4.0, 20 / 7], abs=1e-4)
 
 
 def test_unrelated_items_have_unit_variance_whatever_they_have():
@@ -105,8 +105,8 @@ def test_unrelated_items_have_unit_variance_whatever_they_have():
     source = Things({T: np.array([[1, 0, 0, 0]], np.float32)}, {T: np.array([True])})
     for has in ((T,), (T, I), (T, I, A)):
         items = Things(noise, {m: np.full(size, m in has) for m in Modality})
-        evidence = probe(source, calibrated, (T, I, A), 0.0).related(items)
-        assert evidence.std() == pytest.approx(1.0, abs=0.02)
+        similarity = probe(source, calibrated, (T, I, A), 0.0).related(items)
+        assert similarity.std() == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_pair_of_no_use_can_still_be_searched():
@@ -123,7 +123,7 @@ def test_nothing_in_common_is_no_evidence():
     for modality in Modality:
         items.present[modality] = np.zeros(4, bool)
         items.vectors[modality] = np.zeros((4, 16), np.float32)
-    assert not probe(signals, calibration(random), (T, I, A), 0.5).evidence(items).any()
+    assert not probe(signals, calibration(random), (T, I, A), 0.5).similarity(items).any()
 
 
 def test_spread_between_independent_and_repeated():
@@ -160,7 +160,7 @@ def test_the_same_content_in_one_modality_outweighs_middling_likeness_in_two_oth
         {m: np.array([True, True]) for m in Modality},
     )
     probes = probe(source, calibrated, (T, I, A), 0.5)
-    own, other = probes.evidence(items)[0]
+    own, other = probes.similarity(items)[0]
     assert own > other + 5
     own, other = probes.related(items)[0]
     assert own < other

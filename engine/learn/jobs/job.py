@@ -38,7 +38,7 @@ from engine.learn.watched import Watched
 from engine.learn.window import TimeWindow
 from engine.models.card import CardDraft, ModelCard, git_commit
 from engine.models.errors import CheckpointError
-from engine.models.pointer import UNTRAINED
+from engine.models.pointer import NO_VERSION
 from engine.rerank.content import ContentScorer
 from engine.rerank.version import KIND, Utility, load_version, save_version
 
@@ -246,7 +246,7 @@ def _run_folder(settings: Settings, seed: int, log: EventLog, items: ItemTable, 
 def _serving(settings: Settings, space: Space, made: FitSettings, name: str, before: Sequence[Impression]) -> Ranker:
     """The version of that name, counted anew as a candidate is; or the untrained engine."""
     versions = opening.registry(settings)
-    if name != UNTRAINED:
+    if name != NO_VERSION:
         with suppress(CheckpointError):  # what cannot be loaded does not serve either
             folder, _ = versions.verified(name, space.fingerprint)
             version = load_version(folder)

@@ -25,7 +25,7 @@ from encoders.spaces.space import Calibration
 from encoders.types import Floats
 from engine.config.settings import PolicySettings
 from engine.core.types import Candidates, PolicyOptions
-from engine.query.policy.caps import Caps
+from engine.query.policy.caps import CappedRows
 from engine.query.similarity import Columns, Doubles, probe
 
 Rows = npt.NDArray[np.intp]
@@ -80,11 +80,9 @@ def select(
     if not len(shares):
         interest, shares = np.zeros(len(candidates), np.intp), np.ones(1, np.float32)
     order = _by_slots(candidates.scores, interest, shares, related)
-    if policy.min_score is not None:
-        order = order[candidates.scores[order] >= policy.min_score]
     if policy.diversity == 0 and not policy.max_per_value:
         return order[:limit]
-    caps = Caps(policy.max_per_value, candidates.payloads)
+    caps = CappedRows(policy.max_per_value, candidates.payloads)
     pool = order[: math.ceil(limit * (1 + 2 * policy.diversity))]
     if policy.max_per_value:  # caps take much of it away again
         pool = order[: max(len(pool), CAPPED, 2 * limit)]
@@ -119,7 +117,7 @@ def _greedy(
     limit: int,
     diversity: float,
     alike: Floats | None,
-    caps: Caps,
+    caps: CappedRows,
 ) -> Rows:
     """Fill place after place from the first `pool` rows of `order`, then, if caps emptied it, from the rest."""
     rows = order[:pool]
@@ -171,7 +169,7 @@ def _relevance(scores: Floats, limit: int) -> Floats:
 def likeness(items: Columns, calibration: Calibration, correlation: float) -> Floats:
     """How alike items are, (n, n): 1 with itself, 0 if unrelated, whatever modalities the two have."""
     modalities = tuple(items.vectors)
-    evidence = probe(items, calibration, modalities, correlation).related(items)
-    own = np.sqrt(np.maximum(evidence.diagonal(), np.float32(1e-6)))
-    scaled = (evidence + evidence.T) / (2 * own[:, None] * own[None, :])
+    similarity = probe(items, calibration, modalities, correlation).related(items)
+    own = np.sqrt(np.maximum(similarity.diagonal(), np.float32(1e-6)))
+    scaled = (similarity + similarity.T) / (2 * own[:, None] * own[None, :])
     return np.asarray(np.clip(scaled, 0, 1), np.float32)

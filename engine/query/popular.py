@@ -4,9 +4,7 @@ What they dislike is known perhaps, and what is like it comes last.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +13,15 @@ from encoders.types import Floats, Modality
 from engine.catalog.ingest import INDEXED_AT
 from engine.config.settings import RetrieveSettings
 from engine.core.deadline import Deadline
-from engine.core.filters import And, AnyOf, FieldKind, Filter, Not, Scalar, Schema
-from engine.core.types import Candidates, ItemId, Payload, Query, ReasonKind
+from engine.core.errors import InvalidQueryError
+from engine.core.filters import FieldKind, Filter
+from engine.core.types import Candidates, ItemId, Query, Reason, ReasonKind, Tier
 from engine.query.fuse import Intent
-from engine.query.policy.caps import values_of
+from engine.query.models import Reading
+from engine.query.policy.caps import Caps
+from engine.query.retrieve import passing, with_modality
 from engine.query.score import penalty
+from engine.query.scored import Meaning, Rows, Scored
 from engine.store.base import VectorQuery, VectorStore
 from engine.store.match import seconds_of
 
@@ -30,11 +32,9 @@ _HOLDERS = 1024
 """Items of a modality that are looked at, where hardly one of the first items has it."""
 _MAX_PAGES = 64
 _GROWTH = 4
-_MATCHED = {FieldKind.KEYWORD: str, FieldKind.INTEGER: int, FieldKind.BOOL: bool}
-"""The kinds of fields whose values a filter can leave out."""
 
 
-def cold(
+def popular(
     query: Query,
     exclude: Sequence[ItemId],
     store: VectorStore,
@@ -43,14 +43,17 @@ def cold(
     *,
     intent: Intent,
     max_per_value: Mapping[str, int],
-) -> tuple[Candidates, tuple[ReasonKind, ...]]:
-    """The most popular items if the catalogue counts popularity, then the newest, and which of the two each is.
+    reading: Reading,
+    with_payload: bool,
+) -> Scored:
+    """The most popular items if the catalogue counts popularity, then the newest; each says which of the two it is.
 
     An item counts if it has one of the query's modalities, there is room for its values under the caps, and it is not
     like something disliked. Where too few of the first items count, more are read, down to a bound; then those that
     have the modality are asked for. What is like something disliked comes last, the most so at the end.
 
-    Scores only tell the order: they fall evenly from 1.
+    Scores only tell the order: they fall evenly from 1. In the pool are the model's items too: it knows what others
+    like, and what this user does not.
 
     Args:
         query: the query.
@@ -60,9 +63,16 @@ def cold(
         deadline: of the query.
         intent: what to stay away from.
         max_per_value: the caps that the policy will apply.
+        reading: what the user's model makes of the request.
+        with_payload: whether the payloads of the pool are needed.
+
+    Raises:
+        InvalidQueryError: if the query only says what is not wanted.
     """
+    if query.parts and not query.history:
+        raise InvalidQueryError("no query part has a positive weight", "say what is wanted too", field="query.parts")
     wanted = math.ceil(settings.overfetch * query.limit)
-    room = _Room({field: math.ceil(settings.overfetch * most) for field, most in max_per_value.items()}, store.schema)
+    room = Caps({field: math.ceil(settings.overfetch * most) for field, most in max_per_value.items()}, store.schema)
     capped = bool(max_per_value)
     picky = bool(query.modalities or capped or len(intent.negatives))
     seen = set(exclude)
@@ -104,46 +114,15 @@ def cold(
     count = len(candidates)
     scores = np.asarray((count - np.arange(count)) / max(count, 1), np.float32)
     kinds = found | disliked
-    return replace(candidates, scores=scores), tuple(kinds[name] for name in candidates.ids)
+    pool = candidates
+    if reading.rerankers:
+        more = passing(query, set(candidates.ids), reading.items, store)
+        pool = with_modality(store.candidates([*candidates.ids, *more], with_payload=with_payload), query.modalities)
 
+    def explain(results: Candidates, _: Rows) -> list[tuple[Reason, ...]]:
+        return [(Reason(kinds.get(name, ReasonKind.LEARNED)),) for name in results.ids]
 
-class _Room:
-    """How many more items may have a value of a payload field.
-
-    Args:
-        limits: at most so many per value of a field.
-        schema: the fields that can be filtered on: full values of theirs need not be read again.
-    """
-
-    def __init__(self, limits: Mapping[str, int], schema: Schema) -> None:
-        self._limits, self._schema = limits, schema
-        self._taken: Counter[tuple[str, str]] = Counter()
-        self._full: dict[str, dict[Scalar, None]] = {}
-
-    @property
-    def full(self) -> int:
-        """How many values a filter leaves out by now."""
-        return sum(map(len, self._full.values()))
-
-    def take(self, payload: Payload) -> bool:
-        """Count an item, if there is room for all its values."""
-        keys = {(field, str(value)): value for field in self._limits for value in values_of(payload, field)}
-        if any(self._taken[key] >= self._limits[key[0]] for key in keys):
-            return False
-        for key, value in keys.items():
-            field = key[0]
-            self._taken[key] += 1
-            kind = self._schema.get(field)
-            if self._taken[key] == self._limits[field] and kind is not None and type(value) is _MATCHED.get(kind):
-                self._full.setdefault(field, {})[value] = None  # type: ignore[index]
-        return True
-
-    def narrowed(self, filter_: Filter | None) -> Filter | None:
-        """A filter that leaves out the items of full values too."""
-        rest: list[Filter] = [Not(AnyOf(field, tuple(values))) for field, values in self._full.items()]
-        if not rest:
-            return filter_
-        return And((*(() if filter_ is None else (filter_,)), *rest))
+    return Scored.of(candidates.scored(scores), Meaning.ORDER, Tier.COLD, explain, pool=pool)
 
 
 def _holders(modalities: Sequence[Modality], filter_: Filter | None, store: VectorStore) -> list[ItemId]:
@@ -160,13 +139,17 @@ def _holders(modalities: Sequence[Modality], filter_: Filter | None, store: Vect
     return sorted(times, key=times.__getitem__, reverse=True)
 
 
-def _sorted_out(items: Candidates, query: Query, intent: Intent, room: _Room) -> tuple[list[ItemId], list[ItemId]]:
+def _sorted_out(items: Candidates, query: Query, intent: Intent, room: Caps) -> tuple[list[ItemId], list[ItemId]]:
     """Those items that count, and those that would if they were not like something disliked."""
     has = np.ones(len(items), np.bool_)
     if query.modalities:
         has = np.any([items.present[m] for m in query.modalities if m in items.present] or [~has], axis=0)
     pushed = _losses(items, intent) > 0
-    liked = [items.ids[row] for row in np.flatnonzero(has & ~pushed) if room.take(items.payloads[row])]
+    liked = []
+    for row in np.flatnonzero(has & ~pushed):
+        if room.fits(items.payloads[row]):
+            room.take(items.payloads[row])
+            liked.append(items.ids[row])
     return liked, [items.ids[row] for row in np.flatnonzero(has & pushed)]
 
 
@@ -174,4 +157,4 @@ def _losses(items: Candidates, intent: Intent) -> Floats | npt.NDArray[np.float6
     """(n,): the penalty of each item for being like something disliked."""
     if not len(intent.negatives) or not len(items):
         return np.zeros(len(items))
-    return penalty(intent, intent.probes.evidence(items))
+    return penalty(intent, intent.probes.similarity(items))

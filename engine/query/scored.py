@@ -1,0 +1,134 @@
+"""Candidates with scores, and what the scores mean: what the stages hand on, whoever made it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.types import Floats
+from engine.core.types import Candidates, Reason, ReasonKind
+from engine.query.similarity import Doubles
+
+Rows = npt.NDArray[np.intp]
+
+Explain = Callable[[Candidates, Rows], Sequence[tuple[Reason, ...]]]
+"""Reasons for results: k candidates, and their rows in the pool (k,)."""
+
+LEARNED = (Reason(ReasonKind.LEARNED),)
+
+
+class Meaning(StrEnum):
+    """What a score is."""
+
+    SIMILARITY = "similarity"
+    """Calibrated similarity to what the request says."""
+    UTILITY = "utility"
+    """What a trained model expects of showing the item."""
+    ORDER = "order"
+    """Only a place in an order: by popularity or age."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """n candidates of a pool of m, with their scores."""
+
+    candidates: Candidates
+    """n, with the scores that order them."""
+    pool: Candidates
+    """m: what a reranker chooses from; what is more than the candidates is for a trained model to judge."""
+    rows: Rows
+    """(n,): where the candidates are in the pool."""
+    meaning: Meaning
+    tier: str
+    """The stage that gave the scores, as the answer names it."""
+    interest: Rows
+    """(n,): the interest that each is for; all 0 where the scores weigh the interests already."""
+    shares: Doubles
+    """(c,): the weight of each interest."""
+    similarity: Floats | None
+    """(m,): what `min_score` is held against, and what tells whether the evidence speaks for an item; None where no
+    threshold applies."""
+    related: float
+    """The similarity from which on the request's own evidence speaks for an item."""
+    explain: Explain
+
+    @classmethod
+    def of(
+        cls,
+        candidates: Candidates,
+        meaning: Meaning,
+        tier: str,
+        explain: Explain,
+        *,
+        interest: Rows | None = None,
+        shares: Doubles | None = None,
+        similarity: Floats | None = None,
+        related: float = 0.0,
+        pool: Candidates | None = None,
+    ) -> "Scored":
+        """What a way to get candidates found.
+
+        Args:
+            candidates: n, scored; the first ones of the pool.
+            meaning: of the scores.
+            tier: the stage.
+            explain: gives the reasons.
+            interest: (n,); None where there is only one.
+            shares: (c,); None where there is only one interest.
+            similarity: (m,), see `Scored`.
+            related: see `Scored`.
+            pool: m, the candidates and more; None if there are no more.
+        """
+        rows = np.arange(len(candidates))
+        interest = np.zeros(len(rows), np.intp) if interest is None else interest
+        shares = np.ones(1) if shares is None else shares
+        pool = candidates if pool is None else pool
+        return cls(candidates, pool, rows, meaning, tier, interest, shares, similarity, related, explain)
+
+    def take(self, chosen: Rows) -> "Scored":
+        """Some of the candidates, by their rows among them, in this order."""
+        return replace(
+            self,
+            candidates=self.candidates.take(chosen),
+            rows=self.rows[chosen],
+            interest=self.interest[chosen],
+        )
+
+    def above(self, threshold: float | None) -> "Scored":
+        """Those whose similarity reaches a threshold; all where none is set, or none applies."""
+        if threshold is None or self.similarity is None:
+            return self
+        return self.take(np.flatnonzero(self.similarity[self.rows] >= threshold))
+
+    def reranked(self, ranked: Candidates, tier: str) -> "Scored":
+        """What a trained model makes of the pool. Its scores weigh the interests, and need no threshold of their own.
+
+        Args:
+            ranked: some of the pool, with the model's scores.
+            tier: the model's stage.
+        """
+        row_of = {name: row for row, name in enumerate(self.pool.ids)}
+        return replace(
+            self,
+            candidates=ranked,
+            rows=np.array([row_of[name] for name in ranked.ids], np.intp),
+            meaning=Meaning.UTILITY,
+            tier=tier,
+            interest=np.zeros(len(ranked), np.intp),
+            shares=np.ones(1),
+            explain=self._explain_learned,
+        )
+
+    def _explain_learned(self, results: Candidates, rows: Rows) -> list[tuple[Reason, ...]]:
+        """The reasons of the evidence where it speaks for an item; a model may put first what it says nothing of."""
+        reasons = self.explain(results, rows)
+        if self.similarity is None:
+            return list(reasons)
+        speaks = self.similarity[rows] >= self.related
+        return [one if enough else LEARNED for one, enough in zip(reasons, speaks.tolist(), strict=True)]
+
+    def reasons(self) -> Sequence[tuple[Reason, ...]]:
+        """Why each candidate is shown, (n,)."""
+        return self.explain(self.candidates, self.rows)

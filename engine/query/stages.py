@@ -1,0 +1,143 @@
+"""The stages of a request, as functions that can be replaced, and what they are given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+
+from encoders.spaces.space import SpaceManifest
+from engine.config.settings import FuseSettings, RetrieveSettings
+from engine.core.deadline import Deadline
+from engine.core.types import ItemId, Query, Tier
+from engine.encode.encoding import ContentEncoder
+from engine.query import fuse, popular, resolve
+from engine.query.explain import explain
+from engine.query.fuse import Intent
+from engine.query.models import Reading
+from engine.query.policy.explore import explore
+from engine.query.policy.select import Policy, select
+from engine.query.resolve import QuerySignals
+from engine.query.retrieve import retrieve
+from engine.query.score import score
+from engine.query.scored import Meaning, Scored
+from engine.query.search import Search
+from engine.query.similarity import Doubles, probe
+from engine.store.base import VectorStore
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the stages of all requests use."""
+
+    encoder: ContentEncoder
+    manifest: SpaceManifest
+    store: VectorStore
+    search: Search
+    fuse: FuseSettings
+    retrieve: RetrieveSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, as far as it is understood."""
+
+    query: Query
+    exclude: tuple[ItemId, ...]
+    """Items that must not be shown."""
+    policy: Policy
+    signals: QuerySignals
+    intent: Intent
+    reading: Reading
+    """What the user's model makes of it."""
+    deadline: Deadline
+
+    @property
+    def with_payload(self) -> bool:
+        """Whether the candidates' payloads are needed; without, only those of the results are fetched."""
+        return bool(self.policy.max_per_value) or any(one.reads_payloads for one in self.reading.rerankers)
+
+
+def resolve_signals(query: Query, now: datetime, deadline: Deadline, tools: Tools) -> QuerySignals:
+    """Vectors and weights of what the request says; see `resolve`."""
+    return resolve.resolve(query, tools.encoder, tools.manifest, tools.store, tools.fuse, now, deadline)
+
+
+def fuse_signals(query: Query, signals: QuerySignals, tools: Tools) -> Intent:
+    """What is wanted; see `fuse`."""
+    modalities = query.modalities or tuple(tools.manifest.encoders)
+    probes = probe(signals, tools.manifest.calibration, modalities, tools.fuse.correlation)
+    return fuse.fuse(signals, probes, tools.fuse)
+
+
+def similar(request: Request, tools: Tools) -> Scored:
+    """Candidates by what the request says: searched for, and scored exactly."""
+    candidates = retrieve(
+        request.intent,
+        request.query,
+        request.exclude,
+        tools.store,
+        tools.search,
+        tools.retrieve,
+        request.deadline,
+        with_payload=request.with_payload,
+        reading=request.reading,
+    )
+    scores = score(request.intent, candidates)
+    return Scored.of(
+        candidates.scored(scores.total),
+        Meaning.SIMILARITY,
+        Tier.RETRIEVAL,
+        partial(explain, request.intent, request.signals, scores),
+        interest=scores.interest,
+        shares=request.intent.shares,
+        similarity=scores.total,
+        related=request.intent.related,
+    )
+
+
+def popular_items(request: Request, tools: Tools) -> Scored:
+    """Candidates for a user of whom nothing is known that they like; see `popular`."""
+    return popular.popular(
+        request.query,
+        request.exclude,
+        tools.store,
+        tools.retrieve,
+        request.deadline,
+        intent=request.intent,
+        max_per_value=request.policy.max_per_value,
+        reading=request.reading,
+        with_payload=request.with_payload,
+    )
+
+
+def select_items(request: Request, scored: Scored, tools: Tools) -> tuple[Scored, Doubles]:
+    """What is shown, in this order, and how probable each position's item was; see `policy`."""
+    policy, query = request.policy, request.query
+    rows = select(
+        scored.candidates,
+        scored.interest,
+        scored.shares,
+        query.limit,
+        policy,
+        tools.manifest.calibration,
+        tools.fuse.correlation,
+        scored.related,
+    )
+    propensities = np.ones(len(rows))
+    if policy.explore > 0 and not query.parts and not policy.max_per_value:  # who searches gets what they asked for
+        everything = np.arange(len(scored.candidates))
+        rows, propensities = explore(rows, everything, policy.explore, np.random.default_rng())
+    return scored.take(rows), propensities
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What is done with a request, in this order; replace one to do it another way."""
+
+    resolve: Callable[[Query, datetime, Deadline, Tools], QuerySignals] = resolve_signals
+    fuse: Callable[[Query, QuerySignals, Tools], Intent] = fuse_signals
+    similar: Callable[[Request, Tools], Scored] = similar
+    popular: Callable[[Request, Tools], Scored] = popular_items
+    select: Callable[[Request, Scored, Tools], tuple[Scored, Doubles]] = select_items
