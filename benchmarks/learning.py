@@ -4,7 +4,7 @@
         [--rounds 2] [--seed 1]
 
 The catalogue is that of the settings' store. The log is made by the untrained engine, or by popularity; one place in
-five shows an item drawn by lot, and places are looked at with a bias of 1/k. A version is trained on it; then the
+five shows an item drawn at random, and places are looked at with a bias of 1/k. A version is trained on it; then the
 untrained engine, the trained one and the oracle serve the same people at the same times. One person in five is new
 then. Intervals are bootstrapped over people.
 """

@@ -127,7 +127,7 @@ LEARNED = FitSettings(
 )
 """What the figures were measured with."""
 LAST = 0.2
-"""The share of the ratings that a split by time foretells."""
+"""The share of the ratings that a split by time predicts."""
 
 
 def untrained() -> Ranker:
@@ -176,7 +176,7 @@ def last_known(known: Split, hidden: Split, items: ItemTable) -> Split:
     """People's last ratings of films that are not hidden, from what the training with hidden films knows of them.
 
     Args:
-        known: people's last ratings are to be foretold.
+        known: people's last ratings are to be predicted.
         hidden: of what `known` may learn from, with the hidden films taken out.
         items: all films.
     """
@@ -249,7 +249,7 @@ def main() -> int:
     chosen = baselines(
         films,
         arguments.rankers,
-        l2=arguments.ease_l2,
+        regularization=arguments.ease_l2,
         fields=LEARNED.fields,
         cross_fit=cross_fit,
         seed=arguments.seed,

@@ -39,7 +39,7 @@ from engine.learn.splits import Split, leave_last_out
 from engine.opening import open_space
 from engine.query.models import Fixed
 from engine.query.pipeline import Engine
-from engine.rerank.learned import worth
+from engine.rerank.learned import expected_utility
 from engine.rerank.served import LearnedModel
 from engine.rerank.version import Version, load_version, save_version
 from engine.store.base import Point
@@ -106,7 +106,7 @@ def ndcg(version: Version, examples: Sequence[Example], logits: Sequence[Floats]
     """(b,): NDCG@10 of the order that logits give."""
     scores = np.full((len(examples), size), -np.inf, np.float32)
     for row, (one, found) in enumerate(zip(examples, logits, strict=True)):
-        scores[row, one.request.candidates] = worth(found, version)
+        scores[row, one.request.candidates] = expected_utility(found, version)
     return metrics.per_case(metrics.top(scores, 10), split.cases.targets, (10,))["ndcg@10"]
 
 

@@ -1,4 +1,4 @@
-"""`triveni evaluate`: how well rankers foretell what people did next."""
+"""`triveni evaluate`: how well rankers predict what people did next."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def evaluate(
     ] = "",
     at: Annotated[str, typer.Option(help="With --split time, the time: RFC 3339; UTC without a zone.")] = "",
     share: Annotated[
-        float, typer.Option(help="With time, the share of events to foretell; with hidden-items, of items to hide.")
+        float, typer.Option(help="With time, the share of events to predict; with hidden-items, of items to hide.")
     ] = 0.1,
     valid: Annotated[
         Path | None, typer.Option(help="With --split ready, the validation file; known for the test.", dir_okay=False)
     ] = None,
     test: Annotated[
-        Path | None, typer.Option(help="With --split ready, the file to foretell; EVENTS is then the training file.")
+        Path | None, typer.Option(help="With --split ready, the file to predict; EVENTS is then the training file.")
     ] = None,
     catalog: Annotated[
         bool | None,
@@ -105,7 +105,7 @@ def evaluate(
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Also score without each modality's vectors, what was fitted with all.")
     ] = False,
-    l2: Annotated[
+    regularization: Annotated[
         float, typer.Option("--ease-l2", min=0, help="The penalty of EASE; smaller for fewer events.")
     ] = 500.0,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal figures.")] = 0,
@@ -119,7 +119,7 @@ def evaluate(
     """Fit the baselines on one split, rank all items for each case, and compare them case by case.
 
     A version is also judged by the lists that were served since it learned: what it would have got (IPS, SNIPS, DR),
-    and how well it foretells what follows. Columns of a file are those of `triveni events import`.
+    and how well it predicts what follows. Columns of a file are those of `triveni events import`.
     Exit codes: 0 done, 1 failed, 2 called wrongly.
 
     Examples: triveni evaluate ratings.parquet --split time --k 10 --k 50 --report evaluation.html,
@@ -160,7 +160,7 @@ def evaluate(
         named,
         positives=positives,
         leave_seen_out=not seen,
-        l2=l2,
+        regularization=regularization,
         fields=settings.learn.fields,
         cross_fit=split.cross_fit,
         seed=seed,

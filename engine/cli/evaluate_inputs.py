@@ -30,7 +30,7 @@ SHOWN = 5
 
 
 class SplitKind(StrEnum):
-    """How events are split into what is known and what is to be foretold."""
+    """How events are split into what is known and what is to be predicted."""
 
     LEAVE_LAST_OUT = "leave-last-out"
     TIME = "time"
@@ -91,7 +91,7 @@ def split_of(
     Raises:
         NotFoundError: if there are no events, or none is on an item of the catalogue.
         EventFileError: if a file cannot be read.
-        TooLittleDataError: if there is nothing to foretell.
+        TooLittleDataError: if there is nothing to predict.
     """
     from engine.learn import splits
     from engine.learn.log import event_log

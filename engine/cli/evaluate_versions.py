@@ -40,7 +40,7 @@ class Trained:
     """The same, but for a split by time with the counts of its moment."""
 
     def note(self, split: Split) -> str:
-        """What has to be known to read its figures on a split; "" if it saw nothing of what is foretold."""
+        """What has to be known to read its figures on a split; "" if it saw nothing of what is predicted."""
         from engine.learn.jobs.job import LEARNED_UNTIL
 
         until, learned = self.card.data_until or self.card.created, self.card.settings.get(LEARNED_UNTIL)
@@ -52,7 +52,7 @@ class Trained:
             return ""
         return (
             f"it learned from events until {_day(until)}, and {seen:,} of {len(split.cases):,} cases are from "
-            "before: it has seen what it is to foretell, so its figures are too good"
+            "before: it has seen what it is to predict, so its figures are too good"
         )
 
 

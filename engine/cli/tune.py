@@ -40,7 +40,7 @@ def tune(
     seed: Annotated[int | None, typer.Option(min=0, help="Makes it repeatable; learn.seed if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
-    """Search the settings of training that matter: rate, batch, width, dropout and id_dropout of section `learn`.
+    """Search the settings of `learn` that matter: learning_rate, batch, width, dropout and id_dropout.
 
     Each trial trains on the older events and is measured on the youngest of them. The events that `triveni train`
     judges on are not looked at. It may be killed at any time: run it again, and it goes on. Exit codes: 0 done, 1

@@ -5,9 +5,10 @@ A variable is named TRIVENI_ + section + __ + key: `TRIVENI_STORE__PATH=/data/it
 """
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -22,9 +23,22 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    """A table of the settings file. Unknown keys are refused."""
+    """A table of the settings file. Unknown keys are refused; those of the release before are read with a warning."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """By the name of the release before, the name of now."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_old_names(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        for old, new in cls.renamed.items():
+            if old in values and new not in values:
+                warnings.warn(f"setting {old} is called {new} now: rename it", FutureWarning, stacklevel=2)
+                values = {new if key == old else key: value for key, value in values.items()}
+        return values
 
 
 class SpaceSettings(Section):
@@ -169,7 +183,7 @@ class PolicySettings(Section):
 
     diversity: Share = 0.1
     explore: Share = 0.0
-    """How probably a place of a recommendation shows another candidate by lot, so that the log tells what the order
+    """How probably a place of a recommendation shows another candidate at random: the log then tells what the order
     never shows. Searches, and lists with caps, do not explore."""
     max_per_value: Mapping[str, int] = Field(default_factory=dict)
     min_score: float | None = None
@@ -187,6 +201,12 @@ class EventSettings(Section):
 class LearnSettings(Section):
     """How a version of the model is trained from what people did."""
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "rate": "learning_rate",
+        "positive_worth": "positive_utility",
+        "negative_worth": "negative_utility",
+    }
+
     fields: Mapping[str, Literal["category", "number"]] = Field(default_factory=dict)
     """Payload fields that are features of the ranking."""
     min_rating: float = 0.0
@@ -203,7 +223,7 @@ class LearnSettings(Section):
     """The first so many become training rows too: they teach what to show to people who have just come."""
     width: int = Field(default=64, gt=0, multiple_of=4)
     """Of the network."""
-    rate: float = Field(default=2e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     """The highest learning rate."""
     batch: int = Field(default=64, gt=0)
     """Training rows of a step."""
@@ -211,9 +231,9 @@ class LearnSettings(Section):
     """How often a part of the network is left out in training."""
     id_dropout: float = Field(default=0.5, ge=0, lt=1)
     """How often an item's id is left out in training, so that its contents have to do."""
-    positive_worth: float = 1.0
+    positive_utility: float = 1.0
     """What a click, like, purchase or rating is worth to the order of a list, times its probability."""
-    negative_worth: float = -1.0
+    negative_utility: float = -1.0
     """The same of a skip or dislike."""
     new_share: Share = 0.0
     """The part of a list's places that items which nobody had acted on get at least, while there are any."""
@@ -330,5 +350,5 @@ def _keys() -> list[str]:
     found: list[str] = []
     for section, one in Settings.model_fields.items():
         keys = one.annotation.model_fields if isinstance(one.annotation, type(BaseModel)) else {}
-        found += [section, *(f"{section}.{key}" for key in keys)]
+        found += [section, *(f"{section}.{key}" for key in [*keys, *getattr(one.annotation, "renamed", ())])]
     return found

@@ -243,7 +243,7 @@ class Recommendation:
     text: str = ""
     """The beginning of its text."""
     propensity: float = 1.0
-    """The probability with which its place shows it: 1 where nothing is drawn by lot."""
+    """The probability with which its place shows it: 1 where nothing is drawn at random."""
 
 
 @dataclass(frozen=True, slots=True)

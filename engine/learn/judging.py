@@ -40,7 +40,7 @@ class HeldOut:
     log: EventLog
     """All events."""
     split: Split
-    """What was known, and what is to be foretold."""
+    """What was known, and what is to be predicted."""
     items: ItemTable
     impressions: Sequence[Impression]
     """The lists that were served since the held-out moment."""
@@ -76,7 +76,7 @@ def judge_versions(
     """
     train, items, cases = held.split.train, held.items, held.split.cases
     new = slices(held.split, items)["new people"]
-    lists, worth = shown_lists(held.log, train, items, held.impressions, held.positives, held.examination)
+    lists, utility = shown_lists(held.log, train, items, held.impressions, held.positives, held.examination)
     stranger = slices(Split("served lists", train, lists), items)["new people"]
     replayed = len(np.unique(lists.user[~stranger])) >= min_cases  # what was not shown could not be chosen
     parts = {REPLAYED: ~stranger, REPLAYED + NEW: stranger} if replayed else {}
@@ -89,7 +89,7 @@ def judge_versions(
         found[NDCG + NEW] = found[NDCG][new]
         for name, part in parts.items():
             rows = np.flatnonzero(part)
-            found[name] = replayed_ndcg(ranker, lists.take(rows), [worth[row] for row in rows.tolist()])
+            found[name] = replayed_ndcg(ranker, lists.take(rows), [utility[row] for row in rows.tolist()])
         return {name: found[name] for name in METRICS if len(found.get(name, ()))}
 
     ours, theirs, popular = (figures(ranker) for ranker in (candidate, serving, Popularity(held.positives)))

@@ -15,7 +15,7 @@ from engine.learn.rows.dataset import CrossFit, Example
 from engine.learn.rows.point_in_time import Known, PointInTimeFeatures
 from engine.learn.splits import Positives
 from engine.rerank.content import ContentScorer
-from engine.rerank.learned import promote_new, worth
+from engine.rerank.learned import expected_utility, promote_new
 from engine.rerank.statistics import over
 from engine.rerank.taste import Taste
 from engine.rerank.version import Version
@@ -29,7 +29,7 @@ class VersionRanker:
         positives: which events speak for an item.
         content: gives the engine's own opinion of items; as in training.
         name: the name in reports.
-        recount: None takes the version's own counts, which may know what is to be foretold. Else `fit` counts anew,
+        recount: None takes the version's own counts, which may know what is to be predicted. Else `fit` counts anew,
             from the log and these served lists: with what was known at one moment, all versions are judged alike.
     """
 
@@ -74,7 +74,7 @@ class VersionRanker:
         found = np.full((len(cases), self.point_in_time.size), -np.inf, np.float32)
         for row, logits in enumerate(logits_of(self.version.network, examples, self.point_in_time.table)):
             request = examples[row].request
-            scores = worth(logits, self.version)
+            scores = expected_utility(logits, self.version)
             share = self.version.utility.new_share
             found[row, request.candidates] = promote_new(scores, request.ids == 0, share)
         return found
@@ -114,7 +114,7 @@ class LearnedRanker:
         settings: what is learned, and how.
         cross_fit: "people" only where the protocol knows other people's later events too, as leave-last-out does.
         name: the name in reports.
-        impressions: lists that were served, all before what is to be foretold.
+        impressions: lists that were served, all before what is to be predicted.
         report: is told of the progress.
     """
 

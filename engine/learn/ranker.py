@@ -48,7 +48,7 @@ class Cases:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What may be learned from, and what is to be foretold."""
+    """What may be learned from, and what is to be predicted."""
 
     name: str
     train: EventLog

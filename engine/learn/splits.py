@@ -1,4 +1,4 @@
-"""What may be learned from, and what is to be foretold: ways to split a log, and groups of cases."""
+"""What may be learned from, and what is to be predicted: ways to split a log, and groups of cases."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,14 +54,14 @@ def table_rows(log: EventLog, items: ItemTable) -> Rows:
 def leave_last_out(
     log: EventLog, items: ItemTable, positives: Positives = ALL_POSITIVES, min_history: int = 1
 ) -> Split:
-    """Each person's last positive event is to be foretold, all that they did before it is known.
+    """Each person's last positive event is to be predicted, all that they did before it is known.
 
     Events that came after it are left out, so that nothing of a person's future is learned from. Other people's is:
     for a test without that, split by time.
 
     Args:
         log: all events; of events at one time, the earlier in the log came first.
-        items: the catalogue; events on other items are not to be foretold.
+        items: the catalogue; events on other items are not to be predicted.
         positives: which events are.
         min_history: people with fewer positive events before the last are learned from, but make no case.
 
@@ -80,14 +80,14 @@ def hide_items(
     positives: Positives = ALL_POSITIVES,
     min_history: int = 1,
 ) -> Split:
-    """Items drawn by lot are hidden from training; each person's last event on one of them is to be foretold.
+    """Items drawn at random are hidden from training; each person's last event on one of them is to be predicted.
 
     Args:
         log: all events.
         items: the catalogue.
         share: the part of the items that is hidden, in (0, 1).
         seed: of the lot.
-        positives: which events are to be foretold.
+        positives: which events are to be predicted.
         min_history: the positive events on other items that a person must have before it.
 
     Raises:
@@ -109,14 +109,14 @@ def by_time(
     share: float = 0.1,
     positives: Positives = ALL_POSITIVES,
 ) -> Split:
-    """What happened before a moment is known; all positive items of a person from then on are to be foretold.
+    """What happened before a moment is known; all positive items of a person from then on are to be predicted.
 
     Args:
         log: all events.
-        items: the catalogue; events on other items are not to be foretold.
+        items: the catalogue; events on other items are not to be predicted.
         time: the moment, seconds since 1970; None takes the one that leaves about `share` of the events behind it.
         share: see `time`; in (0, 1).
-        positives: which events are to be foretold.
+        positives: which events are to be predicted.
 
     Raises:
         ValueError: if the share is not in (0, 1).
@@ -146,15 +146,15 @@ def ready_made(
     Args:
         train: the events to learn from.
         valid: the events to choose settings by; may be empty.
-        test: the events to foretell.
-        positives: which of them are to be foretold.
+        test: the events to predict.
+        positives: which of them are to be predicted.
         items: the catalogue; None takes the items that the events name.
 
     Returns:
         The validation (None without one), the test, and the items.
 
     Raises:
-        TooLittleDataError: if a part has nothing to foretell, or there is nothing to learn from.
+        TooLittleDataError: if a part has nothing to predict, or there is nothing to learn from.
     """
     events = [*train, *valid, *test]
     log = event_log(events)
@@ -233,7 +233,7 @@ def _parted(
     name: str,
     time: float | None = None,
 ) -> Split:
-    """Each person's positive items of the later part are to be foretold from what is known of them."""
+    """Each person's positive items of the later part are to be predicted from what is known of them."""
     rows = table_rows(log, items)
     wanted = later & positives.of(log) & (rows >= 0)
     if not wanted.any():

@@ -110,7 +110,7 @@ class LearnedReranker:
             return candidates
         began = time.perf_counter()
         request, table = self._reader.request(self._person, candidates)
-        learned = worth(self._tier.logits(request, table), self._made)
+        learned = expected_utility(self._tier.logits(request, table), self._made)
         if not query.parts:
             learned = promote_new(learned, request.ids == 0, self._made.utility.new_share)
         else:  # training rows have none: what was asked for comes first
@@ -121,7 +121,7 @@ class LearnedReranker:
         )
 
 
-def worth(logits: Floats, version: Version) -> Floats:
+def expected_utility(logits: Floats, version: Version) -> Floats:
     """(c,): the worth of the probable outcomes of logits (c, outcomes)."""
     slopes, intercepts = np.array(version.calibration, np.float64).T
     likely = 1 / (1 + np.exp(-(logits * slopes + intercepts)))  # (c, outcomes)

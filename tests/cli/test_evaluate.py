@@ -185,7 +185,7 @@ def test_a_version_and_the_pipeline_beside_the_baselines(folder: Path, monkeypat
     assert seen.exit_code == 0, (seen.output, seen.exception)
     told = json.loads((folder / "out.json").read_text())
     assert [one["name"] for one in told["rankers"]] == ["popularity", "markov", version, "learned"]
-    assert "it has seen what it is to foretell" in told["rankers"][2]["note"]
+    assert "it has seen what it is to predict" in told["rankers"][2]["note"]
     assert "warning" in seen.output
     with pytest.raises(TriveniError, match="no model version 'x'"):
         raise run(*FAST, "--version", "x").exception or AssertionError
@@ -275,7 +275,7 @@ def test_since_leaves_out_what_happened_before(folder: Path) -> None:
     younger = sum((one.event.time or START) >= middle for one in events)
     split = ("--split", "time", "--share", "0.2")
     told = document(file, *FAST, *split, "--since", middle.isoformat())
-    assert told["events"] == younger - int(younger * 0.2)  # all that is left is learned from, or foretold
+    assert told["events"] == younger - int(younger * 0.2)  # all that is left is learned from, or predicted
     assert document(file, *FAST, *split, "--since", "2026-01-01")["events"] == document(file, *FAST, *split)["events"]
     assert document(file, *FAST, *split, "--since", "5000d")["events"] == document(file, *FAST, *split)["events"]
     late = run(file, *FAST, "--since", "2100-01-01")

@@ -15,7 +15,7 @@ from engine.core.errors import DiskError, NotFoundError, SettingsError
 from engine.learn.tuning.tune import Search
 from tests.learn.test_tune import NOW, QUICK, made_rows
 
-BEST = {"rate": 0.00312, "batch": 128, "width": 32, "dropout": 0.25, "id_dropout": 0.4}
+BEST = {"learning_rate": 0.00312, "batch": 128, "width": 32, "dropout": 0.25, "id_dropout": 0.4}
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_show_tells_what_was_tried_and_write_puts_the_best_into_the_settings(fol
     learn = load_settings(folder / "own.toml").learn
     assert {key: getattr(learn, key) for key in BEST} == document["best"] == document["trials"][0]["setting"]
     if document["best"] != NOW:
-        assert f"\n[learn]\nrate = {document['best']['rate']}\n" in done.output
+        assert f"\n[learn]\nlearning_rate = {document['best']['rate']}\n" in done.output
 
 
 def test_a_settings_file_keeps_what_else_is_in_it(folder: Path) -> None:

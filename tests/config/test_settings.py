@@ -76,6 +76,18 @@ def test_a_file_that_cannot_be_read_is_refused():
         load_settings(Path("/proc/self/mem"))
 
 
+def test_names_of_the_release_before_are_read_with_a_warning(tmp_path, monkeypatch):
+    path = tmp_path / "t.toml"
+    path.write_text("[learn]\nrate = 0.5\nnegative_worth = -2\n")
+    monkeypatch.setenv("TRIVENI_LEARN__POSITIVE_WORTH", "3")
+    with pytest.warns(FutureWarning, match="setting rate is called learning_rate now: rename it"):
+        learn = load_settings(path).learn
+    assert (learn.learning_rate, learn.positive_utility, learn.negative_utility) == (0.5, 3, -2)
+    path.write_text("[learn]\nrate = 0.5\nlearning_rate = 0.4\n")
+    with pytest.raises(SettingsError, match=r"there is no setting learn\.rate"):
+        load_settings(path)
+
+
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="no settings file"):
         load_settings(tmp_path / "absent.toml")

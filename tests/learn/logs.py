@@ -40,7 +40,7 @@ def table(names: Sequence[str], seed: int = 0, texts: Sequence[str] = ()) -> Ite
 
 
 def crowd(people: int = 60, items: int = 40, length: int = 12, seed: int = 0) -> list[UserEvent]:
-    """People of two tastes who walk through their half of the items in order, with some noise: easy to foretell."""
+    """People of two tastes who walk through their half of the items in order, with some noise: easy to predict."""
     random = np.random.default_rng(seed)
     events = []
     for person in range(people):

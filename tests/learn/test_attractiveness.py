@@ -30,7 +30,7 @@ def lists(
         count: of lists.
         places: of a list.
         steep: see above.
-        lots: how probably a place shows an item drawn by lot.
+        lots: how probably a place shows an item drawn at random.
         personal: how much more or less people are attracted, who are shown first what attracts them.
     """
     size = len(attracts)
@@ -65,7 +65,7 @@ def test_how_much_places_are_looked_at_is_found(steep: float) -> None:
 
 
 def test_an_order_that_suits_people_is_not_taken_for_places_that_are_looked_at() -> None:
-    """Who gets what they like first chooses what is first; what was drawn by lot tells how far down they look."""
+    """Who gets what they like first chooses what is first; what was drawn at random tells how far down they look."""
     random = np.random.default_rng(4)
     drawn = lists(random, np.full(30, 0.1), 8000, lots=0.2, personal=1.0)
     true = 1 / np.arange(1, 9)

@@ -39,9 +39,9 @@ MAKERS: dict[str, Callable[[], Ranker]] = {
     "mean-vector": MeanVector,
     "als": lambda: Als(factors=8),
     "bpr": lambda: Bpr(factors=8, iterations=20),
-    "ease": lambda: Ease(l2=10),
-    "ease-markov": lambda: Sum([Ease(l2=10), Markov()], "ease-markov"),
-    "lambdamart": lambda: LambdaMart([Markov(), Ease(l2=10)], steps=3, rounds=10),
+    "ease": lambda: Ease(regularization=10),
+    "ease-markov": lambda: Sum([Ease(regularization=10), Markov()], "ease-markov"),
+    "lambdamart": lambda: LambdaMart([Markov(), Ease(regularization=10)], steps=3, rounds=10),
 }
 
 
@@ -95,7 +95,7 @@ def test_markov_by_hand() -> None:
 
 def test_ease_solves_its_problem() -> None:
     """Its weights are the minimum of |X - XB|² + λ|B|² with a zero diagonal: the gradient is zero off it."""
-    ranker = Ease(l2=3)
+    ranker = Ease(regularization=3)
     ranker.fit(SPLIT.train, ITEMS)
     x = Frame.of(SPLIT.train, ITEMS, splits.ALL_POSITIVES).matrix().toarray().astype(np.float64)
     items = np.arange(len(ITEMS))

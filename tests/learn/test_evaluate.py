@@ -31,7 +31,7 @@ KEEP_SEEN = EvaluateOptions(leave_seen_out=False)
 
 
 class Oracle:
-    """Knows what is to be foretold."""
+    """Knows what is to be predicted."""
 
     name = "oracle"
 

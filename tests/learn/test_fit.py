@@ -96,7 +96,7 @@ def test_a_step_that_answers_a_list_is_no_row_but_comes_before_others() -> None:
 
 
 def test_labels_are_as_often_new_as_other_items_in_second_rows() -> None:
-    """An item that is new in the log is hardly ever the answer; one drawn by lot is."""
+    """An item that is new in the log is hardly ever the answer; one drawn at random is."""
     items = catalogue(120)  # of the last twenty nobody knows
     log = walks(items).take(np.flatnonzero(items.rows(walks(items).items)[walks(items).item] < 100))
     acted = np.arange(120) < 100
@@ -282,11 +282,11 @@ def test_calibration_knows_of_lists_that_nobody_reacted_to() -> None:
     rows = [Example(request, mine, ~mine & False, shown, 0, 50.0, 50.0) for mine in chosen]
     logits = [np.stack([mine, mine * 0], 1).astype(np.float32) for mine in scores]
 
-    def foretold(silent: np.ndarray) -> float:
+    def predicted(silent: np.ndarray) -> float:
         (slope, intercept), never = calibrate(rows, logits, silent)
         assert slope > 0.5 and never == (0.0, -20.0)
         return float((1 / (1 + np.exp(-(slope * scores + intercept)))).mean())
 
-    assert foretold(np.zeros(0)) == pytest.approx(chosen.mean(), abs=0.01)
-    assert foretold(np.full(3000, 60.0)) == pytest.approx(chosen.sum() / 4000, rel=0.25)
-    assert foretold(np.full(3000, 10.0)) == foretold(np.zeros(0))  # older than what is held out
+    assert predicted(np.zeros(0)) == pytest.approx(chosen.mean(), abs=0.01)
+    assert predicted(np.full(3000, 60.0)) == pytest.approx(chosen.sum() / 4000, rel=0.25)
+    assert predicted(np.full(3000, 10.0)) == predicted(np.zeros(0))  # older than what is held out

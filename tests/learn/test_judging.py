@@ -37,7 +37,7 @@ def visits(days: float = 14, people: int = 90, seed: int = 2) -> EventLog:
 
 
 def served(log: EventLog) -> tuple[EventLog, list[Impression]]:
-    """Every second step answers a list, in which it stands between others drawn by lot."""
+    """Every second step answers a list, in which it stands between others drawn at random."""
     random, lists = np.random.default_rng(4), []
     events = list(user_events(log))
     for number in range(0, len(events), 2):
@@ -84,7 +84,7 @@ def test_the_same_weights_are_as_good_as_what_serves_and_as_a_candidate(with_lis
     leaked = judge_versions(
         sides[0], VersionRanker(stored, ALL_POSITIVES), held, confidence=0.95, min_cases=15, seed=0
     )
-    assert leaked.verdict.difference < 0  # with its own counts it knows what is to be foretold
+    assert leaked.verdict.difference < 0  # with its own counts it knows what is to be predicted
 
 
 def test_a_version_is_counted_anew_by_what_it_takes_for_favourable() -> None:

@@ -134,9 +134,9 @@ def test_calibration_is_the_weighted_gap_of_scikit_learns_curve(seed: int, bins:
     told = random.random(200)
     happened = random.random(200) < told**2
     happened[:2] = True, False
-    true, foretold = calibration_curve(happened, told, n_bins=bins)
+    true, predicted = calibration_curve(happened, told, n_bins=bins)
     sizes = np.histogram(told, np.linspace(0, 1, bins + 1))[0]
-    plain = np.sum(np.abs(true - foretold) * sizes[sizes > 0]) / 200
+    plain = np.sum(np.abs(true - predicted) * sizes[sizes > 0]) / 200
     assert metrics.calibration_error(told, happened, bins) == pytest.approx(plain)
 
 

@@ -74,13 +74,13 @@ def lists() -> tuple[Cases, tuple[np.ndarray, ...], ItemTable]:
     train = log.take(np.arange(40, dtype=np.intp))
     unanswered = Impression("r99", UserId("u1"), items.ids[:5], (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", NOW)
     stranger = Impression("r0", UserId("nobody"), items.ids[:5], (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", NOW)
-    cases, worth = shown_lists(log, train, items, [*shown, unanswered, stranger], ALL_POSITIVES, LOOKS)
-    return cases, worth, items
+    cases, utility = shown_lists(log, train, items, [*shown, unanswered, stranger], ALL_POSITIVES, LOOKS)
+    return cases, utility, items
 
 
 def test_lists_without_a_choice_or_of_strangers_are_left_out() -> None:
-    cases, worth, _ = lists()
-    assert len(cases) == len(worth) == 40
+    cases, utility, _ = lists()
+    assert len(cases) == len(utility) == 40
     assert cases.shown is not None
     assert all(row.tolist() == [0, 1, 2, 3, 4] for row in cases.shown)
     assert {tuple(rows.tolist()) for rows in cases.targets} == {(0,), (4,)}
@@ -108,8 +108,8 @@ def test_of_new_people_only_lists_before_their_first_event_count() -> None:
 
 
 def test_a_choice_far_down_counts_by_how_seldom_its_place_is_looked_at() -> None:
-    _, worth, _ = lists()
-    assert (worth[1][0], worth[0][4]) == pytest.approx((1, 5))
+    _, utility, _ = lists()
+    assert (utility[1][0], utility[0][4]) == pytest.approx((1, 5))
     assert place_weights(np.array([0, 1, 1 / MAX_WEIGHT, 0.04])).tolist() == [0, 1, MAX_WEIGHT, 0]
 
 
@@ -118,14 +118,14 @@ def test_a_choice_far_down_counts_by_how_seldom_its_place_is_looked_at() -> None
 )
 def test_the_order_that_puts_choices_higher_wins(sign: float, gains: float) -> None:
     """Thirty chose what stood first, ten what hardly anybody looks at: of those who look, more want the last item."""
-    cases, worth, items = lists()
-    values = replayed_ndcg(ByRow(sign, len(items)), cases, worth, batch=7)
+    cases, utility, items = lists()
+    values = replayed_ndcg(ByRow(sign, len(items)), cases, utility, batch=7)
     assert values.mean() == pytest.approx(gains / (30 + 10 * 5))
 
 
 @pytest.mark.parametrize("steep", [1, 2], ids=["all places count", "far places are left out"])
 def test_an_order_does_not_win_by_having_been_served(steep: int) -> None:
-    """Items that all attract alike, in orders drawn by lot: no order is better than another."""
+    """Items that all attract alike, in orders drawn at random: no order is better than another."""
     examination = np.concatenate([[0], 1 / np.arange(1, 6) ** steep])
     assert (place_weights(examination)[5] == 0) == (steep == 2)
     random, items = np.random.default_rng(5), catalogue()
@@ -141,8 +141,8 @@ def test_an_order_does_not_win_by_having_been_served(steep: int) -> None:
             events.append(UserEvent(user, event))
     log = event_log([*known, *events])
     train = log.take(np.arange(len(known), dtype=np.intp))
-    cases, worth = shown_lists(log, train, items, shown, ALL_POSITIVES, examination)
+    cases, utility = shown_lists(log, train, items, shown, ALL_POSITIVES, examination)
     served, other = (
-        replayed_ndcg(ranker, cases, worth).mean() for ranker in (AsShown(len(items)), ByRow(1, len(items)))
+        replayed_ndcg(ranker, cases, utility).mean() for ranker in (AsShown(len(items)), ByRow(1, len(items)))
     )
     assert served == pytest.approx(other, abs=0.02)

@@ -48,7 +48,7 @@ def history_of(user: str) -> np.ndarray:
 
 
 def lists(count: int, *, explore: bool = True, seed: int = 0) -> list[Served]:
-    """Lists of three items drawn by lot; what is clicked depends on the item alone."""
+    """Lists of three items drawn at random; what is clicked depends on the item alone."""
     random = np.random.default_rng(seed)
     found = []
     for number in range(count):
@@ -87,15 +87,15 @@ def test_the_estimates_find_what_the_version_would_get(ranker: VersionRanker) ->
     assert told.observed[CTR].mean == pytest.approx(PAYS.mean(), abs=0.04)
     assert told.happened == told.observed[CTR].mean
     assert 0 <= told.calibration_error <= 1
-    assert told.calibration_error >= abs(told.foretold - told.happened) - 1e-12  # the bins' gaps cannot cancel
+    assert told.calibration_error >= abs(told.predicted - told.happened) - 1e-12  # the bins' gaps cannot cancel
 
 
 def test_without_lots_nothing_is_estimated_and_that_is_said(ranker: VersionRanker) -> None:
     told = judge_served(ranker, LOG, ITEMS, lists(200, explore=False), samples=50)
     assert told.estimates == {}
-    earned, foretells = served_tables(told)
+    earned, predicts = served_tables(told)
     assert "without drawing lots" in earned.caption
-    assert len(foretells.rows) == 4
+    assert len(predicts.rows) == 4
     assert json.loads(json.dumps(plain(told), allow_nan=False))["version"] == "v1"
     mixed = judge_served(ranker, LOG, ITEMS, [*lists(200, explore=False, seed=1), *lists(50)], samples=50)
     alone = judge_served(ranker, LOG, ITEMS, lists(50), samples=50)

@@ -1,4 +1,4 @@
-"""Splits: what is known, what is to be foretold, and that nothing of the second is in the first."""
+"""Splits: what is known, what is to be predicted, and that nothing of the second is in the first."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tests.learn.logs import START, clicks, event
 
 
 def histories(split: Split, names: tuple[str, ...]) -> dict[str, tuple[str, str]]:
-    """Per person the items that are known, and those to be foretold."""
+    """Per person the items that are known, and those to be predicted."""
     log, found = split.train, {}
     for user, known, targets in zip(split.cases.user, split.cases.history, split.cases.targets, strict=True):
         found[log.users[user]] = (

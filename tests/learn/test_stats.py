@@ -90,7 +90,7 @@ def test_off_policy_estimates_find_the_truth() -> None:
     reward = (random.random(6000) < pays[drawn]).astype(float)
     logged = Logged(np.arange(6000), reward, logging[drawn])
     model = pays + np.array([0.1, -0.1, 0.05])  # a model that errs
-    told = off_policy(logged, ours[drawn], foretold=model[drawn], expected=np.full(6000, ours @ model))
+    told = off_policy(logged, ours[drawn], predicted=model[drawn], expected=np.full(6000, ours @ model))
     truth = ours @ pays
     assert told.dr is not None
     for interval in (told.ips, told.snips, told.dr):
@@ -106,7 +106,7 @@ def test_off_policy_refuses_what_makes_no_sense() -> None:
         off_policy(logged, np.ones(2))
     logged = Logged(np.arange(2), np.ones(2), np.array([0.5, 1.0]))
     with pytest.raises(ValueError, match="both"):
-        off_policy(logged, np.ones(2), foretold=np.ones(2))
+        off_policy(logged, np.ones(2), predicted=np.ones(2))
     with pytest.raises(ValueError, match="in question"):
         off_policy(logged, np.array([2.0, 0.0]))
     nothing = off_policy(logged, np.zeros(2))

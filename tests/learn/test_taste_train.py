@@ -19,7 +19,7 @@ from tests.learn.world import catalogue, older_steps, walks
 
 ITEMS = catalogue()
 CONFIG = TasteConfig(("text", "image"), 16, items=len(ITEMS), taste=16, width=16, layers=1, dropout=0.0)
-QUICK = TasteSettings(epochs=4, batch=16, rate=1e-2, held_out=20)
+QUICK = TasteSettings(epochs=4, batch=16, learning_rate=1e-2, held_out=20)
 
 
 def figures(scores: np.ndarray, steps: list[Step]) -> dict[str, float]:
@@ -126,7 +126,7 @@ def test_without_held_out_steps_all_epochs_are_trained_and_the_last_is_kept(
     steps = steps_of(point_in_time, np.array([rows[-1] for rows in point_in_time.of_user]))
     losses = [one["loss"] for one in trained.history]
     assert losses == sorted(losses, reverse=True)
-    untrained = train_taste(point_in_time, CONFIG, replace(settings, epochs=1, rate=0.0))
+    untrained = train_taste(point_in_time, CONFIG, replace(settings, epochs=1, learning_rate=0.0))
     better, worse = (measure_taste(one.model, point_in_time, steps)["ndcg_at_10"] for one in (trained, untrained))
     assert better > 2 * worse
 

@@ -24,7 +24,7 @@ from tests.learn.world import catalogue, walks
 QUICK = FitSettings(
     rows=RowSettings("time", steps=4, folds=3), training=TrainSettings(epochs=2, batch=128), width=16, taste=None
 )
-NOW = {"rate": 0.002, "batch": 128, "width": 16, "dropout": 0.2, "id_dropout": 0.5}
+NOW = {"learning_rate": 0.002, "batch": 128, "width": 16, "dropout": 0.2, "id_dropout": 0.5}
 UNTIL = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -62,8 +62,10 @@ def test_it_tries_the_settings_as_they_are_then_others_and_ranks_them(tmp_path: 
 
 
 def test_the_settings_of_a_trial_reach_the_training() -> None:
-    made = with_setting(QUICK, {"rate": 0.0123456, "batch": 32, "width": 64, "dropout": 0.1, "id_dropout": 0.0})
-    assert (made.training.rate, made.training.batch, made.width) == (0.0123, 32, 64)
+    made = with_setting(
+        QUICK, {"learning_rate": 0.0123456, "batch": 32, "width": 64, "dropout": 0.1, "id_dropout": 0.0}
+    )
+    assert (made.training.learning_rate, made.training.batch, made.width) == (0.0123, 32, 64)
     assert (made.dropout, made.id_dropout) == (0.1, 0.0)
     assert (made.rows, made.training.epochs) == (QUICK.rows, QUICK.training.epochs)
 

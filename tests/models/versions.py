@@ -103,7 +103,7 @@ LOADERS = {KIND: load_direction}
 
 
 def load_untaught(folder: Path, card: ModelCard, store: VectorStore) -> LearnedModel:
-    """The real reranker over the items of a store with the payload field `price`, its weights drawn by lot."""
+    """The real reranker over the items of a store with the payload field `price`, its weights drawn at random."""
     items = tuple(point.id for point in store.scroll(limit=256).points)
     scales = FieldScales({}, {"price": (5.0, 2.0)})
     shape = ModelConfig(

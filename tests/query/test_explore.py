@@ -1,4 +1,4 @@
-"""Places that show another candidate by lot, and how probable each item was."""
+"""Places that show another candidate at random, and how probable each item was."""
 
 from collections import Counter
 

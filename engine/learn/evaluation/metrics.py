@@ -167,7 +167,7 @@ def diversity(best: Rows, vectors: Floats, present: Mask) -> Doubles:
 
 
 def calibration_error(probabilities: Doubles, outcomes: Mask, bins: int = 15) -> float:
-    """Expected calibration error: how far what was foretold lies from what happened, over equal bins.
+    """Expected calibration error: how far what was predicted lies from what happened, over equal bins.
 
     Naeini et al., AAAI 2015; Guo et al., ICML 2017.
 
@@ -180,7 +180,7 @@ def calibration_error(probabilities: Doubles, outcomes: Mask, bins: int = 15) ->
         ValueError: if a probability is not in [0, 1], or there is none.
     """
     if not len(probabilities) or not ((probabilities >= 0) & (probabilities <= 1)).all():
-        raise ValueError("calibration needs probabilities, each from 0 to 1: give a ranker that foretells them")
+        raise ValueError("calibration needs probabilities, each from 0 to 1: give a ranker that predicts them")
     place = np.minimum((probabilities * bins).astype(np.intp), bins - 1)
     apart = np.bincount(place, weights=probabilities - outcomes, minlength=bins)
     return float(np.abs(apart).sum() / len(probabilities))

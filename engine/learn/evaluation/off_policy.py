@@ -47,7 +47,7 @@ def off_policy(
     logged: Logged,
     probability: Doubles,
     *,
-    foretold: Doubles | None = None,
+    predicted: Doubles | None = None,
     expected: Doubles | None = None,
     level: float = 0.95,
     samples: int = SAMPLES,
@@ -56,32 +56,32 @@ def off_policy(
     """What a policy would have earned per place, from lists that another one showed.
 
     w = probability / propensity. IPS: the mean of w·r (Horvitz & Thompson, 1952); SNIPS: Σ w·r / Σ w (Swaminathan &
-    Joachims, NeurIPS 2015); DR: the mean of expected + w·(r - foretold) (Dudík et al., ICML 2011).
+    Joachims, NeurIPS 2015); DR: the mean of expected + w·(r - predicted) (Dudík et al., ICML 2011).
 
     Args:
         logged: n places.
         probability: (n,), with which the policy in question would put the logged item into that place.
-        foretold: (n,), the reward that a model foretells of the logged item; None makes no DR.
+        predicted: (n,), the reward that a model predicts of the logged item; None makes no DR.
         expected: (n,), the reward that the model expects of the policy in question in that place.
         level: of the intervals.
         samples: draws.
         seed: of the draws.
 
     Raises:
-        ValueError: if a propensity is not in (0, 1], a probability not in [0, 1], or only one of `foretold` and
+        ValueError: if a propensity is not in (0, 1], a probability not in [0, 1], or only one of `predicted` and
             `expected` is given.
     """
     if not ((logged.propensity > 0) & (logged.propensity <= 1)).all():
         raise ValueError("a propensity is not in (0, 1]: log the probability that the policy chose with")
     if not ((probability >= 0) & (probability <= 1)).all():
         raise ValueError("a probability of the policy in question is not in [0, 1]: give the chance of each place")
-    if (foretold is None) != (expected is None):
-        raise ValueError("DR needs both what is foretold of the logged item and what is expected: give both or none")
+    if (predicted is None) != (expected is None):
+        raise ValueError("DR needs both what is predicted of the logged item and what is expected: give both or none")
     weight = probability / logged.propensity
     doubly = None
-    if foretold is not None and expected is not None:
+    if predicted is not None and expected is not None:
         doubly = bootstrap(
-            expected + weight * (logged.reward - foretold), logged.person, level=level, samples=samples, seed=seed
+            expected + weight * (logged.reward - predicted), logged.person, level=level, samples=samples, seed=seed
         )
     squares = float(np.square(weight).sum())
     return OffPolicy(

@@ -85,4 +85,4 @@ class Evaluation:
     left_out: tuple[tuple[str, str], ...] = ()
     """Rankers that could not run, and why."""
     notes: Mapping[str, str] = field(default_factory=dict)
-    """By ranker, what has to be known to read its figures, such as that it learned from what is foretold."""
+    """By ranker, what has to be known to read its figures, such as that it learned from what is predicted."""

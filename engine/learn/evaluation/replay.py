@@ -86,18 +86,18 @@ def position_weights(examination: Doubles) -> Doubles:
     return np.where(seen, 1 / np.where(seen, examination, 1), 0.0)
 
 
-def gain(worth: Doubles, keys: npt.ArrayLike) -> float:
+def gain(utility: Doubles, keys: npt.ArrayLike) -> float:
     """The discounted gain of a list whose items are worth so much each, in the order of rising keys."""
-    discount = 1 / np.log2(np.arange(len(worth)) + 2)
-    return float(worth[np.argsort(keys, kind="stable")] @ discount)
+    discount = 1 / np.log2(np.arange(len(utility)) + 2)
+    return float(utility[np.argsort(keys, kind="stable")] @ discount)
 
 
-def best_gain(worth: Sequence[Doubles]) -> float:
+def best_gain(utility: Sequence[Doubles]) -> float:
     """The mean over lists of the highest gain that each could have."""
-    return float(np.mean([gain(one, -one) for one in worth]))
+    return float(np.mean([gain(one, -one) for one in utility]))
 
 
-def replayed_ndcg(ranker: Ranker, cases: Cases, worth: Sequence[Doubles], *, batch: int = 256) -> Doubles:
+def replayed_ndcg(ranker: Ranker, cases: Cases, utility: Sequence[Doubles], *, batch: int = 256) -> Doubles:
     """(b,): the gain of each list in the ranker's order, in means of the best gain; the ranker was fitted.
 
     The mean of them is an NDCG, 1 at best; a single one may be above 1.
@@ -107,5 +107,5 @@ def replayed_ndcg(ranker: Ranker, cases: Cases, worth: Sequence[Doubles], *, bat
         some = cases.take(np.arange(start, min(start + batch, len(cases)), dtype=np.intp))
         scores = ranker.score(some)
         for row, shown in enumerate(some.shown or ()):
-            found.append(gain(worth[start + row], -scores[row, shown]))
-    return np.array(found, np.float64) / best_gain(worth)
+            found.append(gain(utility[start + row], -scores[row, shown]))
+    return np.array(found, np.float64) / best_gain(utility)

@@ -59,18 +59,18 @@ def served_tables(figures: ServedFigures) -> list[ReportTable]:
         caption,
     )
     replayed = figures.replayed
-    foretells = ReportTable(
-        f"What {figures.version} foretells of these lists",
+    predicts = ReportTable(
+        f"What {figures.version} predicts of these lists",
         ("", "figure", "interval"),
         (
             ("calibration error (ECE)", f"{figures.calibration_error:.4f}", ""),
-            ("mean probability of a favourable answer", f"{figures.foretold:.4f}", ""),
+            ("mean probability of a favourable answer", f"{figures.predicted:.4f}", ""),
             ("share of places with one", f"{figures.happened:.4f}", ""),
             (f"NDCG of choices, less as served ({replayed.count:,} lists)", *_difference(replayed)[:2]),
         ),
         "The order that was served had the advantage of being looked at from the top.",
     )
-    return [earned, foretells]
+    return [earned, predicts]
 
 
 def trial_tables(trial: Trial) -> list[ReportTable]:

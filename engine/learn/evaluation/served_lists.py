@@ -1,4 +1,4 @@
-"""What served lists say of a version that did not make them: what it would earn, and whether it foretells well.
+"""What served lists say of a version that did not make them: what it would earn, and whether it predicts well.
 
 The version's list is taken as it ranks: its candidates by score, without what was seen. What a policy does afterwards
 (diversity, caps per value) is not redone.
@@ -53,7 +53,7 @@ class ServedFigures:
     counts the more, the less its place is looked at."""
     calibration_error: float
     """How far the version's probabilities of a favourable answer lie from what happened (ECE)."""
-    foretold: float
+    predicted: float
     """The mean of these probabilities."""
     happened: float
     """The share of places with a favourable answer."""
@@ -130,9 +130,9 @@ def judge_served(
         observed[name] = rate(logged, level=level, samples=samples, seed=seed)
         if drawn.any():
             logged = Logged(logged.person[drawn], rewards[drawn], lists.propensity[drawn])
-            foretold, expected = _rewards(logged, lists.place[drawn], mine[drawn], other[drawn], seed)
+            predicted, expected = _rewards(logged, lists.place[drawn], mine[drawn], other[drawn], seed)
             estimates[name] = off_policy(
-                logged, same[drawn].astype(np.float64), foretold=foretold,
+                logged, same[drawn].astype(np.float64), predicted=predicted,
                 expected=np.where(own[drawn] >= 0, expected, 0.0),
                 level=level, samples=samples, seed=seed,
             )  # fmt: skip
@@ -213,25 +213,25 @@ def _ranked(ranker: VersionRanker, lists: _Lists, items: ItemTable) -> tuple[Row
 
 
 def _rewards(logged: Logged, place: Ints, mine: Doubles, other: Doubles, seed: int) -> tuple[Doubles, Doubles]:
-    """What is foretold of the logged items and of the version's own, (n,) each, by a logistic model of the version's
-    score and the place. It is fitted on other people than it foretells."""
+    """What is predicted of the logged items and of the version's own, (n,) each, by a logistic model of the version's
+    score and the place. It is fitted on other people than it predicts."""
     scale = max(float(mine.std()), 1e-9)
     places = np.eye(int(place.max()) + 1)[place]
     seen, own = (np.column_stack([(column - mine.mean()) / scale, places]) for column in (mine, other))
     people, number = np.unique(logged.person, return_inverse=True)
     fold = (np.random.default_rng(seed).permutation(len(people)) % _FOLDS)[number]
-    foretold, expected = np.zeros(len(mine)), np.zeros(len(mine))
+    predicted, expected = np.zeros(len(mine)), np.zeros(len(mine))
     for one in range(_FOLDS):
         learn, tell = fold != one, fold == one
         rewards = logged.reward[learn] > 0
         if not tell.any():
             continue
         if rewards.all() or not rewards.any():
-            foretold[tell] = expected[tell] = float(rewards.mean()) if len(rewards) else 0.0
+            predicted[tell] = expected[tell] = float(rewards.mean()) if len(rewards) else 0.0
             continue
         model = LogisticRegression().fit(seen[learn], rewards)
-        foretold[tell], expected[tell] = (model.predict_proba(column[tell])[:, 1] for column in (seen, own))
-    return foretold, expected
+        predicted[tell], expected[tell] = (model.predict_proba(column[tell])[:, 1] for column in (seen, own))
+    return predicted, expected
 
 
 def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, level: float, samples: int, seed: int) -> Difference:
@@ -253,10 +253,10 @@ def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, level: float, sa
     parts = [np.flatnonzero(there[part]) + part.start for part in parts]
     with_choice = [place for place, part in enumerate(parts) if chosen[part].any()]
     parts = [parts[place] for place in with_choice]
-    worth = [chosen[part] * weights[part] for part in parts]
-    best = best_gain(worth) if worth else 1.0
+    utility = [chosen[part] * weights[part] for part in parts]
+    best = best_gain(utility) if utility else 1.0
     ours, served = (
-        np.array([gain(one, keys[part]) for one, part in zip(worth, parts, strict=True)]) / best
+        np.array([gain(one, keys[part]) for one, part in zip(utility, parts, strict=True)]) / best
         for keys in (-mine, lists.place)
     )
     return paired(ours, served, lists.cases.user[with_choice], level=level, samples=samples, seed=seed)

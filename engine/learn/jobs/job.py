@@ -57,13 +57,13 @@ def fit_settings(settings: Settings, manifest: SpaceManifest, seed: int) -> FitS
         fields=learn.fields,
         positives=Positives(least=least),
         rows=RowSettings(steps=learn.steps, first_steps=learn.first_steps, seed=seed),
-        training=TrainSettings(epochs=learn.epochs, batch=learn.batch, rate=learn.rate, seed=seed),
+        training=TrainSettings(epochs=learn.epochs, batch=learn.batch, learning_rate=learn.learning_rate, seed=seed),
         width=learn.width,
         dropout=learn.dropout,
         id_dropout=learn.id_dropout,
         taste=TasteSettings(epochs=learn.taste_epochs, seed=seed) if learn.taste_epochs else None,
         content=ContentScorer(manifest.calibration, settings.fuse),
-        utility=Utility(learn.positive_worth, learn.negative_worth, learn.new_share),
+        utility=Utility(learn.positive_utility, learn.negative_utility, learn.new_share),
         small=DistilSettings(),
     )
 

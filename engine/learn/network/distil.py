@@ -38,10 +38,10 @@ class DistilSettings:
     width: int = 128
     """Of its two hidden layers."""
     rows: int = 10_000
-    """At most so many rows, drawn by lot, are learned from."""
+    """At most so many rows, drawn at random, are learned from."""
     epochs: int = 8
     batch: int = 64
-    rate: float = 3e-3
+    learning_rate: float = 3e-3
     """The highest learning rate."""
     warm_up: float = 0.1
     """The share of the steps in which the rate rises."""
@@ -168,7 +168,7 @@ def _learn(
         stopped: says whether to stop.
     """
     steps = math.ceil(len(dense) / settings.batch) * settings.epochs
-    optimizer = torch.optim.AdamW(student.parameters(), settings.rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(student.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rising_then_falling(steps, settings.warm_up))
     order = np.concatenate([random.permutation(len(dense)) for _ in range(settings.epochs)])
     for step, some in enumerate(np.array_split(order, steps)):

@@ -42,7 +42,7 @@ class TrainSettings:
     """Epochs without a better held-out figure before it stops."""
     batch: int = 64
     """Rows of a step; of each process, where there are several."""
-    rate: float = 2e-3
+    learning_rate: float = 2e-3
     """The highest learning rate."""
     warm_up: float = 0.1
     """The share of the steps in which the rate rises."""
@@ -120,7 +120,7 @@ def train(
     both = nn.ModuleDict({"model": model, "position": PositionBias()}).to(device)
     wrapped = DistributedDataParallel(_Loss(both, settings)) if mine.count > 1 else _Loss(both, settings)
     steps = max(math.ceil(len(learn) / (settings.batch * mine.count)), 1)
-    optimizer = torch.optim.AdamW(both.parameters(), settings.rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(both.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, rising_then_falling(steps * settings.epochs, settings.warm_up)
     )
@@ -190,7 +190,7 @@ def _batches(count: int, size: int, random: np.random.Generator) -> list[np.ndar
 
 
 def thinned(example: Example, most: int, random: np.random.Generator) -> Example:
-    """A row with at most so many candidates: its positives, what was shown, and others drawn by lot."""
+    """A row with at most so many candidates: its positives, what was shown, and others drawn at random."""
     if len(example.positive) <= most:
         return example
     must = example.positive | (example.positions > 0)
@@ -319,12 +319,12 @@ def rising_then_falling(steps: int, warm_up: float) -> Callable[[int], float]:
     """The learning rate's factor by step: a linear warm-up over a share of the steps, then half a cosine to 0."""
     rising = max(int(steps * warm_up), 1)
 
-    def rate(step: int) -> float:
+    def factor(step: int) -> float:
         if step < rising:
             return (step + 1) / rising
         return 0.5 * (1 + math.cos(math.pi * min((step - rising) / max(steps - rising, 1), 1.0)))
 
-    return rate
+    return factor
 
 
 def best_epoch(history: Sequence[dict[str, float]]) -> int:

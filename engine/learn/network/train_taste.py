@@ -63,7 +63,7 @@ class TasteSettings:
     """Epochs without a better held-out figure before it stops."""
     batch: int = 16
     """Windows."""
-    rate: float = 4e-3
+    learning_rate: float = 4e-3
     """The highest learning rate."""
     warm_up: float = 0.05
     """The share of the steps in which the rate rises."""
@@ -128,7 +128,7 @@ def train_taste(
     for tower in (network.contents, network.item_contents):
         tower.fit(*gather(point_in_time.table, some))
     both = _Both(network).to(device)
-    optimizer = torch.optim.AdamW(_groups(both, settings.weight_decay), lr=settings.rate)
+    optimizer = torch.optim.AdamW(_groups(both, settings.weight_decay), lr=settings.learning_rate)
     steps = max(len(windows_of(people, np.random.default_rng(settings.seed))) // settings.batch, 1)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, rising_then_falling(steps * settings.epochs, settings.warm_up)

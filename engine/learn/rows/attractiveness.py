@@ -24,9 +24,9 @@ ROUNDS = 50
 PRIOR = 5.0
 """Looks at an average item that each item is given: what was seldom looked at promises little."""
 LOT = 0.5
-"""Below this propensity an item was drawn for its place by lot; see `engine.query.policy.explore`."""
+"""Below this propensity an item was drawn for its place at random; see `engine.query.policy.explore`."""
 ENOUGH = 100
-"""So many choices of what was drawn by lot tell how much places are looked at."""
+"""So many choices of what was drawn at random tell how much places are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def examination_probabilities(exposures: Exposures) -> Doubles:
     """By place, from 1: how probably it is looked at, if the place that is looked at most always is; 0 for places
     that were never chosen, and for the place 0 that there is not.
 
-    From places that showed an item drawn by lot, where enough of these were chosen: an order that suits people puts
+    From places that showed a random item, where enough of these were chosen: an order that suits people puts
     what they choose first, which looks as if only the first places were looked at. It is 1 / place ** g, g by a
     Poisson regression. Else by the click model of all places.
 

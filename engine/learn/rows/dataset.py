@@ -73,7 +73,7 @@ class RowSettings:
     2022): of somebody of whom next to nothing is known, the next step alone says little."""
     folds: int = 10
     again: float = 0.25
-    """For this share of the steps there is a second row, in which items drawn by lot are treated as new."""
+    """For this share of the steps there is a second row, in which items drawn at random are treated as new."""
     withheld: float = 0.3
     """The share of the items that are treated as new there."""
     seed: int = 0
@@ -92,7 +92,7 @@ def next_step_rows(
     their own (`shown_rows`). So are those that no source finds: no order of the candidates could be right.
 
     Of items that nobody ever acted on, only wrong answers can be learned: whatever was chosen is not new any more. So
-    there are second rows, in which items drawn by lot, the label's among them as often as others, lose their counts
+    there are second rows, in which random items, the label's among them as often as others, lose their counts
     and ids.
 
     Args:

@@ -73,7 +73,7 @@ def memory_store(manifest: SpaceManifest, items: ItemTable) -> MemoryStore:
 
 
 def newcomers(world: World, share: float) -> Rows:
-    """The numbers of people drawn by lot who are to come only after the log, so that no training has seen them."""
+    """The numbers of people drawn at random who are to come only after the log, so that no training has seen them."""
     return np.sort(world.random(_NEW).permutation(len(world.users))[: round(share * len(world.users))])
 
 

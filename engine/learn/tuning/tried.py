@@ -15,7 +15,7 @@ from engine.learn.evaluation.stats import Difference, paired
 from engine.learn.log import Doubles, Ints
 
 FILE = "tuning.db"
-SEARCHED = ("rate", "batch", "width", "dropout", "id_dropout")
+SEARCHED = ("learning_rate", "batch", "width", "dropout", "id_dropout")
 """Keys of `[learn]`."""
 WHOLE = "whole"
 """Marks a search that has all it needs."""

@@ -182,7 +182,7 @@ def with_setting(settings: FitSettings, setting: Mapping[str, Any]) -> FitSettin
     made = clean(setting)
     return replace(
         settings,
-        training=replace(settings.training, rate=float(made["rate"]), batch=int(made["batch"])),
+        training=replace(settings.training, learning_rate=float(made["learning_rate"]), batch=int(made["batch"])),
         width=int(made["width"]),
         dropout=float(made["dropout"]),
         id_dropout=float(made["id_dropout"]),
@@ -213,8 +213,9 @@ def _space(now: Setting) -> dict[str, BaseDistribution]:
     def choices(key: str, *values: int) -> CategoricalDistribution:
         return CategoricalDistribution(sorted({*values, int(now[key])}))
 
+    rate = now["learning_rate"]
     return {
-        "rate": FloatDistribution(min(3e-4, now["rate"]), max(1e-2, now["rate"]), log=True),
+        "learning_rate": FloatDistribution(min(3e-4, rate), max(1e-2, rate), log=True),
         "batch": choices("batch", 32, 64, 128),
         "width": choices("width", 16, 32, 64, 96),
         "dropout": FloatDistribution(0.0, max(0.5, now["dropout"])),
@@ -224,7 +225,7 @@ def _space(now: Setting) -> dict[str, BaseDistribution]:
 
 def _signature(rows: TrainingRows, settings: FitSettings) -> str:
     """Of all that figures of trials depend on, besides what is searched."""
-    now = {"rate": 1.0, "batch": 1, "width": 4, "dropout": 0.0, "id_dropout": 0.0}
+    now = {"learning_rate": 1.0, "batch": 1, "width": 4, "dropout": 0.0, "id_dropout": 0.0}
     digest = hashlib.blake2b(repr((with_setting(settings, now).training, rows.scales)).encode(), digest_size=16)
     for one in rows.examples:
         digest.update(np.float64(one.label_time).tobytes())

@@ -1,4 +1,4 @@
-"""Exploration: now and then a place shows another candidate, by lot: the log tells what the order never shows.
+"""Exploration: now and then a place shows another candidate, at random: the log tells what the order never shows.
 
 Without it nothing is learned of what is not shown, and no estimate of another order can be made from the log (Bottou
 et al., *Counterfactual reasoning and learning systems*, JMLR 2013).

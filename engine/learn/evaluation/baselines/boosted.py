@@ -48,10 +48,10 @@ class LambdaMart:
         steps: events per person that are labels.
         candidates: items per case that the trees look at, besides those that the engine's sources find: those with
             the largest sum of standardised scores. The others come after them, by that sum.
-        negatives: candidates of a label that training sees beside it, drawn by lot.
+        negatives: candidates of a label that training sees beside it, drawn at random.
         leaves: of a tree.
         rounds: trees.
-        rate: of learning.
+        learning_rate: of learning.
         columns: the share of the features that a tree may use, drawn anew for each.
         seed: of LightGBM and of the lots.
         positives: the events that count.
@@ -71,7 +71,7 @@ class LambdaMart:
         negatives: int = 100,
         leaves: int = 15,
         rounds: int = 300,
-        rate: float = 0.03,
+        learning_rate: float = 0.03,
         columns: float = 0.3,
         seed: int = 0,
         positives: Positives = ALL_POSITIVES,
@@ -82,7 +82,7 @@ class LambdaMart:
         self._trees_as = {
             "n_estimators": rounds,
             "num_leaves": leaves,
-            "learning_rate": rate,
+            "learning_rate": learning_rate,
             "colsample_bytree": columns,
             "random_state": seed,
         }

@@ -38,7 +38,7 @@ def baselines(
     *,
     positives: Positives = ALL_POSITIVES,
     leave_seen_out: bool = True,
-    l2: float = 500.0,
+    regularization: float = 500.0,
     fields: Mapping[str, FieldUse] | None = None,
     cross_fit: CrossFit = "time",
     seed: int = 0,
@@ -50,7 +50,7 @@ def baselines(
         names: of `BASELINES`; None takes all that can run, and says which cannot.
         positives: the events that count.
         leave_seen_out: whether items that were seen are left out of the ranking.
-        l2: the penalty of EASE.
+        regularization: the penalty of EASE.
         fields: payload fields that are features of LambdaMART; as in training.
         cross_fit: how LambdaMART is; "people" only where the split knows other people's later events too, as
             leave-last-out does.
@@ -74,7 +74,7 @@ def baselines(
         "mean-vector": partial(MeanVector, positives),
         "als": partial(Als, seed=seed, positives=positives),
         "bpr": partial(Bpr, seed=seed, positives=positives),
-        "ease": partial(Ease, l2, positives),
+        "ease": partial(Ease, regularization, positives),
     }
     makers["ease-markov"] = lambda: Sum([makers["ease"](), makers["markov"]()], "ease-markov")
     makers["markov-far"] = partial(Markov, 20, positives=positives)

@@ -89,7 +89,7 @@ class Bpr:
 
     Args:
         factors: dimensions.
-        rate: of learning.
+        learning_rate: of learning.
         regularisation: the penalty.
         iterations: rounds.
         seed: of the first factors and of the draws.
@@ -101,13 +101,13 @@ class Bpr:
     def __init__(
         self,
         factors: int = 64,
-        rate: float = 0.01,
+        learning_rate: float = 0.01,
         regularisation: float = 0.01,
         iterations: int = 100,
         seed: int = 0,
         positives: Positives = ALL_POSITIVES,
     ) -> None:
-        self._sizes = (factors, rate, regularisation, iterations)
+        self._sizes = (factors, learning_rate, regularisation, iterations)
         self._seed, self._positives = seed, positives
         self._frame: Frame | None = None
         self._model: Any = None
@@ -116,13 +116,13 @@ class Bpr:
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """See `Ranker.fit`."""
         cpu = extra("implicit.cpu.bpr")
-        factors, rate, regularisation, iterations = self._sizes
+        factors, learning_rate, regularisation, iterations = self._sizes
         self._frame = Frame.of(log, items, self._positives)
         matrix = _csr(self._frame.matrix())
         self._known = np.diff(matrix.indptr) > 0
         self._model = cpu.BayesianPersonalizedRanking(
             factors=factors,
-            learning_rate=rate,
+            learning_rate=learning_rate,
             regularization=regularisation,
             iterations=iterations,
             num_threads=1,  # several threads write over each other, and no run repeats

@@ -17,14 +17,14 @@ class Ease:
     Needs m² numbers of memory and m³ steps: for some ten thousand items.
 
     Args:
-        l2: λ, the penalty.
+        regularization: λ, the penalty.
         positives: the events that count.
     """
 
     name = "ease"
 
-    def __init__(self, l2: float = 500.0, positives: Positives = ALL_POSITIVES) -> None:
-        self._l2, self._positives = l2, positives
+    def __init__(self, regularization: float = 500.0, positives: Positives = ALL_POSITIVES) -> None:
+        self._regularization, self._positives = regularization, positives
         self._frame: Frame | None = None
         self._weights: Floats = np.zeros((0, 0), np.float32)
 
@@ -33,7 +33,7 @@ class Ease:
         self._frame = frame = Frame.of(log, items, self._positives)
         matrix = frame.matrix().astype(np.float64)
         gram = (matrix.T @ matrix).toarray()
-        gram[np.diag_indices_from(gram)] += self._l2
+        gram[np.diag_indices_from(gram)] += self._regularization
         inverse = linalg.inv(gram, overwrite_a=True, check_finite=False)
         weights = inverse / -np.diag(inverse)
         np.fill_diagonal(weights, 0)
