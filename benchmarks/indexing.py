@@ -33,8 +33,9 @@ from encoders.spaces.space import Space
 from encoders.types import Prepared
 from engine.catalog.ingest import INDEXED_AT, point_of
 from engine.cli.demo.catalog import STAMPS, rows
-from engine.config.settings import Settings, SpaceSettings
+from engine.config.settings import Settings
 from engine.core.filters import FieldKind
+from engine.encode.settings import SpaceSettings
 from engine.opening import open_space
 from engine.store.base import Point
 from engine.store.edge import EdgeStore

@@ -143,8 +143,9 @@ def untrained() -> Ranker:
 
 def learned(seed: int, cross_fit: CrossFit = "people") -> LearnedRanker:
     """The whole pipeline, trained. Leave-last-out knows other people's later ratings, and its rows do too."""
-    from engine.config.settings import FuseSettings, load_settings
+    from engine.config.settings import load_settings
     from engine.opening import open_space
+    from engine.query.settings import FuseSettings
     from engine.rerank.content import ContentScorer
 
     training, rows = replace(LEARNED.training, seed=seed), replace(LEARNED.rows, seed=seed)

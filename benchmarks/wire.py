@@ -189,7 +189,13 @@ def wire(items: int, folder: Path, persons: int, rounds: int) -> Row:
             ask = channel.unary_unary("/triveni.v1.RecommendationService/Recommend", bytes, bytes)
             responses = [ask(raw) for raw in turns[0]]
         with serving(lambda: start_echo(responses)) as (echo_port, _):
-            times = wire_rounds(engine, StoredHistory(events, engine.fuse_settings), server.port, echo_port, turns)
+            times = wire_rounds(
+                engine,
+                StoredHistory(events, engine.fuse_settings.weights, engine.fuse_settings.max_events),
+                server.port,
+                echo_port,
+                turns,
+            )
     events.close()
     store.close()
     p50 = {name: float(np.median(values)) for name, values in times.items()}

@@ -6,10 +6,14 @@ Imports are inside the functions, so that a command loads only what it uses: PyT
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from engine.config.settings import Settings
 from engine.core.errors import SettingsError
+from engine.encode.settings import LimitSettings, SpaceSettings
+from engine.events.settings import EventSettings
+from engine.models.settings import ModelSettings
+from engine.query.settings import FuseSettings, RetrieveSettings
+from engine.store.settings import StoreSettings
 
 if TYPE_CHECKING:
     from encoders.decoding.decode import DecodeLimits
@@ -24,14 +28,46 @@ if TYPE_CHECKING:
     from engine.store.collections import Collections
 
 
-def decode_limits(settings: Settings) -> DecodeLimits:
+class OpeningSettings(Protocol):
+    """The settings of what can be opened; `engine.config.settings.Settings` has them all."""
+
+    @property
+    def space(self) -> SpaceSettings:
+        """Of the shared space."""
+
+    @property
+    def limits(self) -> LimitSettings:
+        """Of decoding."""
+
+    @property
+    def store(self) -> StoreSettings:
+        """Of the vector store."""
+
+    @property
+    def events(self) -> EventSettings:
+        """Of the event store."""
+
+    @property
+    def fuse(self) -> FuseSettings:
+        """Of histories."""
+
+    @property
+    def retrieve(self) -> RetrieveSettings:
+        """Of candidates."""
+
+    @property
+    def models(self) -> ModelSettings:
+        """Of model versions."""
+
+
+def decode_limits(settings: OpeningSettings) -> DecodeLimits:
     """The limits of decoding."""
     from encoders.decoding.decode import DecodeLimits
 
     return DecodeLimits(**settings.limits.model_dump())
 
 
-def open_space(settings: Settings) -> Space:
+def open_space(settings: OpeningSettings) -> Space:
     """Load the encoders of the space that the settings name.
 
     Raises:
@@ -59,7 +95,7 @@ def open_space(settings: Settings) -> Space:
     )
 
 
-def pivot_extractors(settings: Settings, limits: DecodeLimits) -> Extractors:
+def pivot_extractors(settings: OpeningSettings, limits: DecodeLimits) -> Extractors:
     """The networks that bring long texts and sounds into an OpenCLIP space: those of the starter space.
 
     Args:
@@ -79,7 +115,7 @@ def pivot_extractors(settings: Settings, limits: DecodeLimits) -> Extractors:
     }
 
 
-def torch_device(settings: Settings) -> str:
+def torch_device(settings: OpeningSettings) -> str:
     """The device that PyTorch runs on: "auto" is a GPU where there is one."""
     if settings.space.device != "auto":
         return settings.space.device
@@ -88,7 +124,7 @@ def torch_device(settings: Settings) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def store_collections(settings: Settings, *, bulk: bool = False) -> Collections:
+def store_collections(settings: OpeningSettings, *, bulk: bool = False) -> Collections:
     """All collections of the store that the settings name; see `open_store` for `bulk`."""
     from engine.store.collections import BACKGROUND, collections
     from engine.store.layout import Layout
@@ -107,7 +143,7 @@ def store_collections(settings: Settings, *, bulk: bool = False) -> Collections:
     )
 
 
-def open_store(settings: Settings, space: Space, *, beside: bool = False, bulk: bool = False) -> VectorStore:
+def open_store(settings: OpeningSettings, space: Space, *, beside: bool = False, bulk: bool = False) -> VectorStore:
     """Open the collection of a space.
 
     Args:
@@ -132,7 +168,7 @@ def open_store(settings: Settings, space: Space, *, beside: bool = False, bulk: 
     )
 
 
-def running_server(settings: Settings) -> str:
+def running_server(settings: OpeningSettings) -> str:
     """The address of the server that has the embedded store open; "" if nobody has it, or the store is not embedded.
 
     Raises:
@@ -161,7 +197,7 @@ def announce(store: VectorStore, address: str, port: int) -> None:
         store.announce(address if address.startswith("unix:") else f"{here}:{port}")
 
 
-def open_catalogue(settings: Settings) -> VectorStore | None:
+def open_catalogue(settings: OpeningSettings) -> VectorStore | None:
     """Open the collection that serves, for those who encode nothing: no encoder is loaded. None if there is none yet.
 
     Raises:
@@ -170,7 +206,7 @@ def open_catalogue(settings: Settings) -> VectorStore | None:
     return store_collections(settings).open_current(settings.store.collection)
 
 
-def event_limits(settings: Settings) -> EventLimits:
+def event_limits(settings: OpeningSettings) -> EventLimits:
     """The largest event, and the longest served list, that are kept."""
     from engine.events.check import EventLimits
 
@@ -178,7 +214,7 @@ def event_limits(settings: Settings) -> EventLimits:
 
 
 def open_events(
-    settings: Settings, known_items: KnownItems | None = None, *, existing: bool = False
+    settings: OpeningSettings, known_items: KnownItems | None = None, *, existing: bool = False
 ) -> SqlEventStore:
     """Open the event store.
 
@@ -205,14 +241,14 @@ def known_items(store: VectorStore) -> KnownItems:
     return CatalogItems(store)
 
 
-def stored_history(settings: Settings, events: SqlEventStore) -> StoredHistory:
+def stored_history(settings: OpeningSettings, events: SqlEventStore) -> StoredHistory:
     """Adds what was recorded of people to their queries."""
     from engine.events.history import StoredHistory
 
-    return StoredHistory(events, settings.fuse)
+    return StoredHistory(events, settings.fuse.weights, settings.fuse.max_events)
 
 
-def registry(settings: Settings) -> Registry:
+def registry(settings: OpeningSettings) -> Registry:
     """The versions of the trained model."""
     from engine.models.registry import Registry
 

@@ -1,5 +1,5 @@
 """Settings: from a file and environment variables, checked, with defaults.
 
-Only the command line, `compose` and `opening` read them; everything else takes plain arguments.
-May import: `engine.core`, `encoders`.
+Each room declares its own section in its `settings.py`; here they become one.
+May import: the settings of all rooms, `engine.core`.
 """

@@ -1,11 +1,10 @@
 """What was recorded of a person joins what a request says of them, before its query goes through the engine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from engine.config.settings import FuseSettings
 from engine.core.deadline import Deadline
-from engine.core.types import Event, Query
+from engine.core.types import Event, EventKind, Query
 from engine.core.validate import MAX_HISTORY
 from engine.events.base import MAX_PAGE, EventStore
 from engine.events.errors import EventStoreError
@@ -34,13 +33,14 @@ class StoredHistory:
 
     Args:
         store: what people did.
-        settings: the engine's; how many events it uses, and what their kinds weigh.
+        weights: what kinds of events weigh in a history.
+        max_events: how many events a request uses.
     """
 
-    def __init__(self, store: EventStore, settings: FuseSettings) -> None:
+    def __init__(self, store: EventStore, weights: Mapping[EventKind, float], max_events: int) -> None:
         self._store = store
-        self._limit = min(settings.max_events, MAX_PAGE)
-        self._kinds = tuple(kind for kind, weight in settings.weights.items() if weight != 0)
+        self._limit = min(max_events, MAX_PAGE)
+        self._kinds = tuple(kind for kind, weight in weights.items() if weight != 0)
 
     def join(self, query: Query, deadline: Deadline) -> Joined:
         """The query with its person's recorded history, as much as a query takes; without a person it stays as it is.

@@ -7,13 +7,12 @@ from typing import TypeVar
 
 from encoders.spaces.space import Space
 from engine.catalog.items import ItemTable
-from engine.config.settings import Settings
 from engine.events.types import ASKED, Impression
 from engine.learn.log import EventLog, encode_texts, event_log
 from engine.learn.splits import Positives, table_rows
 from engine.learn.window import TimeWindow
 from engine.models.errors import TooLittleDataError
-from engine.opening import open_events
+from engine.opening import OpeningSettings, open_events
 
 _One = TypeVar("_One")
 Tell = Callable[[float, str], None]
@@ -77,7 +76,11 @@ def told_what_there_is(log: EventLog, items: ItemTable, positives: Positives, mo
 
 
 def read_training_data(
-    settings: Settings, space: Space, items: ItemTable, window: TimeWindow, tell: Tell = lambda share, stage: None
+    settings: OpeningSettings,
+    space: Space,
+    items: ItemTable,
+    window: TimeWindow,
+    tell: Tell = lambda share, stage: None,
 ) -> TrainingData:
     """Read the settings' event store; lists that answered an explicit query are left out.
 

@@ -8,7 +8,6 @@ import numpy as np
 from encoders.spaces.space import SpaceManifest
 from encoders.types import Floats
 from engine.catalog.items import ItemTable
-from engine.config.settings import FuseSettings, PolicySettings, RetrieveSettings
 from engine.core.deadline import Deadline
 from engine.core.errors import InvalidQueryError
 from engine.core.types import PolicyOptions, Query
@@ -16,6 +15,7 @@ from engine.encode.encoding import ContentEncoder
 from engine.learn.log import EventLog, events_of
 from engine.learn.ranker import Cases
 from engine.query.pipeline import Engine
+from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
 

@@ -14,9 +14,9 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from encoders.types import Floats
-from engine.config.settings import FuseSettings
 from engine.core.types import ReasonKind
 from engine.query.resolve import QuerySignals
+from engine.query.settings import FuseSettings
 from engine.query.similarity import Doubles, Probes, spread
 
 Rows = npt.NDArray[np.intp]

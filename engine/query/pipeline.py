@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 
 from encoders.errors import SpaceError
 from encoders.spaces.space import SpaceManifest
-from engine.config.settings import FuseSettings, PolicySettings, RetrieveSettings
 from engine.core.deadline import Deadline
 from engine.core.types import UNTRAINED, Query, Recommendations
 from engine.core.validate import check_query
@@ -29,6 +28,7 @@ from engine.query.models import Fixed, Models, ServedModel
 from engine.query.policy.seen import left_out
 from engine.query.policy.select import Policy
 from engine.query.search import DirectSearch, Search
+from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
 from engine.query.stages import Request, Stages, Tools
 from engine.query.tiers import Tiers
 from engine.store.base import VectorStore

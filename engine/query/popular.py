@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from encoders.types import Floats, Modality
 from engine.catalog.ingest import INDEXED_AT
-from engine.config.settings import RetrieveSettings
 from engine.core.deadline import Deadline
 from engine.core.errors import InvalidQueryError
 from engine.core.filters import FieldKind, Filter
@@ -22,6 +21,7 @@ from engine.query.policy.caps import Caps
 from engine.query.retrieve import passing, with_modality
 from engine.query.score import penalty
 from engine.query.scored import Meaning, Rows, Scored
+from engine.query.settings import RetrieveSettings
 from engine.store.base import VectorQuery, VectorStore
 from engine.store.match import seconds_of
 

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
-from engine.config.settings import RetrieveSettings
 from engine.core.deadline import Deadline
 from engine.core.types import Candidates, ItemId, Query
 from engine.query.fuse import Intent
 from engine.query.models import Reading
 from engine.query.search import Search
+from engine.query.settings import RetrieveSettings
 from engine.store.base import Hits, VectorQuery, VectorStore
 from engine.store.match import matches
 

@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 
 from encoders.spaces.space import SpaceManifest
-from engine.config.settings import FuseSettings, RetrieveSettings
 from engine.core.deadline import Deadline
 from engine.core.types import ItemId, Query, Tier
 from engine.encode.encoding import ContentEncoder
@@ -23,6 +22,7 @@ from engine.query.retrieve import retrieve
 from engine.query.score import score
 from engine.query.scored import Meaning, Scored
 from engine.query.search import Search
+from engine.query.settings import FuseSettings, RetrieveSettings
 from engine.query.similarity import Doubles, probe
 from engine.store.base import VectorStore
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from encoders.spaces.space import Calibration
 from encoders.types import Floats
-from engine.config.settings import FuseSettings
 from engine.core.types import Candidates, Event, ItemId, ReasonKind
 from engine.query.fuse import fuse
 from engine.query.resolve import QuerySignals, event_weight
 from engine.query.score import score
+from engine.query.settings import FuseSettings
 from engine.query.similarity import probe
 from engine.rerank.features import KINDS, Table, Tokens
 from engine.rerank.statistics import Rows

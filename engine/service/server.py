@@ -171,7 +171,9 @@ class Server:
             strict=options.strict,
             changed=self._serving.changed if self._serving else lambda _: None,
         )
-        history = StoredHistory(self._events, self._engine.fuse_settings)
+        history = StoredHistory(
+            self._events, self._engine.fuse_settings.weights, self._engine.fuse_settings.max_events
+        )
         events = EventServicer(
             self._encoder,
             self._space.fingerprint,

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from engine.config.settings import EVENT_WEIGHTS, Settings, load_settings
+from engine.config.settings import Settings, load_settings
 from engine.core.errors import SettingsError
 from engine.core.types import EventKind
+from engine.query.settings import EVENT_WEIGHTS
 
 SAMPLE = Path(__file__).parents[2] / "triveni.example.toml"
 

@@ -8,7 +8,6 @@ import pytest
 
 from encoders.errors import TriveniError
 from encoders.types import Audio, Image, Modality, Text
-from engine.config.settings import FuseSettings
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError
 from engine.core.types import Event, EventKind, Query, UserId, VectorInput
@@ -18,6 +17,7 @@ from engine.events.encode import with_vectors
 from engine.events.sql import SqlEventStore
 from engine.events.types import OutcomeKind, UserEvent
 from engine.query.resolve import QuerySignals, resolve
+from engine.query.settings import FuseSettings
 from engine.store.memory import MemoryStore
 from tests.events.stores import NOW, click, on
 from tests.tiny import png_bytes, tiny_space, wav_bytes

@@ -11,7 +11,6 @@ import torch
 from encoders.spaces.space import Calibration, PairCalibration, SpaceManifest
 from engine.catalog.ingest import INDEXED_AT
 from engine.catalog.items import ItemTable
-from engine.config.settings import FuseSettings
 from engine.core.deadline import Deadline
 from engine.core.types import Event, EventKind, Query, ReasonKind
 from engine.encode.encoding import DirectEncoder
@@ -24,6 +23,7 @@ from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import ALL_POSITIVES
 from engine.query.resolve import QuerySignals, resolve
+from engine.query.settings import FuseSettings
 from engine.rerank.collate import collate
 from engine.rerank.content import ContentScorer
 from engine.rerank.served import LearnedModel

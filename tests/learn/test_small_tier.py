@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 
 from encoders.spaces.space import SpaceManifest
 from encoders.types import Floats
-from engine.config.settings import FuseSettings
 from engine.core.deadline import Deadline
 from engine.core.types import Event, EventKind, PolicyOptions, Query, QueryPart, ReasonKind
 from engine.encode.encoding import DirectEncoder
@@ -24,6 +23,7 @@ from engine.models.registry import Registry
 from engine.models.serving import Serving
 from engine.query.models import Fixed
 from engine.query.pipeline import Engine
+from engine.query.settings import FuseSettings
 from engine.rerank.features import Request, Table
 from engine.rerank.served import LearnedModel, load_model
 from engine.rerank.small import SMALL

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from encoders.types import Content, Modality
-from engine.config.settings import FuseSettings, PolicySettings, RetrieveSettings
 from engine.core.filters import FieldKind
 from engine.core.types import Event, EventKind, ItemId, Json, PolicyOptions, Query, QueryPart, Recommendations
 from engine.encode.encoding import DirectEncoder
 from engine.query.pipeline import Engine
+from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
 from tests.tiny import CONCEPTS, concept_audio, concept_image, concept_space, concept_text

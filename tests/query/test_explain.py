@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from encoders.types import Modality
-from engine.config.settings import FuseSettings
 from engine.core.deadline import Deadline
 from engine.core.types import Event, EventKind, PolicyOptions, Query, QueryPart, ReasonKind, Recommendations
 from engine.encode.encoding import DirectEncoder
@@ -14,6 +13,7 @@ from engine.query.explain import MAX_REASONS, explain, falls
 from engine.query.fuse import Intent, fuse
 from engine.query.resolve import QuerySignals, resolve
 from engine.query.score import score
+from engine.query.settings import FuseSettings
 from engine.query.similarity import nearness, probe, recognition, spread
 from tests.query.scene import NOW, Scene, event, likes, scene
 from tests.tiny import CONCEPTS, concept_audio, concept_image, concept_space, concept_text

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config.settings import PolicySettings
 from engine.core.types import Event, EventKind, Query, QueryPart
 from engine.encode.encoding import DirectEncoder
 from engine.query.pipeline import Engine
 from engine.query.policy.explore import explore
+from engine.query.settings import PolicySettings
 from tests.query.scene import NOW, Scene, scene
 from tests.tiny import concept_space, concept_text
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from engine.config.settings import FuseSettings
 from engine.core.types import Event, EventKind, ItemId, ReasonKind
 from engine.query.fuse import Intent, fuse
 from engine.query.resolve import QuerySignals, event_weight, newest
+from engine.query.settings import FuseSettings
 from engine.query.similarity import probe
 from tests.query.scene import NOW, A, I, T, event
 from tests.tiny import concept_audio, concept_image, concept_space, concept_text

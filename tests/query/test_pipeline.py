@@ -7,7 +7,6 @@ import pytest
 
 from encoders.errors import ContentError, SpaceError
 from encoders.types import Audio, Image, Text
-from engine.config.settings import FuseSettings
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, DeadlineError, InvalidQueryError, NotFoundError
 from engine.core.filters import Match, Not, Range
@@ -25,6 +24,7 @@ from engine.core.types import (
 from engine.encode.encoding import DirectEncoder
 from engine.query import popular
 from engine.query.pipeline import Engine
+from engine.query.settings import FuseSettings
 from engine.store.memory import MemoryStore
 from tests.query.scene import (
     MAKERS,

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from encoders.spaces.space import unit
 from encoders.types import Modality
-from engine.config.settings import PolicySettings
 from engine.core.types import Candidates, ItemId, Payload, PolicyOptions, Tier
 from engine.query.policy.caps import CappedRows
 from engine.query.policy.select import Policy, likeness, select
 from engine.query.scored import Meaning, Scored
+from engine.query.settings import PolicySettings
 from tests.query.scene import A, I, T
 from tests.tiny import concept_image, concept_space, concept_text
 

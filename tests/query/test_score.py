@@ -5,11 +5,11 @@ import pytest
 
 from encoders.spaces.space import PairCalibration
 from encoders.types import Floats
-from engine.config.settings import FuseSettings
 from engine.core.types import Candidates, ItemId, ReasonKind
 from engine.query.fuse import Intent, fuse
 from engine.query.resolve import QuerySignals
 from engine.query.score import score
+from engine.query.settings import FuseSettings
 from engine.query.similarity import probe
 from tests.query.scene import T
 

@@ -12,7 +12,6 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from encoders.spaces.space import Space
-from engine.config.settings import RetrieveSettings
 from engine.core.filters import FieldKind
 from engine.encode.batching import MicroBatcher
 from engine.encode.encoding import ContentEncoder
@@ -22,6 +21,7 @@ from engine.events.sql import SqlEventStore
 from engine.learn.jobs.trainings import Trainings
 from engine.models.serving import Serving
 from engine.query.pipeline import Engine
+from engine.query.settings import RetrieveSettings
 from engine.service.server import Server, ServerOptions
 from engine.store.base import VectorStore
 from engine.store.edge import EdgeStore

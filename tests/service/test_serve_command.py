@@ -11,8 +11,9 @@ from pathlib import Path
 import grpc
 
 from engine import opening
-from engine.config.settings import Settings, StoreSettings
+from engine.config.settings import Settings
 from engine.core.errors import StoreInUseError
+from engine.store.settings import StoreSettings
 from tests.service.running import item
 from triveni.v1 import catalog_pb2, catalog_pb2_grpc, content_pb2, recommendation_pb2, recommendation_pb2_grpc
 

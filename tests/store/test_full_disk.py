@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from encoders.types import Modality
-from engine.config.settings import Settings, StoreSettings
+from engine.config.settings import Settings
 from engine.core.errors import DiskFullError
 from engine.core.filters import FieldKind
 from engine.core.types import ItemId
@@ -18,6 +18,7 @@ from engine.store.base import Point
 from engine.store.edge import EdgeStore
 from engine.store.edge_space import DiskRoom, size_of
 from engine.store.optimizer import Optimizer
+from engine.store.settings import StoreSettings
 
 MB = 1 << 20
 D = 64

@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from encoders.spaces.space import Space, SpaceManifest
 from engine import opening
 from engine.catalog.items import ItemTable, load_items
-from engine.config.settings import Settings
 from engine.core.errors import CancelledError
 from engine.core.types import EventKind
 from engine.encode.encoding import DirectEncoder
@@ -31,6 +31,7 @@ from engine.learn.ranker import Ranker, Split
 from engine.learn.rows.attractiveness import examination_probabilities
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.rows.point_in_time import PointInTimeFeatures
+from engine.learn.settings import LearnSettings
 from engine.learn.splits import Positives, by_time
 from engine.learn.training_data import Tell, TrainingData, read_training_data
 from engine.learn.untrained import UntrainedRanker
@@ -39,6 +40,8 @@ from engine.learn.window import TimeWindow
 from engine.models.card import CardDraft, ModelCard, git_commit
 from engine.models.errors import CheckpointError
 from engine.models.pointer import NO_VERSION
+from engine.opening import OpeningSettings
+from engine.query.settings import PolicySettings
 from engine.rerank.content import ContentScorer
 from engine.rerank.version import KIND, Utility, load_version, save_version
 
@@ -49,7 +52,19 @@ LEARNED_UNTIL = "learned_until"
 """In a card's settings: the moment from which on nothing was learned, but only counted; RFC 3339."""
 
 
-def fit_settings(settings: Settings, manifest: SpaceManifest, seed: int) -> FitSettings:
+class JobSettings(OpeningSettings, Protocol):
+    """The settings of a training, and of what it opens."""
+
+    @property
+    def learn(self) -> LearnSettings:
+        """Of training."""
+
+    @property
+    def policy(self) -> PolicySettings:
+        """Of what is shown, for judging the untrained engine."""
+
+
+def fit_settings(settings: JobSettings, manifest: SpaceManifest, seed: int) -> FitSettings:
     """What the settings say of training."""
     learn = settings.learn
     least = {EventKind.RATE: learn.min_rating} if learn.min_rating > 0 else {}
@@ -69,7 +84,7 @@ def fit_settings(settings: Settings, manifest: SpaceManifest, seed: int) -> FitS
 
 
 def train_version(
-    settings: Settings,
+    settings: JobSettings,
     items_file: Path,
     progress: Tell,
     cancelled: Callable[[], bool],
@@ -166,7 +181,7 @@ class FittedOn:
 
 
 def fitted_on(
-    settings: Settings,
+    settings: JobSettings,
     items_file: Path,
     progress: Tell,
     cancelled: Callable[[], bool],
@@ -225,7 +240,7 @@ def _judging(progress: Tell, most: int) -> Callable[[int], None]:
     return scored
 
 
-def _run_folder(settings: Settings, seed: int, log: EventLog, items: ItemTable, lists: int) -> Path:
+def _run_folder(settings: JobSettings, seed: int, log: EventLog, items: ItemTable, lists: int) -> Path:
     """Where a training keeps its state and its logs for TensorBoard.
 
     The same training goes on there after a kill. One of other events, items or settings, or by other code, has
@@ -243,7 +258,9 @@ def _run_folder(settings: Settings, seed: int, log: EventLog, items: ItemTable, 
     return runs / digest.hexdigest()
 
 
-def _serving(settings: Settings, space: Space, made: FitSettings, name: str, before: Sequence[Impression]) -> Ranker:
+def _serving(
+    settings: JobSettings, space: Space, made: FitSettings, name: str, before: Sequence[Impression]
+) -> Ranker:
     """The version of that name, counted anew as a candidate is; or the untrained engine."""
     versions = opening.registry(settings)
     if name != NO_VERSION:

@@ -7,12 +7,12 @@ import numpy as np
 
 from encoders.types import Floats, Modality
 from engine.catalog.items import ItemTable
-from engine.config.settings import FuseSettings
 from engine.core.types import EventKind, VectorInput
 from engine.events.types import Impression
 from engine.learn.log import KIND_OF, KINDS, EventLog
 from engine.learn.rows.attractiveness import attractiveness, exposures_of
 from engine.learn.splits import Positives
+from engine.query.settings import FuseSettings
 from engine.rerank import features, sources, statistics
 from engine.rerank.content import ContentScorer
 from engine.rerank.features import NEGATIVE, Bools, FieldScales, Request, Table, Tokens, dense_features

@@ -23,9 +23,9 @@ import numpy.typing as npt
 
 from encoders.spaces.space import Calibration
 from encoders.types import Floats
-from engine.config.settings import PolicySettings
 from engine.core.types import Candidates, PolicyOptions
 from engine.query.policy.caps import CappedRows
+from engine.query.settings import PolicySettings
 from engine.query.similarity import Columns, Doubles, probe
 
 Rows = npt.NDArray[np.intp]

@@ -1,0 +1,44 @@
+"""Settings of the space and of what its encoders decode."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from encoders.types import Modality
+from engine.core.section import Section
+
+
+class SpaceSettings(Section):
+    """The shared space and where it runs."""
+
+    name: str = "starter"
+    """`starter`, `openclip:<model>/<pretrained>`, or the path of a folder that `triveni space build` wrote."""
+    cache: Path = Path("var/models")
+    """Where converted networks are kept."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(default=0, ge=0)
+    """Threads of a network on the CPU; 0 takes all cores."""
+    sources: Mapping[Modality, str] = Field(default_factory=dict)
+    """Where the weights of the starter space's networks are, if not in the installed packages: a folder, or
+    `hf-hub:<org>/<repository>`. They must be the same files: checksums are compared."""
+
+
+class LimitSettings(Section):
+    """The largest content that is decoded."""
+
+    max_bytes: int = Field(default=64 << 20, gt=0)
+    max_pixels: int = Field(default=1 << 26, gt=0)
+    max_seconds: float = Field(default=600.0, gt=0)
+    max_characters: int = Field(default=100_000, gt=0)
+    max_decoding_bytes: int = Field(default=1 << 30, gt=0)
+    """Memory that large pictures and sounds take at once while they are decoded; more wait."""
+    max_side: int = Field(default=32_768, gt=0)
+    """The longer side of a picture, in pixels."""
+    max_ratio: float = Field(default=200.0, ge=1)
+    """The longer side of a picture over the shorter one."""
+    max_decoding_seconds: float = Field(default=20.0, gt=0)
+    """A picture or sound that takes longer to decode is given up."""
+    decoders: int = Field(default=0, ge=0)
+    """Processes that decode pictures and sounds at once; 0 takes one per core, and four at least."""

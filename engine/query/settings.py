@@ -1,0 +1,73 @@
+"""Settings of how a request is answered."""
+
+from collections.abc import Mapping
+
+from pydantic import Field, field_validator
+
+from engine.core.section import Section, Share
+from engine.core.types import EventKind
+
+EVENT_WEIGHTS: Mapping[EventKind, float] = {
+    EventKind.IMPRESSION: 0.0,
+    EventKind.VIEW: 0.3,
+    EventKind.CLICK: 1.0,
+    EventKind.LIKE: 2.0,
+    EventKind.PURCHASE: 3.0,
+    EventKind.RATE: 1.0,
+    EventKind.SKIP: -0.3,
+    EventKind.DISLIKE: -2.0,
+    EventKind.SEARCH: 1.0,
+    EventKind.UPLOAD: 1.5,
+}
+"""The default weight of each kind of event."""
+
+
+class FuseSettings(Section):
+    """How a history becomes query vectors, without training."""
+
+    weights: Mapping[EventKind, float] = EVENT_WEIGHTS
+    """The weight of each kind of event; negative ones push away. Kinds that are not named keep their default."""
+
+    @field_validator("weights", mode="after")
+    @classmethod
+    def _keep_defaults(cls, weights: Mapping[EventKind, float]) -> Mapping[EventKind, float]:
+        return {**EVENT_WEIGHTS, **weights}
+
+    half_life_days: float = Field(default=30.0, gt=0)
+    """An event this old counts half."""
+    max_interests: int = Field(default=4, gt=0)
+    """At most so many query vectors for one person."""
+    query_weight: Share = 0.75
+    """The part of the explicit query, beside a history."""
+    max_events: int = Field(default=200, gt=0)
+    """Only the newest events are used."""
+    related: float = Field(default=1.0, ge=0)
+    """Two things are related from this evidence on, in standard deviations above unrelated ones: interests are
+    grouped by it, and only what is more related than this to something disliked is pushed away."""
+    correlation: Share = 0.5
+    """How much several signs for one item (its text and its picture, two events of one interest) say the same:
+    0 counts them as independent, 1 as repetitions."""
+
+
+class RetrieveSettings(Section):
+    """How many candidates are fetched."""
+
+    candidates: int = Field(default=100, gt=0)
+    """Per query vector and modality, at least; more where the limit asks for it."""
+    overfetch: float = Field(default=2.0, ge=1)
+    """Candidates per result asked for."""
+    max_limit: int = Field(default=1000, gt=0)
+    """The largest limit of a request."""
+    popularity_field: str = "popularity"
+    """A payload number that orders items for a person without history; newest first where no item has it."""
+
+
+class PolicySettings(Section):
+    """What may be shown."""
+
+    diversity: Share = 0.1
+    explore: Share = 0.0
+    """How probably a place of a recommendation shows another candidate at random: the log then tells what the order
+    never shows. Searches, and lists with caps, do not explore."""
+    max_per_value: Mapping[str, int] = Field(default_factory=dict)
+    min_score: float | None = None

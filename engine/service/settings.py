@@ -1,0 +1,30 @@
+"""Settings of the gRPC service and its log."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from engine.core.section import Section
+
+
+class ServiceSettings(Section):
+    """The gRPC server."""
+
+    address: str = "127.0.0.1:50051"
+    threads: int = Field(default=16, gt=0)
+    """Requests that are worked on at once."""
+    max_queue: int = Field(default=256, gt=0)
+    """Requests that may wait; more are refused with RESOURCE_EXHAUSTED."""
+    max_message_bytes: int = Field(default=16 << 20, gt=0)
+    max_batch: int = Field(default=32, gt=0)
+    """Contents of different calls that are encoded together."""
+    drain_seconds: float = Field(default=20.0, ge=0)
+    """How long running calls may go on after SIGTERM."""
+    reflection: bool = True
+
+
+class LogSettings(Section):
+    """Logs, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    json_lines: bool = False
