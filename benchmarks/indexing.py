@@ -41,7 +41,7 @@ from engine.store.base import Point
 from engine.store.edge import EdgeStore
 from indexers.catalog import Catalog
 from indexers.pipeline import index
-from indexers.rows import Entry
+from indexers.rows import CatalogEntry
 from indexers.seen import IdSet
 
 BATCH = 64
@@ -121,7 +121,7 @@ def one_round(space: Space, catalog: Catalog, folder: Path) -> dict[str, Any]:
     entries = all_entries(catalog)
     timed: dict[str, Any] = {"items": len(entries)}
 
-    def decode(entry: Entry) -> list[Prepared]:
+    def decode(entry: CatalogEntry) -> list[Prepared]:
         # The files are read again, so that reading is part of it, as it is of indexing.
         root = catalog.root or Path()
         for name in entry.media.values():
@@ -174,10 +174,12 @@ def upsert(store: EdgeStore, points: list[Point]) -> None:
     store.optimize()
 
 
-def all_entries(catalog: Catalog) -> list[Entry]:
+def all_entries(catalog: Catalog) -> list[CatalogEntry]:
     """The rows that the space can decode; bad ones would be no part of either side."""
     with IdSet() as seen, ThreadPoolExecutor(CORES) as pool:
-        return [entry for entry in catalog.entries(seen, pool) if isinstance(entry, Entry) and not entry.missing]
+        return [
+            entry for entry in catalog.entries(seen, pool) if isinstance(entry, CatalogEntry) and not entry.missing
+        ]
 
 
 # Unchanged --------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def main() -> int:
     with closing(opening.open_store(settings, space)) as store:
         found = read_items(store)
     world = World(found, WorldConfig(people=given.people, seed=given.seed), space.fingerprint)
-    clock, memory = compare.Clock(), compare.memory_store(space.manifest, world.items)
+    clock, memory = compare.SimulatedClock(), compare.memory_store(space.manifest, world.items)
 
     def serving(model: ServedModel | None) -> Serve:
         engine = Engine(

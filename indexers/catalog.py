@@ -12,7 +12,7 @@ from engine.core.types import ItemId, Payload, check_id
 from engine.store.match import check_kinds
 from indexers.errors import CatalogError, DuplicateError
 from indexers.readers import BadRow, Columns, Reader, Row, default_root, open_catalog
-from indexers.rows import DEFAULT_MAX_BYTES, DeadLetter, Entry, load_or_letter, payload_of, row_id
+from indexers.rows import DEFAULT_MAX_BYTES, CatalogEntry, DeadLetter, load_or_letter, payload_of, row_id
 from indexers.schema import infer_schema, mixed_fields
 from indexers.seen import IdSet
 from indexers.stages import ordered_map
@@ -78,7 +78,9 @@ class Catalog:
                 break
         return head
 
-    def entries(self, seen: IdSet, pool: Executor, kinds: Schema | None = None) -> Iterator[Entry | DeadLetter]:
+    def entries(
+        self, seen: IdSet, pool: Executor, kinds: Schema | None = None
+    ) -> Iterator[CatalogEntry | DeadLetter]:
         """Every row as an entry or as a dead letter.
 
         Args:
@@ -93,7 +95,7 @@ class Catalog:
         root = (self.root or default_root(self.path)).resolve()
         columns, ignore, max_bytes = dict(self.columns), self.ignore, self.max_bytes
 
-        def read(row: Row | DeadLetter) -> Entry | DeadLetter:
+        def read(row: Row | DeadLetter) -> CatalogEntry | DeadLetter:
             return row if isinstance(row, DeadLetter) else load_or_letter(row, root, columns, ignore, max_bytes)
 
         yield from ordered_map(pool, read, self._named(seen, kinds or {}), _AHEAD)

@@ -16,10 +16,10 @@ from engine.store.base import Point, VectorStore
 from indexers.catalog import Catalog
 from indexers.deadletters import DeadLetters
 from indexers.plan import Planned, plan
-from indexers.report import Outcome, Tally
-from indexers.rows import DeadLetter, Entry
+from indexers.report import RowOutcome, Tally
+from indexers.rows import CatalogEntry, DeadLetter
 from indexers.seen import IdSet
-from indexers.stages import Budget, Channel, Stop, Stopped, batches
+from indexers.stages import Budget, StageChannel, StagesStopped, StopStages, batches
 
 WAITING_BYTES = 256 << 20
 """Files and decoded contents that wait to be encoded."""
@@ -27,7 +27,7 @@ _GROUP_BYTES = 96 << 20
 _PLANNED_BYTES = 64 << 20
 _PLANNED_BATCHES = 4
 
-Outlet = Channel[Future["Decoded | DeadLetter"]] | Channel[list["Decoded"]] | None
+Outlet = StageChannel[Future["Decoded | DeadLetter"]] | StageChannel[list["Decoded"]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Decoded:
     """An item on its way to the store."""
 
     line: int
-    outcome: Outcome
+    outcome: RowOutcome
     point: Point
     """Still without vectors, if `prepared` holds something."""
     prepared: tuple[Prepared, ...] = ()
@@ -67,7 +67,7 @@ class Flow:
         tally: Tally,
         letters: DeadLetters,
         pool: Executor,
-        stop: Stop,
+        stop: StopStages,
         *,
         batch: int,
         dry_run: bool,
@@ -83,8 +83,8 @@ class Flow:
         self._dry_run = dry_run
         self._strict = strict
         self._budget = Budget(WAITING_BYTES, stop)
-        self._decoding: Channel[Future[Decoded | DeadLetter]] = Channel(batch, stop)
-        self._writing: Channel[list[Decoded]] = Channel(2, stop)
+        self._decoding: StageChannel[Future[Decoded | DeadLetter]] = StageChannel(batch, stop)
+        self._writing: StageChannel[list[Decoded]] = StageChannel(2, stop)
 
     def stages(self, catalog: Catalog, seen: IdSet, readers: Executor) -> list[Callable[[], None]]:
         """The stages, each to be run in a thread of its own.
@@ -107,7 +107,7 @@ class Flow:
                 work()
                 if out is not None:
                     out.close()
-            except Stopped:
+            except StagesStopped:
                 pass
             except BaseException as error:  # noqa: BLE001 (it is raised again by the caller of the run)
                 self._stop.set(error)
@@ -116,12 +116,12 @@ class Flow:
 
     # Stages -------------------------------------------------------------------------------------------------
 
-    def _plan(self, entries: Iterator[Entry | DeadLetter]) -> None:
+    def _plan(self, entries: Iterator[CatalogEntry | DeadLetter]) -> None:
         """Leave out what is unchanged, and hand the rest to the decoders."""
         size = self._batch * _PLANNED_BATCHES
         for group in batches(self._alive(entries), size, lambda entry: entry.size, _PLANNED_BYTES):
             planned = plan(group, self._store)
-            self._tally.count(Outcome.UNCHANGED, sum(it.settled for it in planned))
+            self._tally.count(RowOutcome.UNCHANGED, sum(it.settled for it in planned))
             for it in planned:
                 if it.settled:
                     self._bury(*_without(it.entry, it.entry.missing))
@@ -129,10 +129,10 @@ class Flow:
                     self._budget.take(it.entry.size)
                     self._decoding.put(self._pool.submit(self._decode, it))
 
-    def _alive(self, entries: Iterator[Entry | DeadLetter]) -> Iterator[Entry]:
+    def _alive(self, entries: Iterator[CatalogEntry | DeadLetter]) -> Iterator[CatalogEntry]:
         for entry in entries:
             if self._stop.is_set:
-                raise Stopped
+                raise StagesStopped
             if isinstance(entry, DeadLetter):
                 self._bury(entry)
             elif entry.missing and self._strict:
@@ -145,12 +145,12 @@ class Flow:
         entry, size = it.entry, 0
         try:
             if self._stop.is_set:
-                raise Stopped
+                raise StagesStopped
             kept = {} if it.stored is None else it.stored.vectors
             prepared, missing = self._prepare(entry, kept)
             if missing and (self._strict or not (prepared or kept)):
                 return _refused(entry, missing)
-            if missing and it.outcome is Outcome.CHANGED and self._has_one_of(entry.item.id, missing):
+            if missing and it.outcome is RowOutcome.CHANGED and self._has_one_of(entry.item.id, missing):
                 return _refused(entry, missing, "; the item stays in the store as it was")
             size = sum(_size(one) for one in prepared)
             point = point_of(
@@ -161,13 +161,13 @@ class Flow:
                 indexed_at=None if it.stored is None else item_of(it.stored).indexed_at,
                 missing=missing,
             )
-            outcome = Outcome.CHANGED if kept and prepared else it.outcome
+            outcome = RowOutcome.CHANGED if kept and prepared else it.outcome
             return Decoded(entry.line, outcome, point, prepared, size, _without(entry, missing))
         finally:
             self._budget.give(entry.size - size)
 
     def _prepare(
-        self, entry: Entry, kept: Collection[Modality]
+        self, entry: CatalogEntry, kept: Collection[Modality]
     ) -> tuple[tuple[Prepared, ...], Mapping[Modality, Exception]]:
         """The contents of an entry but for those that are kept, and why others are missing."""
         prepared, missing = [], dict(entry.missing)
@@ -227,7 +227,7 @@ class Flow:
     def _write(self) -> None:
         """Write points; what the store has acknowledged is counted."""
         for group in self._writing:
-            points = [it.point for it in group if it.outcome is not Outcome.UNCHANGED]
+            points = [it.point for it in group if it.outcome is not RowOutcome.UNCHANGED]
             if points and not self._dry_run:
                 self._store.upsert(points)
             for it in group:
@@ -252,13 +252,13 @@ def _with_vectors(group: Sequence[Decoded], vectors: Floats) -> list[Decoded]:
     return done
 
 
-def _refused(entry: Entry, missing: Mapping[Modality, Exception], also: str = "") -> DeadLetter:
+def _refused(entry: CatalogEntry, missing: Mapping[Modality, Exception], also: str = "") -> DeadLetter:
     modality, error = next(iter(missing.items()))
     letter = DeadLetter.of(entry.line, entry.item.id, error, modality)
     return replace(letter, reason=letter.reason + also)
 
 
-def _without(entry: Entry, missing: Mapping[Modality, Exception]) -> tuple[DeadLetter, ...]:
+def _without(entry: CatalogEntry, missing: Mapping[Modality, Exception]) -> tuple[DeadLetter, ...]:
     return tuple(DeadLetter.without(entry.line, entry.item.id, *one) for one in missing.items())
 
 

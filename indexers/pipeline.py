@@ -19,7 +19,7 @@ from indexers.progress import Silent, Watcher
 from indexers.prune import prune as prune_store
 from indexers.report import IndexStoppedError, Report, Tally
 from indexers.seen import IdSet
-from indexers.stages import Stop
+from indexers.stages import StopStages
 
 _TICK_SECONDS = 0.1
 
@@ -131,7 +131,7 @@ def _run(
     strict: bool,
 ) -> bool:
     """Run all stages to their end, and say whether they were interrupted."""
-    stop, interrupted = Stop(), False
+    stop, interrupted = StopStages(), False
     count = decoders or os.cpu_count() or 1
     readers = ThreadPoolExecutor(count, thread_name_prefix="read")
     pool = ThreadPoolExecutor(count, thread_name_prefix="decode")

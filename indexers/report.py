@@ -24,7 +24,7 @@ class IndexStoppedError(TriveniError):
         self.report = report
 
 
-class Outcome(StrEnum):
+class RowOutcome(StrEnum):
     """What became of a row that could be read."""
 
     ADDED = "added"
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 class Report:
     """The numbers of a run. In a dry run they say what a real one would do."""
 
-    outcomes: dict[Outcome, int]
+    outcomes: dict[RowOutcome, int]
     failed: dict[tuple[str, str], int]
     """Refused rows per (class of the error, modality, "" if it was none)."""
     missing: dict[tuple[str, str], int]
@@ -65,7 +65,7 @@ class Report:
     @property
     def written(self) -> int:
         """Items that were written."""
-        return sum(self.outcomes.get(kind, 0) for kind in (Outcome.ADDED, Outcome.CHANGED, Outcome.PAYLOAD))
+        return sum(self.outcomes.get(kind, 0) for kind in (RowOutcome.ADDED, RowOutcome.CHANGED, RowOutcome.PAYLOAD))
 
     @property
     def rate(self) -> float:
@@ -77,7 +77,7 @@ class Report:
 class Tally:
     """Counts while a run goes on; from any thread."""
 
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    outcomes: Counter[RowOutcome] = field(default_factory=Counter)
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
     missing: Counter[tuple[str, str]] = field(default_factory=Counter)
     nameless: int = 0
@@ -85,7 +85,7 @@ class Tally:
     examples: list[DeadLetter] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, outcome: Outcome, number: int = 1) -> None:
+    def count(self, outcome: RowOutcome, number: int = 1) -> None:
         """Count rows that are done."""
         with self._lock:
             self.outcomes[outcome] += number

@@ -49,7 +49,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogEntry:
     """An item of a catalogue whose files are in memory, not yet decoded."""
 
     line: int
@@ -82,7 +82,7 @@ def row_id(row: Row, columns: Columns) -> ItemId:
     return ItemId(value)
 
 
-def load(row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_bytes: int) -> Entry:
+def load(row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_bytes: int) -> CatalogEntry:
     """Check a row, read its files once, and hash it.
 
     Args:
@@ -128,12 +128,12 @@ def load(row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_byt
     if missing and not contents:
         raise next(iter(missing.values()))
     item = Item(item_id, tuple(contents), payload_of(row, columns, ignore))
-    return Entry(row.line, item, media, digest(item, media), size, missing)
+    return CatalogEntry(row.line, item, media, digest(item, media), size, missing)
 
 
 def load_or_letter(
     row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_bytes: int
-) -> Entry | DeadLetter:
+) -> CatalogEntry | DeadLetter:
     """`load`, with a dead letter in place of an error. The row has an id."""
     try:
         return load(row, root, columns, ignore, max_bytes)

@@ -10,11 +10,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Stopped(Exception):  # noqa: N818 (a signal between threads, not an error)
+class StagesStopped(Exception):  # noqa: N818 (a signal between threads, not an error)
     """Another stage failed, or the run was interrupted: end without a word."""
 
 
-class Stop:
+class StopStages:
     """Ends all stages. The first error is the one that counts."""
 
     def __init__(self) -> None:
@@ -38,14 +38,14 @@ class Stop:
         """Wait until a condition holds. The caller holds `changed`, and whoever makes it true notifies.
 
         Raises:
-            Stopped: if the stages should end.
+            StagesStopped: if the stages should end.
         """
         self.changed.wait_for(lambda: self._set or ready())
         if self._set:
-            raise Stopped
+            raise StagesStopped
 
 
-class Channel(Generic[T]):
+class StageChannel(Generic[T]):
     """A bounded queue from one stage to the next.
 
     Args:
@@ -53,7 +53,7 @@ class Channel(Generic[T]):
         stop: what ends both stages.
     """
 
-    def __init__(self, capacity: int, stop: Stop) -> None:
+    def __init__(self, capacity: int, stop: StopStages) -> None:
         self._capacity = capacity
         self._stop = stop
         self._waiting: deque[T] = deque()
@@ -63,7 +63,7 @@ class Channel(Generic[T]):
         """Add a thing, waiting for a place.
 
         Raises:
-            Stopped: if the stages should end.
+            StagesStopped: if the stages should end.
         """
         with self._stop.changed:
             self._stop.wait_for(lambda: len(self._waiting) < self._capacity)
@@ -98,7 +98,7 @@ class Budget:
         stop: what ends the waiting.
     """
 
-    def __init__(self, limit: int, stop: Stop) -> None:
+    def __init__(self, limit: int, stop: StopStages) -> None:
         self._limit = limit
         self._stop = stop
         self._used = 0
@@ -107,7 +107,7 @@ class Budget:
         """Wait until bytes may be added.
 
         Raises:
-            Stopped: if the stages should end.
+            StagesStopped: if the stages should end.
         """
         with self._stop.changed:
             self._stop.wait_for(lambda: self._used < self._limit)

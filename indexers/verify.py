@@ -12,7 +12,7 @@ from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
 from indexers.catalog import Catalog
 from indexers.prune import collect_extra
-from indexers.rows import DeadLetter, Entry
+from indexers.rows import CatalogEntry, DeadLetter
 from indexers.seen import IdSet
 from indexers.stages import batches
 
@@ -22,7 +22,7 @@ MAX_EXAMPLES = 100
 
 
 @dataclass(slots=True)
-class Difference:
+class StoreDifference:
     """How many items differ in one way, and the first of them."""
 
     count: int = 0
@@ -36,25 +36,25 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Verdict:
+class Verification:
     """What `verify` found. In good order all differences are zero."""
 
     same: int = 0
-    missing: Difference = field(default_factory=Difference)
+    missing: StoreDifference = field(default_factory=StoreDifference)
     """In the catalogue, not in the store."""
-    stale: Difference = field(default_factory=Difference)
+    stale: StoreDifference = field(default_factory=StoreDifference)
     """In both, but the catalogue's item is another than the one that was indexed."""
-    incomplete: Difference = field(default_factory=Difference)
+    incomplete: StoreDifference = field(default_factory=StoreDifference)
     """Equal, but the store lacks the vector of a content that can be read."""
-    extra: Difference = field(default_factory=Difference)
+    extra: StoreDifference = field(default_factory=StoreDifference)
     """In the store, not in the catalogue."""
-    unreadable: Difference = field(default_factory=Difference)
+    unreadable: StoreDifference = field(default_factory=StoreDifference)
     """Rows of the catalogue that cannot be read, whole or in part, as "line: reason"."""
     wrong_space: str = ""
     """The fingerprint of the store's space, if it is not the one that was asked for."""
 
     @property
-    def differences(self) -> dict[str, Difference]:
+    def differences(self) -> dict[str, StoreDifference]:
         """By name."""
         return {
             "missing": self.missing,
@@ -77,7 +77,7 @@ def verify(
     fingerprint: str | None = None,
     space: Space | None = None,
     readers: int = 0,
-) -> Verdict:
+) -> Verification:
     """Compare a catalogue with a store by the digests of their items. Nothing is changed.
 
     Args:
@@ -91,7 +91,7 @@ def verify(
     Raises:
         CatalogError: if the catalogue cannot be read.
     """
-    verdict = Verdict()
+    verdict = Verification()
     if fingerprint is not None and store.fingerprint != fingerprint:
         verdict.wrong_space = store.fingerprint
     with IdSet() as seen, IdSet() as extra, ThreadPoolExecutor(readers or os.cpu_count() or 1) as pool:
@@ -110,7 +110,7 @@ def verify(
     return verdict
 
 
-def _alive(entries: Iterator[Entry | DeadLetter], verdict: Verdict) -> Iterator[Entry]:
+def _alive(entries: Iterator[CatalogEntry | DeadLetter], verdict: Verification) -> Iterator[CatalogEntry]:
     for entry in entries:
         if isinstance(entry, DeadLetter):
             verdict.unreadable.add(f"{entry.line}: {entry.reason}")
@@ -118,23 +118,23 @@ def _alive(entries: Iterator[Entry | DeadLetter], verdict: Verdict) -> Iterator[
             yield entry
 
 
-def _same(entry: Entry, point: Point | None) -> bool:
+def _same(entry: CatalogEntry, point: Point | None) -> bool:
     """Whether the store holds this very item."""
     return point is not None and Digest.of_payload(point.payload) == entry.digest
 
 
-def _whole(entry: Entry, point: Point | None) -> bool:
+def _whole(entry: CatalogEntry, point: Point | None) -> bool:
     """Whether the store holds this very item with all of its contents."""
     modalities = {content.modality for content in entry.item.contents}
     return point is not None and not entry.missing and _same(entry, point) and set(point.vectors) == modalities
 
 
 def _broken(
-    wanted: Sequence[tuple[Entry, Point | None]], space: Space | None, pool: Executor
+    wanted: Sequence[tuple[CatalogEntry, Point | None]], space: Space | None, pool: Executor
 ) -> Iterator[DeadLetter | None]:
     """For each entry the reason why what the store lacks of it cannot be read; None where it can be."""
 
-    def decode(it: tuple[Entry, Point | None]) -> DeadLetter | None:
+    def decode(it: tuple[CatalogEntry, Point | None]) -> DeadLetter | None:
         entry, point = it
         for modality, error in entry.missing.items():
             return DeadLetter.of(entry.line, entry.item.id, error, modality)
@@ -150,7 +150,7 @@ def _broken(
     return pool.map(decode, wanted)
 
 
-def _compare(entry: Entry, point: Point | None, broken: DeadLetter | None, verdict: Verdict) -> None:
+def _compare(entry: CatalogEntry, point: Point | None, broken: DeadLetter | None, verdict: Verification) -> None:
     item_id: ItemId = entry.item.id
     modalities: set[Modality] = {content.modality for content in entry.item.contents}
     if broken is not None:

@@ -40,9 +40,9 @@ class ByteBudget:
         self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
 
-    def lease(self) -> "Lease":
+    def lease(self) -> "MemoryLease":
         """A share of the budget, empty at first, that is given back at the end of a `with` block."""
-        return Lease(self)
+        return MemoryLease(self)
 
     def take(self, size: int) -> None:
         """Wait until so many bytes are free, and take them."""
@@ -65,7 +65,7 @@ class ByteBudget:
             self._changed.notify_all()
 
 
-class Lease:
+class MemoryLease:
     """What one content takes of a budget."""
 
     def __init__(self, budget: ByteBudget) -> None:

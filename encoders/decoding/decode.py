@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image as Pillow
 
-from encoders.decoding.budget import ByteBudget, Lease
+from encoders.decoding.budget import ByteBudget, MemoryLease
 from encoders.decoding.processes import EndedError, borrowed
 from encoders.decoding.resample import Resampler
 from encoders.errors import ContentError, LimitError
@@ -142,7 +142,7 @@ def decoding_image(content: Content, limits: DecodeLimits, size: int | None = No
     data = _read(content.source, "image", limits)
     name = _name(content, data)
 
-    def decode(lease: Lease) -> Pillow.Image:
+    def decode(lease: MemoryLease) -> Pillow.Image:
         with borrowed(limits.slots, "image", name, limits.max_decoding_seconds) as process:
             process.put(data)
             answer = process.ask(
@@ -191,7 +191,7 @@ def decoding_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> 
     data = _read(content.source, "audio", limits)
     name = _name(content, data)
 
-    def decode(lease: Lease) -> Floats:
+    def decode(lease: MemoryLease) -> Floats:
         with borrowed(limits.slots, "audio", name, limits.max_decoding_seconds) as process:
             process.put(data)
             answer = process.ask(
@@ -214,7 +214,7 @@ def decoding_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> 
         yield np.clip(samples, -1.0, 1.0, out=samples)
 
 
-def _twice(decode: Callable[[Lease], Decoded], lease: Lease) -> Decoded:
+def _twice(decode: Callable[[MemoryLease], Decoded], lease: MemoryLease) -> Decoded:
     """Decode, and once more if the process was killed: the system may have chosen it for what others took."""
     try:
         return decode(lease)

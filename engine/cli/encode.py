@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from encoders.types import Floats, Modality, Prepared
     from indexers.catalog import Catalog
     from indexers.progress import Watcher
-    from indexers.rows import DeadLetter, Entry
+    from indexers.rows import CatalogEntry, DeadLetter
 
-    Ready = tuple[Entry, tuple[Prepared, ...]]
+    Ready = tuple[CatalogEntry, tuple[Prepared, ...]]
     """An item, and its contents as the networks take them."""
 
 BATCH_BYTES = 128 << 20
@@ -141,7 +141,7 @@ def _fill(made: _Vectors, source: Catalog, decoders: int, batch: int, watcher: W
     from indexers.seen import IdSet
     from indexers.stages import batches, ordered_map
 
-    def prepare(entry: Entry | DeadLetter) -> Ready | DeadLetter:
+    def prepare(entry: CatalogEntry | DeadLetter) -> Ready | DeadLetter:
         if isinstance(entry, DeadLetter):
             return entry
         for error in entry.missing.values():  # a file of vectors is whole, or names what it lacks
@@ -169,7 +169,7 @@ def _size(ready: Ready) -> int:
     return sum(int(getattr(one.value, "nbytes", 0)) for one in ready[1])
 
 
-def _letter(entry: Entry, error: Exception) -> DeadLetter:
+def _letter(entry: CatalogEntry, error: Exception) -> DeadLetter:
     from indexers.rows import DeadLetter
 
     return DeadLetter.of(entry.line, entry.item.id, error)

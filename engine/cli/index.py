@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from engine.config.settings import Settings
     from engine.store.base import VectorStore
     from indexers.report import Report
-    from indexers.verify import Verdict
+    from indexers.verify import Verification
 
 INTERRUPTED = 130
 
@@ -198,7 +198,7 @@ def _summary(report: Report, letters: Path, as_json: bool) -> None:
         stderr.print(f"all {told} are in {letters}", highlight=False, soft_wrap=True)
 
 
-def _show(verdict: Verdict, fingerprint: str) -> None:
+def _show(verdict: Verification, fingerprint: str) -> None:
     table = Table(title="In order" if verdict.in_order else "Catalogue and store differ", title_justify="left")
     table.add_column("items")
     table.add_column("", justify="right")

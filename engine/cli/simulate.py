@@ -30,7 +30,7 @@ OWN = Path("var/simulated")
 """Each world has a folder here: its events, and the versions that are trained on them."""
 
 
-class Policy(StrEnum):
+class ServedBy(StrEnum):
     """What is shown while the log is made."""
 
     POPULARITY = "popularity"
@@ -46,8 +46,8 @@ def simulate(
     days: Annotated[float, typer.Option(help="The length of the period.")] = 30.0,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal events.")] = 0,
     policy: Annotated[
-        Policy, typer.Option(help="What is shown: popular items with exploration, any, the engine's, or the best.")
-    ] = Policy.POPULARITY,
+        ServedBy, typer.Option(help="What is shown: popular items with exploration, any, the engine's, or the best.")
+    ] = ServedBy.POPULARITY,
     explore: Annotated[
         float,
         typer.Option(
@@ -126,7 +126,7 @@ def _without_password(url: str) -> str:
 
 
 def _run(
-    settings: Settings, config: WorldConfig, policy: Policy, explore: float, impressions: int
+    settings: Settings, config: WorldConfig, policy: ServedBy, explore: float, impressions: int
 ) -> tuple[World, Diary, str]:
     """Make a world over the catalogue, and let its people visit; what served them is named too."""
     from engine import compose, opening
@@ -146,18 +146,18 @@ def _run(
         tag = f"-{policy}"
         serve: serving.Serve
         match policy:
-            case Policy.POPULARITY:
+            case ServedBy.POPULARITY:
                 serve = popular = serving.PopularServe(world, explore)
                 watch = popular.learn
                 tag += f"{explore:g}"
-            case Policy.RANDOM:
+            case ServedBy.RANDOM:
                 serve = serving.RandomServe(world)
-            case Policy.ENGINE:
+            case ServedBy.ENGINE:
                 store.index_fields({INDEXED_AT: FieldKind.DATETIME})  # a store that no bulk run made lacks it
                 serve = serving.EngineServe(world, compose.build_engine(settings, space, store))
                 if explore > 0:
                     serve, tag = serving.ExploringServe(world, serve, explore), f"{tag}{explore:g}"
-            case Policy.ORACLE:
+            case ServedBy.ORACLE:
                 serve = serving.OracleServe(world)
         with Progress(console=stderr, transient=True) as bar:
             task = bar.add_task("lists", total=impressions)
@@ -170,7 +170,7 @@ def _run(
             return world, visit(world, serve, impressions, watch=told, tag=tag), tag
 
 
-def _show(world: World, diary: Diary, policy: Policy, written: int, place: str, as_json: bool) -> None:
+def _show(world: World, diary: Diary, policy: ServedBy, written: int, place: str, as_json: bool) -> None:
     from engine.learn.simulate.output import counts
 
     measured, kinds = diary.measured, counts(diary.events)

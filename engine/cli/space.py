@@ -147,7 +147,7 @@ def _build_openclip(
     from encoders.spaces.openclip import load_openclip
     from engine import opening
 
-    captioned = Captioned(catalog, root, settings.limits.max_bytes)
+    captioned = CaptionedExamples(catalog, root, settings.limits.max_bytes)
     with stderr.status("reading the catalogue"):
         found = captioned.count()
     limits = opening.decode_limits(settings)
@@ -189,7 +189,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Captioned:
+class CaptionedExamples:
     """The rows of a catalogue that have a text and a picture or a sound; read anew each time, a row at a time.
 
     Args:

@@ -20,7 +20,7 @@ from engine.core.files import write_atomically
 
 if TYPE_CHECKING:
     from engine.config.settings import Settings
-    from engine.learn.tuning.tried import Found, Setting, Tried
+    from engine.learn.tuning.tried import SearchResult, Setting, Tried
 
 
 def tune(
@@ -78,7 +78,7 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
     from engine.learn.splits import by_time
     from engine.learn.training_data import read_training_data
     from engine.learn.tuning.tried import SEARCHED
-    from engine.learn.tuning.tune import Search, alone
+    from engine.learn.tuning.tune import SettingsSearch, alone
     from engine.learn.window import TimeWindow
 
     now = {key: getattr(settings.learn, key) for key in SEARCHED}
@@ -87,7 +87,7 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
         space, device = opening.open_space(settings), opening.torch_device(settings)
         with closing(opening.open_store(settings, space)) as store:
             items = read_items(store)
-        search = Search(folder, now, datetime.now(UTC), fresh=fresh)
+        search = SettingsSearch(folder, now, datetime.now(UTC), fresh=fresh)
         data = read_training_data(
             settings, space, items, TimeWindow(None, search.until), lambda share, stage: tell(0.02 * share, stage)
         )
@@ -127,7 +127,7 @@ def write_learn(path: Path, setting: Setting) -> None:
     write_atomically(path, tomlkit.dumps(document))
 
 
-def _document(result: Found) -> dict[str, object]:
+def _document(result: SearchResult) -> dict[str, object]:
     gain = result.gain()
     rows = [asdict(one) for one in result.tried]
     for row in rows:
@@ -136,7 +136,7 @@ def _document(result: Found) -> dict[str, object]:
     return {"until": result.until.isoformat(), "trials": rows, "best": best, "gain": gain and asdict(gain)}
 
 
-def _show(result: Found) -> None:
+def _show(result: SearchResult) -> None:
     from engine.learn.tuning.tried import SEARCHED
 
     title = f"Tried on the events until {result.until:%Y-%m-%d %H:%M}Z"

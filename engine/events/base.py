@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from engine.core.types import EventKind, UserId
-from engine.events.types import EventStats, HistoryPage, Impression, Outcome, Served, UserEvent
+from engine.events.types import EventStats, HistoryPage, Impression, RecordOutcome, Served, UserEvent
 
 MAX_PAGE = 10_000
 """The most events of a page of a history."""
@@ -31,7 +31,7 @@ class EventStore(Protocol):
     Every method raises EventStoreError if the database fails; a write may then be sent again.
     """
 
-    def record(self, events: Sequence[UserEvent]) -> list[Outcome]:
+    def record(self, events: Sequence[UserEvent]) -> list[RecordOutcome]:
         """Record events, each for itself: one that is rejected does not keep out the others.
 
         Returns:

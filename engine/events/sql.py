@@ -21,8 +21,8 @@ from engine.events.types import (
     HistoryPage,
     Impression,
     KnownItems,
-    Outcome,
     OutcomeKind,
+    RecordOutcome,
     Served,
     UserEvent,
 )
@@ -66,13 +66,13 @@ class SqlEventStore:
         self._clock = clock
         self._database = Database(url, existing=existing)
 
-    def record(self, events: Sequence[UserEvent]) -> list[Outcome]:
+    def record(self, events: Sequence[UserEvent]) -> list[RecordOutcome]:
         """Record events, each for itself; see `EventStore.record`."""
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, RecordOutcome] = {}
         rows: dict[int, Values] = {}
         for index, row in enumerate(self._rows(events)):
             if isinstance(row, EventError):
-                outcomes[index] = Outcome(OutcomeKind.REJECTED, error=row)
+                outcomes[index] = RecordOutcome(OutcomeKind.REJECTED, error=row)
             else:
                 rows[index] = row
         ours: dict[str, Values] = {}
@@ -83,12 +83,12 @@ class SqlEventStore:
             name = row["id"]
             first = theirs.get(name) or ours[name]
             if any(row[column] != first[column] for column in _SAME):
-                outcomes[index] = Outcome(OutcomeKind.REJECTED, error=_taken(name))
+                outcomes[index] = RecordOutcome(OutcomeKind.REJECTED, error=_taken(name))
             elif name in new:
                 new.remove(name)
-                outcomes[index] = Outcome(OutcomeKind.RECORDED, name)
+                outcomes[index] = RecordOutcome(OutcomeKind.RECORDED, name)
             else:
-                outcomes[index] = Outcome(OutcomeKind.DUPLICATE, name)
+                outcomes[index] = RecordOutcome(OutcomeKind.DUPLICATE, name)
         return [outcomes[index] for index in range(len(events))]
 
     def history(

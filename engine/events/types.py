@@ -27,7 +27,7 @@ class OutcomeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RecordOutcome:
     """What became of one event."""
 
     kind: OutcomeKind

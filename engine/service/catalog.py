@@ -17,7 +17,7 @@ from engine.service.convert.items import item_from, stored_item
 from engine.service.paging import cursor_of, page_token
 from engine.service.status import shorten
 from engine.service.stream_buffer import StreamBuffer
-from engine.service.upsert import Outcome, Upserter
+from engine.service.upsert import Upserter, UpsertOutcome
 from engine.service.work import Workers, deadline_of
 from engine.store.base import VectorStore
 from triveni.v1 import catalog_pb2, catalog_pb2_grpc
@@ -28,8 +28,8 @@ Sent = catalog_pb2.UpsertItemsRequest | Malformed
 """A message of the stream: one that cannot be parsed is a bad item like others, and does not end it."""
 
 _OUTCOMES = {
-    Outcome.STORED: catalog_pb2.UPSERT_OUTCOME_STORED,
-    Outcome.UNCHANGED: catalog_pb2.UPSERT_OUTCOME_UNCHANGED,
+    UpsertOutcome.STORED: catalog_pb2.UPSERT_OUTCOME_STORED,
+    UpsertOutcome.UNCHANGED: catalog_pb2.UPSERT_OUTCOME_UNCHANGED,
 }
 
 

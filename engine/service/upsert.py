@@ -15,7 +15,7 @@ from engine.store.base import Point, VectorStore
 from engine.store.match import check_kinds
 
 
-class Outcome(Enum):
+class UpsertOutcome(Enum):
     """What became of an item."""
 
     STORED = auto()
@@ -26,7 +26,7 @@ class Outcome(Enum):
 class Upserted:
     """An item that is in the store."""
 
-    outcome: Outcome
+    outcome: UpsertOutcome
     missing: tuple[TriveniError, ...] = ()
     """Why contents could not be read: the item is there without them."""
 
@@ -100,7 +100,7 @@ class Upserter:
             DeadlineError: if the time is up; no item of the batch was written.
             CancelledError: if the caller went away.
         """
-        stored = Upserted(Outcome.STORED)
+        stored = Upserted(UpsertOutcome.STORED)
         results: list[Result] = [item if isinstance(item, TriveniError) else stored for item in items]
         good = {row: item for row, item in enumerate(items) if not isinstance(item, TriveniError)}
         repeats: dict[int, int] = {}
@@ -120,7 +120,9 @@ class Upserter:
             results = [error if _is_stored(result) else result for result in results]
         for row, first in repeats.items():
             result = results[first]
-            results[row] = replace(result, outcome=Outcome.UNCHANGED) if isinstance(result, Upserted) else result
+            results[row] = (
+                replace(result, outcome=UpsertOutcome.UNCHANGED) if isinstance(result, Upserted) else result
+            )
         return results
 
     def _known(self, items: Sequence[Item]) -> dict[ItemId, Point]:
@@ -152,7 +154,7 @@ class Upserter:
                 continue
             same = earlier is None and said == before
             if same and not (point and missing_of(point.payload)):
-                results[row] = Upserted(Outcome.UNCHANGED)
+                results[row] = Upserted(UpsertOutcome.UNCHANGED)
                 continue
             kept = dict(point.vectors) if point and before and before.contents == said.contents else {}
             works[row] = _Work(item, said, point, kept, same, strictly)
@@ -185,7 +187,7 @@ def _points(works: dict[int, _Work], results: list[Result]) -> dict[ItemId, Poin
             results[row] = refusal
             continue
         nothing_new = work.same and work.before is not None and work.vectors.keys() == work.before.vectors.keys()
-        outcome = Outcome.UNCHANGED if nothing_new else Outcome.STORED
+        outcome = UpsertOutcome.UNCHANGED if nothing_new else UpsertOutcome.STORED
         results[row] = Upserted(outcome, tuple(work.missing.values()))
         if not nothing_new:
             points[work.item.id] = point_of(work.item, work.vectors, digest_=work.digest, missing=work.missing.keys())
@@ -193,4 +195,4 @@ def _points(works: dict[int, _Work], results: list[Result]) -> dict[ItemId, Poin
 
 
 def _is_stored(result: Result) -> bool:
-    return isinstance(result, Upserted) and result.outcome is Outcome.STORED
+    return isinstance(result, Upserted) and result.outcome is UpsertOutcome.STORED

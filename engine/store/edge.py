@@ -22,7 +22,7 @@ from engine.store import extra, validate
 from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
 from engine.store.columns import points_of
 from engine.store.edge_folder import Description, FolderLock, copy_shard, remove_strays
-from engine.store.edge_read import ID, ROW, Directory, Entry, Reader
+from engine.store.edge_read import ID, ROW, Directory, EdgeReader, Entry
 from engine.store.edge_shard import GRAPH_FROM_BYTES, Shard, create_shard
 from engine.store.edge_space import DiskRoom, size_of, size_of_folder, size_of_records, size_of_vectors
 from engine.store.edge_vectors import EdgeVectors
@@ -89,7 +89,7 @@ class EdgeStore:
             self._rows = VectorRows(folder / "rows", dimension, modalities)
             self._directory = Directory()
             self._read_directory()
-            self._reader = Reader(self._directory, self._rows, self._shard.payloads, self._writing)
+            self._reader = EdgeReader(self._directory, self._rows, self._shard.payloads, self._writing)
             self._optimizer = Optimizer(optimize_after, self._writing, self._copy_shard, self._adopt_shard)
             self._optimizer.count(max(0, len(self._directory.entries) - self._about.graphed))
             self._extra = EdgeVectors(

@@ -90,7 +90,7 @@ def _size(value: object) -> int:
     return sys.getsizeof(value)
 
 
-class Reader:
+class EdgeReader:
     """Reads points by their ids without a lock, beside a writer.
 
     Args:

@@ -36,7 +36,7 @@ Record = tuple[uuid.UUID, Any, dict[str, Json]]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ShardHits:
     """The nearest points of one search: the numbers of their ids, and their scores."""
 
     keys: list[int]
@@ -122,7 +122,7 @@ class Shard:
         """Those points that are there, whole, in any order."""
         return [_record(one) for one in self._call(lambda shard: shard.retrieve([*keys], True, True))]
 
-    def search(self, queries: Sequence[VectorQuery], ef: int) -> list[Found]:
+    def search(self, queries: Sequence[VectorQuery], ef: int) -> list[ShardHits]:
         """Search by several vectors in one batch; those that differ only in the vector are faster side by side."""
         kinds = [(str(query.modality), id(query.filter), id(query.exclude), query.limit) for query in queries]
         order = sorted(range(len(queries)), key=kinds.__getitem__)
@@ -140,7 +140,9 @@ class Shard:
         batch = edge.QueryBatchRequest(requests)
         answers: list[list[Any]] = self._call(lambda shard: shard.query_batch(batch))
         found = {
-            row: Found([point.id.int for point in points], np.array([point.score for point in points], np.float32))
+            row: ShardHits(
+                [point.id.int for point in points], np.array([point.score for point in points], np.float32)
+            )
             for row, points in zip(order, answers, strict=True)
         }
         return [found[row] for row in range(len(queries))]

@@ -16,7 +16,7 @@ from engine.core.types import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FetchedPoints:
     """Points in columns, in the server's order."""
 
     keys: Sequence[str]
@@ -36,7 +36,7 @@ class Points(Protocol):
 
     def get(
         self, collection: str, keys: Sequence[str], *, payload: bool | Sequence[str], vectors: Sequence[str]
-    ) -> Found:
+    ) -> FetchedPoints:
         """The points with these ids that are there.
 
         Args:
@@ -65,7 +65,7 @@ class ClientPoints:
 
     def get(
         self, collection: str, keys: Sequence[str], *, payload: bool | Sequence[str], vectors: Sequence[str]
-    ) -> Found:
+    ) -> FetchedPoints:
         """The points with these ids that are there; see `Points.get`."""
         wanted: list[Any] = [*keys]
         fields: Any = payload if isinstance(payload, bool) else [*payload]
@@ -84,7 +84,9 @@ class ClientPoints:
             for name in vectors
             if name in rows
         }
-        return Found([str(record.id) for record in records], [record.payload or {} for record in records], columns)
+        return FetchedPoints(
+            [str(record.id) for record in records], [record.payload or {} for record in records], columns
+        )
 
     def query(self, collection: str, requests: Sequence[models.QueryRequest]) -> list[Nearest]:
         """Search; see `Points.query`."""

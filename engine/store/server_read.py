@@ -10,7 +10,7 @@ from engine.core.types import Candidates, ItemId, Json, Payload
 from engine.store.base import Hits, point_id
 from engine.store.server_cache import ADDRESS, Columns, VectorCache
 from engine.store.server_collection import ServerCollection
-from engine.store.server_points import Found
+from engine.store.server_points import FetchedPoints
 
 ID = "_id"
 """The payload key of the item's id."""
@@ -121,7 +121,7 @@ class _Rows:
         }
         self._rows = {key: row for row, key in enumerate(keys)}
 
-    def enter(self, found: Found) -> None:
+    def enter(self, found: FetchedPoints) -> None:
         """Fill the rows of points that came."""
         rows = np.array([self._rows[key] for key in found.keys], np.intp)
         for row, payload in zip(rows.tolist(), found.payloads, strict=True):

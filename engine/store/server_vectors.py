@@ -13,7 +13,7 @@ from engine.core.types import ItemId
 from engine.store import extra
 from engine.store.base import Distance, VectorSpec, point_id
 from engine.store.server_collection import ServerCollection
-from engine.store.server_points import Found
+from engine.store.server_points import FetchedPoints
 
 _DISTANCES = {Distance.COSINE: models.Distance.COSINE, Distance.DOT: models.Distance.DOT}
 _MEANINGS = {theirs: ours for ours, theirs in _DISTANCES.items()}
@@ -112,7 +112,7 @@ class ServerVectors:
     def _there(self, keys: Sequence[str]) -> list[str]:
         return [*self._get(keys, ()).keys]
 
-    def _get(self, keys: Sequence[str], names: Sequence[str]) -> Found:
+    def _get(self, keys: Sequence[str], names: Sequence[str]) -> FetchedPoints:
         return self._collection.read(
             lambda points: points.get(self._collection.name, keys, payload=False, vectors=names)
         )
@@ -144,7 +144,7 @@ class ServerVectors:
                 named[name] = vector
 
 
-_NOTHING = Found((), (), {})
+_NOTHING = FetchedPoints((), (), {})
 
 
 def _update(collection: str, changes: list[models.PointVectors]) -> Callable[[QdrantClient], object]:

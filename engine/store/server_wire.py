@@ -17,7 +17,7 @@ from qdrant_client import grpc as wire
 from qdrant_client import models
 from qdrant_client.conversions.conversion import RestToGrpc, grpc_to_payload
 
-from engine.store.server_points import Found, Nearest
+from engine.store.server_points import FetchedPoints, Nearest
 
 CHANNEL_OPTIONS = {
     "grpc.max_receive_message_length": -1,
@@ -63,7 +63,7 @@ class WirePoints:
 
     def get(
         self, collection: str, keys: Sequence[str], *, payload: bool | Sequence[str], vectors: Sequence[str]
-    ) -> Found:
+    ) -> FetchedPoints:
         """The points with these ids that are there; see `Points.get`."""
         request = wire.GetPoints(
             collection_name=collection,
@@ -72,7 +72,7 @@ class WirePoints:
             with_vectors=_vectors(vectors),
         )
         points = self._get(request, timeout=self._timeout, metadata=self._metadata).result
-        return Found(
+        return FetchedPoints(
             [point.id.uuid for point in points],
             [grpc_to_payload(point.payload) for point in points] if payload else [{}] * len(points),
             _columns(points, vectors),
@@ -110,7 +110,7 @@ def _asked(collection: str, requests: Sequence[models.QueryRequest]) -> list[wir
 
 
 def _columns(points: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
-    """The vectors of points in columns; see `Found.vectors`."""
+    """The vectors of points in columns; see `FetchedPoints.vectors`."""
     rows: dict[str, list[int]] = {name: [] for name in names}
     blocks: dict[str, list[bytes]] = {name: [] for name in names}
     for row, point in enumerate(points) if names else ():

@@ -13,7 +13,7 @@ from encoders.errors import ContentError
 from encoders.types import Image
 from engine import opening
 from engine.cli import app
-from engine.cli.space import Captioned, Counts
+from engine.cli.space import CaptionedExamples, Counts
 from tests.indexers.catalogs import mixed_rows, write_jsonl
 from tests.tiny import make_png, make_wav, tiny_space
 
@@ -134,7 +134,7 @@ def test_examples_name_their_files_and_what_is_left_out_is_counted(tmp_path):
         {"id": "5", "text": "gone", "image": "gone.png"},
         {"id": "1", "text": "twice", "image": "a.png"},
     ]
-    captioned = Captioned(write_jsonl(tmp_path / "items.jsonl", rows), None, 1 << 20)
+    captioned = CaptionedExamples(write_jsonl(tmp_path / "items.jsonl", rows), None, 1 << 20)
     assert captioned.count() == Counts(examples=2, sounds=1, bad=2, uncaptioned=2)
     picture, sound = captioned.examples()
     assert picture.caption == "a picture"

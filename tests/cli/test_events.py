@@ -18,7 +18,7 @@ from engine.cli import app
 from engine.config.settings import load_settings
 from engine.core.types import Item, ItemId
 from engine.events.sql import SqlEventStore
-from engine.events.types import Outcome, UserEvent
+from engine.events.types import RecordOutcome, UserEvent
 from tests.tiny import concept_space
 
 ROWS = [
@@ -149,7 +149,7 @@ def test_an_import_that_is_interrupted_says_how_far_it_got(folder: Path, monkeyp
     file = write(folder / "in.jsonl", rows)
     record, calls = SqlEventStore.record, []
 
-    def interrupted(store: SqlEventStore, events: list[UserEvent]) -> list[Outcome]:
+    def interrupted(store: SqlEventStore, events: list[UserEvent]) -> list[RecordOutcome]:
         calls.append(len(events))
         if len(calls) == 3:
             signal.raise_signal(signal.SIGTERM)

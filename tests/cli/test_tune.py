@@ -12,7 +12,7 @@ from engine.cli.common import console
 from engine.cli.tune import write_learn
 from engine.config.settings import load_settings
 from engine.core.errors import DiskError, NotFoundError, SettingsError
-from engine.learn.tuning.tune import Search
+from engine.learn.tuning.tune import SettingsSearch
 from tests.learn.test_tune import NOW, QUICK, made_rows
 
 BEST = {"learning_rate": 0.00312, "batch": 128, "width": 32, "dropout": 0.25, "id_dropout": 0.4}
@@ -28,7 +28,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_show_tells_what_was_tried_and_write_puts_the_best_into_the_settings(folder: Path) -> None:
     nothing = CliRunner().invoke(app, ["tune", "--show"])
     assert isinstance(nothing.exception, NotFoundError)
-    Search(folder / "var" / "trained" / ".tuning", NOW, datetime(2026, 3, 1, tzinfo=UTC)).run(made_rows(), QUICK, 2)
+    SettingsSearch(folder / "var" / "trained" / ".tuning", NOW, datetime(2026, 3, 1, tzinfo=UTC)).run(
+        made_rows(), QUICK, 2
+    )
     document = json.loads(CliRunner().invoke(app, ["tune", "--show", "--json"]).stdout)
     assert [one["as_it_was"] for one in document["trials"]].count(True) == 1
     done = CliRunner().invoke(app, ["tune", "--show", "--write", "own.toml"])

@@ -18,7 +18,7 @@ from encoders.types import Content, Modality
 from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
 from engine.events.base import EventStore
 from engine.events.sql import SqlEventStore
-from engine.events.types import Impression, Outcome, OutcomeKind, UserEvent
+from engine.events.types import Impression, OutcomeKind, RecordOutcome, UserEvent
 
 STORES = ("sqlite", "postgresql")
 POSTGRES_URL = os.environ.get("POSTGRES_URL", "postgresql://127.0.0.1:5432/test")
@@ -108,7 +108,7 @@ def plain(event: UserEvent | Event) -> Any:
     return user, *said
 
 
-def kinds(outcomes: Sequence[Outcome]) -> list[OutcomeKind]:
+def kinds(outcomes: Sequence[RecordOutcome]) -> list[OutcomeKind]:
     return [outcome.kind for outcome in outcomes]
 
 

@@ -14,7 +14,7 @@ from engine.core.types import ItemId
 from engine.store.base import VectorStore
 from indexers.catalog import Catalog
 from indexers.pipeline import index
-from indexers.report import IndexStoppedError, Outcome
+from indexers.report import IndexStoppedError, RowOutcome
 from indexers.verify import verify
 from tests.indexers.catalogs import assert_same, everything, plain, write_jsonl
 from tests.indexers.test_pipeline import Counting
@@ -41,7 +41,7 @@ def test_what_is_good_is_indexed_and_what_is_missing_is_named(
 ) -> None:
     letters = tmp_path / "letters.jsonl"
     report = index(catalog, store, space, dead_letters=letters)
-    assert report.outcomes == {Outcome.ADDED: 1, Outcome.UNCHANGED: 0}
+    assert report.outcomes == {RowOutcome.ADDED: 1, RowOutcome.UNCHANGED: 0}
     assert (report.rows, report.errors, report.missing) == (1, 0, {("ContentError", "audio"): 1})
     point = everything(store)[OWL]
     assert set(point.vectors) == {Modality.TEXT, Modality.IMAGE}
@@ -75,7 +75,7 @@ def test_a_file_that_cannot_be_read_costs_no_more(
     assert [name for _, name in report.missing] == [modality]
     assert set(everything(memory)[OWL].vectors) == set(Modality) - {modality}
     again = index(catalog, memory, space)
-    assert again.outcomes == {Outcome.UNCHANGED: 1}
+    assert again.outcomes == {RowOutcome.UNCHANGED: 1}
     assert again.missing == report.missing
 
 
@@ -122,7 +122,7 @@ def test_a_following_run_tries_only_what_is_missing(
     before = everything(store)[OWL].payload
     space.prepared = space.forwarded = 0
     report = index(catalog, store, space, dead_letters=letters)
-    assert report.outcomes == {Outcome.UNCHANGED: 1}
+    assert report.outcomes == {RowOutcome.UNCHANGED: 1}
     assert report.missing == {("ContentError", "audio"): 1}
     assert len(letters_of(letters)) == 1
     assert (space.prepared, space.forwarded) == (1, 0)  # the sound; the others are neither decoded nor encoded
@@ -130,7 +130,7 @@ def test_a_following_run_tries_only_what_is_missing(
 
     make_wav(root / "owl.wav")  # repaired
     report = index(catalog, store, space, dead_letters=letters)
-    assert report.outcomes == {Outcome.CHANGED: 1, Outcome.UNCHANGED: 0}
+    assert report.outcomes == {RowOutcome.CHANGED: 1, RowOutcome.UNCHANGED: 0}
     assert (report.missing, letters_of(letters)) == ({}, [])
     assert_same(everything(store), plain(catalog, space))
 
@@ -142,7 +142,7 @@ def test_a_raised_limit_lets_the_missing_content_in(memory: VectorStore, root: P
     index(catalog, memory, tiny_space(limits=DecodeLimits(max_pixels=2000)))
     space = Counting(tiny_space())
     report = index(catalog, memory, space)
-    assert report.outcomes == {Outcome.CHANGED: 1, Outcome.UNCHANGED: 0}
+    assert report.outcomes == {RowOutcome.CHANGED: 1, RowOutcome.UNCHANGED: 0}
     assert (space.prepared, space.forwarded) == (1, 1)
     assert_same(everything(memory), plain(catalog, space))
 
@@ -155,7 +155,7 @@ def test_a_new_price_is_written_while_the_sound_stays_missing(
     space.forwarded = 0
     write_jsonl(root / "items.jsonl", [{**WHOLE, "price": 2}])
     report = index(catalog, memory, space)
-    assert report.outcomes == {Outcome.PAYLOAD: 1, Outcome.UNCHANGED: 0}
+    assert report.outcomes == {RowOutcome.PAYLOAD: 1, RowOutcome.UNCHANGED: 0}
     point = everything(memory)[OWL]
     assert (point.payload["price"], missing_of(point.payload), space.forwarded) == (2, {Modality.AUDIO}, 0)
 

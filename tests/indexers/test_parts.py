@@ -17,7 +17,7 @@ from engine.core.types import ItemId, Json
 from indexers.progress import Bar, Clock, Lines
 from indexers.schema import infer_schema
 from indexers.seen import IdSet
-from indexers.stages import Budget, Channel, Stop, Stopped, batches, ordered_map
+from indexers.stages import Budget, StageChannel, StagesStopped, StopStages, batches, ordered_map
 
 # Ids --------------------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_channel_is_bounded_and_keeps_the_order() -> None:
-    channel: Channel[int] = Channel(3, Stop())
+    channel: StageChannel[int] = StageChannel(3, StopStages())
     sent: list[int] = []
 
     def send() -> None:
@@ -80,9 +80,9 @@ def test_channel_is_bounded_and_keeps_the_order() -> None:
 
 
 def test_stop_ends_whoever_waits_and_keeps_the_first_error() -> None:
-    stop = Stop()
-    full: Channel[int] = Channel(1, stop)
-    empty: Channel[int] = Channel(1, stop)
+    stop = StopStages()
+    full: StageChannel[int] = StageChannel(1, stop)
+    empty: StageChannel[int] = StageChannel(1, stop)
     budget = Budget(10, stop)
     full.put(1)
     budget.take(10)
@@ -90,7 +90,7 @@ def test_stop_ends_whoever_waits_and_keeps_the_first_error() -> None:
 
     def wait(name: str, work: Callable[[], object]) -> Callable[[], None]:
         def run() -> None:
-            with pytest.raises(Stopped):
+            with pytest.raises(StagesStopped):
                 work()
             ended.append(name)
 
@@ -108,7 +108,7 @@ def test_stop_ends_whoever_waits_and_keeps_the_first_error() -> None:
 
 
 def test_budget_lets_in_while_there_is_room() -> None:
-    budget = Budget(10, Stop())
+    budget = Budget(10, StopStages())
     budget.take(9)
     budget.take(100)  # it overruns once
     thread = in_thread(lambda: budget.take(1))

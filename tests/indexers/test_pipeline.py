@@ -20,7 +20,7 @@ from indexers.catalog import Catalog
 from indexers.errors import CatalogError, PruneError
 from indexers.pipeline import index
 from indexers.progress import Silent
-from indexers.report import IndexStoppedError, Outcome
+from indexers.report import IndexStoppedError, RowOutcome
 from tests.indexers.catalogs import (
     assert_same,
     everything,
@@ -56,7 +56,7 @@ class Counting(Space):
 def test_store_equals_a_plain_loop(store: VectorStore, space: Space, root: Path, batch: int, decoders: int) -> None:
     catalog = mixed_catalog(root, 40)
     report = index(catalog, store, space, batch=batch, decoders=decoders)
-    assert report.outcomes == {Outcome.ADDED: 40, Outcome.UNCHANGED: 0}
+    assert report.outcomes == {RowOutcome.ADDED: 40, RowOutcome.UNCHANGED: 0}
     assert (report.errors, report.stored, report.written, report.rows) == (0, 40, 40, 40)
     assert_same(everything(store), plain(catalog, space))
 
@@ -67,7 +67,7 @@ def test_second_run_decodes_and_writes_nothing(store: VectorStore, root: Path) -
     before = everything(store)
     space.prepared = space.forwarded = 0
     report = index(catalog, store, space)
-    assert report.outcomes == {Outcome.UNCHANGED: 30}
+    assert report.outcomes == {RowOutcome.UNCHANGED: 30}
     assert (space.prepared, space.forwarded, report.written) == (0, 0, 0)
     assert {i: p.payload for i, p in everything(store).items()} == {i: p.payload for i, p in before.items()}
 
@@ -81,7 +81,7 @@ def test_changed_contents_are_encoded_again_and_nothing_else(store: VectorStore,
     write_jsonl(root / "items.jsonl", rows)
     space.prepared = space.forwarded = 0
     report = index(catalog, store, space)
-    assert report.outcomes == {Outcome.CHANGED: 2, Outcome.UNCHANGED: 19}
+    assert report.outcomes == {RowOutcome.CHANGED: 2, RowOutcome.UNCHANGED: 19}
     assert (space.prepared, space.forwarded) == (2, 2)
     assert_same(everything(store), plain(catalog, space))
 
@@ -96,7 +96,7 @@ def test_changed_payload_keeps_vectors_and_time(store: VectorStore, root: Path) 
     write_jsonl(root / "items.jsonl", rows)
     space.prepared = space.forwarded = 0
     report = index(catalog, store, space)
-    assert report.outcomes == {Outcome.PAYLOAD: 2, Outcome.UNCHANGED: 12}
+    assert report.outcomes == {RowOutcome.PAYLOAD: 2, RowOutcome.UNCHANGED: 12}
     assert (space.prepared, space.forwarded) == (0, 0)
     after = everything(store)
     assert after[ItemId("item-6")].payload["price"] == 99.5
@@ -111,7 +111,7 @@ def test_moved_file_is_a_payload_change(store: VectorStore, space: Space, root: 
     index(catalog, store, space)
     (root / "a.png").rename(root / "b.png")
     write_jsonl(root / "items.jsonl", [{"id": "1", "image": "b.png"}])
-    assert index(catalog, store, space).outcomes[Outcome.PAYLOAD] == 1
+    assert index(catalog, store, space).outcomes[RowOutcome.PAYLOAD] == 1
     assert everything(store)[ItemId("1")].payload["_image"] == "b.png"
 
 
@@ -120,7 +120,7 @@ def test_item_that_loses_a_modality_loses_its_vector(store: VectorStore, space: 
     catalog = Catalog(write_jsonl(root / "items.jsonl", [{"id": "1", "text": "owl", "image": "a.png"}]), root)
     index(catalog, store, space)
     write_jsonl(root / "items.jsonl", [{"id": "1", "text": "owl"}])
-    assert index(catalog, store, space).outcomes[Outcome.CHANGED] == 1
+    assert index(catalog, store, space).outcomes[RowOutcome.CHANGED] == 1
     assert_same(everything(store), plain(catalog, space))
 
 
@@ -174,7 +174,7 @@ def test_prune_refuses_to_delete_over_half(store: VectorStore, space: Space, roo
     with pytest.raises(IndexStoppedError, match=r"would delete 6 of 10 items.*--force") as caught:
         index(catalog, store, space, prune=True)
     assert isinstance(caught.value.__cause__, PruneError)
-    assert caught.value.report.outcomes == {Outcome.UNCHANGED: 4}
+    assert caught.value.report.outcomes == {RowOutcome.UNCHANGED: 4}
     assert store.count() == 10
     assert index(catalog, store, space, prune=True, force=True).pruned == 6
 
@@ -195,7 +195,7 @@ def test_dry_run_decodes_and_writes_nothing(store: VectorStore, root: Path, tmp_
     letters = tmp_path / "letters.jsonl"
     report = index(catalog, store, space, dry_run=True, dead_letters=letters)
     assert report.dry_run
-    assert report.outcomes[Outcome.ADDED] == 9
+    assert report.outcomes[RowOutcome.ADDED] == 9
     assert (report.errors, report.stored, store.count(), store.schema) == (1, 0, 0, {})
     assert (space.prepared, space.forwarded) == (16, 0)
     assert json.loads(letters.read_text())["id"] == "item-1"
@@ -238,7 +238,7 @@ def test_failing_store_ends_the_run_and_keeps_what_was_acknowledged(space: Space
         index(catalog, store, space, batch=10)
     assert caught.value.report.written == store.count() == 20
     assert threading.active_count() == threads
-    assert index(catalog, store, space, batch=10).outcomes == {Outcome.ADDED: 180, Outcome.UNCHANGED: 20}
+    assert index(catalog, store, space, batch=10).outcomes == {RowOutcome.ADDED: 180, RowOutcome.UNCHANGED: 20}
     assert_same(everything(store), plain(catalog, space))
 
 
@@ -296,7 +296,7 @@ def test_same_code_serves_a_single_item(store: VectorStore, space: Space, root: 
     """An item that came by the service is unchanged for the indexer, and the other way round."""
     catalog = Catalog(write_jsonl(root / "i.jsonl", [{"id": "1", "text": "owl", "price": 2}]))
     store.upsert(list(plain(catalog, space).values()))
-    assert index(catalog, store, space).outcomes == {Outcome.UNCHANGED: 1}
+    assert index(catalog, store, space).outcomes == {RowOutcome.UNCHANGED: 1}
 
 
 def test_modality_that_the_space_lacks(root: Path) -> None:
@@ -310,7 +310,7 @@ def test_modality_that_the_space_lacks(root: Path) -> None:
     assert "texts has no image encoder, only text" in report.examples[0].reason
     assert "--ignore image" in report.examples[0].remedy
     ignoring = Catalog(catalog.path, root, ignore=frozenset({"image", "audio"}))
-    assert index(ignoring, store, space).outcomes == {Outcome.CHANGED: 3, Outcome.UNCHANGED: 1}
+    assert index(ignoring, store, space).outcomes == {RowOutcome.CHANGED: 3, RowOutcome.UNCHANGED: 1}
 
 
 class Watching(Silent):
@@ -333,6 +333,6 @@ def test_a_store_that_fails_at_the_end_keeps_the_counts(
     monkeypatch.setattr(memory, step, full)
     with pytest.raises(IndexStoppedError, match="disk full: make room") as caught:
         index(mixed_catalog(root, 9), memory, space, watcher=watcher)
-    assert caught.value.report.outcomes == {Outcome.ADDED: 9, Outcome.UNCHANGED: 0}
+    assert caught.value.report.outcomes == {RowOutcome.ADDED: 9, RowOutcome.UNCHANGED: 0}
     assert caught.value.report.stored == 9
     assert watcher.closed

@@ -14,7 +14,7 @@ from encoders.spaces.space import Space
 from engine.store.edge import EdgeStore
 from indexers.catalog import Catalog
 from indexers.pipeline import index
-from indexers.report import Outcome
+from indexers.report import RowOutcome
 from tests.indexers.catalogs import assert_same, everything, mixed_rows, plain, write_jsonl
 
 _RUN = """
@@ -111,7 +111,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
     assert before >= runner.acknowledged  # what was acknowledged is there
     catalog = Catalog(path)
     report = index(catalog, store, space, batch=4)
-    assert report.outcomes == {Outcome.UNCHANGED: before, Outcome.ADDED: _ITEMS - before}
+    assert report.outcomes == {RowOutcome.UNCHANGED: before, RowOutcome.ADDED: _ITEMS - before}
     assert_same(everything(store), plain(catalog, space))
     store.close()
 
@@ -135,8 +135,8 @@ def test_interrupted_it_tells_what_it_did_and_goes_on_later(space: Space, root: 
     catalog = Catalog(path)
     report = index(catalog, store, space)
     assert report.outcomes == {
-        Outcome.UNCHANGED: runner.acknowledged,
-        Outcome.ADDED: _ITEMS - 1 - runner.acknowledged,
+        RowOutcome.UNCHANGED: runner.acknowledged,
+        RowOutcome.ADDED: _ITEMS - 1 - runner.acknowledged,
     }
     assert_same(everything(store), plain(catalog, space))
     store.close()

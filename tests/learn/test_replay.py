@@ -10,7 +10,7 @@ from encoders.types import Floats
 from engine.catalog.items import ItemTable
 from engine.core.types import Event, EventKind, UserId
 from engine.events.types import Impression, UserEvent
-from engine.learn.evaluation.replay import MAX_WEIGHT, place_weights, replayed_ndcg, shown_lists
+from engine.learn.evaluation.replay import MAX_WEIGHT, position_weights, replayed_ndcg, shown_lists
 from engine.learn.log import EventLog, event_log
 from engine.learn.ranker import Cases
 from engine.learn.splits import ALL_POSITIVES
@@ -110,7 +110,7 @@ def test_of_new_people_only_lists_before_their_first_event_count() -> None:
 def test_a_choice_far_down_counts_by_how_seldom_its_place_is_looked_at() -> None:
     _, utility, _ = lists()
     assert (utility[1][0], utility[0][4]) == pytest.approx((1, 5))
-    assert place_weights(np.array([0, 1, 1 / MAX_WEIGHT, 0.04])).tolist() == [0, 1, MAX_WEIGHT, 0]
+    assert position_weights(np.array([0, 1, 1 / MAX_WEIGHT, 0.04])).tolist() == [0, 1, MAX_WEIGHT, 0]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_the_order_that_puts_choices_higher_wins(sign: float, gains: float) -> N
 def test_an_order_does_not_win_by_having_been_served(steep: int) -> None:
     """Items that all attract alike, in orders drawn at random: no order is better than another."""
     examination = np.concatenate([[0], 1 / np.arange(1, 6) ** steep])
-    assert (place_weights(examination)[5] == 0) == (steep == 2)
+    assert (position_weights(examination)[5] == 0) == (steep == 2)
     random, items = np.random.default_rng(5), catalogue()
     shown, events, known = [], [], []
     for number in range(6000):

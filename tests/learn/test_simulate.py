@@ -417,7 +417,7 @@ def test_a_file_of_a_diary_is_imported_without_a_rejection(tmp_path: Path, name:
     assert lines == len(diary.events) + sum(len(one.items) for one in diary.impressions)
     store = SqlEventStore(f"sqlite:///{tmp_path / 'events.db'}")
     done = import_events(store, read_events(tmp_path / name), lambda line: pytest.fail(str(line.error)))
-    assert (done.data, done.rejected) == (lines, 0)
+    assert (done.recorded, done.rejected) == (lines, 0)
     first = diary.impressions[0]
     back = [one.event for one in store.export() if one.event.request_id == first.request_id]
     places = {

@@ -17,7 +17,7 @@ from engine.learn.fit import FitSettings, TrainingRows, training_rows
 from engine.learn.network.train import TrainSettings
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.tuning.tried import SEARCHED, found
-from engine.learn.tuning.tune import Search, alone, with_setting
+from engine.learn.tuning.tune import SettingsSearch, alone, with_setting
 from engine.models.errors import TooLittleDataError, TrainingError
 from tests.learn.world import catalogue, walks
 
@@ -37,7 +37,7 @@ def made_rows(people: int = 40) -> TrainingRows:
 def test_it_tries_the_settings_as_they_are_then_others_and_ranks_them(tmp_path: Path) -> None:
     assert found(tmp_path) is None
     told: list[float] = []
-    Search(tmp_path, NOW, UNTIL).run(made_rows(), QUICK, 3, report=lambda share, _: told.append(share))
+    SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(), QUICK, 3, report=lambda share, _: told.append(share))
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1)
     result = found(tmp_path)
@@ -90,7 +90,7 @@ def test_it_goes_on_after_kill_9_and_tries_again_what_was_running(tmp_path: Path
     done = {one.number: one.figure for one in before.tried if one.state in ("done", "ended early")}
     died = [one for one in before.tried if one.state == "running"]
     with alone(tmp_path):
-        Search(tmp_path, {**NOW, "width": 32}, datetime.now(UTC)).run(made_rows(), QUICK, len(done) + 1)
+        SettingsSearch(tmp_path, {**NOW, "width": 32}, datetime.now(UTC)).run(made_rows(), QUICK, len(done) + 1)
     after = found(tmp_path)
     assert after is not None
     assert after.until == UNTIL
@@ -102,21 +102,21 @@ def test_it_goes_on_after_kill_9_and_tries_again_what_was_running(tmp_path: Path
 
 
 def test_other_rows_or_settings_are_refused_unless_it_begins_anew(tmp_path: Path) -> None:
-    Search(tmp_path, NOW, UNTIL).run(made_rows(), QUICK, 1)
+    SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(), QUICK, 1)
     with pytest.raises(TrainingError, match="begun on other events") as refused:
-        Search(tmp_path, NOW, UNTIL).run(made_rows(people=39), QUICK, 2)
+        SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(people=39), QUICK, 2)
     assert "--fresh" in refused.value.remedy
     longer = replace(QUICK, training=replace(QUICK.training, epochs=3))
     with pytest.raises(TrainingError, match="settings"):
-        Search(tmp_path, NOW, UNTIL).run(made_rows(), longer, 2)
-    Search(tmp_path, NOW, UNTIL, fresh=True).run(made_rows(people=39), QUICK, 1)
+        SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(), longer, 2)
+    SettingsSearch(tmp_path, NOW, UNTIL, fresh=True).run(made_rows(people=39), QUICK, 1)
     result = found(tmp_path)
     assert result is not None
     assert len(result.tried) == 1
 
 
 def test_when_the_time_is_over_no_trial_begins(tmp_path: Path) -> None:
-    Search(tmp_path, NOW, UNTIL).run(made_rows(), QUICK, 5, seconds=0)
+    SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(), QUICK, 5, seconds=0)
     result = found(tmp_path)
     assert result is not None
     assert [one.state for one in result.tried] == ["waiting"]
@@ -125,5 +125,5 @@ def test_when_the_time_is_over_no_trial_begins(tmp_path: Path) -> None:
 
 def test_too_few_rows_are_said_and_begin_no_search(tmp_path: Path) -> None:
     with pytest.raises(TooLittleDataError, match="training rows are too few"):
-        Search(tmp_path, NOW, UNTIL).run(made_rows(people=3), QUICK, 1)
+        SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(people=3), QUICK, 1)
     assert found(tmp_path) is None

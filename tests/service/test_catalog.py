@@ -21,7 +21,7 @@ from engine.core.filters import FieldKind
 from engine.core.types import Item, ItemId
 from engine.encode.encoding import ContentEncoder, Encoded
 from engine.service.server import ServerOptions
-from engine.service.upsert import Outcome, Upserted, Upserter
+from engine.service.upsert import Upserted, Upserter, UpsertOutcome
 from engine.store.edge import EdgeStore
 from tests.service.running import Running, failure, item, open_edge, open_events, running
 from tests.tiny import concept_png, concept_space, concept_wav
@@ -239,7 +239,7 @@ def test_a_later_one_of_a_batch_does_not_make_its_item_poorer(fresh: tuple[Runni
     whole = Item(ItemId("a"), (Text("a bird"), Image(concept_png("bird"))))
     half = Item(ItemId("a"), (Text("a robin"), Image(b"no image")))
     stored, refused = Upserter(counting.encoder, run.store).upsert([whole, half], Deadline())
-    assert stored == Upserted(Outcome.STORED)
+    assert stored == Upserted(UpsertOutcome.STORED)
     assert isinstance(refused, ContentError)
     assert get(run, "a").text == "a bird"
     assert len(get(run, "a").modalities) == 2
@@ -251,10 +251,10 @@ def test_what_is_said_twice_shares_the_fate_of_the_first(fresh: tuple[Running, C
     bad, good = Item(ItemId("bad"), (Image(b"no image"),)), Item(ItemId("good"), (Text("a bird"),))
     upserter = Upserter(counting.encoder, run.store)
     results = upserter.upsert([bad, good, bad, good, bad], Deadline())
-    assert results[1::2] == [Upserted(Outcome.STORED), Upserted(Outcome.UNCHANGED)]
+    assert results[1::2] == [Upserted(UpsertOutcome.STORED), Upserted(UpsertOutcome.UNCHANGED)]
     assert all(isinstance(result, ContentError) for result in results[::2])
     assert [point.id for point in run.store.scroll().points] == ["good"]
-    assert upserter.upsert([good, good, bad], Deadline())[:2] == [Upserted(Outcome.UNCHANGED)] * 2
+    assert upserter.upsert([good, good, bad], Deadline())[:2] == [Upserted(UpsertOutcome.UNCHANGED)] * 2
 
 
 def test_what_is_said_twice_fails_with_the_first(

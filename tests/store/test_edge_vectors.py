@@ -16,7 +16,7 @@ from engine.core.types import ItemId
 from engine.store import edge, edge_shard, optimizer
 from engine.store.base import Distance, Point, VectorQuery
 from engine.store.edge import EdgeStore
-from engine.store.edge_shard import Found, Shard
+from engine.store.edge_shard import Shard, ShardHits
 from tests.store.implementations import assert_same_points, everything, open_edge, points, unit_vectors
 from tests.store.vector_writer import ITEMS, WIDTH, matrix
 
@@ -205,7 +205,7 @@ def test_a_vector_that_goes_while_it_is_searched(tmp_path: Path, monkeypatch: py
     store.add_vector(TASTE, WIDTH)
     search = Shard.search
 
-    def drop_and_search(self: Shard, queries: Sequence[VectorQuery], ef: int) -> list[Found]:
+    def drop_and_search(self: Shard, queries: Sequence[VectorQuery], ef: int) -> list[ShardHits]:
         store.drop_vector(TASTE)
         return search(self, queries, ef)
 

@@ -15,7 +15,7 @@ from engine.store.base import point_id
 from engine.store.server import ServerStore
 from engine.store.server_cache import Columns, VectorCache, address_of
 from engine.store.server_client import Node, ServerClient
-from engine.store.server_points import ClientPoints, Found
+from engine.store.server_points import ClientPoints, FetchedPoints
 from tests.store.implementations import (
     DIMENSION,
     FINGERPRINT,
@@ -38,7 +38,7 @@ class CountedPoints(ClientPoints):
 
     def get(
         self, collection: str, keys: Sequence[str], *, payload: bool | Sequence[str], vectors: Sequence[str]
-    ) -> Found:
+    ) -> FetchedPoints:
         self.fetched += len(keys) if vectors else 0
         return super().get(collection, keys, payload=payload, vectors=vectors)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engine.config.settings import Settings
     from engine.core.types import Event
     from engine.events.types import Impression
-    from engine.learn.simulate.compare import Line
+    from engine.learn.simulate.compare import ComparisonRow
     from engine.models.card import ModelCard
     from engine.rerank.served import LearnedModel
     from engine.store.memory import MemoryStore
@@ -55,7 +55,7 @@ class Plan:
 class Learned:
     """What came of it."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ComparisonRow, ...]
     promoted: bool
     verdict: str
     """The gate's."""
@@ -97,7 +97,7 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
     world = World(items, WorldConfig(people=plan.people, seed=plan.seed), space.fingerprint)
     memory = compare.memory_store(space.manifest, world.items)
 
-    def serve(model: LearnedModel | None, clock: compare.Clock) -> compare.AtItsTime:
+    def serve(model: LearnedModel | None, clock: compare.SimulatedClock) -> compare.AtItsTime:
         engine = compose.build_engine(settings, space, memory, models=Fixed(model), clock=clock)
         return compare.AtItsTime(world, engine, clock)
 
@@ -109,7 +109,7 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
             bar.advance(task)
 
         diary = compare.log_without(
-            world, serve(None, compare.Clock()), plan.lists, new, explore=plan.explore, watch=told
+            world, serve(None, compare.SimulatedClock()), plan.lists, new, explore=plan.explore, watch=told
         )
     with closing(opening.open_events(settings)) as events:
         into_store(diary, events)
@@ -124,9 +124,9 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
     cards, _ = opening.registry(settings).scan()
     if not cards:
         return "the training made no version"
-    clock = compare.Clock()
+    clock = compare.SimulatedClock()
     with _loaded(settings, cards[0], memory, clock) as model:
-        servers = {UNTRAINED: serve(None, compare.Clock()), TRAINED: serve(model, clock)}
+        servers = {UNTRAINED: serve(None, compare.SimulatedClock()), TRAINED: serve(model, clock)}
         with console.status(f"both serve everybody {plan.rounds} times, and {len(new)} new people"):
             lines, diaries = compare.compare(world, servers, plan.rounds, diary.histories, new)
     tiers = [shown.tier for shown in diaries[TRAINED].impressions]
@@ -162,7 +162,7 @@ def table(learned: Learned) -> Table:
     return grid
 
 
-def change(line: Line) -> str:
+def change(line: ComparisonRow) -> str:
     """The difference in words."""
     one = line.change
     mean, low, high = (f"{value:+.3f}".replace("0.", ".") for value in (one.mean, one.low, one.high))

@@ -177,7 +177,7 @@ def _write(path: Path, **said: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ReportBar:
     """A bar of a plot; lengths are shares of its width."""
 
     name: str
@@ -193,7 +193,7 @@ class Plot:
 
     metric: str
     group: str
-    bars: tuple[Bar, ...]
+    bars: tuple[ReportBar, ...]
 
     @property
     def left(self) -> int:
@@ -205,7 +205,7 @@ def _plot(metric: str, group: str, done: Evaluation, values: Mapping[str, Mappin
     found = [(result.name, (values.get(result.name) or result.metrics)[metric]) for result in _ordered(done)]
     widest = max((one.high for _, one in found if math.isfinite(one.high)), default=0.0) or 1.0
     bars = tuple(
-        Bar(name, _number(one.mean), *(_share(value, widest) for value in (one.mean, one.low, one.high)))
+        ReportBar(name, _number(one.mean), *(_share(value, widest) for value in (one.mean, one.low, one.high)))
         for name, one in found
     )
     return Plot(metric, group, bars)

@@ -29,7 +29,7 @@ ORACLE = "best possible"
 _NEW = 30
 
 
-class Clock:
+class SimulatedClock:
     """Tells the simulated time."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class AtItsTime:
         clock: is set.
     """
 
-    def __init__(self, world: World, engine: Engine, clock: Clock) -> None:
+    def __init__(self, world: World, engine: Engine, clock: SimulatedClock) -> None:
         self._serve, self._clock = EngineServe(world, engine), clock
 
     def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
@@ -100,7 +100,7 @@ def log_without(
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ComparisonRow:
     """One figure of one group of people, under each server."""
 
     group: str
@@ -119,7 +119,7 @@ def compare(
     rounds: int,
     histories: Histories,
     new: Rows,
-) -> tuple[list[Line], dict[str, Diary]]:
+) -> tuple[list[ComparisonRow], dict[str, Diary]]:
     """Everybody visits every server once a round; chance is the same for all. The oracle serves too.
 
     Args:
@@ -145,5 +145,7 @@ def compare(
         for figure in FIGURES if mine.any() else ():
             values = {name: columns[figure][mine] for name, columns in found.items()}
             intervals = {name: bootstrap(one) for name, one in values.items()}
-            lines.append(Line(group, int(mine.sum()), figure, intervals, paired(values[last], values[first])))
+            lines.append(
+                ComparisonRow(group, int(mine.sum()), figure, intervals, paired(values[last], values[first]))
+            )
     return lines, diaries

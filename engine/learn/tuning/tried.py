@@ -42,7 +42,7 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """What a search found."""
 
     until: datetime
@@ -71,7 +71,7 @@ class Found:
         return paired(self.best.values, self.now.values, self.people)
 
 
-def found(folder: Path) -> Found | None:
+def found(folder: Path) -> SearchResult | None:
     """What the newest search in a folder found so far, also while it runs; None if there is none."""
     study = newest(storage_of(folder)) if (folder / FILE).is_file() else None
     if study is None:
@@ -81,7 +81,7 @@ def found(folder: Path) -> Found | None:
         key=lambda one: (one.state != "done", one.figure is None, -(one.figure or 0.0), one.number),
     )
     people = np.array(study.user_attrs.get("people", []), np.int64)
-    return Found(datetime.fromisoformat(study.user_attrs["until"]), tuple(tried), people)
+    return SearchResult(datetime.fromisoformat(study.user_attrs["until"]), tuple(tried), people)
 
 
 def clean(setting: Mapping[str, Any]) -> dict[str, float | int]:

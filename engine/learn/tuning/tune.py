@@ -33,7 +33,7 @@ RETRIES = 3
 """How often the settings of a trial whose process died are tried again."""
 
 
-class Search:
+class SettingsSearch:
     """Trials on one set of rows, and the database where they are.
 
     Args:
