@@ -23,7 +23,7 @@ import torchaudio
 from PIL import Image as Pillow
 
 from benchmarks.catalogues import Catalogue, encode, kept, tux_paint
-from encoders.decoding.decode import DecodeLimits
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError
 from encoders.spaces.space import Space
 from encoders.spaces.starter import load_starter

@@ -21,7 +21,8 @@ import numpy as np
 import soundfile
 from PIL import Image as Pillow
 
-from encoders.decoding.decode import DEFAULT_LIMITS, decode_audio, decode_image
+from encoders.decoding.decode import decode_audio, decode_image
+from encoders.decoding.limits import DEFAULT_LIMITS
 from encoders.decoding.pcm import open_pcm
 from encoders.decoding.raster import PictureLimits, decode_raster, open_raster
 from encoders.decoding.resample import Resampler

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.catalogues import Catalogue, open_clip_art, tux_paint
-from encoders.decoding.decode import DecodeLimits
+from encoders.decoding.limits import DecodeLimits
 from encoders.spaces.space import Space
 from encoders.spaces.starter import load_starter
 from encoders.types import Floats

@@ -26,7 +26,7 @@ from engine.encode.encoding import DirectEncoder
 from engine.learn.fit import Fitted, fit
 from engine.learn.jobs.job import fit_settings
 from engine.learn.log import encode_texts, event_log
-from engine.learn.network.train import Progress
+from engine.learn.network.trainer import Progress
 from engine.learn.simulate import compare
 from engine.learn.simulate.config import WorldConfig
 from engine.learn.simulate.loop import Diary, run

@@ -36,7 +36,8 @@ from engine.events.types import UserEvent
 from engine.learn.fit import FitSettings
 from engine.learn.learned import LearnedRanker, VersionRanker
 from engine.learn.log import EventLog, event_log, user_events
-from engine.learn.network.train import Progress, TrainSettings
+from engine.learn.network.train import TrainSettings
+from engine.learn.network.trainer import Progress
 from engine.learn.ranker import Cases, Ranker, Split
 from engine.learn.rows.dataset import CrossFit, RowSettings
 

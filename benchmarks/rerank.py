@@ -66,7 +66,7 @@ class Cut:
 
     def __init__(self, inner: Reranker, model: CutModel) -> None:
         self._inner, self._model = inner, model
-        self.version, self.tier, self.reads_payloads, self.seconds = inner.version, inner.tier, False, 0.0
+        self.version, self.tier, self.seconds = inner.version, inner.tier, 0.0
 
     def rerank(self, query: Query, signals: QuerySignals, candidates: Candidates) -> Candidates:
         """Cut, then rerank."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from encoders.decoding.decode import DecodeLimits
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError
 from encoders.fitting.sources import gcompris_pictures, gcompris_sounds
 from encoders.spaces.space import Space

@@ -175,17 +175,9 @@ def server_options(settings: Settings) -> ServerOptions:
     """How the server listens and how much it takes on."""
     from engine.service.server import ServerOptions
 
-    service = settings.service
     return ServerOptions(
-        address=service.address,
-        threads=service.threads,
-        max_queue=service.max_queue,
-        max_message_bytes=service.max_message_bytes,
-        max_batch=service.max_batch,
-        strict=settings.index.strict,
-        drain_seconds=service.drain_seconds,
-        reflection=service.reflection,
+        **settings.service.model_dump(),
+        index=settings.index,
         event_limits=event_limits(settings),
-        fields=dict(settings.index.fields),
-        settings=settings_digests(settings),
+        digests=settings_digests(settings),
     )

@@ -16,7 +16,7 @@ from engine.query.settings import FuseSettings, RetrieveSettings
 from engine.store.settings import StoreSettings
 
 if TYPE_CHECKING:
-    from encoders.decoding.decode import DecodeLimits
+    from encoders.decoding.limits import DecodeLimits
     from encoders.spaces.folder import Extractors
     from encoders.spaces.space import Space
     from engine.events.check import EventLimits
@@ -62,7 +62,7 @@ class OpeningSettings(Protocol):
 
 def decode_limits(settings: OpeningSettings) -> DecodeLimits:
     """The limits of decoding."""
-    from encoders.decoding.decode import DecodeLimits
+    from encoders.decoding.limits import DecodeLimits
 
     return DecodeLimits(**settings.limits.model_dump())
 

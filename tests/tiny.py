@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from encoders.decoding.decode import DecodeLimits, decode_audio, decode_image, decode_text
+from encoders.decoding.decode import decode_audio, decode_image, decode_text
+from encoders.decoding.limits import DecodeLimits
 from encoders.spaces.space import PairCalibration, Space, unit
 from encoders.types import Audio, Content, Floats, Image, Modality, Prepared, Text
 

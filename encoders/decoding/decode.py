@@ -7,17 +7,16 @@ may run in many threads at once.
 import errno
 import os
 import stat
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image as Pillow
 
-from encoders.decoding.budget import ByteBudget, MemoryLease
+from encoders.decoding.budget import MemoryLease
+from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.decoding.processes import EndedError, borrowed
 from encoders.decoding.resample import Resampler
 from encoders.errors import ContentError, LimitError
@@ -25,54 +24,6 @@ from encoders.types import Audio, Content, Floats, Image, Text
 
 Decoded = TypeVar("Decoded")
 
-_LEAST = 4
-"""Processes, where the setting leaves it open."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeLimits:
-    """How large a content may be, and what decoding may take. All limits are above zero.
-
-    Raises:
-        ValueError: if a limit is zero, negative or NaN.
-    """
-
-    max_bytes: int = 64 * 1024 * 1024
-    """Bytes of a file, and of a gzipped drawing after unpacking."""
-    max_pixels: int = 67_108_864
-    """Width times height of a picture."""
-    max_side: int = 32_768
-    """The longer side of a picture, in pixels."""
-    max_ratio: float = 200
-    """The longer side of a picture over the shorter one."""
-    max_seconds: float = 600
-    """Length of a sound."""
-    max_characters: int = 100_000
-    """Length of a text, in code points."""
-    max_decoding_bytes: int = 1 << 30
-    """Memory that large pictures and sounds take at once while they are decoded, over all threads that share these
-    limits; more wait. One that takes more by itself is decoded alone."""
-    max_decoding_seconds: float = 20
-    """A picture or sound that takes longer to decode is given up."""
-    decoders: int = 0
-    """Processes that decode at once, at most, over all threads that share these limits; 0 takes one per core, four at
-    least: a content that hangs keeps its process until its time is up."""
-    budget: ByteBudget = field(init=False, repr=False, compare=False)
-    """Keeps `max_decoding_bytes`."""
-    slots: threading.Semaphore = field(init=False, repr=False, compare=False)
-    """Keeps `decoders`."""
-
-    def __post_init__(self) -> None:
-        for limit in fields(self):
-            if limit.name.startswith("max_") and not getattr(self, limit.name) > 0:
-                raise ValueError(f"limits.{limit.name} is {getattr(self, limit.name)}: set a value above 0")
-        if self.decoders < 0:
-            raise ValueError(f"limits.decoders is {self.decoders}: set a value above 0, or 0 for one per core")
-        object.__setattr__(self, "slots", threading.Semaphore(self.decoders or max(_LEAST, os.cpu_count() or 1)))
-        object.__setattr__(self, "budget", ByteBudget(self.max_decoding_bytes))
-
-
-DEFAULT_LIMITS = DecodeLimits()
 _COPIES = 3
 """Copies of a decoded sound that are there at once, with those that its encoder makes."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from encoders.decoding.decode import DEFAULT_LIMITS, DecodeLimits
+from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.errors import ContentError, SpaceError
 from encoders.spaces.calibration import MIN_PAIRS, FeatureExtractor, Rows, fit_ridge, measure_calibration
 from encoders.spaces.folder import AUDIO, LONG_TEXT, SpaceParts, assemble, save_space

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save as write_tensors
 
-from encoders.decoding.decode import DecodeLimits
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError, SpaceError
 from encoders.fitting.calibrate_starter import Checked, calibrate
 from encoders.fitting.sources import Captioned, emoji, gcompris_pictures, gcompris_sounds, openclipart

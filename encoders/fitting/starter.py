@@ -134,11 +134,11 @@ def fit_image(features: Floats, captions: Floats, classes: Floats) -> ImageHead:
     drawings = KernelRidge(levels, step, np.round(solved / scale).astype(np.int8), scale, WIDTH)
     placed = ClassTexts(classes, class_mean)
     head = ImageHead(placed, drawings, np.zeros_like(class_mean), TEMPERATURE, TOP, CLASS_WEIGHT)
-    mean = _mean_vector(head, features, captions)
+    mean = _mean_vector(head, features)
     return ImageHead(placed, drawings, mean, TEMPERATURE, TOP, CLASS_WEIGHT)
 
 
-def _mean_vector(head: ImageHead, features: Floats, captions: Floats) -> Floats:
+def _mean_vector(head: ImageHead, features: Floats) -> Floats:
     """The mean vector (d,) of pictures; each batch of 512 at a time, to bound memory."""
     total = sum(head(features[start : start + 512]).sum(axis=0) for start in range(0, len(features), 512))
     return np.asarray(total / len(features), np.float32)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from encoders.decoding.decode import DEFAULT_LIMITS, DecodeLimits, decoding_audio
+from encoders.decoding.decode import decoding_audio
+from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.networks.known import YAMNET, ModelSpec
 from encoders.networks.text import identity_of
 from encoders.networks.weights import cached_onnx, exporter, find_weights, open_session

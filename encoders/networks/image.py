@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from encoders.decoding.decode import DEFAULT_LIMITS, DecodeLimits, decoding_image
+from encoders.decoding.decode import decoding_image
+from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.networks.known import EFFICIENTNET_LITE2, ModelSpec
 from encoders.networks.text import identity_of
 from encoders.networks.weights import cached_onnx, exporter, find_weights, open_session, resolve_device

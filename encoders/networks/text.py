@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from encoders.decoding.decode import DEFAULT_LIMITS, DecodeLimits, decode_text
+from encoders.decoding.decode import decode_text
+from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.networks.known import MINILM, ModelSpec
 from encoders.networks.weights import cached_onnx, exporter, find_weights, open_session, resolve_device
 from encoders.types import Content, Floats, Modality, Prepared

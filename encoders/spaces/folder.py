@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as write_tensors
 
-from encoders.decoding.decode import DEFAULT_LIMITS, DecodeLimits
+from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.encoder import Encoder
 from encoders.errors import SpaceError, WeightsError
 from encoders.spaces.calibration import FeatureExtractor, HeadEncoder, RidgeHead

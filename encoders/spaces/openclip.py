@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from encoders.decoding.decode import DEFAULT_LIMITS, DecodeLimits, decode_text, decoding_image
+from encoders.decoding.decode import decode_text, decoding_image
+from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.errors import WeightsError
 from encoders.spaces.calibration import HeadEncoder, checksum_of
 from encoders.spaces.space import unit

@@ -14,7 +14,7 @@ from typing import Any
 
 from safetensors.numpy import load as read_tensors
 
-from encoders.decoding.decode import DecodeLimits
+from encoders.decoding.limits import DecodeLimits
 from encoders.encoder import Encoder
 from encoders.errors import WeightsError
 from encoders.networks.audio import SoundEncoder

@@ -3,52 +3,92 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.common import console, server_error, settings_of, tell
+from engine.cli.groups import grouped
 
 if TYPE_CHECKING:
     from engine.cli.named import Names
-    from triveni.v1 import recommendation_pb2
+    from triveni.v1 import event_pb2, recommendation_pb2
 
     Named = tuple[recommendation_pb2.RecommendResponse, Names]
     """An answer, and what the ids in it stand for."""
 
-Images = Annotated[
-    list[Path] | None, typer.Option("--image", help="A picture file; may be given again.", dir_okay=False)
-]
-Sounds = Annotated[
-    list[Path] | None, typer.Option("--audio", help="A sound file; may be given again.", dir_okay=False)
-]
-Items = Annotated[list[str] | None, typer.Option("--item", help="An item's id: more like it; may be given again.")]
-Filters = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--where",
-        "--filter",
-        help="field=value, field=a|b, field!=value, field<number, field>=2025-01-31; all must hold.",
-    ),
-]
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="How many results.")]
-AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")]
-Server = Annotated[
-    str, typer.Option(help="Ask the server at HOST:PORT; one that has the store open is found without it.")
-]
+
+@dataclass(frozen=True, slots=True)
+class ContentOptions:
+    """What is asked for besides words."""
+
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", help="A picture file; may be given again.", dir_okay=False)
+    ] = None
+    audio: Annotated[
+        list[Path] | None, typer.Option("--audio", help="A sound file; may be given again.", dir_okay=False)
+    ] = None
+    item: Annotated[
+        list[str] | None, typer.Option("--item", help="An item's id: more like it; may be given again.")
+    ] = None
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryOptions:
+    """What the person did."""
+
+    history: Annotated[
+        Path | None, typer.Option(help='Events, one a line: {"kind": "like", "item": "42"}.', dir_okay=False)
+    ] = None
+    like: Annotated[list[str] | None, typer.Option(help="An item that was liked, by id; may be given again.")] = None
+    click: Annotated[list[str] | None, typer.Option(help="An item that was clicked; may be given again.")] = None
+    purchase: Annotated[list[str] | None, typer.Option(help="An item that was bought; may be given again.")] = None
+    dislike: Annotated[list[str] | None, typer.Option(help="An item that was disliked; may be given again.")] = None
+    searched: Annotated[list[str] | None, typer.Option(help="A text that was searched; may be given again.")] = None
+    user: Annotated[str, typer.Option(help="The person: what was recorded of them counts too.")] = ""
+    upload: Annotated[
+        list[Path] | None, typer.Option(help="A picture or sound that was uploaded; may be given again.")
+    ] = None
+
+    def events(self) -> list[event_pb2.Event]:
+        """All but what was recorded, as the wire has it."""
+        from engine.cli import request
+
+        found = request.history(self.history) if self.history else []
+        items = {"like": self.like, "click": self.click, "purchase": self.purchase, "dislike": self.dislike}
+        found += [request.event(kind, each) for kind, ids in items.items() for each in ids or ()]
+        found += [request.event("search", request.text(words)) for words in self.searched or ()]
+        return found + [request.event("upload", request.media(path)) for path in self.upload or ()]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOptions:
+    """Which results, of whom, and how they are printed."""
+
+    filter_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            "--filter",
+            help="field=value, field=a|b, field!=value, field<number, field>=2025-01-31; all must hold.",
+        ),
+    ] = None
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many results.")] = 10
+    as_json: Annotated[bool, typer.Option("--json", help="The whole answer as JSON.")] = False
+    server: Annotated[
+        str, typer.Option(help="Ask the server at HOST:PORT; one that has the store open is found without it.")
+    ] = ""
+
+
+@grouped
 def search(
     ctx: typer.Context,
+    *,
     words: Annotated[list[str] | None, typer.Argument(help="What to look for, in words.")] = None,
-    image: Images = None,
-    audio: Sounds = None,
-    item: Items = None,
-    filter_: Filters = None,
-    limit: Limit = 10,
-    as_json: AsJson = False,
-    server: Server = "",
+    contents: ContentOptions,
+    answer: AnswerOptions,
 ) -> None:
     """Find items by words, pictures, sounds, or other items.
 
@@ -58,35 +98,23 @@ def search(
     from triveni.v1 import recommendation_pb2
 
     asked = recommendation_pb2.RecommendRequest(
-        parts=_parts(" ".join(words or ()), image, audio, item), filter=request.filter_of(filter_ or ()), limit=limit
+        parts=_parts(" ".join(words or ()), contents),
+        filter=request.filter_of(answer.filter_ or ()),
+        limit=answer.limit,
     )
     if not asked.parts:
         raise typer.BadParameter("say what to look for: words, --image, --audio or --item")
-    _show(ctx, "Found", asked, server, as_json)
+    _show(ctx, "Found", asked, answer)
 
 
+@grouped
 def recommend(
     ctx: typer.Context,
+    *,
     query: Annotated[str, typer.Option(help="What the person asks for now, in words.")] = "",
-    image: Images = None,
-    audio: Sounds = None,
-    item: Items = None,
-    history: Annotated[
-        Path | None, typer.Option(help='Events, one a line: {"kind": "like", "item": "42"}.', dir_okay=False)
-    ] = None,
-    like: Annotated[list[str] | None, typer.Option(help="An item that was liked, by id; may be given again.")] = None,
-    click: Annotated[list[str] | None, typer.Option(help="An item that was clicked; may be given again.")] = None,
-    purchase: Annotated[list[str] | None, typer.Option(help="An item that was bought; may be given again.")] = None,
-    dislike: Annotated[list[str] | None, typer.Option(help="An item that was disliked; may be given again.")] = None,
-    searched: Annotated[list[str] | None, typer.Option(help="A text that was searched; may be given again.")] = None,
-    user: Annotated[str, typer.Option(help="The person: what was recorded of them counts too.")] = "",
-    upload: Annotated[
-        list[Path] | None, typer.Option(help="A picture or sound that was uploaded; may be given again.")
-    ] = None,
-    filter_: Filters = None,
-    limit: Limit = 10,
-    as_json: AsJson = False,
-    server: Server = "",
+    contents: ContentOptions,
+    history: HistoryOptions,
+    answer: AnswerOptions,
 ) -> None:
     """Recommend items to a person, from what they did and what they ask for.
 
@@ -95,40 +123,33 @@ def recommend(
     from engine.cli import request
     from triveni.v1 import recommendation_pb2
 
-    events = request.history(history) if history else []
-    for kind, ids in (("like", like), ("click", click), ("purchase", purchase), ("dislike", dislike)):
-        events += [request.event(kind, each) for each in ids or ()]
-    events += [request.event("search", request.text(words)) for words in searched or ()]
-    events += [request.event("upload", request.media(path)) for path in upload or ()]
     asked = recommendation_pb2.RecommendRequest(
-        user_id=request.typed(user),
-        parts=_parts(query, image, audio, item),
-        history=events,
-        filter=request.filter_of(filter_ or ()),
-        limit=limit,
+        user_id=request.typed(history.user),
+        parts=_parts(query, contents),
+        history=history.events(),
+        filter=request.filter_of(answer.filter_ or ()),
+        limit=answer.limit,
     )
-    _show(ctx, "Recommended", asked, server, as_json)
+    _show(ctx, "Recommended", asked, answer)
 
 
-def _parts(
-    words: str, images: list[Path] | None, sounds: list[Path] | None, items: list[str] | None
-) -> list[recommendation_pb2.QueryPart]:
+def _parts(words: str, others: ContentOptions) -> list[recommendation_pb2.QueryPart]:
     from engine.cli import request
 
     contents = [request.text(words)] if words else []
-    contents += [request.picture(path) for path in images or ()]
-    contents += [request.sound(path) for path in sounds or ()]
-    return [request.part(source) for source in (*contents, *(items or ()))]
+    contents += [request.picture(path) for path in others.image or ()]
+    contents += [request.sound(path) for path in others.audio or ()]
+    return [request.part(source) for source in (*contents, *(others.item or ()))]
 
 
 def _show(
-    ctx: typer.Context, caption: str, asked: recommendation_pb2.RecommendRequest, server: str, as_json: bool
+    ctx: typer.Context, caption: str, asked: recommendation_pb2.RecommendRequest, options: AnswerOptions
 ) -> None:
     from engine.cli import answer as answers
 
-    address = server or _running(ctx)
-    answer, names = _from_server(ctx, address, asked, not as_json) if address else _from_store(ctx, asked)
-    if as_json:
+    address = options.server or _running(ctx)
+    answer, names = _from_server(ctx, address, asked, not options.as_json) if address else _from_store(ctx, asked)
+    if options.as_json:
         print(answers.as_json(answer))
         return
     if not answer.results:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,29 +12,29 @@ if TYPE_CHECKING:
     from engine.config.settings import Settings
     from indexers.catalog import Catalog
 
-CatalogPath = Annotated[
-    Path, typer.Argument(metavar="CATALOG", help="A .jsonl, .csv, .tsv or .parquet file, or a folder of files.")
-]
-Root = Annotated[Path | None, typer.Option(help="Where the catalogue's paths begin; its own folder if not given.")]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option("--column", "--columns", help="ROLE=COLUMN, such as id=sku or text=title; may be given again."),
-]
-Ignore = Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")]
-Fields = Annotated[
-    list[str] | None,
-    typer.Option("--field", help="NAME=KIND of a payload field (keyword, integer, float, bool, datetime, geo)."),
-]
+
+@dataclass(frozen=True, slots=True)
+class CatalogOptions:
+    """Which catalogue, and how it is read."""
+
+    catalog: Annotated[
+        Path, typer.Argument(metavar="CATALOG", help="A .jsonl, .csv, .tsv or .parquet file, or a folder of files.")
+    ]
+    root: Annotated[
+        Path | None, typer.Option(help="Where the catalogue's paths begin; its own folder if not given.")
+    ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", "--columns", help="ROLE=COLUMN, such as id=sku or text=title; may be given again."),
+    ] = None
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given again.")] = None
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", help="NAME=KIND of a payload field (keyword, integer, float, bool, datetime, geo)."),
+    ] = None
 
 
-def catalog_of(
-    settings: Settings,
-    path: Path,
-    root: Path | None,
-    columns: list[str] | None,
-    ignore: list[str] | None,
-    fields: list[str] | None,
-) -> Catalog:
+def catalog_of(settings: Settings, options: CatalogOptions) -> Catalog:
     """The catalogue that the options name.
 
     Raises:
@@ -44,16 +45,16 @@ def catalog_of(
     from indexers.errors import CatalogError
 
     declared = dict(settings.index.fields)
-    for name, kind in _pairs(fields, "--field").items():
+    for name, kind in _pairs(options.field, "--field").items():
         if kind not in tuple(FieldKind):
             raise typer.BadParameter(f"kind {kind!r} of field {name} is unknown: use one of {', '.join(FieldKind)}")
         declared[name] = FieldKind(kind)
     try:
         return Catalog(
-            path,
-            root,
-            columns=_pairs(columns, "--column"),
-            ignore=frozenset(ignore or ()),
+            options.catalog,
+            options.root,
+            columns=_pairs(options.column, "--column"),
+            ignore=frozenset(options.ignore or ()),
             fields=declared,
             max_bytes=settings.limits.max_bytes,
         )

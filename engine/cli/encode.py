@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.catalog import CatalogPath, Columns, Fields, Ignore, Root, catalog_of
+from engine.cli.catalog import CatalogOptions, catalog_of
 from engine.cli.common import console, settings_of, stderr, watcher_of
+from engine.cli.groups import grouped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,14 +30,11 @@ BATCH_BYTES = 128 << 20
 """Decoded contents that are encoded together, at most."""
 
 
+@grouped
 def encode(
     ctx: typer.Context,
-    catalog: CatalogPath,
+    catalog: CatalogOptions,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.", dir_okay=False)],
-    root: Root = None,
-    column: Columns = None,
-    ignore: Ignore = None,
-    field: Fields = None,
     max_errors: Annotated[int, typer.Option(help="Fail when more rows than this are bad.", min=0)] = 0,
 ) -> None:
     """Encode a catalogue, and write ids and vectors to an .npz file.
@@ -52,7 +50,7 @@ def encode(
     from engine import opening
 
     settings = settings_of(ctx)
-    source = catalog_of(settings, catalog, root, column, ignore, field)
+    source = catalog_of(settings, catalog)
     part = output.with_name(output.name + ".part")
     try:
         file = part.open("wb")

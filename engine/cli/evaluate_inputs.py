@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -44,18 +44,36 @@ class SplitKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SplitOptions:
     """Which events, and how they are split."""
 
-    kind: SplitKind
-    file: Path | None
-    valid: Path | None
-    test: Path | None
-    at: str
-    share: float
-    seed: int
-    since: datetime | None = None
-    """What happened before is not read."""
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[EVENTS]", help="A .jsonl, .csv or .parquet file of events; the store if not given."),
+    ] = None
+    split: Annotated[
+        SplitKind,
+        typer.Option(
+            help="Foretell each person's last event; all from a time on; the --test file; or events on hidden items."
+        ),
+    ] = SplitKind.LEAVE_LAST_OUT
+    since: Annotated[
+        str,
+        typer.Option(
+            help="Only use events and served lists from then on, to learn from and to judge, as if nothing had "
+            "happened before: a time (RFC 3339; UTC without a zone) or how long ago, such as 30d, 12h."
+        ),
+    ] = ""
+    at: Annotated[str, typer.Option(help="With --split time, the time: RFC 3339; UTC without a zone.")] = ""
+    share: Annotated[
+        float, typer.Option(help="With time, the share of events to predict; with hidden-items, of items to hide.")
+    ] = 0.1
+    valid: Annotated[
+        Path | None, typer.Option(help="With --split ready, the validation file; known for the test.", dir_okay=False)
+    ] = None
+    test: Annotated[
+        Path | None, typer.Option(help="With --split ready, the file to predict; EVENTS is then the training file.")
+    ] = None
 
     def check(self) -> None:
         """Refuse what does not go together.
@@ -63,13 +81,13 @@ class Asked:
         Raises:
             typer.BadParameter: if something does not.
         """
-        if self.kind is SplitKind.READY and (self.file is None or self.test is None):
+        if self.split is SplitKind.READY and (self.file is None or self.test is None):
             raise typer.BadParameter(
                 "--split ready needs files: EVENTS to learn from, --test, and --valid if there is one"
             )
-        if self.kind is not SplitKind.READY and (self.valid or self.test):
+        if self.split is not SplitKind.READY and (self.valid or self.test):
             raise typer.BadParameter("--valid and --test go with --split ready")
-        if self.at and self.kind is not SplitKind.TIME:
+        if self.at and self.split is not SplitKind.TIME:
             raise typer.BadParameter("--at goes with --split time")
         if not 0 < self.share < 1:
             raise typer.BadParameter(f"--share is {self.share:g}: give a part between 0 and 1, such as 0.1")
@@ -84,9 +102,22 @@ class Catalogue:
 
 
 def split_of(
-    settings: Settings, asked: Asked, positives: Positives, catalogue: Catalogue | None
+    settings: Settings,
+    asked: SplitOptions,
+    begin: datetime | None,
+    seed: int,
+    positives: Positives,
+    catalogue: Catalogue | None,
 ) -> tuple[Split, ItemTable]:
     """The split, and the items that are ranked: the catalogue's, or those that events name.
+
+    Args:
+        settings: the settings.
+        asked: how.
+        begin: what happened before is not read; None reads all.
+        seed: draws the items that are hidden.
+        positives: the events that count.
+        catalogue: None where what events name is ranked.
 
     Raises:
         NotFoundError: if there are no events, or none is on an item of the catalogue.
@@ -98,17 +129,17 @@ def split_of(
     from engine.learn.training_data import told_what_there_is
 
     table = catalogue.items if catalogue else None
-    if asked.kind is SplitKind.READY:
+    if asked.split is SplitKind.READY:
         train, held, later = (
-            list(_read(path, asked.since)) if path else [] for path in (asked.file, asked.valid, asked.test)
+            list(_read(path, begin)) if path else [] for path in (asked.file, asked.valid, asked.test)
         )
         if table is not None:
             _check_known(event_log([*train, *held, *later]).items, table)
         _, parted, items = splits.ready_made(train, held, later, positives, table)
         return parted, items
-    log = event_log(_read(asked.file, asked.since) if asked.file else stored(settings, asked.since))
+    log = event_log(_read(asked.file, begin) if asked.file else stored(settings, begin))
     if not len(log):
-        from_then = f" from {asked.since:%Y-%m-%d %H:%M} UTC on" if asked.since else ""
+        from_then = f" from {begin:%Y-%m-%d %H:%M} UTC on" if begin else ""
         raise NotFoundError(
             f"there are no events in {asked.file or 'the event store'}{from_then}",
             "record some (triveni events import FILE), name a file, or make some up (triveni simulate)",
@@ -116,11 +147,11 @@ def split_of(
     items = table or splits.items_of(log)
     _check_known(log.items, items)
     with told_what_there_is(log, items, positives):
-        if asked.kind is SplitKind.TIME:
+        if asked.split is SplitKind.TIME:
             at = times.moment(asked.at, "--at")
             return splits.by_time(log, items, at.timestamp() if at else None, asked.share, positives), items
-        if asked.kind is SplitKind.HIDDEN_ITEMS:
-            return splits.hide_items(log, items, asked.share, asked.seed, positives), items
+        if asked.split is SplitKind.HIDDEN_ITEMS:
+            return splits.hide_items(log, items, asked.share, seed, positives), items
         return splits.leave_last_out(log, items, positives), items
 
 

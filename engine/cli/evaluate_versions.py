@@ -60,7 +60,6 @@ def versions(
     settings: Settings,
     catalogue: Catalogue,
     kind: SplitKind,
-    split: Split,
     names: Sequence[str],
     before: Sequence[Impression],
 ) -> list[Trained]:

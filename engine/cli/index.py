@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from engine.cli.catalog import CatalogPath, Columns, Fields, Ignore, Root, catalog_of
+from engine.cli.catalog import CatalogOptions, catalog_of
 from engine.cli.common import console, settings_of, stderr, tell, terminable, watcher_of
+from engine.cli.groups import grouped
 
 if TYPE_CHECKING:
     from encoders.spaces.space import Space
@@ -23,35 +25,35 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def index(
-    ctx: typer.Context,
-    catalog: CatalogPath,
-    root: Root = None,
-    column: Columns = None,
-    ignore: Ignore = None,
-    field: Fields = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Delete items that left the catalogue.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Prune even if over half of the items would go.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and decode everything, write nothing.")] = False,
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """What is done with the rows, and what is told."""
+
+    prune: Annotated[bool, typer.Option("--prune", help="Delete items that left the catalogue.")] = False
+    force: Annotated[bool, typer.Option("--force", help="Prune even if over half of the items would go.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and decode everything, write nothing.")] = False
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse an item if one of its contents cannot be read.")
-    ] = False,
+    ] = False
     max_errors: Annotated[
         int,
         typer.Option(min=0, help="Exit with 1 if more rows than this were refused; the others are indexed anyway."),
-    ] = 0,
+    ] = 0
     dead_letters: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="The file for bad rows; dead-letters.jsonl beside the store if not given."),
-    ] = None,
+    ] = None
     switch: Annotated[
         bool,
         typer.Option(
             "--switch", help="Index beside the items of another space, and let this one serve when it is done."
         ),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
-) -> None:
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False
+
+
+@grouped
+def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> None:
     """Index a catalogue. Run it again after a change or an interruption: only what differs is done.
 
     Bad rows are written to the dead letters, with the reason and a remedy, and the run goes on. An item is indexed
@@ -65,13 +67,13 @@ def index(
     from indexers.report import IndexStoppedError
 
     settings = settings_of(ctx)
-    source = catalog_of(settings, catalog, root, column, ignore, field)
+    source = catalog_of(settings, catalog)
     for name, text in source.mixed().items():
         refused = f"--field {name}=float makes it one of numbers, and refuses the rows with texts"
         tell("note", "yellow", f"field {name} holds numbers, and texts such as {text[:40]!r}: {refused}")
-    letters = dead_letters or settings.store.path.parent / "dead-letters.jsonl"
+    letters = how.dead_letters or settings.store.path.parent / "dead-letters.jsonl"
     space = opening.open_space(settings)
-    store = _open(settings, space, read_only=dry_run, beside=switch)
+    store = _open(settings, space, read_only=how.dry_run, beside=how.switch)
     try:
         with terminable():
             report = run(
@@ -80,38 +82,35 @@ def index(
                 space,
                 batch=settings.index.batch,
                 decoders=settings.index.decoders,
-                prune=prune,
-                force=force,
-                dry_run=dry_run,
-                strict=strict or settings.index.strict,
+                prune=how.prune,
+                force=how.force,
+                dry_run=how.dry_run,
+                strict=how.strict or settings.index.strict,
                 dead_letters=letters,
                 watcher=watcher_of(settings, "indexing"),
             )
     except IndexStoppedError as error:
-        _summary(error.report, letters, as_json)
+        _summary(error.report, letters, how.as_json)
         raise
     finally:
         store.close()
-    _summary(report, letters, as_json)
+    _summary(report, letters, how.as_json)
     if report.interrupted:
         stderr.print("interrupted: run the same command again to go on", highlight=False)
         raise typer.Exit(INTERRUPTED)
-    if report.errors > max_errors:
+    if report.errors > how.max_errors:
         stderr.print(
-            f"{report.errors} rows were refused, --max-errors is {max_errors}: see {letters}", highlight=False
+            f"{report.errors} rows were refused, --max-errors is {how.max_errors}: see {letters}", highlight=False
         )
         raise typer.Exit(1)
-    if switch and not dry_run:
+    if how.switch and not how.dry_run:
         opening.store_collections(settings).switch(settings.store.collection, space.fingerprint)
 
 
+@grouped
 def verify(
     ctx: typer.Context,
-    catalog: CatalogPath,
-    root: Root = None,
-    column: Columns = None,
-    ignore: Ignore = None,
-    field: Fields = None,
+    catalog: CatalogOptions,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Compare a catalogue with the store. Exits with 1 if they differ; changes nothing.
@@ -122,7 +121,7 @@ def verify(
     from indexers.verify import verify as run
 
     settings = settings_of(ctx)
-    source = catalog_of(settings, catalog, root, column, ignore, field)
+    source = catalog_of(settings, catalog)
     space = opening.open_space(settings)
     store = _open(settings, space, read_only=True, beside=False)
     try:
@@ -152,27 +151,7 @@ def _open(settings: Settings, space: Space, *, read_only: bool, beside: bool) ->
 def _summary(report: Report, letters: Path, as_json: bool) -> None:
     """Print what was done."""
     if as_json:
-        document = {
-            "rows": report.rows,
-            **{str(outcome).replace(" ", "_"): number for outcome, number in report.outcomes.items()},
-            "failed": [
-                {"error": error, "modality": modality, "rows": rows}
-                for (error, modality), rows in report.failed.items()
-            ],
-            "errors": report.errors,
-            "missing": [
-                {"error": error, "modality": modality, "contents": contents}
-                for (error, modality), contents in report.missing.items()
-            ],
-            "pruned": report.pruned,
-            "stored": report.stored,
-            "seconds": round(report.seconds, 3),
-            "rows_per_second": round(report.rate, 1),
-            "dry_run": report.dry_run,
-            "interrupted": report.interrupted,
-            "dead_letters": str(letters) if report.errors or report.missing else None,
-        }
-        console.print_json(json.dumps(document))
+        console.print_json(json.dumps(_document(report, letters)))
         return
     table = Table(title="Dry run" if report.dry_run else "Indexed", title_justify="left")
     table.add_column("rows")
@@ -196,6 +175,28 @@ def _summary(report: Report, letters: Path, as_json: bool) -> None:
     counts = {"bad rows": report.errors, "missing contents": sum(report.missing.values())}
     if told := " and ".join(f"{number} {name}" for name, number in counts.items() if number):
         stderr.print(f"all {told} are in {letters}", highlight=False, soft_wrap=True)
+
+
+def _document(report: Report, letters: Path) -> dict[str, object]:
+    """What was done, for JSON."""
+
+    def by_kind(counts: Mapping[tuple[str, str], int], what: str) -> list[dict[str, object]]:
+        return [{"error": error, "modality": modality, what: count} for (error, modality), count in counts.items()]
+
+    return {
+        "rows": report.rows,
+        **{str(outcome).replace(" ", "_"): number for outcome, number in report.outcomes.items()},
+        "failed": by_kind(report.failed, "rows"),
+        "errors": report.errors,
+        "missing": by_kind(report.missing, "contents"),
+        "pruned": report.pruned,
+        "stored": report.stored,
+        "seconds": round(report.seconds, 3),
+        "rows_per_second": round(report.rate, 1),
+        "dry_run": report.dry_run,
+        "interrupted": report.interrupted,
+        "dead_letters": str(letters) if report.errors or report.missing else None,
+    }
 
 
 def _show(verdict: Verification, fingerprint: str) -> None:

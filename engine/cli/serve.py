@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -71,6 +70,6 @@ def _serve(settings: Settings, address: str) -> None:
             trainings = compose.open_trainings(settings, serving, store)
             opened.callback(trainings.close)
         engine = compose.build_engine(settings, space, store, encoder, search, serving)
-        listening = replace(options, address=address) if address else options
+        listening = options.model_copy(update={"address": address}) if address else options
         server = Server(engine, encoder, store, events, space, listening, serving=serving, trainings=trainings)
         asyncio.run(serve_until_signal(server, lambda: opening.announce(store, listening.address, server.port)))

@@ -74,7 +74,7 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
     from engine.catalog.items import read_items
     from engine.learn.fit import training_rows
     from engine.learn.jobs.job import fit_settings
-    from engine.learn.network.train import Progress
+    from engine.learn.network.trainer import Progress
     from engine.learn.splits import by_time
     from engine.learn.training_data import read_training_data
     from engine.learn.tuning.tried import SEARCHED

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from encoders.decoding.limits import DEFAULT_LIMITS
 from encoders.types import Modality
 from engine.core.section import Section
 
@@ -26,19 +27,19 @@ class SpaceSettings(Section):
 
 
 class LimitSettings(Section):
-    """The largest content that is decoded."""
+    """The largest content that is decoded; see `encoders.decoding.limits`."""
 
-    max_bytes: int = Field(default=64 << 20, gt=0)
-    max_pixels: int = Field(default=1 << 26, gt=0)
-    max_seconds: float = Field(default=600.0, gt=0)
-    max_characters: int = Field(default=100_000, gt=0)
-    max_decoding_bytes: int = Field(default=1 << 30, gt=0)
+    max_bytes: int = Field(default=DEFAULT_LIMITS.max_bytes, gt=0)
+    max_pixels: int = Field(default=DEFAULT_LIMITS.max_pixels, gt=0)
+    max_seconds: float = Field(default=DEFAULT_LIMITS.max_seconds, gt=0)
+    max_characters: int = Field(default=DEFAULT_LIMITS.max_characters, gt=0)
+    max_decoding_bytes: int = Field(default=DEFAULT_LIMITS.max_decoding_bytes, gt=0)
     """Memory that large pictures and sounds take at once while they are decoded; more wait."""
-    max_side: int = Field(default=32_768, gt=0)
+    max_side: int = Field(default=DEFAULT_LIMITS.max_side, gt=0)
     """The longer side of a picture, in pixels."""
-    max_ratio: float = Field(default=200.0, ge=1)
+    max_ratio: float = Field(default=DEFAULT_LIMITS.max_ratio, ge=1)
     """The longer side of a picture over the shorter one."""
-    max_decoding_seconds: float = Field(default=20.0, gt=0)
+    max_decoding_seconds: float = Field(default=DEFAULT_LIMITS.max_decoding_seconds, gt=0)
     """A picture or sound that takes longer to decode is given up."""
-    decoders: int = Field(default=0, ge=0)
+    decoders: int = Field(default=DEFAULT_LIMITS.decoders, ge=0)
     """Processes that decode pictures and sounds at once; 0 takes one per core, and four at least."""

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from engine.core.rows import check_distinct
 from engine.core.types import EventKind
 from engine.events.base import EventStore
 from engine.events.errors import EventError, EventFileError
@@ -152,9 +153,7 @@ def _format(path: Path, event: Callable[[Cells], object] = lambda cells: None, *
 def _check_names(
     path: Path, names: list[str], roles: Mapping[str, str], kind: EventKind | None, ignore: frozenset[str]
 ) -> None:
-    doubled = {name for name in names if names.count(name) > 1}
-    if doubled:
-        raise EventFileError(f"{path} has two columns {doubled.pop()!r}", "give each a name of its own")
+    check_distinct(path, names, EventFileError)
     needed = ["user_id", "time", *([] if kind else ["kind"])]
     named = [role for role, name in roles.items() if name != role]
     for role in dict.fromkeys([*needed, *named]):

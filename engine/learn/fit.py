@@ -13,8 +13,9 @@ from engine.learn.log import Doubles, EventLog
 from engine.learn.network.cross_taste import CrossTaste
 from engine.learn.network.distil import DistilSettings, SmallFigures, distil
 from engine.learn.network.processes import processes
-from engine.learn.network.train import Progress, Report, Stopped, TrainSettings, held_out, logits_of, train
+from engine.learn.network.train import TrainSettings, held_out, logits_of, train
 from engine.learn.network.train_taste import TasteSettings
+from engine.learn.network.trainer import Progress, Report, Stopped
 from engine.learn.rows.dataset import (
     CrossFit,
     Example,
@@ -26,13 +27,18 @@ from engine.learn.rows.dataset import (
 )
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.rows.shown import shown_rows, silent_places
+from engine.learn.settings import LearnSettings
 from engine.learn.splits import ALL_POSITIVES, Positives, table_rows
 from engine.rerank.content import ContentScorer
-from engine.rerank.features import Bools, FieldScales, FieldUse, feature_names, fit_scales
+from engine.rerank.fields import FieldScales, FieldUse, fit_scales
 from engine.rerank.model import OUTCOMES, ModelConfig
 from engine.rerank.small import SmallNetwork
+from engine.rerank.table import Bools
 from engine.rerank.taste import TasteConfig, TasteModel
 from engine.rerank.version import Utility, Version
+
+_DEFAULT = LearnSettings()
+_UTILITY = Utility(_DEFAULT.positive_utility, _DEFAULT.negative_utility, _DEFAULT.new_share)
 
 _CERTAIN_ROWS = 20
 """Outcomes that calibration wants to see at least; an outcome seen less often is taken to never happen."""
@@ -55,16 +61,16 @@ class FitSettings:
     """Which events speak for an item."""
     rows: RowSettings = field(default_factory=RowSettings)
     training: TrainSettings = field(default_factory=TrainSettings)
-    width: int = 64
+    width: int = _DEFAULT.width
     history_layers: int = 1
     candidate_layers: int = 1
-    dropout: float = 0.2
-    id_dropout: float = 0.5
+    dropout: float = _DEFAULT.dropout
+    id_dropout: float = _DEFAULT.id_dropout
     taste: TasteSettings | None = None
     """How the learned query vector is trained; None leaves it out."""
     content: ContentScorer | None = None
     """Gives the engine's own opinion of items."""
-    utility: Utility = field(default_factory=Utility)
+    utility: Utility = _UTILITY
     small: DistilSettings | None = None
     """How the small network is made of the full one; None makes none."""
 
@@ -158,7 +164,7 @@ def network_of(rows: TrainingRows, settings: FitSettings) -> ModelConfig:
         modalities,
         dimension,
         int(rows.acted.sum()),
-        len(feature_names(list(rows.point_in_time.table.vectors), rows.scales)),
+        len(rows.point_in_time.features),
         width=settings.width,
         history_layers=settings.history_layers,
         candidate_layers=settings.candidate_layers,
@@ -245,6 +251,7 @@ def fit(
         certain,
         settings.positives.kinds,
         settings.positives.least,
+        rows.point_in_time.features,
         rows.taste,
         small,
     )

@@ -9,7 +9,8 @@ from engine.catalog.items import ItemTable
 from engine.events.types import Impression
 from engine.learn.fit import FitSettings, Fitted, fit
 from engine.learn.log import Doubles, EventLog
-from engine.learn.network.train import Report, logits_of
+from engine.learn.network.train import logits_of
+from engine.learn.network.trainer import Report
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import CrossFit, Example
 from engine.learn.rows.point_in_time import Known, PointInTimeFeatures
@@ -56,7 +57,7 @@ class VersionRanker:
         rows = np.array([place.get(name, -1) for name in items.ids], np.intp)
         known = (rows >= 0) & made.known[rows]
         self.point_in_time = PointInTimeFeatures(
-            log, items, made.scales, known, self._positives, self._content, self._recount or ()
+            log, items, made.scales, known, self._positives, self._content, self._recount or (), made.features
         )
         self._counts = over(made.statistics, rows) if self._recount is None else self.point_in_time.counts()
         # The network's ids are numbered over the version's own items.
@@ -137,7 +138,7 @@ class LearnedRanker:
         return self._name
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
-        """Train."""
+        """Train a version on the log."""
         self.fitted = fit(
             log,
             items,

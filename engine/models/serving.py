@@ -212,7 +212,7 @@ class Serving:
             self._cleaned_at = time.monotonic() + GRACE_SECONDS
 
     def _first_that_loads(self, pointer: Pointer) -> RefCounted | None:
-        """What is to serve; if it cannot, what serves; if nothing does yet, the latest before it that can."""
+        """The version that the pointer names; if it does not load, the one that serves now; else an earlier one."""
         if pointer.serving == NO_VERSION:
             return None
         found = self._try_to_load(pointer.serving)

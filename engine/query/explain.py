@@ -16,17 +16,17 @@ MAX_REASONS = 10
 
 
 def falls(intent: Intent, scores: Scores, rows: Rows) -> Floats:
-    """By how much the score of items, before what is not wanted is taken from it, falls without each source.
+    """By how much the score of items, before what is not wanted is taken from it, falls without each signal.
 
     Interests and the query's weight stay as they are.
 
     Args:
-        intent: of n sources.
+        intent: of n signals.
         scores: of N items.
         rows: k of the items.
 
     Returns:
-        (n, k), negative where the source speaks against the item more than its group does.
+        (n, k), negative where the signal speaks against the item more than its group does.
     """
     similarity = scores.similarity[:, rows]
     fall = np.zeros_like(similarity)
@@ -43,7 +43,7 @@ def falls(intent: Intent, scores: Scores, rows: Rows) -> Floats:
 
 
 def _without_each(intent: Intent, members: Rows, similarity: Floats) -> Floats:
-    """(members, k): the group's combined evidence without each member; NaN where nothing is left of it."""
+    """(members, k): the group's combined similarity without each member; NaN where nothing is left of it."""
     weights = intent.weights[members] / intent.weights[members].max()
     correlation = intent.probes.correlation
     sums = weights @ similarity[members] - weights[:, None] * similarity[members]  # (members, k)
@@ -60,7 +60,7 @@ def explain(
     """The reasons for each of k results, the strongest first, at most `MAX_REASONS`; their shares sum to 1.
 
     Args:
-        intent: of n sources.
+        intent: of n signals.
         signals: the same n.
         scores: of N items.
         items: the k results.
@@ -76,7 +76,7 @@ def explain(
     order = np.argsort(-positive, axis=0, kind="stable")[:MAX_REASONS]  # (reasons, k)
     shares = np.take_along_axis(positive, order, axis=0).astype(np.float64)
     hopeless = shares.sum(axis=0) <= 0
-    if hopeless.any():  # nothing lifts the item: name the source that speaks for it least badly
+    if hopeless.any():  # no signal raises the score: name the one with the highest similarity
         usable = np.concatenate(intent.groups)
         order[0, hopeless] = usable[scores.similarity[np.ix_(usable, rows[hopeless])].argmax(axis=0)]
         shares[0, hopeless] = 1
@@ -93,7 +93,7 @@ def explain(
 
 
 def _parts(terms: Floats, best: Rows, modalities: Sequence[Modality]) -> list[list[list[float]]]:
-    """What part of the evidence that speaks for an item each of its modalities gives, by n, k and `Modality`.
+    """What part of the similarity that speaks for an item each of its modalities gives, by n, k and `Modality`.
 
     Args:
         terms: weighted z per item modality (M, n, k), -inf where the item lacks it.

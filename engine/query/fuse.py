@@ -2,7 +2,7 @@
 
 A person with several interests gets several query vectors instead of one meaningless mean: the positive events
 are grouped by average linkage on how related they are, and the heaviest groups are kept, as in PinnerSage
-(Pal et al., KDD 2020). There the vectors themselves are clustered; here the calibrated evidence between them is, so
+(Pal et al., KDD 2020). There the vectors themselves are clustered; here the calibrated similarity between them is, so
 that a text, a picture and a sound of one thing fall into one interest although their vectors lie apart.
 """
 
@@ -27,24 +27,24 @@ NEGLIGIBLE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a query comes to. n sources; an item's score is
+    """What a query comes to. n signals; an item's score is
 
     query_weight · Q + (1 - query_weight) · max over interests H - max over negatives of strength times their penalty
 
-    where Q and the H are weighted combinations of the evidence of their sources; see engine/query/score.py.
+    where Q and the H are weighted combinations of the similarity of their signals; see engine/query/score.py.
     """
 
     probes: Probes
     weights: Doubles
     """(n,), signed; the largest of the query, and of the history, has size 1."""
     parts: Rows
-    """The sources that are the query's positive parts."""
+    """The signals that are the query's positive parts."""
     interests: tuple[Rows, ...]
-    """The sources of each interest of the history, the heaviest first."""
+    """The signals of each interest of the history, the heaviest first."""
     shares: Doubles
     """(c,): the part of the results that each interest may claim, positive; empty where there is a query."""
     negatives: Rows
-    """The sources to stay away from."""
+    """The signals to stay away from."""
     strengths: Floats
     """Of each negative, the size of its weight: at most 1."""
     told: npt.NDArray[np.bool_]
@@ -52,7 +52,7 @@ class Intent:
     query_weight: float
     """1 without a usable history, 0 without positive parts."""
     related: float
-    """The evidence from which on two things are related."""
+    """The similarity from which on two things are related."""
 
     @property
     def empty(self) -> bool:
@@ -61,11 +61,11 @@ class Intent:
 
     @property
     def groups(self) -> tuple[Rows, ...]:
-        """The query's parts, if any, then the interests: the sources that are combined with one another."""
+        """The query's parts, if any, then the interests: the signals that are combined with one another."""
         return ((self.parts,) if len(self.parts) else ()) + self.interests
 
     def combinations(self) -> Floats:
-        """(groups, n): row g times the evidence (n, N) is the combined evidence of group g."""
+        """(groups, n): row g times the similarity (n, N) is the combined similarity of group g."""
         matrix = np.zeros((len(self.groups), len(self.weights)), np.float32)
         for row, rows in enumerate(self.groups):
             weights = self.weights[rows] / self.weights[rows].max()  # only their ratios matter
@@ -81,11 +81,11 @@ class Intent:
 
 
 def fuse(signals: QuerySignals, probes: Probes, settings: FuseSettings) -> Intent:
-    """Sort sources into query, interests and negatives.
+    """Sort signals into query, interests and negatives.
 
     Args:
-        signals: n sources.
-        probes: the same n sources, made ready to be held against items.
+        signals: n signals.
+        probes: the same n signals, made ready to be held against items.
         settings: the weights.
     """
     is_query = np.array([kind is ReasonKind.QUERY for kind in signals.kinds], np.bool_)
@@ -97,7 +97,7 @@ def fuse(signals: QuerySignals, probes: Probes, settings: FuseSettings) -> Inten
     liked &= weights >= NEGLIGIBLE * weights[liked].max(initial=0)
     asked &= weights >= NEGLIGIBLE * weights[asked].max(initial=0)
     parts = np.flatnonzero(asked)
-    similarity = probes.related(signals)  # (n, n): of each source for each as an item
+    similarity = probes.related(signals)  # (n, n): of each signal for each as an item
     interests = _interests(similarity, weights, np.flatnonzero(liked), settings)
     negatives = np.flatnonzero(weights <= -NEGLIGIBLE)
     shares = np.zeros(0) if len(parts) else _shares(similarity, weights, interests, negatives, settings.related)
@@ -118,7 +118,7 @@ def fuse(signals: QuerySignals, probes: Probes, settings: FuseSettings) -> Inten
 
 
 def _interests(similarity: Floats, weights: Doubles, liked: Rows, settings: FuseSettings) -> tuple[Rows, ...]:
-    """Group the liked sources, at most `max_interests`, the heaviest first."""
+    """Group the liked signals, at most `max_interests`, the heaviest first."""
     if len(liked) < 2:
         return (liked,) if len(liked) else ()
     among = similarity[np.ix_(liked, liked)]

@@ -44,7 +44,6 @@ def popular(
     intent: Intent,
     max_per_value: Mapping[str, int],
     reading: Reading,
-    with_payload: bool,
 ) -> Scored:
     """The most popular items if the catalogue counts popularity, then the newest; each says which of the two it is.
 
@@ -64,7 +63,6 @@ def popular(
         intent: what to stay away from.
         max_per_value: the caps that the policy will apply.
         reading: what the user's model makes of the request.
-        with_payload: whether the payloads of the pool are needed.
 
     Raises:
         InvalidQueryError: if the query only says what is not wanted.
@@ -117,7 +115,7 @@ def popular(
     pool = candidates
     if reading.rerankers:
         more = passing(query, set(candidates.ids), reading.items, store)
-        pool = with_modality(store.candidates([*candidates.ids, *more], with_payload=with_payload), query.modalities)
+        pool = with_modality(store.candidates([*candidates.ids, *more], with_payload=capped), query.modalities)
 
     def explain(results: Candidates, _: Rows) -> list[tuple[Reason, ...]]:
         return [(Reason(kinds.get(name, ReasonKind.LEARNED)),) for name in results.ids]

@@ -18,10 +18,6 @@ class Reranker(Protocol):
         """The name of this stage where it decides the order, said in every response."""
 
     @property
-    def reads_payloads(self) -> bool:
-        """Whether it needs the candidates' payloads; without, only those of the results are fetched."""
-
-    @property
     def seconds(self) -> float:
         """The time that it typically takes, measured; it is asked only where the deadline leaves more."""
 

@@ -23,7 +23,7 @@ OWN = 10
 """Of an interest's candidates, one in so many comes from each search whatever the others say: what one modality
 finds nearest of all may be a copy."""
 _FIRST = 1e6
-"""More than any evidence."""
+"""More than any similarity."""
 
 
 def retrieve(
@@ -48,7 +48,7 @@ def retrieve(
         search: how it is searched.
         settings: how many are fetched.
         deadline: of the request.
-        with_payload: whether payloads are fetched too.
+        with_payload: whether payloads are fetched too; only caps need those of all candidates.
         reading: what the model would search for and consider besides.
 
     Raises:
@@ -103,8 +103,8 @@ def merge(
 ) -> list[ItemId]:
     """The ids of the best hits of each interest, each once.
 
-    A hit's cosine gives the evidence by one modality; where several modalities found an item, they are combined. The
-    first hits of each search are kept in any case, see `OWN`.
+    A hit's cosine gives the similarity by one modality; where several modalities found an item, these are combined.
+    The first hits of each search are kept in any case, see `OWN`.
 
     Args:
         hits: of s searches.

@@ -1,4 +1,4 @@
-"""Exact scores of candidates, and the reasons for them, from one matrix of evidence."""
+"""Exact similarity scores of candidates, from one matrix: of each signal for each item."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,14 @@ LEAVES, STEEP = 0.8, 4.0
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The scores of N items before an intent of n sources and c interests."""
+    """The scores of N items before an intent of n signals and c interests."""
 
     similarity: Floats
-    """(n, N): of each source for each item."""
+    """(n, N): of each signal for each item."""
     query: Floats
-    """(N,): the combined evidence of the query's parts, 0 without."""
+    """(N,): the combined similarity of the query's parts, 0 without."""
     interests: Floats
-    """(c, N): the combined evidence of each interest."""
+    """(c, N): the combined similarity of each interest."""
     interest: Rows
     """(N,): the interest that speaks most for the item; 0 without a history."""
     total: Floats
@@ -57,7 +57,7 @@ def penalty(intent: Intent, similarity: Floats, wanted: Floats | float = 0.0) ->
     results must not be like, whatever speaks for them: there all counts that is beyond merely related.
 
     Args:
-        intent: of n sources.
+        intent: of n signals.
         similarity: (n, N).
         wanted: (N,), what speaks for the items.
     """

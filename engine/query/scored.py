@@ -48,10 +48,10 @@ class Scored:
     shares: Doubles
     """(c,): the weight of each interest."""
     similarity: Floats | None
-    """(m,): what `min_score` is held against, and what tells whether the evidence speaks for an item; None where no
+    """(m,): what `min_score` is held against, and what tells whether the similarity speaks for an item; None where no
     threshold applies."""
     related: float
-    """The similarity from which on the request's own evidence speaks for an item."""
+    """The similarity from which on the request's own similarity speaks for an item."""
     explain: Explain
 
     @classmethod
@@ -122,7 +122,7 @@ class Scored:
         )
 
     def _explain_learned(self, results: Candidates, rows: Rows) -> list[tuple[Reason, ...]]:
-        """The reasons of the evidence where it speaks for an item; a model may put first what it says nothing of."""
+        """The found reasons where the similarity speaks for an item, else that it was learned."""
         reasons = self.explain(results, rows)
         if self.similarity is None:
             return list(reasons)

@@ -42,7 +42,7 @@ class FuseSettings(Section):
     max_events: int = Field(default=200, gt=0)
     """Only the newest events are used."""
     related: float = Field(default=1.0, ge=0)
-    """Two things are related from this evidence on, in standard deviations above unrelated ones: interests are
+    """Two things are related from this similarity on, in standard deviations above unrelated ones: interests are
     grouped by it, and only what is more related than this to something disliked is pushed away."""
     correlation: Share = 0.5
     """How much several signs for one item (its text and its picture, two events of one interest) say the same:

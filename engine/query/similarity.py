@@ -1,22 +1,22 @@
-"""How much speaks for it that an item is related to something: the one formula that all scores are made of.
+"""Calibrated similarity of contents and items: the one formula that all similarity scores are made of.
 
-A source is what a person gave: a query part or a history event. It has one vector, or, if it is an item, one
-per modality. The cosine s of a source's vector of modality a with an item's of modality m is read as
+A signal is a query part or a history event. It has one vector, or, if it is an item, one
+per modality. The cosine s of a signal's vector of modality a with an item's of modality m is read as
 z = (s - mean[a, m]) / std[a, m], which is comparable between pairs of modalities where cosines are not. The
 pairs at hand are added with weights w[a, m] (how far the pair can be trusted) and scaled to unit variance:
 
     e = sum w z / sqrt((1 - r) sum w² + r (sum w)²)
 
 This is Stouffer's weighted combination for z values that correlate by r (Strube, Psychological Bulletin 97, 1985).
-So an evidence counts standard deviations above an unrelated item, whatever modalities the item has: one that
+So a similarity is in standard deviations above an unrelated item, whatever modalities the item has: one that
 is missing drops out of all sums. The same formula combines the events of an interest and the parts of a query.
 
-To that comes recognition. The same content in the same modality is the strongest evidence there is, but a sum that is
+To that recognition is added. The same content in the same modality is the strongest sign there is, but a sum that is
 linear in the cosine lets middling z values of two other modalities outweigh a cosine of 1. How often an unrelated
 content comes closer than s falls like a power of 1 - s in the tail, so the surprise at a coincidence that close grows
 like its logarithm, without bound:
 
-    e += SURPRISE ln((1 - near) / (1 - s))    for a cosine s > near of source and item in one modality
+    e += SURPRISE ln((1 - near) / (1 - s))    for a cosine s > near of signal and item in one modality
 """
 
 import math
@@ -52,7 +52,7 @@ NEAREST = 0.95
 """A cosine that speaks for a copy in any space; of texts no smaller one does: near texts say the like in other
 words."""
 SURPRISE = 3.0
-"""How steeply evidence grows towards a copy, in standard deviations for each e-fold of the distance."""
+"""How steeply the similarity grows towards a copy, in standard deviations for each e-fold of the distance."""
 EXACT = 1e-4
 """What lies between two vectors of one content, by rounding, is of this order: it ends the growth."""
 
@@ -64,7 +64,7 @@ def nearness(pair: PairCalibration, modality: Modality) -> float:
 
 
 def recognition(cosines: Floats, near: float) -> Floats:
-    """What it adds to the evidence that contents of one modality are so close; any shape, 0 up to `near`."""
+    """What is added to the similarity for cosines close to 1 within one modality; any shape, 0 up to `near`."""
     far = np.maximum(1 - cosines, 0) + np.float32(EXACT)
     return np.asarray(np.float32(SURPRISE) * np.log(np.maximum((1 - near + EXACT) / far, 1)), np.float32)
 
@@ -76,11 +76,11 @@ def spread(weights: Doubles, correlation: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """n sources made ready to be held against items: linear per item modality. M item modalities."""
+    """n signals made ready to be held against items: linear per item modality. M item modalities."""
 
     modalities: tuple[Modality, ...]
     directions: Mapping[Modality, Floats]
-    """Per item modality (n, d): sum over a of w/std times the source's vector of modality a."""
+    """Per item modality (n, d): sum over a of w/std times the signal's vector of modality a."""
     offsets: Floats
     """(n, M): sum over a of w mean/std."""
     weights: Floats
@@ -93,18 +93,18 @@ class Probes:
     """See `nearness`."""
 
     def terms(self, items: Columns) -> Floats:
-        """(M, n, N): the evidence that each item modality gives, 0 where an item lacks it; their sum is it all."""
+        """(M, n, N): the similarity that each item modality gives, 0 where an item lacks it; their sum is it all."""
         terms = np.asarray(self._linear(items) / self.scale(items), np.float32)
         for modality, places, added in self._recognised(items):
             terms[self.modalities.index(modality)][places] += added
         return terms
 
     def related(self, items: Columns) -> Floats:
-        """The evidence without recognition, (n, N): how related things are, copies or not."""
+        """The similarity without recognition, (n, N): how related things are, copies or not."""
         return np.asarray(self._linear(items).sum(axis=0) / self.scale(items), np.float32)
 
     def _recognised(self, items: Columns) -> Iterator[tuple[Modality, tuple[Rows, ...], Floats]]:
-        """Per modality which sources and items may be copies of each other, and what recognition adds there."""
+        """Per modality which signals and items may be copies of each other, and what recognition adds there."""
         for modality, near in self.near.items():
             if modality in items.vectors:
                 cosines = self.signals.vectors[modality] @ items.vectors[modality].T  # (n, N)
@@ -131,19 +131,19 @@ class Probes:
         return np.asarray(np.sqrt(np.maximum(variance, np.float32(1e-12))), np.float32)
 
     def similarity(self, items: Columns) -> Floats:
-        """The evidence of each source for each item: (n, N)."""
+        """The similarity of each signal for each item: (n, N)."""
         similarity = self.related(items)
         for _, places, added in self._recognised(items):
             similarity[places] += added
         return similarity
 
     def searches(self, mixes: Floats) -> dict[Modality, tuple[Floats, Floats]]:
-        """Search vectors for mixtures of sources, each over one item modality.
+        """Search vectors for mixtures of signals, each over one item modality.
 
         For an item that has only modality m, `mix @ related` is exactly `vector · item - offset`.
 
         Args:
-            mixes: (c, n), a mixture of the sources in each row.
+            mixes: (c, n), a mixture of the signals in each row.
 
         Returns:
             Per item modality the vectors (c, d) and offsets (c,).
@@ -161,13 +161,13 @@ class Probes:
 
 
 def probe(signals: Columns, calibration: Calibration, modalities: Sequence[Modality], correlation: float) -> Probes:
-    """Make sources ready to be held against items.
+    """Make signals ready to be held against items.
 
     Args:
-        signals: n sources; vectors of modalities that the calibration does not know are not used.
+        signals: n signals; vectors of modalities that the calibration does not know are not used.
         calibration: of the space.
         modalities: the item modalities that count.
-        correlation: between the z values of one source and item, 0 to 1.
+        correlation: between the z values of one signal and item, 0 to 1.
     """
     size = len(next(iter(signals.present.values())))
     directions: dict[Modality, Floats] = {}

@@ -53,11 +53,6 @@ class Request:
     """What the user's model makes of it."""
     deadline: Deadline
 
-    @property
-    def with_payload(self) -> bool:
-        """Whether the candidates' payloads are needed; without, only those of the results are fetched."""
-        return bool(self.policy.max_per_value) or any(one.reads_payloads for one in self.reading.rerankers)
-
 
 def resolve_signals(query: Query, now: datetime, deadline: Deadline, tools: Tools) -> QuerySignals:
     """Vectors and weights of what the request says; see `resolve`."""
@@ -81,7 +76,7 @@ def similar(request: Request, tools: Tools) -> Scored:
         tools.search,
         tools.retrieve,
         request.deadline,
-        with_payload=request.with_payload,
+        with_payload=bool(request.policy.max_per_value),
         reading=request.reading,
     )
     scores = score(request.intent, candidates)
@@ -108,7 +103,6 @@ def popular_items(request: Request, tools: Tools) -> Scored:
         intent=request.intent,
         max_per_value=request.policy.max_per_value,
         reading=request.reading,
-        with_payload=request.with_payload,
     )
 
 

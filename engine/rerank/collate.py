@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from encoders.types import Floats
-from engine.rerank.features import Request, Table, gap_buckets
 from engine.rerank.model import Batch
+from engine.rerank.table import Request, Table, gap_buckets
 
 
 def collate(requests: Sequence[Request], table: Table) -> Batch:

@@ -17,8 +17,8 @@ from engine.query.resolve import QuerySignals, event_weight
 from engine.query.score import score
 from engine.query.settings import FuseSettings
 from engine.query.similarity import probe
-from engine.rerank.features import KINDS, Table, Tokens
 from engine.rerank.statistics import Rows
+from engine.rerank.table import KINDS, Table, Tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,253 +1,131 @@
-"""Candidates and a history become numbers: the one place, for training and for serving, so that the two cannot drift.
+"""The features of candidates, each declared once, in `FEATURES`: training and serving both make them here.
 
-A request has tokens (what the person did, each an item or a content of their own), and candidates with features.
-The vectors of tokens and candidates are looked up in a `Table`, by row.
+To add one, declare it there; what it is made of is an input (`Inputs`), which training and serving both give. Counts
+are declared beside what they are counted from, in `engine.rerank.counted.COUNTS`. A version stores the names of
+the features that its networks read, and gets them in its own order (`DenseFeatures`): one that is added, moved or
+no longer made cannot feed another's weights.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from encoders.types import Floats, Modality
-from engine.core.types import EventKind, Payload
-from engine.rerank import statistics
-from engine.rerank.statistics import Rows
+from engine.rerank import counted
+from engine.rerank.fields import Fields, FieldScales
+from engine.rerank.names import check_names
+from engine.rerank.statistics import DAY, Rows
+from engine.rerank.table import MAX_TOKENS, Bools, Table, Tokens
 
-Bools = npt.NDArray[np.bool_]
-FieldUse = Literal["category", "number"]
-
-KINDS = tuple(kind for kind in EventKind if kind is not EventKind.IMPRESSION)
-"""Kinds of tokens. The parts of a query are tokens too: a text as a search, a picture or sound as an upload."""
-NEGATIVE = frozenset({EventKind.SKIP, EventKind.DISLIKE})
-"""Kinds of events that speak against an item."""
-GAPS = 28
-"""Buckets of time gaps: powers of two of seconds."""
-MAX_TOKENS = 50
 _RECENT, _LAST = 20, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
-    """The payload fields of m items that are declared as features."""
+class Inputs:
+    """What features are made of: one request with c candidates."""
 
-    categories: Mapping[str, Floats]
-    """Per field (m, v), unit rows: which of the v known values an item has; zeros for none."""
-    numbers: Mapping[str, Floats]
-    """Per field (m,), standardised by the training items' mean and deviation; NaN for none."""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldScales:
-    """What turns payload fields into numbers, fixed in training: values of categories, mean and deviation."""
-
-    categories: Mapping[str, tuple[str, ...]]
-    numbers: Mapping[str, tuple[float, float]]
-
-    def apply(self, payloads: Sequence[Payload]) -> Fields:
-        """The fields of items."""
-        return Fields(
-            {name: _one_hot(name, values, payloads) for name, values in self.categories.items()},
-            {
-                name: ((_numbers(name, payloads) - mean) / deviation).astype(np.float32)
-                for name, (mean, deviation) in self.numbers.items()
-            },
-        )
-
-
-def fit_scales(payloads: Sequence[Payload], uses: Mapping[str, FieldUse], *, most: int = 64) -> FieldScales:
-    """Find the commonest values of the categories, and the mean and deviation of the numbers.
-
-    Args:
-        payloads: of the items.
-        uses: the fields, and what each is.
-        most: values of a category that are told apart.
-    """
-    categories: dict[str, tuple[str, ...]] = {}
-    numbers: dict[str, tuple[float, float]] = {}
-    for name, use in uses.items():
-        if use == "category":
-            counts: dict[str, int] = {}
-            for payload in payloads:
-                for value in _values(payload.get(name)):
-                    counts[value] = counts.get(value, 0) + 1
-            categories[name] = tuple(sorted(counts, key=lambda value: (-counts[value], value))[:most])
-        else:
-            column = _numbers(name, payloads)
-            known = column[np.isfinite(column)]
-            numbers[name] = (float(known.mean()), float(known.std()) or 1.0) if len(known) else (0.0, 1.0)
-    return FieldScales(categories, numbers)
-
-
-def _values(value: object) -> list[str]:
-    if isinstance(value, list):
-        return [str(one) for one in value]
-    return [] if value is None else [str(value)]
-
-
-def _one_hot(name: str, values: tuple[str, ...], payloads: Sequence[Payload]) -> Floats:
-    place = {value: column for column, value in enumerate(values)}
-    found = np.zeros((len(payloads), len(values)), np.float32)
-    for row, payload in enumerate(payloads):
-        for value in _values(payload.get(name)):
-            if value in place:
-                found[row, place[value]] = 1
-    unit: Floats = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.float32(1e-6))
-    return unit
-
-
-def _numbers(name: str, payloads: Sequence[Payload]) -> npt.NDArray[np.float64]:
-    def number(value: object) -> float:
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
-
-    return np.array([number(payload.get(name)) for payload in payloads], np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """m items, then contents of people's own: what tokens and candidates are rows of."""
-
-    vectors: Mapping[Modality, Floats]
-    """Per modality (r, d), r >= m; zeros where `present` is False."""
-    present: Mapping[Modality, Bools]
-    fields: Fields
-    """Of the m items."""
-    since: npt.NDArray[np.float64]
-    """(m,): when each item came, seconds since 1970; NaN where unknown."""
-    identity: Rows
-    """(r,): the row of the model's id embedding, 0 for an item that the model does not know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What a person did, h tokens, oldest first."""
-
-    rows: Rows
-    """(h,), rows of a `Table`."""
-    kinds: Rows
-    """(h,), indexes `KINDS`."""
-    values: Floats
-    """(h,): stars and the like; NaN for none."""
-    gaps: npt.NDArray[np.float64]
-    """(h,): seconds until the request, at least 0."""
-
-    def newest(self) -> "Tokens":
-        """The last `MAX_TOKENS`."""
-        cut = slice(-MAX_TOKENS, None)
-        return Tokens(self.rows[cut], self.kinds[cut], self.values[cut], self.gaps[cut])
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request as numbers: h tokens, c candidates, f features."""
-
+    counted: Floats
+    """(s, c), `engine.rerank.counted.scores` of the candidates."""
     tokens: Tokens
+    """The user's."""
+    positive: Rows
+    """(k,), rows of the items that they acted on favourably, oldest first."""
+    negative: Rows
+    """Rows of the items that they skipped or disliked, oldest first."""
     candidates: Rows
-    """(c,), rows of a `Table`."""
+    """(c,), rows of the table."""
     ids: Rows
-    """(c,): the candidates' rows of the id embedding, 0 for one that the model is not to know."""
-    dense: Floats
-    """(c, f), float16 or float32."""
+    """(c,), as in `Request`."""
+    table: Table
+    """The vectors and fields."""
+    content: Floats
+    """(c,), how similar they are to what the user did, see engine/rerank/content.py; zeros where nothing is known."""
+    taste: Floats
+    """(c,), what the learned query vector says of them, see engine/rerank/taste.py; zeros if there is none."""
+    now: float
+    """Seconds since 1970."""
 
 
-def gap_buckets(gaps: npt.NDArray[np.float64]) -> Rows:
-    """(h,): log2 of the seconds, 0 to GAPS - 1."""
-    return np.clip(np.log2(np.maximum(gaps, 1.0)), 0, GAPS - 1).astype(np.intp)
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a catalogue has that features are made of, by name."""
+
+    modalities: Sequence[Modality]
+    categories: Collection[str]
+    numbers: Collection[str]
 
 
-def feature_names(modalities: Sequence[Modality], scales: FieldScales) -> tuple[str, ...]:
-    """The columns of `Request.dense`."""
-    relations = [f"{m}_{span}" for m in modalities for span in ("recent", "last", "nearest", "disliked")]
-    relations += [f"{name}_{span}" for name in scales.categories for span in ("recent", "last")]
-    relations += ["content", "taste"]
-    compared = [*statistics.NAMES, *relations]
-    return (
-        *statistics.NAMES,
-        *(f"{name}_z" for name in compared),
-        *(f"{name}_rank" for name in compared),
-        *relations,
-        *(f"{name}_{part}" for name in scales.numbers for part in ("value", "distance")),
-        "age",
-        "unknown",
-        "length",
-        "gap",
-    )
+@dataclass(frozen=True, slots=True)
+class View:
+    """A form in which networks read a feature."""
+
+    suffix: str
+    """Behind the feature's name."""
+    of: Callable[[Floats], Floats]
+    """(k, c) → (k, c), each row for itself."""
 
 
-def dense_features(
-    counted: Floats,
-    tokens: Tokens,
-    positive: Rows,
-    negative: Rows,
-    candidates: Rows,
-    ids: Rows,
-    table: Table,
-    content: Floats,
-    taste: Floats,
-    now: float,
-) -> Floats:
-    """(c, f) float32, the columns of `feature_names`.
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature of candidates, or a family of k features that are made together."""
 
-    Args:
-        counted: (s, c), `statistics.scores` of the candidates.
-        tokens: the person's.
-        positive: (k,), the items that they acted on favourably, oldest first.
-        negative: the items that they skipped or disliked, oldest first.
-        candidates: (c,).
-        ids: (c,), as in `Request`.
-        table: the vectors and fields.
-        content: (c,), the engine's own opinion of them, see engine/rerank/content.py; zeros where there is none.
-        taste: (c,), what the learned query vector says of them, see engine/rerank/taste.py; zeros if there is none.
-        now: seconds since 1970.
-    """
-    relations = np.stack([*_relations(positive, negative, candidates, table), content, taste]).astype(np.float32)
-    compared = np.concatenate([counted, relations])
-    numbers: list[Floats] = []
-    for column in table.fields.numbers.values():
-        known = column[positive[-_RECENT:]] if len(positive) else np.zeros(0, np.float32)
-        known = known[np.isfinite(known)]
-        value = column[candidates]
-        distance = np.abs(value - known.mean()) if len(known) else np.zeros_like(value)
-        numbers += [np.nan_to_num(value), np.nan_to_num(distance)]
-    # A log may be older than its catalogue's index: how long until an item is indexed says nothing of it.
-    age = np.maximum(np.nan_to_num((now - table.since[candidates]) / statistics.DAY), 0)
-    gap = max(float(tokens.gaps[-1]), 0.0) if len(tokens.gaps) else 0.0
-    size = len(candidates)
-    columns = [
-        np.log1p(np.maximum(counted, 0)),
-        _standardised(compared),
-        _ranks(compared),
-        relations,
-        *(column[None] for column in numbers),
-        np.log1p(age)[None],
-        (ids == 0).astype(np.float32)[None],
-        np.full((1, size), np.log1p(len(positive))),
-        np.full((1, size), np.log1p(gap)),
-    ]
-    return np.ascontiguousarray(np.concatenate(columns).T, np.float32)
+    name: str
+    names: Callable[[Shape], Sequence[str]]
+    """The names of its k rows."""
+    rows: Callable[[Inputs], Floats | Sequence[Floats]]
+    """(k, c)."""
+    views: tuple[View, ...]
+    """The forms in which networks read it, some of `VIEWS`."""
 
 
-def _relations(positive: Rows, negative: Rows, candidates: Rows, table: Table) -> list[Floats]:
-    """How like the candidates are to what the person acted on: by each modality, by each category.
+def _standardised(rows: Floats) -> Floats:
+    """Each row in deviations from its mean over the candidates, cut at -5 and 8."""
+    if not rows.size:
+        return rows
+    mean, deviation = rows.mean(axis=1, keepdims=True), rows.std(axis=1, keepdims=True)
+    return np.asarray(np.clip((rows - mean) / (deviation + 1e-6), -5, 8), np.float32)
 
-    The mean says what they like on the whole; the nearest, of people with several tastes, whether it is one of them.
+
+def _ranks(rows: Floats) -> Floats:
+    """1 / sqrt(rank), from 1 for the highest; equal values share the best rank."""
+    order = np.argsort(-rows, axis=1, kind="stable")
+    ordered = np.take_along_axis(rows, order, axis=1)
+    fresh = np.ones_like(ordered, np.bool_)
+    fresh[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    places = np.maximum.accumulate(np.where(fresh, np.arange(rows.shape[1]), 0), axis=1)
+    found = np.empty_like(rows)
+    np.put_along_axis(found, order, (1 / np.sqrt(1.0 + places)).astype(np.float32), axis=1)
+    return found
+
+
+LOG = View("", lambda rows: np.log1p(np.maximum(rows, 0)))
+STANDARDISED = View("_z", _standardised)
+RANK = View("_rank", _ranks)
+PLAIN = View("", lambda rows: rows)
+VIEWS = (LOG, STANDARDISED, RANK, PLAIN)
+"""The columns of all features are ordered by view, then as `FEATURES` is."""
+_AMONG_OTHERS = (STANDARDISED, RANK)
+
+
+def _modality_names(shape: Shape) -> list[str]:
+    return [f"{m}_{part}" for m in shape.modalities for part in ("recent", "last", "nearest", "disliked")]
+
+
+def _modality_rows(inputs: Inputs) -> list[Floats]:
+    """How like the candidates are to what the user acted on, by each modality.
+
+    The mean says what they like on the whole; the nearest, of users with several tastes, whether it is one of them.
     """
     found: list[Floats] = []
-    for modality, vectors in table.vectors.items():
-        mine, there = vectors[candidates], table.present[modality]
+    for modality, vectors in inputs.table.vectors.items():
+        mine, there = vectors[inputs.candidates], inputs.table.present[modality]
         for span in (_RECENT, _LAST):
-            known = positive[-span:]
+            known = inputs.positive[-span:]
             known = known[there[known]]
             mean = vectors[known].mean(axis=0) if len(known) else np.zeros(vectors.shape[1], np.float32)
             found.append(mine @ mean)
-        found += [_nearest(mine, vectors, there, rows[-MAX_TOKENS:]) for rows in (positive, negative)]
-    for matrix in table.fields.categories.values():
-        for span in (_RECENT, _LAST):
-            known = positive[-span:]
-            mean = matrix[known].mean(axis=0) if len(known) else np.zeros(matrix.shape[1], np.float32)
-            found.append(matrix[candidates] @ mean)
+        found += [_nearest(mine, vectors, there, rows[-MAX_TOKENS:]) for rows in (inputs.positive, inputs.negative)]
     return found
 
 
@@ -259,21 +137,100 @@ def _nearest(mine: Floats, vectors: Floats, there: Bools, rows: Rows) -> Floats:
     return np.asarray((mine @ vectors[known].T).max(axis=1), np.float32)
 
 
-def _standardised(columns: Floats) -> Floats:
-    """Each row in deviations from its mean over the candidates, cut at -5 and 8."""
-    if not columns.size:
-        return columns
-    mean, deviation = columns.mean(axis=1, keepdims=True), columns.std(axis=1, keepdims=True)
-    return np.asarray(np.clip((columns - mean) / (deviation + 1e-6), -5, 8), np.float32)
+def _category_rows(inputs: Inputs) -> Iterator[Floats]:
+    """How many of the items that the user acted on have the candidates' values."""
+    for matrix in inputs.table.fields.categories.values():
+        for span in (_RECENT, _LAST):
+            known = inputs.positive[-span:]
+            mean = matrix[known].mean(axis=0) if len(known) else np.zeros(matrix.shape[1], np.float32)
+            yield matrix[inputs.candidates] @ mean
 
 
-def _ranks(columns: Floats) -> Floats:
-    """1 / sqrt(rank), from 1 for the highest; equal values share the best rank."""
-    order = np.argsort(-columns, axis=1, kind="stable")
-    ordered = np.take_along_axis(columns, order, axis=1)
-    fresh = np.ones_like(ordered, np.bool_)
-    fresh[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    places = np.maximum.accumulate(np.where(fresh, np.arange(columns.shape[1]), 0), axis=1)
-    found = np.empty_like(columns)
-    np.put_along_axis(found, order, (1 / np.sqrt(1.0 + places)).astype(np.float32), axis=1)
-    return found
+def _number_rows(inputs: Inputs) -> Iterator[Floats]:
+    """The candidates' values, and how far they are from the mean of what the user acted on."""
+    for column in inputs.table.fields.numbers.values():
+        known = column[inputs.positive[-_RECENT:]] if len(inputs.positive) else np.zeros(0, np.float32)
+        known = known[np.isfinite(known)]
+        value = column[inputs.candidates]
+        yield np.nan_to_num(value)
+        yield np.nan_to_num(np.abs(value - known.mean()) if len(known) else np.zeros_like(value))
+
+
+def _age(inputs: Inputs) -> Floats:
+    """(1, c): log days. A log may be older than its catalogue's index: how long until then says nothing."""
+    days = (inputs.now - inputs.table.since[inputs.candidates]) / DAY
+    return np.log1p(np.maximum(np.nan_to_num(days), 0))[None]
+
+
+def _constant(value: float, inputs: Inputs) -> Floats:
+    return np.full((1, len(inputs.candidates)), value)
+
+
+FEATURES = (
+    Feature("counts", lambda _: counted.NAMES, lambda one: one.counted, (LOG, *_AMONG_OTHERS)),
+    Feature("modality", _modality_names, _modality_rows, (*_AMONG_OTHERS, PLAIN)),
+    Feature(
+        "category",
+        lambda shape: [f"{name}_{part}" for name in shape.categories for part in ("recent", "last")],
+        lambda one: list(_category_rows(one)),
+        (*_AMONG_OTHERS, PLAIN),
+    ),
+    Feature("content", lambda _: ("content",), lambda one: one.content[None], (*_AMONG_OTHERS, PLAIN)),
+    Feature("taste", lambda _: ("taste",), lambda one: one.taste[None], (*_AMONG_OTHERS, PLAIN)),
+    Feature(
+        "number",
+        lambda shape: [f"{name}_{part}" for name in shape.numbers for part in ("value", "distance")],
+        lambda one: list(_number_rows(one)),
+        (PLAIN,),
+    ),
+    Feature("age", lambda _: ("age",), _age, (PLAIN,)),
+    Feature("unknown", lambda _: ("unknown",), lambda one: one.ids[None] == 0, (PLAIN,)),
+    Feature("length", lambda _: ("length",), lambda one: _constant(np.log1p(len(one.positive)), one), (PLAIN,)),
+    Feature(
+        "gap",
+        lambda _: ("gap",),
+        lambda one: _constant(np.log1p(max(one.tokens.gaps[-1], 0.0) if len(one.tokens.gaps) else 0.0), one),
+        (PLAIN,),
+    ),
+)
+"""All features that this release makes."""
+
+
+def feature_names(modalities: Sequence[Modality], fields: Fields | FieldScales) -> tuple[str, ...]:
+    """The names of all that is made, of a catalogue with these modalities and fields."""
+    shape = Shape(modalities, fields.categories, fields.numbers)
+    return tuple(
+        f"{name}{view.suffix}"
+        for view in VIEWS
+        for feature in FEATURES
+        if view in feature.views
+        for name in feature.names(shape)
+    )
+
+
+class DenseFeatures:
+    """Makes the features that a network reads, in its order.
+
+    Args:
+        wanted: their names, in the order of the network's columns.
+        made: what is made, `feature_names`.
+        version: of the model, for the error; "" where it is not known.
+
+    Raises:
+        CheckpointError: if some of them are not made.
+    """
+
+    def __init__(self, wanted: Sequence[str], made: Sequence[str], version: str = "") -> None:
+        check_names(version, "features", wanted, made)
+        column = {name: place for place, name in enumerate(made)}
+        self._order = None if tuple(wanted) == tuple(made) else np.array([column[name] for name in wanted], np.intp)
+
+    def __call__(self, inputs: Inputs) -> Floats:
+        """(c, f) float32."""
+        size = len(inputs.candidates)
+        made = {one.name: one.rows(inputs) for one in FEATURES}
+        rows = {name: np.asarray(found, np.float32).reshape(len(found), size) for name, found in made.items()}
+        found = np.concatenate(
+            [view.of(np.concatenate([rows[one.name] for one in FEATURES if view in one.views])) for view in VIEWS]
+        )
+        return np.ascontiguousarray((found if self._order is None else found[self._order]).T, np.float32)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from engine.catalog.ingest import indexed_at
 from engine.core.types import ItemId, Payload
-from engine.rerank.features import Fields, FieldScales
+from engine.rerank.fields import Fields, FieldScales
 from engine.rerank.statistics import Rows
 from engine.store.base import VectorStore
 

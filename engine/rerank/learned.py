@@ -11,8 +11,9 @@ from encoders.types import Floats
 from engine.core.types import Candidates, Query, Tier
 from engine.query.resolve import QuerySignals
 from engine.rerank.collate import collate
-from engine.rerank.features import Bools, Request, Table
 from engine.rerank.person import Person, Reader
+from engine.rerank.standard import standardised
+from engine.rerank.table import Bools, Request, Table
 from engine.rerank.version import Version
 
 Logits = Callable[[Request, Table], Floats]
@@ -84,8 +85,6 @@ class LearnedReranker:
         person: who asks.
     """
 
-    reads_payloads = False
-
     def __init__(self, made: Version, tier: TimedNetwork, reader: Reader, person: Person) -> None:
         self._made, self._tier, self._reader, self._person = made, tier, reader, person
 
@@ -114,7 +113,7 @@ class LearnedReranker:
         if not query.parts:
             learned = promote_new(learned, request.ids == 0, self._made.utility.new_share)
         else:  # training rows have none: what was asked for comes first
-            learned = candidates.scores + SHIFT * _standard(learned)
+            learned = candidates.scores + SHIFT * standardised(learned)
         self._tier.took(time.perf_counter() - began)
         return Candidates(
             candidates.ids, learned.astype(np.float32), candidates.vectors, candidates.present, candidates.payloads
@@ -152,7 +151,3 @@ def promote_new(scores: Floats, new: Bools, share: float) -> Floats:
     found = np.empty_like(scores)
     found[ordered] = raised + np.float32(_TIE) * np.arange(len(order), 0, -1, dtype=np.float32)
     return found
-
-
-def _standard(values: Floats) -> Floats:
-    return np.asarray((values - values.mean()) / (values.std() + 1e-6), np.float32)

@@ -17,10 +17,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from engine.rerank.features import GAPS, KINDS, MAX_TOKENS
+from engine.rerank.table import GAPS, KINDS, MAX_TOKENS
 
 OUTCOMES = ("positive", "negative")
 """What may follow when an item is shown: a click, like, purchase or rating; a dislike or skip."""
+
+KIND_ROWS = "kind.weight"
+"""The weights whose rows are those of `KINDS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,14 @@ class ModelConfig:
     """Items with an id of their own."""
     dense: int
     """Dense features of a candidate."""
-    width: int = 64
-    heads: int = 4
-    history_layers: int = 1
-    candidate_layers: int = 1
+    width: int
+    history_layers: int
+    candidate_layers: int
     """Layers in which the candidates see each other; 0 ranks each for itself."""
-    dropout: float = 0.2
-    id_dropout: float = 0.3
+    dropout: float
+    id_dropout: float
+    """How often an item's id is left out in training."""
+    heads: int = 4
 
 
 @dataclass(frozen=True, slots=True)

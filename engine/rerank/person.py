@@ -9,10 +9,12 @@ import numpy as np
 from encoders.types import Audio, Floats, Image, Modality
 from engine.core.types import Candidates, Event, EventKind, ItemId, Query, ReasonKind, VectorInput
 from engine.query.resolve import QuerySignals
-from engine.rerank import features
-from engine.rerank.features import NEGATIVE, Fields, Request, Table, Tokens, dense_features
+from engine.rerank.counted import Recent, scores
+from engine.rerank.features import DenseFeatures, Inputs, feature_names
+from engine.rerank.fields import Fields
 from engine.rerank.itemcache import ItemCache
-from engine.rerank.statistics import Recent, Rows, scores
+from engine.rerank.statistics import Rows
+from engine.rerank.table import KINDS, NEGATIVE, Request, Table, Tokens
 from engine.rerank.version import Version
 
 _LARGEST = 1e30
@@ -51,6 +53,8 @@ class Reader:
     def __init__(self, version: Version, items: ItemCache, clock: Callable[[], datetime]) -> None:
         self._made, self._items, self._clock = version, items, clock
         self._recent = Recent(version.statistics)
+        modalities = [Modality(name) for name in version.network.config.modalities]
+        self._dense = DenseFeatures(version.features, feature_names(modalities, version.scales))
         self._row_of = {name: row for row, name in enumerate(version.items)}
 
     def person(self, query: Query, given: QuerySignals) -> Person:
@@ -70,7 +74,7 @@ class Reader:
         times = [moment if event.time is None else event.time.timestamp() for event in events]
         tokens = Tokens(
             np.arange(size, dtype=np.intp),
-            np.array([features.KINDS.index(event.kind) for event in events], np.intp),
+            np.array([KINDS.index(event.kind) for event in events], np.intp),
             np.clip(values, -_LARGEST, _LARGEST).astype(np.float32),
             np.maximum(moment - np.array(times, np.float64), 0),
         )
@@ -105,11 +109,10 @@ class Reader:
         )
         taste = np.zeros(size, np.float32)
         if self._made.taste is not None and person.taste is not None:
-            said = self._made.taste.items(own, places) @ person.taste / np.float32(self._made.taste.temperature)
-            taste = np.where(own.identity > 0, said, np.float32(0))  # as in training, see `Taste.scores`
+            taste = self._made.taste.scores(self._made.taste.items(own, places), person.taste, own.identity > 0)
         table = _joined(own, person.table)
         tokens = replace(person.tokens, rows=person.tokens.rows + size)
-        dense = dense_features(
+        inputs = Inputs(
             counted,
             tokens,
             person.positive + size,
@@ -121,7 +124,7 @@ class Reader:
             taste,
             person.moment,
         )
-        return Request(tokens.newest(), places, own.identity, dense), table
+        return Request(tokens.newest(), places, own.identity, self._dense(inputs)), table
 
     def hidden(self, exclude: Sequence[ItemId]) -> Rows:
         """The rows in the counts of items that are not to be candidates."""
@@ -134,7 +137,7 @@ class Reader:
         for row, (kind, index) in enumerate(zip(given.kinds, given.indexes.tolist(), strict=True)):
             if kind is ReasonKind.EVENT:
                 event = query.history[index]
-                if event.kind in features.KINDS:
+                if event.kind in KINDS:
                     time = now if event.time is None else event.time
                     found.append((time.timestamp(), index, row, event))
             else:

@@ -43,7 +43,7 @@ class SmallNetwork:
         """(n, outcomes) float32: logits that the full network's calibration fits too.
 
         Args:
-            dense: (n, f), the columns of `engine.rerank.features.feature_names`.
+            dense: (n, f), the features of its version, in their order.
         """
         (found,) = self._session.run(None, {self._read: np.ascontiguousarray(dense, np.float32)})
         return np.asarray(found, np.float32)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from encoders.types import Floats
-from engine.rerank import statistics
-from engine.rerank.features import Bools, Table
+from engine.rerank import counted as counts
+from engine.rerank.standard import standardised
 from engine.rerank.statistics import Rows
+from engine.rerank.table import Bools, Table
 
 COUNTED: Mapping[str, int] = {
     "follows": 70,
@@ -35,10 +36,10 @@ def counted_candidates(counted: Floats, hidden: Rows) -> Rows:
     """The items that the counts put first, each once, rising.
 
     Args:
-        counted: (s, m), `statistics.scores`.
+        counted: (s, m), `engine.rerank.counted.scores`.
         hidden: rows that are not to be candidates, such as what was seen.
     """
-    place = {name: row for row, name in enumerate(statistics.NAMES)}
+    place = {name: row for row, name in enumerate(counts.NAMES)}
     return _union([_best(counted[place[name]], most, hidden) for name, most in COUNTED.items()])
 
 
@@ -62,10 +63,10 @@ def content_candidates(table: Table, positive: Rows, new: Bools, hidden: Rows) -
         if len(these):
             likeness = np.where(there[:size], vectors[:size] @ vectors[these].mean(axis=0), 0).astype(np.float32)
             found.append(_best(likeness, CONTENT, hidden))
-            together += _standardised(likeness)
+            together += standardised(likeness)
     for matrix in table.fields.categories.values():
         if len(known):
-            together += _standardised(matrix[:size] @ matrix[known].mean(axis=0))
+            together += standardised(matrix[:size] @ matrix[known].mean(axis=0))
     above = np.where(new, together - together.min(initial=0) + 1, 0) if len(known) else np.zeros(size)
     return _union([*found, _best(above, NEW, hidden)])
 
@@ -78,10 +79,6 @@ def taste_candidates(scores: Floats, hidden: Rows) -> Rows:
         hidden: rows that are not to be candidates.
     """
     return _best(scores - scores.min(initial=0) + 1, TASTE, hidden)
-
-
-def _standardised(values: Floats) -> Floats:
-    return np.asarray((values - values.mean()) / (values.std() + 1e-6), np.float32)
 
 
 def fresh_candidates(table: Table, now: float, hidden: Rows) -> Rows:

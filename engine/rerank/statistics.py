@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+from scipy import linalg, sparse
 
 from encoders.types import Floats
 
@@ -23,8 +23,6 @@ EASE_ITEMS = 5000
 """The linear model is fitted over at most so many items, the most popular: its cost grows with their cube."""
 DAY = 86400.0
 RECENT_DAYS = (1.0, 7.0, 30.0)
-_PRIOR = 5.0
-"""Added to counts that are divided by, so that rare items promise nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ def count(
     scale: float = 1.0,
     regularisation: float = 500.0,
 ) -> Statistics:
-    """Count.
+    """Count popularity, transitions and co-occurrences over all users.
 
     Args:
         sequences: what people did; each item once per person is what the linear model takes.
@@ -109,8 +107,8 @@ def count(
     chosen, linear = _ease(together, popularity, regularisation)
     return Statistics(
         popularity,
-        _followers(sequences.items, size, NEAR_LAGS, scale),
-        _followers(sequences.items, size, FAR_LAGS, scale),
+        transitions(sequences.items, size, NEAR_LAGS, scale),
+        transitions(sequences.items, size, FAR_LAGS, scale),
         together,
         chosen,
         linear,
@@ -129,7 +127,15 @@ def _owned(people: Sequence[Rows], size: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(len(columns), np.float32), columns, starts), shape=(len(people), size))
 
 
-def _followers(people: Sequence[Rows], size: int, lags: int, scale: float) -> sparse.csr_matrix:
+def transitions(people: Sequence[Rows], size: int, lags: int, scale: float = 1.0) -> sparse.csr_matrix:
+    """(m, m): how often column followed row within so many steps, each time `scale` / lag: a Markov chain's counts.
+
+    Args:
+        people: per person the rows of items, oldest first.
+        size: m.
+        lags: the most steps.
+        scale: what all counts are multiplied by.
+    """
     total = sparse.csr_matrix((size, size), dtype=np.float32)
     for lag in range(1, lags + 1):
         before = np.concatenate([np.zeros(0, np.intp), *(items[:-lag] for items in people)])
@@ -145,11 +151,24 @@ def _ease(together: sparse.csr_matrix, popularity: Floats, regularisation: float
     if not len(chosen):
         return chosen, np.zeros((0, 0), np.float32)
     gram = np.asarray(together[chosen][:, chosen].todense(), np.float64)
+    return chosen, ease(gram, regularisation)
+
+
+def ease(gram: Doubles, regularisation: float) -> Floats:
+    """EASE: the linear autoencoder with a zero diagonal, in closed form (Steck, WWW 2019).
+
+    Args:
+        gram: (m, m), how many people acted on both items; it is overwritten.
+        regularisation: λ, the penalty.
+
+    Returns:
+        (m, m): how much having row speaks for column.
+    """
     gram[np.diag_indices_from(gram)] += regularisation
-    inverse = np.linalg.inv(gram)
-    weights = -inverse / np.diag(inverse)[None, :]
+    inverse: Doubles = linalg.inv(gram, overwrite_a=True, check_finite=False)
+    weights = inverse / -np.diag(inverse)
     np.fill_diagonal(weights, 0)
-    return chosen, weights.astype(np.float32)
+    return weights.astype(np.float32)
 
 
 def over(statistics: Statistics, rows: Rows) -> Statistics:
@@ -182,88 +201,3 @@ def over(statistics: Statistics, rows: Rows) -> Statistics:
         np.asarray(pick @ statistics.attractiveness, np.float32),
         statistics.until,
     )
-
-
-NAMES = (
-    "follows",
-    "follows_last",
-    "follows_share",
-    "follows_lift",
-    "follows_far",
-    "linear",
-    "linear_recent",
-    "together",
-    "together_share",
-    "popularity",
-    *(f"popularity_{days:g}d" for days in RECENT_DAYS),
-    "attraction",
-)
-"""The rows of `scores`."""
-
-
-class Recent:
-    """How often items were acted on in the last days; counted anew only where a step came or went meanwhile.
-
-    Args:
-        statistics: the counts.
-    """
-
-    def __init__(self, statistics: Statistics) -> None:
-        self._statistics = statistics
-        self._last: tuple[tuple[int, ...], Floats] = ((), np.zeros((0, 0), np.float32))
-
-    def at(self, now: float) -> Floats:
-        """(len(RECENT_DAYS), m) float32, at a time in seconds since 1970."""
-        times, items = self._statistics.event_times, self._statistics.event_items
-        ends = tuple(int(np.searchsorted(times, now - days * DAY)) for days in (0.0, *RECENT_DAYS))
-        last = self._last
-        if last[0] != ends:
-            size = self._statistics.size
-            found = [np.bincount(items[start : ends[0]], minlength=size) for start in ends[1:]]
-            self._last = last = (ends, np.stack(found).astype(np.float32))
-        return last[1]
-
-
-def scores(statistics: Statistics, history: Rows, now: float, counted: Recent | None = None) -> Floats:
-    """Every count's opinion of every item.
-
-    Args:
-        statistics: the counts.
-        history: (k,), the items of a person, oldest first; may be empty.
-        now: seconds since 1970; recent popularity is that before it.
-        counted: of the same counts, where they are asked often.
-
-    Returns:
-        (len(NAMES), m) float32.
-    """
-    found = np.zeros((len(NAMES), statistics.size), np.float32)
-    put = dict(zip(NAMES, found, strict=True))
-    popularity = statistics.popularity
-    if len(history):
-        last = history[::-1][:NEAR_LAGS]
-        decay = (1 / np.arange(1, len(last) + 1)).astype(np.float32)
-        rows = statistics.near[last]
-        put["follows"][:] = rows.T @ decay
-        put["follows_last"][:] = rows[0].toarray()[0]
-        put["follows_share"][:] = rows.T @ (decay / (popularity[last] + _PRIOR))
-        put["follows_lift"][:] = put["follows_share"] / np.sqrt(popularity + _PRIOR)
-        recent = history[::-1][:FAR_LAGS]
-        slow = (1 / np.sqrt(np.arange(1, len(recent) + 1))).astype(np.float32)
-        put["follows_far"][:] = statistics.far[recent].T @ (slow / (popularity[recent] + _PRIOR))
-        both = statistics.together[recent]
-        put["together"][:] = both.T @ np.ones(len(recent), np.float32)
-        put["together_share"][:] = both.T @ (1 / np.sqrt(popularity[recent] + _PRIOR)) / np.sqrt(popularity + _PRIOR)
-        chosen = statistics.linear_items
-        if len(chosen):
-            put["linear"][chosen] = _linear(statistics, history)
-            put["linear_recent"][chosen] = _linear(statistics, history[-10:])
-    put["popularity"][:] = popularity
-    put["attraction"][:] = np.log1p(statistics.attractiveness)
-    for days, column in zip(RECENT_DAYS, (counted or Recent(statistics)).at(now), strict=True):
-        put[f"popularity_{days:g}d"][:] = column
-    return found
-
-
-def _linear(statistics: Statistics, history: Rows) -> Floats:
-    inside = np.flatnonzero(np.isin(statistics.linear_items, history))
-    return np.asarray(statistics.linear[inside].sum(axis=0), np.float32)

@@ -25,11 +25,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from encoders.types import Floats
-from engine.rerank.features import GAPS, KINDS, MAX_TOKENS, Bools, Table, Tokens
+from engine.rerank.names import rows_by_name
 from engine.rerank.statistics import Rows
+from engine.rerank.table import GAPS, KINDS, MAX_TOKENS, Bools, Table, Tokens
 from engine.rerank.taste_collate import Histories, gather, histories
 
 SHAPE, WEIGHTS = "taste.json", "taste.safetensors"
+_KIND_ROWS = "kind.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class TasteConfig:
     layers: int = 2
     dropout: float = 0.2
     id_dropout: float = 0.3
+    """How often an item's id is left out in training; that of the reranker is `learn.id_dropout`."""
 
 
 class Contents(nn.Module):
@@ -218,6 +221,18 @@ class TasteModel:
             found.append(self.network.items(*gather(table, some), ids).numpy())
         return np.concatenate(found)
 
+    def scores(self, items: Floats, person: Floats, known: Bools) -> Floats:
+        """(n,): how much a person's taste vector (t,) speaks for items, by their vectors (n, t); 0 for new ones.
+
+        Of items that training saw, the towers know the contents by heart; what they say of others is not comparable.
+
+        Args:
+            items: their taste vectors.
+            person: the taste vector.
+            known: (n,), the items that training saw acted on.
+        """
+        return np.where(known, np.asarray(items @ person / self.temperature, np.float32), np.float32(0))
+
     def save(self, folder: Path) -> None:
         """Write `taste.json` and `taste.safetensors` into a folder that is there."""
         (folder / SHAPE).write_text(json.dumps(asdict(self.network.config)), encoding="utf-8")
@@ -226,15 +241,21 @@ class TasteModel:
         )
 
     @classmethod
-    def load(cls, folder: Path) -> "TasteModel":
+    def load(cls, folder: Path, kinds: Sequence[str] = KINDS) -> "TasteModel":
         """Read what `save` wrote.
+
+        Args:
+            folder: where.
+            kinds: the kinds of events that it knows, in the order of its rows; all of them are in `KINDS`.
 
         Raises:
             Exception: of any kind, if it is something else; whoever loads says which version it is.
         """
         shape: dict[str, Any] = json.loads((folder / SHAPE).read_text(encoding="utf-8"))
         network = TwoTowers(TasteConfig(**{**shape, "modalities": tuple(shape["modalities"])}))
-        network.load_state_dict(load_file(folder / WEIGHTS))
+        weights = load_file(folder / WEIGHTS)
+        weights[_KIND_ROWS] = rows_by_name(weights[_KIND_ROWS], kinds, KINDS)
+        network.load_state_dict(weights)
         return cls(network)
 
 
@@ -250,15 +271,11 @@ class Taste:
     def __init__(self, model: TasteModel, table: Table, known: Bools) -> None:
         self.model = model
         self._items = model.items(table, np.arange(len(known), dtype=np.intp))  # (m, t)
-        self._new = ~known
+        self._known = known
 
     def scores(self, person: Floats, withheld: Rows | None = None) -> Floats:
-        """(m,): how much a person's taste vector (t,) speaks for items; 0 for new ones, and for `withheld` ones.
-
-        Of items that training saw, the towers know the contents by heart; what they say of others is not comparable.
-        """
-        found = np.asarray(self._items @ person / self.model.temperature, np.float32)
-        found[self._new] = 0
+        """(m,): how much a person's taste vector (t,) speaks for items; 0 for new ones, and for `withheld` ones."""
+        found = self.model.scores(self._items, person, self._known)
         if withheld is not None:
             found[withheld] = 0
         return found

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.rerank.features import Table, Tokens, gap_buckets
 from engine.rerank.statistics import Rows
+from engine.rerank.table import Table, Tokens, gap_buckets
 
 
 @dataclass(frozen=True, slots=True)

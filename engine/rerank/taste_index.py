@@ -11,10 +11,11 @@ import structlog
 
 from encoders.types import Modality
 from engine.core.types import ItemId
-from engine.rerank.features import Fields, Table
+from engine.rerank.fields import Fields
 from engine.rerank.statistics import Rows
+from engine.rerank.table import Table
 from engine.rerank.taste import TasteModel
-from engine.store.base import Distance, Point, VectorStore
+from engine.store.base import Point, VectorStore
 
 PREFIX = "taste-"
 RESCAN_SECONDS = 600.0
@@ -90,7 +91,7 @@ class TasteIndex:
         Raises:
             StoreError: if the version's name makes no name of a vector, or its vectors have another dimension.
         """
-        self._store.add_vector(self._name, self._model.dimension, distance=Distance.COSINE)
+        self._store.add_vector(self._name, self._model.dimension)
         written, cursor = 0, None
         while not self._stopped.is_set():
             page = self._store.scroll(cursor=cursor, limit=self._batch, with_payload=False)

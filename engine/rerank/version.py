@@ -1,6 +1,7 @@
 """The files of a version of the model: the network's weights, the counts, and what the features need.
 
-network.json            the network's shape, the payload fields' scales, the utility, the calibration
+network.json            the network's shape, the names of the features and kinds of events that it reads, the payload
+                        fields' scales, the utility, the calibration
 network.safetensors     the weights
 statistics.safetensors  the counts, and the ids of the items that they are of
 taste.json              the shape of the learned query vector's towers, where there are any
@@ -24,10 +25,13 @@ from scipy import sparse
 
 from encoders.types import Modality
 from engine.core.types import Event, EventKind, ItemId
-from engine.rerank.features import FieldScales, feature_names
-from engine.rerank.model import CrossAttentionReranker, ModelConfig
+from engine.rerank.features import feature_names
+from engine.rerank.fields import FieldScales
+from engine.rerank.model import KIND_ROWS, CrossAttentionReranker, ModelConfig
+from engine.rerank.names import EVENT_KINDS_BEFORE, check_names, features_before, rows_by_name
 from engine.rerank.small import SMALL, SmallNetwork, load_small
 from engine.rerank.statistics import Statistics
+from engine.rerank.table import KINDS
 from engine.rerank.taste import SHAPE, TasteModel
 
 NETWORK, WEIGHTS, STATISTICS = "network.json", "network.safetensors", "statistics.safetensors"
@@ -41,9 +45,9 @@ _MATRICES = ("near", "far", "together")
 class Utility:
     """What the outcomes are worth: the score is the sum of their probabilities, each times its worth."""
 
-    positive: float = 1.0
-    negative: float = -1.0
-    new_share: float = 0.0
+    positive: float
+    negative: float
+    new_share: float
     """The part of a list's places that items which nobody had acted on get at least; see `promote_new`."""
 
 
@@ -65,6 +69,8 @@ class Version:
     """The kinds of events that speak for an item; what training counted."""
     least: Mapping[EventKind, float]
     """Per kind the smallest value that counts."""
+    features: tuple[str, ...]
+    """The names of the features that the networks read, in the order of their columns."""
     taste: TasteModel | None = None
     """The learned query vector; None where there was too little to learn it from."""
     small: SmallNetwork | None = None
@@ -87,6 +93,8 @@ def save_version(version: Version, folder: Path) -> None:
         "until": version.statistics.until,
         "kinds": sorted(version.kinds),
         "least": dict(version.least),
+        "features": version.features,
+        "event_kinds": KINDS,
     }
     (folder / NETWORK).write_text(json.dumps(about), encoding="utf-8")
     weights = {
@@ -118,15 +126,23 @@ def save_version(version: Version, folder: Path) -> None:
 
 
 def load_version(folder: Path) -> Version:
-    """Read the files.
+    """Read the files. What the networks read is found by its names, whatever order this release has them in.
 
     Raises:
+        CheckpointError: if the version reads features or kinds of events that this release does not know.
         Exception: of any kind, if they are not what `save_version` wrote; whoever loads says which version it is.
     """
     about: dict[str, Any] = json.loads((folder / NETWORK).read_text(encoding="utf-8"))
     shape = {**about["config"], "modalities": tuple(about["config"]["modalities"])}
+    scales = FieldScales(
+        {name: tuple(values) for name, values in about["categories"].items()},
+        {name: (float(mean), float(deviation)) for name, (mean, deviation) in about["numbers"].items()},
+    )
+    features, kinds = _names(about, folder.name, scales)
     network = CrossAttentionReranker(ModelConfig(**shape))
-    network.load_state_dict(load_weights(folder / WEIGHTS))
+    weights = load_weights(folder / WEIGHTS)
+    weights[KIND_ROWS] = rows_by_name(weights[KIND_ROWS], kinds, KINDS)
+    network.load_state_dict(weights)
     if not all(torch.isfinite(weights).all() for weights in network.state_dict().values()):
         raise ValueError("a weight is not finite")
     network.eval()
@@ -145,13 +161,6 @@ def load_version(folder: Path) -> Version:
         columns["attraction"],
         float(about["until"]),
     )
-    scales = FieldScales(
-        {name: tuple(values) for name, values in about["categories"].items()},
-        {name: (float(mean), float(deviation)) for name, (mean, deviation) in about["numbers"].items()},
-    )
-    features = feature_names([Modality(name) for name in network.config.modalities], scales)
-    if len(features) != network.config.dense:
-        raise ValueError(f"the network reads {network.config.dense} features, this release makes {len(features)}")
     items = tuple(ItemId(name) for name in text.split("\0")) if text else ()
     calibration = tuple((float(slope), float(intercept)) for slope, intercept in about["calibration"])
     return Version(
@@ -164,9 +173,28 @@ def load_version(folder: Path) -> Version:
         calibration,
         frozenset(EventKind(kind) for kind in about["kinds"]),
         {EventKind(kind): float(least) for kind, least in about["least"].items()},
-        TasteModel.load(folder) if (folder / SHAPE).is_file() else None,
+        features,
+        TasteModel.load(folder, kinds) if (folder / SHAPE).is_file() else None,
         load_small(folder, network.config.dense),
     )
+
+
+def _names(about: Mapping[str, Any], version: str, scales: FieldScales) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the features and the kinds of events that a version reads, which this release knows.
+
+    Raises:
+        CheckpointError: if it does not know some.
+        ValueError: if there are not as many features as the network has columns.
+    """
+    modalities = [Modality(name) for name in about["config"]["modalities"]]
+    before = features_before(modalities, scales.categories, scales.numbers)
+    features, kinds = tuple(about.get("features", before)), tuple(about.get("event_kinds", EVENT_KINDS_BEFORE))
+    check_names(version, "features", features, feature_names(modalities, scales))
+    check_names(version, "kinds of events", kinds, KINDS)
+    check_names(version, "kinds of events", [*about["kinds"], *about["least"]], tuple(EventKind))
+    if len(features) != (columns := about["config"]["dense"]):
+        raise ValueError(f"the network reads {columns} features, and {len(features)} have names")
+    return features, kinds
 
 
 def _matrix(columns: Mapping[str, np.ndarray], name: str, size: int) -> sparse.csr_matrix:

@@ -14,15 +14,13 @@ from engine.service.convert.content import problem
 from engine.service.convert.fields import id_of, within
 from engine.service.convert.filters import filter_of
 from engine.service.convert.items import item_from, stored_item
-from engine.service.paging import cursor_of, page_token
+from engine.service.paging import cursor_of, page_size, page_token
 from engine.service.status import shorten
 from engine.service.stream_buffer import StreamBuffer
 from engine.service.upsert import Upserter, UpsertOutcome
 from engine.service.work import Workers, deadline_of
 from engine.store.base import VectorStore
 from triveni.v1 import catalog_pb2, catalog_pb2_grpc
-
-DEFAULT_PAGE, MAX_PAGE = 100, 1000
 
 Sent = catalog_pb2.UpsertItemsRequest | Malformed
 """A message of the stream: one that cannot be parsed is a bad item like others, and does not end it."""
@@ -133,11 +131,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         return await self._workers.run(lambda: self._list(request), deadline)
 
     def _list(self, request: catalog_pb2.ListItemsRequest) -> catalog_pb2.ListItemsResponse:
-        size = request.page_size or DEFAULT_PAGE
-        if not 1 <= size <= MAX_PAGE:
-            raise InvalidQueryError(
-                f"page_size is {size}", f"send 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}", field="page_size"
-            )
+        size = page_size(request.page_size)
         filter_ = None
         try:
             if request.HasField("filter"):

@@ -20,7 +20,7 @@ from engine.service.calls import Context, Malformed, checked
 from engine.service.convert.content import problem
 from engine.service.convert.events import event_message, user_event_of
 from engine.service.impressions import ImpressionLog
-from engine.service.paging import cursor_of, page_token
+from engine.service.paging import cursor_of, page_size, page_token
 from engine.service.status import shorten
 from engine.service.stream_buffer import StreamBuffer
 from engine.service.work import Workers, deadline_of
@@ -30,7 +30,6 @@ MAX_EVENTS = 5000
 """Of one RecordEvents, and of one transaction of a stream."""
 MAX_REJECTED = 1000
 """Refused events that the answer to a stream lists; all are counted."""
-DEFAULT_PAGE, MAX_PAGE = 100, 1000
 
 _FLUSH_SECONDS = 5.0
 
@@ -148,11 +147,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         return await self._workers.run(lambda: self._history(request), deadline)
 
     def _history(self, request: event_pb2.GetHistoryRequest) -> event_pb2.GetHistoryResponse:
-        size = request.page_size or DEFAULT_PAGE
-        if not 1 <= size <= MAX_PAGE:
-            raise InvalidQueryError(
-                f"page_size is {size}", f"send 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}", field="page_size"
-            )
+        size = page_size(request.page_size)
         of_list = b"history of " + request.user_id.encode()
         cursor = cursor_of(request.page_token, of_list)
         page = self._store.history(UserId(request.user_id), limit=size, cursor=cursor)

@@ -14,8 +14,6 @@ from engine.service.paging import cursor_of, page_size, page_token
 from engine.service.work import Workers, deadline_of
 from triveni.v1 import model_pb2, model_pb2_grpc
 
-DEFAULT_PAGE, MAX_PAGE = 100, 1000
-
 _Answer = TypeVar("_Answer")
 _Row = TypeVar("_Row")
 
@@ -159,7 +157,7 @@ def _page(
     rows: Sequence[_Row], key: Callable[[_Row], str], size: int, token: str, of_list: bytes
 ) -> tuple[Sequence[_Row], str]:
     """A page of rows whose keys fall, and the token of the next one."""
-    count = page_size(size, DEFAULT_PAGE, MAX_PAGE)
+    count = page_size(size)
     after = cursor_of(token, of_list)
     left = rows if after is None else [row for row in rows if key(row) < after]
     page = left[:count]

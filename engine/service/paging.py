@@ -1,10 +1,12 @@
-"""Page tokens: opaque to the client, and good only for the list that they came from."""
+"""Pages of lists: their size, and tokens that are opaque to the client and good only for the list they came from."""
 
 import base64
 import binascii
 import hashlib
 
 from engine.core.errors import InvalidQueryError
+
+DEFAULT_PAGE, MAX_PAGE = 100, 1000
 
 _CHECK = 8
 """Bytes of a checksum over the cursor and the list."""
@@ -23,15 +25,17 @@ def page_token(cursor: str | None, of_list: bytes) -> str:
     return base64.urlsafe_b64encode(_checksum(raw, of_list) + raw).decode()
 
 
-def page_size(size: int, default: int, most: int) -> int:
-    """How many a page holds.
+def page_size(size: int) -> int:
+    """The number of entries on a page; `DEFAULT_PAGE` for 0.
 
     Raises:
-        InvalidQueryError: if it is negative or more than `most`.
+        InvalidQueryError: if it is negative or more than `MAX_PAGE`.
     """
-    if 0 <= size <= most:
-        return size or default
-    raise InvalidQueryError(f"page_size is {size}", f"send 1 to {most}, or 0 for {default}", field="page_size")
+    if 0 <= size <= MAX_PAGE:
+        return size or DEFAULT_PAGE
+    raise InvalidQueryError(
+        f"page_size is {size}", f"send 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}", field="page_size"
+    )
 
 
 def cursor_of(token: str, of_list: bytes) -> str | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import grpc
 import structlog
@@ -11,8 +10,9 @@ from grpc_reflection.v1alpha import reflection
 
 from encoders.spaces.space import Space
 from engine.catalog.ingest import INDEXED_AT
+from engine.catalog.settings import IndexSettings
 from engine.core.errors import SettingsError
-from engine.core.filters import FieldKind, Schema
+from engine.core.filters import FieldKind
 from engine.encode.encoding import ContentEncoder
 from engine.events.base import EventStore
 from engine.events.check import EventLimits
@@ -28,6 +28,7 @@ from engine.service.interceptors import CallInterceptor
 from engine.service.logs import loading
 from engine.service.models import ModelServicer
 from engine.service.recommendation import RecommendationServicer
+from engine.service.settings import ServiceSettings
 from engine.service.warmup import warm_up
 from engine.service.work import Workers
 from engine.store.base import VectorStore
@@ -57,29 +58,15 @@ _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """How the server listens and how much it takes on."""
+class ServerOptions(ServiceSettings):
+    """How the server listens and how much it takes on: its settings, and what it is told besides."""
 
-    address: str = "127.0.0.1:50051"
-    """host:port; port 0 takes a free one."""
-    threads: int = 16
-    """Requests that are worked on at once."""
-    max_queue: int = 256
-    """Requests that may wait."""
-    max_message_bytes: int = 16 << 20
-    max_batch: int = 32
-    """Items of one stream that are encoded and written together."""
-    strict: bool = False
-    """Whether an item is refused if one of its contents cannot be read."""
-    drain_seconds: float = 20.0
-    """How long running calls may go on when the server stops."""
-    reflection: bool = True
-    event_limits: EventLimits = field(default_factory=EventLimits)
+    index: IndexSettings = IndexSettings()
+    """How strict it is with items, and the payload fields that can be filtered on whether or not a bulk run has
+    indexed the catalogue."""
+    event_limits: EventLimits = EventLimits()
     """The largest event, as the event store has them."""
-    fields: Schema = field(default_factory=dict)
-    """Payload fields that can be filtered on, whether or not a bulk run has indexed the catalogue."""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = {}
     """Digests of the settings, for callers who ask whether theirs are the same."""
 
 
@@ -129,7 +116,7 @@ class Server:
             SettingsError: if the address cannot be bound.
             TriveniError: if the first inference fails.
         """
-        self._calls = CallInterceptor(self._options.settings)
+        self._calls = CallInterceptor(self._options.digests)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(
             interceptors=(self._calls,),
@@ -157,7 +144,7 @@ class Server:
 
     def _warm_up(self) -> None:
         # A store that no bulk run made lacks them.
-        self._store.index_fields({INDEXED_AT: FieldKind.DATETIME, **self._options.fields})
+        self._store.index_fields({INDEXED_AT: FieldKind.DATETIME, **self._options.index.fields})
         warm_up(self._engine, self._encoder, self._space)
 
     def _add_services(self) -> None:
@@ -168,7 +155,7 @@ class Server:
             workers,
             max_batch=options.max_batch,
             max_bytes=options.max_message_bytes,
-            strict=options.strict,
+            strict=options.index.strict,
             changed=self._serving.changed if self._serving else lambda _: None,
         )
         history = StoredHistory(

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -34,23 +33,6 @@ class Point:
     vectors: Mapping[Modality, Floats]
     """Per modality a unit vector (d,)."""
     payload: Payload = field(default_factory=dict)
-
-
-class Distance(StrEnum):
-    """How an extra vector is compared with a query's vector."""
-
-    COSINE = "cosine"
-    """By the angle: vectors are kept at unit length, and the query's length does not matter."""
-    DOT = "dot"
-    """By the dot product: vectors are kept as they are, and the query's length counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class VectorSpec:
-    """What an extra vector is."""
-
-    dimension: int
-    distance: Distance = Distance.COSINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +102,15 @@ class VectorStore(Protocol):
     def vectors(self) -> Mapping[str, int]:
         """The extra vectors that there are, with their dimensions."""
 
-    def distance_of(self, name: str) -> Distance:
-        """How an extra vector is compared.
-
-        Raises:
-            InvalidQueryError: if there is none of this name.
-        """
-
-    def add_vector(self, name: str, dimension: int, *, distance: Distance = Distance.COSINE) -> None:
+    def add_vector(self, name: str, dimension: int) -> None:
         """Make room for an extra vector. No point has it yet. Idempotent.
 
         Args:
             name: a word, a hyphen, and a version: `taste-7`; see `engine.store.extra`.
-            dimension: of the vectors.
-            distance: how they are compared.
+            dimension: of the vectors, which are kept at unit length and compared by cosine.
 
         Raises:
-            StoreError: if the name is malformed, or taken by a vector of another dimension or distance.
+            StoreError: if the name is malformed, or taken by a vector of another dimension.
         """
 
     def put_vectors(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:

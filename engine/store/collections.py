@@ -18,6 +18,7 @@ from engine.store.base import VectorStore
 from engine.store.edge_folder import Description, server_of
 from engine.store.edge_space import RESERVE, DiskRoom
 from engine.store.layout import Layout
+from engine.store.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -26,7 +27,7 @@ DIGITS = 12
 
 BACKGROUND = 20_000
 """Written points after which an embedded collection builds its search graph by itself."""
-CACHE = 128 << 20
+CACHE = DEFAULTS.cache_mb << 20
 """Bytes of a server's vectors that are kept in memory."""
 
 
@@ -163,7 +164,7 @@ class ServerCollections:
         url: str,
         *,
         api_key: str = "",
-        timeout_seconds: float = 30.0,
+        timeout_seconds: float = DEFAULTS.timeout_seconds,
         layout: Layout | None = None,
         cache_bytes: int = CACHE,
     ) -> None:
@@ -269,7 +270,7 @@ def collections(
     path: Path,
     url: str = "",
     api_key: str = "",
-    timeout_seconds: float = 30.0,
+    timeout_seconds: float = DEFAULTS.timeout_seconds,
     optimize_after: int = BACKGROUND,
     reserve: int = RESERVE,
     layout: Layout | None = None,

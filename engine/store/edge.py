@@ -18,8 +18,8 @@ from encoders.types import Floats, Modality
 from engine.core.errors import StoreError
 from engine.core.filters import Filter, Schema
 from engine.core.types import Candidates, ItemId
-from engine.store import extra, validate
-from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
+from engine.store import validate
+from engine.store.base import Hits, Page, Point, VectorQuery, point_id
 from engine.store.columns import points_of
 from engine.store.edge_folder import Description, FolderLock, copy_shard, remove_strays
 from engine.store.edge_read import ID, ROW, Directory, EdgeReader, Entry
@@ -156,15 +156,11 @@ class EdgeStore:
     @property
     def vectors(self) -> Mapping[str, int]:
         """The extra vectors that there are, with their dimensions."""
-        return {name: spec.dimension for name, spec in self._extra.specs.items()}
+        return dict(self._extra.dimensions)
 
-    def distance_of(self, name: str) -> Distance:
-        """How an extra vector is compared; see `VectorStore.distance_of`."""
-        return extra.spec_of(name, self._extra.specs).distance
-
-    def add_vector(self, name: str, dimension: int, *, distance: Distance = Distance.COSINE) -> None:
+    def add_vector(self, name: str, dimension: int) -> None:
         """Make room for an extra vector; see `VectorStore.add_vector`."""
-        self._extra.add(name, VectorSpec(dimension, distance))
+        self._extra.add(name, dimension)
 
     def put_vectors(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
         """Set an extra vector of points that are there; see `VectorStore.put_vectors`."""
@@ -258,7 +254,7 @@ class EdgeStore:
         return hits
 
     def _check(self, queries: Sequence[VectorQuery]) -> None:
-        validate.check_queries(queries, self.dimension, self.modalities, self._about.schema, self._extra.specs)
+        validate.check_queries(queries, self.dimension, self.modalities, self._about.schema, self._extra.dimensions)
 
     def scroll(
         self,

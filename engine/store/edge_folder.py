@@ -23,7 +23,6 @@ from encoders.types import Modality
 from engine.core.errors import StoreError, StoreInUseError
 from engine.core.files import write_atomically
 from engine.core.filters import FieldKind, Schema
-from engine.store.base import Distance, VectorSpec
 
 _FORMAT = 1
 _TRIES, _TRY_SECONDS = 5, 0.01
@@ -43,8 +42,8 @@ class Description:
     """Modalities that no item has had: the shard has no vector of that name, which would take space for all."""
     graphed: int = 0
     """How many points the search graphs hold as they are."""
-    extra: Mapping[str, VectorSpec] = field(default_factory=dict)
-    """The extra vectors."""
+    extra: Mapping[str, int] = field(default_factory=dict)
+    """The extra vectors, with their dimensions."""
     strays: tuple[str, ...] = ()
     """Extra vectors that were being added or dropped: if the process ended meanwhile, the shard may have them."""
 
@@ -62,10 +61,7 @@ class Description:
                 raise StoreError(f"{path} was written by another version", "index the catalogue again")
             document["modalities"] = tuple(Modality(name) for name in document["modalities"])
             document["unused"] = tuple(Modality(name) for name in document.get("unused", ()))
-            document["extra"] = {
-                name: VectorSpec(int(spec["dimension"]), Distance(spec["distance"]))
-                for name, spec in document.get("extra", {}).items()
-            }
+            document["extra"] = {name: int(one["dimension"]) for name, one in document.get("extra", {}).items()}
             document["strays"] = tuple(document.get("strays", ()))
             document["schema"] = {name: FieldKind(kind) for name, kind in document["schema"].items()}
             return cls(**document)
@@ -76,7 +72,9 @@ class Description:
 
     def write(self, folder: Path) -> None:
         """Put the description in its place, atomically."""
-        write_atomically(folder / "store.json", json.dumps({"format": _FORMAT, **asdict(self)}, indent=1))
+        extra = {name: {"dimension": dimension, "distance": "cosine"} for name, dimension in self.extra.items()}
+        document = {"format": _FORMAT, **asdict(self), "extra": extra}
+        write_atomically(folder / "store.json", json.dumps(document, indent=1))
 
     def found_in(self, folder: Path) -> Self:
         """The description that a folder has, after comparing it with this one; this one, written, if it has none.

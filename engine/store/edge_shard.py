@@ -15,7 +15,7 @@ from encoders.types import Floats
 from engine.core.errors import StoreError
 from engine.core.filters import FieldKind, Filter
 from engine.core.types import Json
-from engine.store.base import Distance, VectorQuery, point_id
+from engine.store.base import VectorQuery, point_id
 from engine.store.edge_filter import excluding, to_edge
 
 GRAPH_FROM_BYTES = 10_000 * 1024
@@ -28,7 +28,6 @@ _KINDS = {
     FieldKind.DATETIME: edge.PayloadSchemaType.Datetime,
     FieldKind.GEO: edge.PayloadSchemaType.Geo,
 }
-_DISTANCES = {Distance.COSINE: edge.Distance.Cosine, Distance.DOT: edge.Distance.Dot}
 
 Answer = TypeVar("Answer")
 Record = tuple[uuid.UUID, Any, dict[str, Json]]
@@ -174,9 +173,9 @@ class Shard:
         request = edge.CountRequest(exact=True, filter=to_edge(filter_))
         return self._call(lambda shard: shard.count(request))
 
-    def add_vector(self, name: str, dimension: int, distance: Distance = Distance.COSINE) -> None:
+    def add_vector(self, name: str, dimension: int) -> None:
         """Let points have a vector of this name; it takes space for all points. Twice is allowed."""
-        operation = edge.UpdateOperation.create_dense_vector(name, dimension, _DISTANCES[distance])
+        operation = edge.UpdateOperation.create_dense_vector(name, dimension, edge.Distance.Cosine)
         self._call(lambda shard: shard.update(operation))
 
     def drop_vector(self, name: str) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from engine.core.errors import DiskFullError
 from engine.store.base import Point
+from engine.store.settings import DEFAULTS
 
-RESERVE = 256 << 20
+RESERVE = DEFAULTS.reserve_mb << 20
 """Bytes that must be free, at least."""
 _COPIES = 4
 """How often a vector or payload is written: in the shard, its log, the rows; measured 3.2."""

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from encoders.types import Floats
 from engine.core.types import ItemId
 from engine.store import extra
-from engine.store.base import VectorSpec
 from engine.store.edge_folder import Description
 from engine.store.edge_read import Directory
 from engine.store.edge_shard import Shard
@@ -24,7 +23,7 @@ class Describe(Protocol):
     def __call__(
         self,
         *,
-        extra: Mapping[str, VectorSpec] = ...,
+        extra: Mapping[str, int] = ...,
         strays: tuple[str, ...] = ...,
         graphed: int = ...,
     ) -> None:
@@ -68,29 +67,29 @@ class EdgeVectors:
         self._remove(about().strays)
 
     @property
-    def specs(self) -> Mapping[str, VectorSpec]:
-        """The extra vectors that there are."""
+    def dimensions(self) -> Mapping[str, int]:
+        """The extra vectors that there are, with their dimensions."""
         return self._about().extra
 
-    def add(self, name: str, spec: VectorSpec) -> None:
+    def add(self, name: str, dimension: int) -> None:
         """Make room for one; see `VectorStore.add_vector`."""
         with self._writing:
             self._shard.check_open()
-            if not extra.is_new(name, spec, self.specs):
+            if not extra.is_new(name, dimension, self.dimensions):
                 return
-            everything = size_of_vectors(len(self._directory.entries), spec.dimension)
+            everything = size_of_vectors(len(self._directory.entries), dimension)
             self._room.check(everything, f"making room for vector {name}")
             self._remove(self._about().strays)
             self._describe(strays=(name,))
-            self._shard.add_vector(name, spec.dimension, spec.distance)
-            self._describe(extra={**self.specs, name: spec}, strays=())
+            self._shard.add_vector(name, dimension)
+            self._describe(extra={**self.dimensions, name: dimension}, strays=())
 
     def drop(self, name: str) -> None:
         """Remove one; see `VectorStore.drop_vector`."""
         with self._writing:
             self._shard.check_open()
-            if name in self.specs:
-                rest = {other: spec for other, spec in self.specs.items() if other != name}
+            if name in self.dimensions:
+                rest = {other: one for other, one in self.dimensions.items() if other != name}
                 self._describe(extra=rest, strays=(*self._about().strays, name))
                 self._dropped.add(name)
                 self._remove(self._about().strays)
@@ -103,14 +102,14 @@ class EdgeVectors:
 
     def put(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
         """Write vectors; see `VectorStore.put_vectors`."""
-        vectors = [*extra.check_matrix(name, extra.spec_of(name, self.specs), ids, matrix).items()]
+        vectors = [*extra.check_matrix(name, extra.dimension_of(name, self.dimensions), ids, matrix).items()]
         count = 0
         for start in range(0, len(vectors), self._chunk):
             chunk = vectors[start : start + self._chunk]
             with self._writing:
                 self._shard.check_open()
-                spec = extra.spec_of(name, self.specs)  # it may have been dropped
-                self._room.check(size_of_vectors(len(chunk), spec.dimension), f"writing vector {name}")
+                dimension = extra.dimension_of(name, self.dimensions)  # it may have been dropped
+                self._room.check(size_of_vectors(len(chunk), dimension), f"writing vector {name}")
                 there = [(item, vector) for item, vector in chunk if item in self._directory.entries]
                 if not there:
                     continue
@@ -124,11 +123,11 @@ class EdgeVectors:
 
     def read(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Read vectors; see `VectorStore.read_vectors`."""
-        spec = extra.spec_of(name, self.specs)
+        dimension = extra.dimension_of(name, self.dimensions)
         entries = self._directory.entries
         keys = {item: entry.key for item in ids if (entry := entries.get(item)) is not None}
         found = self._shard.vectors([*keys.values()], [name])
-        matrix = np.zeros((len(ids), spec.dimension), np.float32)
+        matrix = np.zeros((len(ids), dimension), np.float32)
         present = np.zeros(len(ids), np.bool_)
         for row, item in enumerate(ids):
             vector = found.get(keys[item], {}).get(name) if item in keys else None
@@ -141,8 +140,8 @@ class EdgeVectors:
     ) -> None:
         """Add to the vectors of points that are about to be replaced the extra ones that they have."""
         there = [key for item, key in zip(ids, keys, strict=True) if item in self._directory.entries]
-        if self.specs and there:
-            kept = self._shard.vectors(there, [*self.specs])
+        if self.dimensions and there:
+            kept = self._shard.vectors(there, [*self.dimensions])
             for key, named in zip(keys, vectors, strict=True):
                 named.update(kept.get(key, {}))
 
@@ -154,5 +153,5 @@ class EdgeVectors:
         """Let a copy of the shard have the same extra vectors, after those that were dropped meanwhile."""
         for name in self._dropped:
             copy.drop_vector(name)
-        for name, spec in self.specs.items():
-            copy.add_vector(name, spec.dimension, spec.distance)
+        for name, dimension in self.dimensions.items():
+            copy.add_vector(name, dimension)

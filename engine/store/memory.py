@@ -14,7 +14,7 @@ from engine.core.errors import StoreError
 from engine.core.filters import Filter, Schema
 from engine.core.types import Candidates, ItemId
 from engine.store import extra, validate
-from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
+from engine.store.base import Hits, Page, Point, VectorQuery, point_id
 from engine.store.columns import columns_of
 from engine.store.match import matches, values
 from engine.store.snapshot import read_snapshot, write_snapshot
@@ -36,7 +36,7 @@ class MemoryStore:
         self._schema: Schema = {}
         self._lock = threading.RLock()
         self._points: dict[ItemId, Point] = {}
-        self._extra: dict[str, VectorSpec] = {}
+        self._extra: dict[str, int] = {}
         self._named: dict[str, dict[ItemId, Floats]] = {}
         self._columns: dict[str, tuple[list[ItemId], Floats]] = {}
         self._order: list[tuple[str, ItemId]] = []
@@ -65,23 +65,18 @@ class MemoryStore:
     @property
     def vectors(self) -> Mapping[str, int]:
         """The extra vectors that there are, with their dimensions."""
-        return {name: spec.dimension for name, spec in self._extra.items()}
+        return dict(self._extra)
 
-    def distance_of(self, name: str) -> Distance:
-        """How an extra vector is compared; see `VectorStore.distance_of`."""
-        return extra.spec_of(name, self._extra).distance
-
-    def add_vector(self, name: str, dimension: int, *, distance: Distance = Distance.COSINE) -> None:
+    def add_vector(self, name: str, dimension: int) -> None:
         """Make room for an extra vector; see `VectorStore.add_vector`."""
-        spec = VectorSpec(dimension, distance)
         with self._opened():
-            if extra.is_new(name, spec, self._extra):
-                self._extra[name], self._named[name] = spec, {}
+            if extra.is_new(name, dimension, self._extra):
+                self._extra[name], self._named[name] = dimension, {}
 
     def put_vectors(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
         """Set an extra vector of points that are there; see `VectorStore.put_vectors`."""
         with self._opened():
-            vectors = extra.check_matrix(name, extra.spec_of(name, self._extra), ids, matrix)
+            vectors = extra.check_matrix(name, extra.dimension_of(name, self._extra), ids, matrix)
             there = {item: vector.copy() for item, vector in vectors.items() if item in self._points}
             self._named[name].update(there)
             self._columns.pop(name, None)
@@ -90,7 +85,7 @@ class MemoryStore:
     def read_vectors(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """An extra vector of these items, and which of them have it; see `VectorStore.read_vectors`."""
         with self._opened():
-            matrix = np.zeros((len(ids), extra.spec_of(name, self._extra).dimension), np.float32)
+            matrix = np.zeros((len(ids), extra.dimension_of(name, self._extra)), np.float32)
             present = np.array([item in self._named[name] for item in ids], np.bool_)
             for row in np.flatnonzero(present).tolist():
                 matrix[row] = self._named[name][ids[row]]
@@ -150,10 +145,7 @@ class MemoryStore:
     def _search(self, query: VectorQuery) -> Hits:
         ids, matrix = self._column(query.modality)
         vector = np.asarray(query.vector, np.float32)
-        spec = self._extra.get(query.modality)
-        if spec is None or spec.distance is Distance.COSINE:
-            vector = vector / np.linalg.norm(vector)
-        scores = matrix @ vector
+        scores = matrix @ (vector / np.linalg.norm(vector))
         excluded = frozenset(query.exclude)
         passing: npt.NDArray[np.intp] = np.array(
             [
@@ -170,7 +162,7 @@ class MemoryStore:
     def _column(self, name: str) -> tuple[list[ItemId], Floats]:
         if name not in self._columns:
             if name in self._extra:
-                dimension, vectors = self._extra[name].dimension, self._named[name]
+                dimension, vectors = self._extra[name], self._named[name]
             else:
                 modality, dimension = Modality(name), self._dimension
                 owners = [point for point in self._points.values() if modality in point.vectors]

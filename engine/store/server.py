@@ -15,7 +15,7 @@ from engine.core.errors import StoreError
 from engine.core.filters import Filter, Schema, fields
 from engine.core.types import Candidates, ItemId
 from engine.store import validate
-from engine.store.base import Distance, Hits, Page, Point, VectorQuery, VectorSpec, point_id
+from engine.store.base import Hits, Page, Point, VectorQuery, point_id
 from engine.store.columns import points_of
 from engine.store.layout import Layout
 from engine.store.server_cache import ADDRESS, address_of
@@ -24,6 +24,7 @@ from engine.store.server_collection import ServerCollection
 from engine.store.server_filter import excluding, to_server
 from engine.store.server_read import ID, ServerReader, own_payload
 from engine.store.server_vectors import ServerVectors
+from engine.store.settings import DEFAULTS
 from engine.store.snapshot import read_snapshot, write_snapshot
 
 _CHUNK = 128
@@ -62,7 +63,7 @@ class ServerStore:
         ef_construct: int = 100,
         ef: int = 192,
         layout: Layout | None = None,
-        cache_bytes: int = 128 << 20,
+        cache_bytes: int = DEFAULTS.cache_mb << 20,
     ) -> None:
         self._fingerprint = fingerprint
         self._dimension = dimension
@@ -99,16 +100,12 @@ class ServerStore:
     @property
     def vectors(self) -> Mapping[str, int]:
         """The extra vectors that there are, with their dimensions."""
-        return {name: spec.dimension for name, spec in self._extra.look().items()}
+        return dict(self._extra.look())
 
-    def distance_of(self, name: str) -> Distance:
-        """How an extra vector is compared; see `VectorStore.distance_of`."""
-        return self._extra.find(name).distance
-
-    def add_vector(self, name: str, dimension: int, *, distance: Distance = Distance.COSINE) -> None:
+    def add_vector(self, name: str, dimension: int) -> None:
         """Make room for an extra vector, on qdrant 1.18 or later; see `VectorStore.add_vector`."""
         with self._writing:
-            self._extra.add(name, VectorSpec(dimension, distance))
+            self._extra.add(name, dimension)
 
     def put_vectors(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
         """Set an extra vector of points that are there; see `VectorStore.put_vectors`."""
@@ -178,7 +175,8 @@ class ServerStore:
         """Search by several vectors in one batch; see `VectorStore.query`."""
         self._check([query.filter for query in queries])
         if any(
-            query.modality not in self._modalities and query.modality not in self._extra.specs for query in queries
+            query.modality not in self._modalities and query.modality not in self._extra.dimensions
+            for query in queries
         ):
             self._extra.look()
         self._check_queries(queries)
@@ -207,7 +205,7 @@ class ServerStore:
             raise
 
     def _check_queries(self, queries: Sequence[VectorQuery]) -> None:
-        validate.check_queries(queries, self._dimension, self._modalities, self._schema, self._extra.specs)
+        validate.check_queries(queries, self._dimension, self._modalities, self._schema, self._extra.dimensions)
 
     def scroll(
         self,

@@ -13,6 +13,7 @@ from engine.core.errors import StoreError
 from engine.store.server_errors import Fault, fault, translate
 from engine.store.server_points import ClientPoints, Points
 from engine.store.server_wire import CHANNEL_OPTIONS, WirePoints
+from engine.store.settings import DEFAULTS
 
 _AGREED = 3
 """A change is everywhere when a node has shown it so often running: it may ask another node each time."""
@@ -56,7 +57,7 @@ class ServerClient:
         *,
         attempts: int = 4,
         backoff_seconds: float = 0.2,
-        timeout_seconds: float = 30.0,
+        timeout_seconds: float = DEFAULTS.timeout_seconds,
     ) -> None:
         self.where = ", ".join(node.where for node in nodes)
         self._nodes = tuple(nodes)
@@ -156,7 +157,7 @@ class ServerClient:
                     node.close()
 
 
-def connect(url: str, *, api_key: str = "", timeout_seconds: float = 30.0) -> ServerClient:
+def connect(url: str, *, api_key: str = "", timeout_seconds: float = DEFAULTS.timeout_seconds) -> ServerClient:
     """Connections to a server, or to several nodes of one cluster; nothing is sent yet.
 
     Args:

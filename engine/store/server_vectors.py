@@ -11,12 +11,9 @@ from encoders.types import Floats
 from engine.core.errors import StoreError
 from engine.core.types import ItemId
 from engine.store import extra
-from engine.store.base import Distance, VectorSpec, point_id
+from engine.store.base import point_id
 from engine.store.server_collection import ServerCollection
 from engine.store.server_points import FetchedPoints
-
-_DISTANCES = {Distance.COSINE: models.Distance.COSINE, Distance.DOT: models.Distance.DOT}
-_MEANINGS = {theirs: ours for ours, theirs in _DISTANCES.items()}
 
 
 class ServerVectors:
@@ -30,47 +27,47 @@ class ServerVectors:
     def __init__(self, collection: ServerCollection, chunk: int) -> None:
         self._collection = collection
         self._chunk = chunk
-        self.specs: Mapping[str, VectorSpec] = {}
+        self.dimensions: Mapping[str, int] = {}
         """The extra vectors that there were when we last looked."""
         self.look()
 
-    def look(self) -> Mapping[str, VectorSpec]:
+    def look(self) -> Mapping[str, int]:
         """The extra vectors that there are now; another process may have added or dropped some."""
-        self.specs = self._collection.call(self._specs)
-        return self.specs
+        self.dimensions = self._collection.call(self._read)
+        return self.dimensions
 
-    def _specs(self, qdrant: QdrantClient) -> Mapping[str, VectorSpec]:
+    def _read(self, qdrant: QdrantClient) -> Mapping[str, int]:
         vectors = qdrant.get_collection(self._collection.name).config.params.vectors
         named = vectors if isinstance(vectors, dict) else {}
         return {
-            name: VectorSpec(params.size, _MEANINGS[params.distance])
+            name: params.size
             for name, params in named.items()
-            if extra.NAME.fullmatch(name) and params.distance in _MEANINGS
+            if extra.NAME.fullmatch(name) and params.distance == models.Distance.COSINE
         }
 
-    def find(self, name: str) -> VectorSpec:
-        """What an extra vector is, after a look if it is not known.
+    def find(self, name: str) -> int:
+        """The dimension of an extra vector, after a look if it is not known.
 
         Raises:
             InvalidQueryError: if there is none of this name.
         """
-        return extra.spec_of(name, self.specs if name in self.specs else self.look())
+        return extra.dimension_of(name, self.dimensions if name in self.dimensions else self.look())
 
-    def add(self, name: str, spec: VectorSpec) -> None:
+    def add(self, name: str, dimension: int) -> None:
         """Make room for one; see `VectorStore.add_vector`."""
-        if not extra.is_new(name, spec, self.look()):
+        if not extra.is_new(name, dimension, self.look()):
             return
         config = models.DenseVectorNameConfig(
-            dense=models.DenseVectorConfig(size=spec.dimension, distance=_DISTANCES[spec.distance])
+            dense=models.DenseVectorConfig(size=dimension, distance=models.Distance.COSINE)
         )
         try:
             self._collection.call(lambda qdrant: qdrant.create_vector_name(self._collection.name, name, config))
         except StoreError as error:
-            if self.look().get(name) != spec:  # else a try whose answer was lost has done it
+            if self.look().get(name) != dimension:  # else a try whose answer was lost has done it
                 raise StoreError(
                     f"vector {name} cannot be added ({error})", "it takes qdrant 1.18 or later"
                 ) from error
-        self._collection.settle(lambda qdrant: self._specs(qdrant).get(name) == spec, f"vector {name}")
+        self._collection.settle(lambda qdrant: self._read(qdrant).get(name) == dimension, f"vector {name}")
         self.look()
 
     def drop(self, name: str) -> None:
@@ -81,7 +78,7 @@ class ServerVectors:
             except StoreError:
                 if name in self.look():  # else a try whose answer was lost has done it
                     raise
-            self._collection.settle(lambda qdrant: name not in self._specs(qdrant), f"the end of vector {name}")
+            self._collection.settle(lambda qdrant: name not in self._read(qdrant), f"the end of vector {name}")
             self.look()
 
     def put(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
@@ -105,7 +102,7 @@ class ServerVectors:
             except StoreError:
                 before, there = there, self._there(there)
                 if len(there) == len(before):
-                    extra.spec_of(name, self.look())
+                    extra.dimension_of(name, self.look())
                     raise
         return len(there)
 
@@ -119,10 +116,10 @@ class ServerVectors:
 
     def read(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Read vectors; see `VectorStore.read_vectors`."""
-        spec = self.find(name)
+        dimension = self.find(name)
         keys = [point_id(item) for item in ids]
         found = self._get([*dict.fromkeys(keys)], [name]) if keys else _NOTHING
-        matrix = np.zeros((len(ids), spec.dimension), np.float32)
+        matrix = np.zeros((len(ids), dimension), np.float32)
         present = np.zeros(len(ids), np.bool_)
         if name in found.vectors:
             owners, vectors = found.vectors[name]
@@ -134,9 +131,9 @@ class ServerVectors:
 
     def keep(self, records: Sequence[models.PointStruct]) -> None:
         """Add to points that are about to be replaced the extra vectors that they have."""
-        if not self.specs:
+        if not self.dimensions:
             return
-        found = self._get([str(record.id) for record in records], [*self.specs])
+        found = self._get([str(record.id) for record in records], [*self.dimensions])
         record_of = {str(record.id): record for record in records}
         for name, (owners, vectors) in found.vectors.items():
             for owner, vector in zip(owners, vectors.tolist(), strict=True):

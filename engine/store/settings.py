@@ -41,3 +41,6 @@ class StoreSettings(Section):
         if self.write_consistency > self.replicas:
             raise ValueError(f"write_consistency is above replicas, which is {self.replicas}")
         return self
+
+
+DEFAULTS = StoreSettings()

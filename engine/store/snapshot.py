@@ -19,7 +19,7 @@ from encoders.types import Floats
 from engine.core.errors import StoreError
 from engine.core.filters import FieldKind
 from engine.core.types import ItemId
-from engine.store.base import Distance, Point, VectorSpec, VectorStore
+from engine.store.base import Point, VectorStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +46,7 @@ def write_snapshot(store: VectorStore, path: Path) -> None:
         "fingerprint": store.fingerprint,
         "dimension": store.dimension,
         "schema": store.schema,
-        "vectors": {name: [dimension, store.distance_of(name)] for name, dimension in extra.items()},
+        "vectors": {name: [dimension, "cosine"] for name, dimension in extra.items()},
     }
     vectors = ((name, pa.list_(pa.float32(), width)) for name, width in widths.items())
     columns = [("id", pa.string()), ("payload", pa.string()), *vectors]
@@ -122,16 +122,13 @@ def read_snapshot(store: VectorStore, path: Path) -> None:
                     "restore it into a store of its own space",
                 )
             store.index_fields({name: FieldKind(kind) for name, kind in about["schema"].items()})
-            extra = {
-                str(name): VectorSpec(int(dimension), Distance(distance))
-                for name, (dimension, distance) in about.get("vectors", {}).items()
-            }
+            extra = {str(name): int(dimension) for name, (dimension, _) in about.get("vectors", {}).items()}
             _agree(store, extra)
             kept: set[ItemId] = set()
             for batch in file.iter_batches(_PAGE):
                 points = list(_points(batch, store))
                 kept.update(point.id for point in points)
-                _write(store, points, {name: _read_column(batch, name, one.dimension) for name, one in extra.items()})
+                _write(store, points, {name: _read_column(batch, name, width) for name, width in extra.items()})
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise StoreError(f"snapshot {path} cannot be read: {error}", "take it again, or name another file") from error
     cursor: str | None = None
@@ -144,13 +141,13 @@ def read_snapshot(store: VectorStore, path: Path) -> None:
     store.flush()
 
 
-def _agree(store: VectorStore, extra: Mapping[str, VectorSpec]) -> None:
+def _agree(store: VectorStore, extra: Mapping[str, int]) -> None:
     """Let a store have these extra vectors and no others."""
     for name, dimension in store.vectors.items():
-        if extra.get(name) != VectorSpec(dimension, store.distance_of(name)):
+        if extra.get(name) != dimension:
             store.drop_vector(name)
-    for name, spec in extra.items():
-        store.add_vector(name, spec.dimension, distance=spec.distance)
+    for name, dimension in extra.items():
+        store.add_vector(name, dimension)
 
 
 def _write(store: VectorStore, points: Sequence[Point], extra: Mapping[str, Column]) -> None:

@@ -15,7 +15,7 @@ from engine.core.errors import InvalidItemError, InvalidQueryError, StoreError
 from engine.core.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range, Schema
 from engine.core.payload import check_payload
 from engine.core.types import check_id
-from engine.store.base import Distance, Point, VectorQuery, VectorSpec
+from engine.store.base import Point, VectorQuery
 
 Columns = Mapping[Modality, tuple[npt.NDArray[np.intp], Floats]]
 """Per modality the positions (k,) of the points that have it, and their vectors (k, d)."""
@@ -83,14 +83,13 @@ def _check_shape(vector: Floats, dimension: int, where: str) -> None:
         )
 
 
-def check_vector(vector: Floats, dimension: int, where: str, *, zero: bool = False) -> None:
+def check_vector(vector: Floats, dimension: int, where: str) -> None:
     """Refuse a vector of the wrong shape, or that is not finite, or all zeros, which has no direction.
 
     Args:
         vector: the vector.
         dimension: that it should have.
         where: for the message.
-        zero: whether all zeros will do.
 
     Raises:
         VectorError: naming `where` it is.
@@ -100,7 +99,7 @@ def check_vector(vector: Floats, dimension: int, where: str, *, zero: bool = Fal
         norm = float(np.linalg.norm(np.asarray(vector, np.float32)))
     if not math.isfinite(norm):
         raise VectorError(f"{where} holds NaN or infinity, or numbers too large", "send finite numbers")
-    if norm == 0 and not zero:
+    if norm == 0:
         raise VectorError(f"{where} is all zeros", "leave the modality out instead")
 
 
@@ -109,7 +108,7 @@ def check_queries(
     dimension: int,
     modalities: Collection[Modality],
     schema: Schema,
-    extra: Mapping[str, VectorSpec],
+    extra: Mapping[str, int],
 ) -> None:
     """Refuse searches that make no sense.
 
@@ -120,18 +119,14 @@ def check_queries(
     checked: set[int] = set()
     for query in queries:
         check_limit(query.limit)
-        spec = extra.get(query.modality)
-        if spec is not None:
-            check_vector(query.vector, spec.dimension, "query vector", zero=spec.distance is Distance.DOT)
-        elif query.modality in modalities:
-            check_vector(query.vector, dimension, "query vector")
-        else:
+        if query.modality not in modalities and query.modality not in extra:
             what = "modality" if isinstance(query.modality, Modality) else "vector"
             raise InvalidQueryError(
                 f"{what} {query.modality} is not in this store",
                 f"it keeps {', '.join([*modalities, *extra])}",
                 field="modalities",
             )
+        check_vector(query.vector, extra.get(query.modality, dimension), "query vector")
         if query.filter is not None and id(query.filter) not in checked:
             check_filter(query.filter, schema)
             checked.add(id(query.filter))

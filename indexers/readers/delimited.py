@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
 
 from engine.core.filters import FieldKind, Schema
+from engine.core.rows import check_distinct, csv_header, csv_rows
 from engine.core.types import Json
 from indexers.errors import CatalogError, RowError
 from indexers.readers.base import (
@@ -51,9 +51,7 @@ class Delimited:
 
     def check(self) -> None:
         """See `Reader.check`."""
-        with self._opened() as file:
-            names = self._header(csv.reader(file, delimiter=self.delimiter, strict=True))
-        check_columns(self.path, names, self.columns)
+        check_columns(self.path, self._header(), self.columns)
 
     def rows(self) -> Iterator[Row | BadRow]:
         """See `Reader.rows`."""
@@ -73,33 +71,13 @@ class Delimited:
         # The csv module keeps its limit for the whole process. It is only ever raised: at the module's own limit
         # of 131,072 characters a long cell with line breaks would be taken for several rows.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW_BYTES))
-        with self._opened() as file:
-            reader = csv.reader(file, delimiter=self.delimiter, strict=True)
-            names = self._header(reader)
-            while True:
-                line = reader.line_num + 1
-                try:
-                    row = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    problem = f"row is not valid CSV: {str(error).lower()}"
-                    yield BadRow(line, RowError(problem, "quote cells that hold quotes, and double the quotes"))
-                    continue
-                if row:
-                    yield _named(line, names, row)
+        self._header()
+        for line, cells in csv_rows(self.path, RowError, self.delimiter):
+            yield BadRow(line, cells) if isinstance(cells, RowError) else _filled(line, cells)
 
-    def _opened(self) -> TextIO:
-        return self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-    def _header(self, reader: Iterator[list[str]]) -> list[str]:
-        try:
-            names: list[str] = next(reader, [])
-        except csv.Error as error:
-            raise CatalogError(f"{self.path} has no valid header ({error})", "write the columns' names") from None
-        doubled = {name for name in names if names.count(name) > 1}
-        if doubled:
-            raise CatalogError(f"{self.path} has two columns {doubled.pop()!r}", "give each a name of its own")
+    def _header(self) -> list[str]:
+        names = csv_header(self.path, CatalogError, self.delimiter)
+        check_distinct(self.path, names, CatalogError)
         check_id_column(self.path, names, self.columns)
         return names
 
@@ -122,11 +100,9 @@ class Delimited:
         return found
 
 
-def _named(line: int, names: list[str], row: list[str]) -> Cells | BadRow:
-    if len(row) != len(names):
-        problem = f"row has {len(row)} cells, the header has {len(names)}"
-        return BadRow(line, RowError(problem, "quote cells that hold the separator"))
-    cells = {name: cell for name, cell in zip(names, row, strict=True) if cell}
+def _filled(line: int, row: dict[str, str]) -> Cells | BadRow:
+    """The cells that are not empty."""
+    cells = {name: cell for name, cell in row.items() if cell}
     for name, cell in cells.items():
         if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
             error = RowError(f"column {name} is not UTF-8: {cell[:40]!r}", "save the catalogue as UTF-8", field=name)

@@ -1,12 +1,11 @@
 """Reads a catalogue of one JSON object per line."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
+from engine.core.rows import json_rows
 from indexers.errors import RowError
 from indexers.readers.base import MAX_ROW_BYTES, BadRow, Columns, Row, check_columns
 
@@ -34,16 +33,9 @@ class JsonLines:
 
     def rows(self) -> Iterator[Row | BadRow]:
         """See `Reader.rows`."""
-        with self.path.open("rb") as file:
-            line = 0
-            while raw := file.readline(self.max_row_bytes + 1):
-                line += 1
-                if len(raw) > self.max_row_bytes and not raw.endswith(b"\n"):
-                    _skip_line(file)
-                    problem = f"line is over {self.max_row_bytes} bytes long"
-                    yield BadRow(line, RowError(problem, "put large contents into files and name their paths"))
-                elif raw.strip(b" \t\r\n\xef\xbb\xbf"):
-                    yield _parse(line, raw)
+        remedy = "put large contents into files and name their paths"
+        for line, values in json_rows(self.path, RowError, self.max_row_bytes, remedy):
+            yield BadRow(line, values) if isinstance(values, RowError) else Row(line, values)
 
     def total(self) -> int | None:
         """The number of lines, of a file up to 1 GiB."""
@@ -55,25 +47,3 @@ class JsonLines:
                 lines += block.count(b"\n")
                 last = block[-1:]
         return lines + (last != b"\n")
-
-
-def _parse(line: int, raw: bytes) -> Row | BadRow:
-    try:
-        values = json.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        return BadRow(line, RowError(f"line is not UTF-8 (byte {error.start})", "save the catalogue as UTF-8"))
-    except json.JSONDecodeError as error:
-        problem = f"line is not JSON: {error.msg.lower()} at column {error.colno}"
-        return BadRow(line, RowError(problem, "write one JSON object per line"))
-    except (RecursionError, ValueError) as error:
-        return BadRow(line, RowError(f"line is not usable JSON: {str(error)[:80].lower()}", "write plainer JSON"))
-    if not isinstance(values, dict):
-        return BadRow(
-            line, RowError(f"line is a {type(values).__name__}, not an object", "write one object per line")
-        )
-    return Row(line, values)
-
-
-def _skip_line(file: BinaryIO) -> None:
-    while (block := file.readline(_BLOCK)) and not block.endswith(b"\n"):
-        pass

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.catalog.ingest import rfc3339
+from engine.core.parquet import parquet_rows, parquet_schema, unreadable
+from engine.core.rows import check_distinct
 from engine.core.types import Json
 from indexers.errors import CatalogError, RowError
 from indexers.readers.base import BadRow, Columns, Row, Value, check_columns, check_id_column, role_columns
@@ -32,37 +34,25 @@ class Parquet:
 
     def check(self) -> None:
         """See `Reader.check`."""
-        try:
-            names = self._names(pq.read_schema(self.path, memory_map=False))
-        except (pa.ArrowException, OSError) as error:
-            raise _unreadable(self.path, error) from None
-        check_columns(self.path, names, self.columns)
+        check_columns(self.path, self._names(), self.columns)
 
     def rows(self) -> Iterator[Row | BadRow]:
         """See `Reader.rows`."""
-        line = 0
-        try:
-            with pq.ParquetFile(self.path, pre_buffer=False, memory_map=False) as file:
-                names = self._names(file.schema_arrow)
-                for batch in file.iter_batches(_BATCH, columns=names, use_threads=False):
-                    for values in batch.to_pylist():
-                        line += 1
-                        yield _row(line, values)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise _unreadable(self.path, error, f" after row {line}") from None
+        for line, values in parquet_rows(self.path, CatalogError, _BATCH, self._names()):
+            yield _row(line, values)
 
     def total(self) -> int | None:
         """The number of rows, from the footer."""
         try:
             return int(pq.read_metadata(self.path).num_rows)
         except (pa.ArrowException, OSError) as error:
-            raise _unreadable(self.path, error) from None
+            raise unreadable(self.path, error, CatalogError) from None
 
-    def _names(self, schema: pa.Schema) -> list[str]:
+    def _names(self) -> list[str]:
+        schema = parquet_schema(self.path, CatalogError)
         roles = role_columns(self.columns)
         names = [name for name in schema.names if name not in self.ignore]
-        if len(set(names)) != len(names):
-            raise CatalogError(f"{self.path} has two columns of one name", "give each column a name of its own")
+        check_distinct(self.path, names, CatalogError)
         check_id_column(self.path, names, self.columns)
         for name in names:
             if _is_binary(schema.field(name).type) and name not in (roles["image"], roles["audio"]):
@@ -71,10 +61,6 @@ class Parquet:
                     problem, f"give it a role (--column image={name}) or leave it out (--ignore {name})"
                 )
         return names
-
-
-def _unreadable(path: Path, error: Exception, where: str = "") -> CatalogError:
-    return CatalogError(f"{path} is not readable Parquet{where}: {str(error)[:200].lower()}", "write it again")
 
 
 def _is_binary(kind: pa.DataType) -> bool:

@@ -64,7 +64,7 @@ def serving() -> Iterator[Running]:
     """A server over the store of this folder, as `triveni serve` sets it up."""
     space, settings = concept_space(), load_settings()
     store, events = opening.open_store(settings, space), opening.open_events(settings)
-    options = ServerOptions(address="127.0.0.1:0", settings=compose.settings_digests(settings))
+    options = ServerOptions(address="127.0.0.1:0", digests=compose.settings_digests(settings))
     with running(space, store, events, options) as server:
         yield server
     store.close()

@@ -9,7 +9,7 @@ import soundfile
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from encoders.decoding.decode import DecodeLimits
+from encoders.decoding.limits import DecodeLimits
 from encoders.spaces.space import Space
 from encoders.spaces.starter import load_starter
 from encoders.types import Audio, Image

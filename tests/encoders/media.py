@@ -8,7 +8,8 @@ import numpy as np
 import soundfile
 from PIL import Image as Pillow
 
-from encoders.decoding.decode import DecodeLimits, decode_image
+from encoders.decoding.decode import decode_image
+from encoders.decoding.limits import DecodeLimits
 from encoders.types import Image
 
 LIMITS = DecodeLimits()

@@ -12,7 +12,8 @@ from scipy.signal import resample_poly
 
 from encoders.decoding import resample
 from encoders.decoding.budget import SMALL, ByteBudget
-from encoders.decoding.decode import DecodeLimits, decode_audio, decode_image, decoding_audio, decoding_image
+from encoders.decoding.decode import decode_audio, decode_image, decoding_audio, decoding_image
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError
 from encoders.networks.audio import LOUDNESS, level
 from encoders.types import Audio, Image
@@ -116,7 +117,8 @@ from pathlib import Path
 from encoders.networks.audio import level
 from encoders.decoding import processes
 from encoders.decoding.budget import give_back_memory
-from encoders.decoding.decode import DecodeLimits, decoding_audio, decoding_image
+from encoders.decoding.decode import decoding_audio, decoding_image
+from encoders.decoding.limits import DecodeLimits
 from encoders.types import Audio, Image
 import scipy.signal
 give_back_memory()

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encoders.decoding.decode import DecodeLimits, decode_audio, decode_image, decode_text
+from encoders.decoding.decode import decode_audio, decode_image, decode_text
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError, LimitError
 from encoders.types import Audio, Image, Text
 from tests.encoders.media import (

@@ -17,7 +17,8 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from encoders.decoding import svg, svg_cost
-from encoders.decoding.decode import DecodeLimits, decode_audio, decode_image
+from encoders.decoding.decode import decode_audio, decode_image
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError, LimitError
 from encoders.types import Audio, Image
 from tests.encoders.media import LIMITS, RED, SVG, black_png, close, halves, saved, sine, sound

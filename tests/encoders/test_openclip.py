@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from encoders.decoding.decode import DecodeLimits, decode_audio, decode_text
+from encoders.decoding.decode import decode_audio, decode_text
+from encoders.decoding.limits import DecodeLimits
 from encoders.encoder import Encoder
 from encoders.errors import ContentError, LimitError, SpaceError, WeightsError
 from encoders.fitting.build_openclip import Example, build_space, drawn_examples, plain_openclip_space

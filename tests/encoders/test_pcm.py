@@ -9,7 +9,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encoders.decoding.decode import DecodeLimits, decode_audio
+from encoders.decoding.decode import decode_audio
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError, LimitError
 from encoders.types import Audio
 from tests.encoders.media import LIMITS, sine, sound

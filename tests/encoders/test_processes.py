@@ -17,7 +17,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from encoders.decoding import processes
-from encoders.decoding.decode import DecodeLimits, decode_audio, decode_image
+from encoders.decoding.decode import decode_audio, decode_image
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError, DecoderError, LimitError
 from encoders.types import Audio, Image
 from tests.encoders.media import LIMITS, RED, SVG, black_png, sine, sound
@@ -251,7 +252,8 @@ def children(pid: int) -> list[psutil.Process]:
 
 SCRIPT = """
 import sys, threading
-from encoders.decoding.decode import DecodeLimits, decode_image
+from encoders.decoding.decode import decode_image
+from encoders.decoding.limits import DecodeLimits
 from encoders.types import Image
 limits = DecodeLimits(max_decoding_seconds=600)
 data = sys.stdin.buffer.read()

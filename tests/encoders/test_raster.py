@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from encoders.decoding.decode import DecodeLimits, decode_image
+from encoders.decoding.decode import decode_image
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError, LimitError
 from encoders.types import Image
 from tests.encoders.media import BLUE, GREEN, LIMITS, RED, WHITE, black_png, close, halves, pixel, saved

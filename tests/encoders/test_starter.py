@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoders.decoding.decode import DecodeLimits
+from encoders.decoding.limits import DecodeLimits
 from encoders.encoder import Encoder
 from encoders.errors import ContentError, WeightsError
 from encoders.spaces.appearance import AppearanceEncoder

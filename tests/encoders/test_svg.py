@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from encoders.decoding.decode import DecodeLimits, decode_image
+from encoders.decoding.decode import decode_image
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError, LimitError
 from encoders.types import Image
 from tests.encoders.media import (

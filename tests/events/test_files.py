@@ -312,7 +312,7 @@ def test_parquet_of_others(tmp_path: Path) -> None:
     [
         ("none.csv", None, "no file of events at"),
         ("a.txt", b"", "a.txt is of an unknown kind '.txt': use .jsonl, .csv or .parquet"),
-        ("a.parquet", b"not parquet", "a.parquet is not readable Parquet after row 0"),
+        ("a.parquet", b"not parquet", "a.parquet is not readable Parquet: "),
         ("a.csv", b"user_id,time,time\n", "has two columns 'time': give each a name of its own"),
         ("a.csv", b"user_id,time\n", "has no column 'kind', its columns are 'user_id', 'time': add it, or say which"),
         ("a.csv", b"", "has no column 'user_id', its columns are none"),

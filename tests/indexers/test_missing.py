@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from encoders.decoding import processes
-from encoders.decoding.decode import DecodeLimits
+from encoders.decoding.limits import DecodeLimits
 from encoders.spaces.space import Space
 from encoders.types import Modality
 from engine.catalog.ingest import item_of, missing_of

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from engine.learn.fit import FitSettings, Fitted, TrainingRows, fit, training_rows
 from engine.learn.network.distil import DistilSettings, Student, distil, distilled, export, quantised, small_logits
-from engine.learn.network.train import Stop, TrainSettings, held_out, logits_of, ndcg
+from engine.learn.network.train import TrainSettings, held_out, logits_of, ndcg
+from engine.learn.network.trainer import Stop
 from engine.learn.rows.dataset import RowSettings
 from engine.rerank.model import OUTCOMES
 from engine.rerank.small import SMALL, SmallNetwork

@@ -16,15 +16,17 @@ from engine.learn.evaluation.metrics import per_case, top
 from engine.learn.fit import FitSettings, calibrate, fit
 from engine.learn.learned import LearnedRanker
 from engine.learn.log import EventLog, event_log
-from engine.learn.network.train import Progress, Stop, TrainSettings
+from engine.learn.network.train import TrainSettings
 from engine.learn.network.train_taste import TasteSettings
+from engine.learn.network.trainer import Progress, Stop
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import Example, RowSettings, blocks, check_rows, next_step_rows
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.splits import ALL_POSITIVES
 from engine.models.errors import LeakError, TooLittleDataError
-from engine.rerank.features import Request, Tokens, fit_scales
+from engine.rerank.fields import fit_scales
 from engine.rerank.statistics import count
+from engine.rerank.table import Request, Tokens
 from engine.rerank.version import load_version, save_version
 from tests.learn.world import START, catalogue, walks
 

@@ -38,7 +38,7 @@ PAYS = np.where(np.arange(SIZE) % 6 < 3, 0.6, 0.1)
 def ranker() -> VersionRanker:
     settings = FitSettings(
         rows=RowSettings("time", steps=4, folds=3), training=TrainSettings(epochs=1, batch=32), taste=None, width=16,
-        utility=Utility(1.0, 0.0),
+        utility=Utility(1.0, 0.0, 0.0),
     )  # fmt: skip
     return VersionRanker(fit(LOG, ITEMS, settings).version, ALL_POSITIVES, name="v1")
 

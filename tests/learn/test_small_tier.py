@@ -24,9 +24,9 @@ from engine.models.serving import Serving
 from engine.query.models import Fixed
 from engine.query.pipeline import Engine
 from engine.query.settings import FuseSettings
-from engine.rerank.features import Request, Table
 from engine.rerank.served import LearnedModel, load_model
 from engine.rerank.small import SMALL
+from engine.rerank.table import Request, Table
 from engine.rerank.version import KIND, Version, save_version
 from engine.store.base import Point
 from engine.store.memory import MemoryStore

@@ -12,7 +12,8 @@ from engine.core.types import EventKind
 from engine.learn.network.taste_steps import examples, people_of, windows_of
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.splits import ALL_POSITIVES
-from engine.rerank.features import KINDS, MAX_TOKENS, Table, Tokens, fit_scales
+from engine.rerank.fields import fit_scales
+from engine.rerank.table import KINDS, MAX_TOKENS, Table, Tokens
 from engine.rerank.taste import Taste, TasteConfig, TasteModel, TwoTowers
 from engine.rerank.taste_collate import gather, histories
 from tests.learn.world import catalogue, older_steps, walks
@@ -178,20 +179,17 @@ def test_windows_hold_every_position_once_with_enough_before_it(
     assert all(places == list(range(len(people[number].rows))) for number, places in covered.items())
 
 
-@pytest.mark.parametrize("ahead", [1, 6])
-def test_every_label_is_allowed_and_younger_than_what_is_known(
-    point_in_time: PointInTimeFeatures, ahead: int
-) -> None:
+def test_every_label_is_allowed_and_younger_than_what_is_known(point_in_time: PointInTimeFeatures) -> None:
     allowed = older_steps(point_in_time, 4)
     assert all(allowed[rows].sum() == len(rows) - 4 for rows in point_in_time.of_user)
     people = people_of(point_in_time, allowed)
     windows = windows_of(people, np.random.default_rng(0))
-    tokens, which, position, wanted = examples(point_in_time, people, windows, ahead, np.random.default_rng(0))
+    tokens, which, position, wanted = examples(point_in_time, people, windows)
     assert len(wanted) == sum(len(person.rows) for person in people)
     for place, known, item in zip(which.tolist(), position.tolist(), wanted.tolist(), strict=True):
         person, start = people[windows[place].person], windows[place].start
         following = person.rows[start + known :]
-        assert item in point_in_time.item[following[allowed[following]][:ahead]]
+        assert item == point_in_time.item[following[allowed[following]][0]]
         assert np.array_equal(point_in_time.item[person.rows[start : start + known]], tokens[place].rows[:known])
 
 
@@ -199,7 +197,7 @@ def test_training_sees_each_moment_as_serving_does(point_in_time: PointInTimeFea
     """The vector at a position of a window is that of a request at the moment of the event behind it."""
     people = people_of(point_in_time, point_in_time.positive)
     windows = windows_of(people, np.random.default_rng(3))
-    tokens, which, position, _ = examples(point_in_time, people, windows, 1, np.random.default_rng(0))
+    tokens, which, position, _ = examples(point_in_time, people, windows)
     with torch.inference_mode():
         trained = model.network.people(histories(tokens, point_in_time.table)).numpy()
     for number in range(0, len(which), 37):

@@ -12,7 +12,7 @@ import torch
 from engine.core.errors import StoreError
 from engine.core.types import ItemId
 from engine.learn.rows.point_in_time import table_of
-from engine.rerank.features import fit_scales
+from engine.rerank.fields import fit_scales
 from engine.rerank.statistics import Rows
 from engine.rerank.taste import TasteConfig, TasteModel, TwoTowers
 from engine.rerank.taste_index import TasteIndex, drop_others, vector_name

@@ -16,7 +16,8 @@ from engine.models.card import CardDraft, ModelCard
 from engine.models.registry import Registry
 from engine.query.models import Reading
 from engine.query.resolve import QuerySignals
-from engine.rerank.features import FieldScales, feature_names
+from engine.rerank.features import feature_names
+from engine.rerank.fields import FieldScales
 from engine.rerank.model import CrossAttentionReranker, ModelConfig
 from engine.rerank.served import LearnedModel
 from engine.rerank.statistics import Sequences, count
@@ -30,8 +31,6 @@ FILE = "model.safetensors"
 
 class Direction:
     """Scores by the cosine with the direction, in the modality where it is largest."""
-
-    reads_payloads = False
 
     def __init__(self, model: "DirectionModel", weights: Floats, tier: str = "full", seconds: float = 0.0) -> None:
         self._model, self._weights = model, weights
@@ -106,9 +105,11 @@ def load_untaught(folder: Path, card: ModelCard, store: VectorStore) -> LearnedM
     """The real reranker over the items of a store with the payload field `price`, its weights drawn at random."""
     items = tuple(point.id for point in store.scroll(limit=256).points)
     scales = FieldScales({}, {"price": (5.0, 2.0)})
+    features = feature_names(store.modalities, scales)
     shape = ModelConfig(
-        tuple(store.modalities), store.dimension, 0, len(feature_names(store.modalities, scales)), width=8
-    )
+        tuple(store.modalities), store.dimension, 0, len(features), width=8,
+        history_layers=1, candidate_layers=1, dropout=0.0, id_dropout=0.0,
+    )  # fmt: skip
     torch.manual_seed(0)
     network = CrossAttentionReranker(shape)
     for weights in network.parameters():  # parts begin with zeros, which would hide what they are given
@@ -120,9 +121,10 @@ def load_untaught(folder: Path, card: ModelCard, store: VectorStore) -> LearnedM
         items,
         np.zeros(len(items), np.bool_),
         scales,
-        Utility(),
+        Utility(1.0, -1.0, 0.0),
         ((1.0, 0.0), (1.0, 0.0)),
         frozenset({EventKind.LIKE}),
         {},
+        features,
     )
     return LearnedModel(version, card.version, card.fingerprint, store)

@@ -10,7 +10,7 @@ import pytest
 from encoders.types import Modality
 from engine.core.types import ItemId
 from engine.rerank import itemcache
-from engine.rerank.features import FieldScales
+from engine.rerank.fields import FieldScales
 from engine.rerank.itemcache import MAX_AGE, ItemCache
 from engine.store.base import Point
 from engine.store.memory import MemoryStore

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from encoders.decoding.decode import DecodeLimits
+from encoders.decoding.limits import DecodeLimits
 from engine.service.server import ServerOptions
 from tests.service.running import Running, item, open_edge, open_events, running
 from tests.tiny import concept_png, concept_space, concept_text, concept_wav

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -214,7 +213,7 @@ def test_an_item_is_refused_where_it_would_become_poorer_or_strictness_is_asked_
     (refused,) = strict.upsert([Item(ItemId("a"), (Text("a bird"), Image(b"no image")))], Deadline())
     assert isinstance(refused, ContentError)
     assert run.store.count() == 0
-    assert server_options(Settings(index=IndexSettings(strict=True))).strict
+    assert server_options(Settings(index=IndexSettings(strict=True))).index.strict
 
     assert run.upsert([item("a", text="a bird", image=concept_png("bird"))])[0].outcome == STORED
     assert run.upsert([half])[0].outcome == REJECTED
@@ -280,7 +279,7 @@ def test_fields_of_the_settings_can_be_filtered_on(tmp_path: Path) -> None:
     )
     events = open_events(tmp_path, store)
     settings = Settings(index=IndexSettings(fields={"colour": FieldKind.KEYWORD, "price": FieldKind.FLOAT}))
-    options = replace(server_options(settings), address="127.0.0.1:0")
+    options = server_options(settings).model_copy(update={"address": "127.0.0.1:0"})
     with running(space, store, events, options) as run:
         run.upsert([item("a", text="a bird", colour="red"), item("b", text="a bird", colour="blue")])
         red = F.Filter(match=F.Match(field="colour", value=F.Scalar(string_value="red")))

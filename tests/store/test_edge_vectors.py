@@ -14,7 +14,7 @@ from encoders.types import Modality
 from engine.core.errors import InvalidQueryError, StoreError
 from engine.core.types import ItemId
 from engine.store import edge, edge_shard, optimizer
-from engine.store.base import Distance, Point, VectorQuery
+from engine.store.base import Point, VectorQuery
 from engine.store.edge import EdgeStore
 from engine.store.edge_shard import Shard, ShardHits
 from tests.store.implementations import assert_same_points, everything, open_edge, points, unit_vectors
@@ -75,7 +75,7 @@ def test_what_an_unfinished_add_or_drop_left_is_removed(tmp_path: Path) -> None:
     assert dict(store.vectors) == {}
     assert store._about.strays == ()
     assert store._shard.records([key])[0][1].keys() <= {name.value for name in Modality}
-    store.add_vector(TASTE, WIDTH + 1, distance=Distance.DOT)
+    store.add_vector(TASTE, WIDTH + 1)
     assert store.put_vectors(TASTE, ids(1), unit_vectors(1, 1, WIDTH + 1)) == 1
     store.close()
 
@@ -86,8 +86,8 @@ def test_an_add_that_failed_can_be_done_again_as_another_kind(
     store = open_edge(tmp_path)
     add = Shard.add_vector
 
-    def add_and_fail(self: Shard, name: str, dimension: int, distance: Distance = Distance.COSINE) -> None:
-        add(self, name, dimension, distance)
+    def add_and_fail(self: Shard, name: str, dimension: int) -> None:
+        add(self, name, dimension)
         raise StoreError("disk full")
 
     with monkeypatch.context() as broken:
@@ -172,7 +172,7 @@ def test_writes_during_an_optimisation_are_kept(tmp_path: Path, monkeypatch: pyt
         store.upsert(points(5))
         store.drop_vector("taste-2")
         store.drop_vector("taste-3")
-        store.add_vector("taste-3", WIDTH + 1, distance=Distance.DOT)
+        store.add_vector("taste-3", WIDTH + 1)
         store.put_vectors("taste-3", ids(7, 28), wider)
         store.add_vector("taste-4", 2)
         build(self, path, niceness)

@@ -19,6 +19,7 @@ import typer
 from engine.cli.common import console, server_error, settings_of, stderr, tell
 
 if TYPE_CHECKING:
+    from engine.cli.demo.learning import Learned
     from engine.cli.demo.questions import Picks, Question
     from engine.config.settings import Settings
     from triveni.v1 import catalog_pb2_grpc, item_pb2, recommendation_pb2
@@ -54,53 +55,23 @@ def demo(
     Without --catalog it takes the Tux Paint stamps from Debian's package: 950 pictures with titles, 134 with a sound.
     The page with all results is var/demo/report.html. Nothing is written into the stores of your settings.
     """
-    from encoders.fitting.download import DownloadError
-    from engine.cli.demo import catalog as catalogs
-    from engine.cli.demo import learning, questions, report
-    from engine.service.logs import configure_logs
+    from engine.cli.demo import report
+    from engine.cli.demo.questions import TUX_PAINT
 
     settings = settings_of(ctx)
     picks = None
     if catalog is None:
-        console.rule("catalogue: the Tux Paint stamps", align="left")
-        try:
-            catalog, root = catalogs.tux_paint(Path("var/tuxpaint"))
-        except DownloadError as error:
-            tell("error", "red", error)
-            stderr.print(
-                "To see the demo with a catalogue of your own: make demo CATALOG=items.jsonl ROOT=folder/of/media"
-            )
-            raise typer.Exit(1) from None
-        picks = questions.TUX_PAINT
+        (catalog, root), picks = _stamps(), TUX_PAINT
     root = root or catalog.parent
-    own = _own(settings, folder, catalog)
-    environment = _environment(own)
+    environment = _environment(_own(settings, folder, catalog))
     command = [sys.executable, "-m", "engine.cli"]
     file: Path | None = ctx.find_root().params.get("settings")
     if file is not None:
         command += ["--settings", str(file)]
-    letters = folder / "dead-letters.jsonl"
+    page = folder / "report.html"
 
     console.rule("index", align="left")
-    _run(
-        command,
-        [
-            "index",
-            str(catalog),
-            "--root",
-            str(root),
-            "--dead-letters",
-            str(letters),
-            "--max-errors",
-            str(MAX_ERRORS),
-            "--switch",
-        ],
-        environment,
-    )
-    left_out = _lines(letters)
-    if left_out:
-        stderr.print(f"{left_out} bad rows are left out of the demo: see {letters}", style="yellow", highlight=False)
-
+    left_out = _index(command, environment, catalog, root, folder / "dead-letters.jsonl")
     console.rule("serve", align="left")
     with _server(command, environment, folder / "server.log") as (address, seconds):
         console.print(f"ready after {seconds:.1f} s at {address}; its log is {folder / 'server.log'}")
@@ -111,25 +82,56 @@ def demo(
         "space": f"{settings.space.name} {fingerprint[:12]}",
         "ready after": f"{seconds:.1f} s",
     }
-    report.write(folder / "report.html", answers, items, root, about)  # there, whatever becomes of the training
+    report.write(page, answers, items, root, about)  # there, whatever becomes of the training
     if learn:
         console.rule("learn", align="left")
-        configure_logs("warning", json_lines=settings.log.json_lines)  # a server would log more
-        simulated = _own(settings, folder, catalog, "simulated-")
-        # Threads of a small network wait for each other where the cores are busy, and gain little where they are not.
-        judged = {
-            "OMP_NUM_THREADS": "1",
-            **_environment(simulated),
-            "TRIVENI_LEARN__HELD_OUT": str(learning.HELD_OUT),
-        }
-        learned = learning.learn(simulated, lambda: _run(command, ["train"], judged, may_fail=True))  # by the gate
-        if isinstance(learned, str):
-            stderr.print(f"nothing is learned: {learned}", style="yellow", highlight=False)
-        else:
-            console.print(learning.table(learned))
-            console.print(learning.verdict(learned), highlight=False, soft_wrap=True)
-            report.write(folder / "report.html", answers, items, root, about, learned)
-    console.rule(f"done: open {folder / 'report.html'}", align="left")
+        learned = _learn(command, _own(settings, folder, catalog, "simulated-"))
+        if learned is not None:
+            report.write(page, answers, items, root, about, learned)
+    console.rule(f"done: open {page}", align="left")
+
+
+def _stamps() -> tuple[Path, Path]:
+    """The catalogue of the Tux Paint stamps, and the folder that its paths start from."""
+    from encoders.fitting.download import DownloadError
+    from engine.cli.demo.catalog import tux_paint
+
+    console.rule("catalogue: the Tux Paint stamps", align="left")
+    try:
+        return tux_paint(Path("var/tuxpaint"))
+    except DownloadError as error:
+        tell("error", "red", error)
+        stderr.print(
+            "To see the demo with a catalogue of your own: make demo CATALOG=items.jsonl ROOT=folder/of/media"
+        )
+        raise typer.Exit(1) from None
+
+
+def _index(command: list[str], environment: dict[str, str], catalog: Path, root: Path, letters: Path) -> int:
+    """Index the catalogue; gives the number of bad rows."""
+    places = [str(catalog), "--root", str(root), "--dead-letters", str(letters)]
+    _run(command, ["index", *places, "--max-errors", str(MAX_ERRORS), "--switch"], environment)
+    left_out = _lines(letters)
+    if left_out:
+        stderr.print(f"{left_out} bad rows are left out of the demo: see {letters}", style="yellow", highlight=False)
+    return left_out
+
+
+def _learn(command: list[str], simulated: Settings) -> Learned | None:
+    """Train on made-up people and print what came of it; None if nothing did."""
+    from engine.cli.demo import learning
+    from engine.service.logs import configure_logs
+
+    configure_logs("warning", json_lines=simulated.log.json_lines)  # a server would log more
+    # Threads of a small network wait for each other where the cores are busy, and gain little where they are not.
+    judged = {"OMP_NUM_THREADS": "1", **_environment(simulated), "TRIVENI_LEARN__HELD_OUT": str(learning.HELD_OUT)}
+    learned = learning.learn(simulated, lambda: _run(command, ["train"], judged, may_fail=True))  # by the gate
+    if isinstance(learned, str):
+        stderr.print(f"nothing is learned: {learned}", style="yellow", highlight=False)
+        return None
+    console.print(learning.table(learned))
+    console.print(learning.verdict(learned), highlight=False, soft_wrap=True)
+    return learned
 
 
 def _own(settings: Settings, folder: Path, catalog: Path, before: str = "") -> Settings:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 
-from encoders.decoding.decode import DecodeLimits, decode_image
+from encoders.decoding.decode import decode_image
+from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError
 from encoders.types import Image
 from engine.cli.answer import title_of, why

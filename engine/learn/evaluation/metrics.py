@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats
+from engine.learn.dcg import discounts
 from engine.learn.log import Doubles, Ints
 from engine.learn.ranker import Rows
 
@@ -96,7 +97,7 @@ def per_case(best: Rows, targets: Sequence[Rows], ks: Sequence[int]) -> dict[str
         raise ValueError(f"case {int(np.argmin(count))} has no target: leave it out")
     hit = hits(best, targets).astype(np.float64)  # (b, k')
     rank = np.arange(1, best.shape[1] + 1)
-    discount = 1 / np.log2(rank + 1)
+    discount = discounts(best.shape[1])
     ideal = np.concatenate([[0.0], np.cumsum(discount)])
     found: dict[str, Doubles] = {}
     for k in ks:

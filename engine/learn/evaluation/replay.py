@@ -16,6 +16,7 @@ import numpy.typing as npt
 from engine.catalog.items import ItemTable
 from engine.core.types import EventKind
 from engine.events.types import Impression
+from engine.learn.dcg import dcg
 from engine.learn.log import KIND_OF, Doubles, EventLog
 from engine.learn.ranker import Cases, Ranker, Rows
 from engine.learn.splits import Positives, table_rows
@@ -88,8 +89,7 @@ def position_weights(examination: Doubles) -> Doubles:
 
 def gain(utility: Doubles, keys: npt.ArrayLike) -> float:
     """The discounted gain of a list whose items are worth so much each, in the order of rising keys."""
-    discount = 1 / np.log2(np.arange(len(utility)) + 2)
-    return float(utility[np.argsort(keys, kind="stable")] @ discount)
+    return dcg(utility[np.argsort(keys, kind="stable")])
 
 
 def best_gain(utility: Sequence[Doubles]) -> float:

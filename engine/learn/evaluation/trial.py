@@ -71,16 +71,7 @@ def compare(
     Raises:
         TooLittleDataError: if a version served no list to somebody named while the other did.
     """
-    lists = {name: [one for one in served if _version(one) == name] for name in (ours, theirs)}
-    for name, mine in lists.items():
-        if not mine:
-            raise TooLittleDataError(
-                f"no list of {name} was logged",
-                "try it on a share of people: triveni model candidate VERSION --share 0.1",
-            )
-    ends = [(min(times), max(times)) for times in ([one.impression.time for one in mine] for mine in lists.values())]
-    since, until = max(first for first, _ in ends), min(last for _, last in ends)
-    inside = {name: [one for one in mine if since <= one.impression.time <= until] for name, mine in lists.items()}
+    since, until, inside = _side_by_side(served, ours, theirs)
     named = {name: [one for one in mine if one.impression.user] for name, mine in inside.items()}
     for name, mine in named.items():
         if not mine:
@@ -126,6 +117,23 @@ def compare(
     ]
     nobody = sum(len(mine) for mine in inside.values()) - sum(len(mine) for mine in named.values())
     return Trial(arms[0], arms[1], since, until, nobody, len(both), apart, within)
+
+
+def _side_by_side(
+    served: Sequence[Served], ours: str, theirs: str
+) -> tuple[datetime, datetime, dict[str, list[Served]]]:
+    """From when to when both versions served, and the lists of each in that time."""
+    lists = {name: [one for one in served if _version(one) == name] for name in (ours, theirs)}
+    for name, mine in lists.items():
+        if not mine:
+            raise TooLittleDataError(
+                f"no list of {name} was logged",
+                "try it on a share of people: triveni model candidate VERSION --share 0.1",
+            )
+    ends = [(min(times), max(times)) for times in ([one.impression.time for one in mine] for mine in lists.values())]
+    since, until = max(first for first, _ in ends), min(last for _, last in ends)
+    inside = {name: [one for one in mine if since <= one.impression.time <= until] for name, mine in lists.items()}
+    return since, until, inside
 
 
 def latest_pair(served: Sequence[Served]) -> tuple[str, str]:

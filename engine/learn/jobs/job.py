@@ -20,13 +20,14 @@ from engine.core.types import EventKind
 from engine.encode.encoding import DirectEncoder
 from engine.events.types import Impression
 from engine.learn.fit import FitSettings, Fitted, fit
-from engine.learn.judging import HeldOut, judge_versions
+from engine.learn.judging import HeldOut, Judgement, judge_versions
 from engine.learn.learned import VersionRanker
 from engine.learn.log import EventLog
 from engine.learn.network.distil import DistilSettings
 from engine.learn.network.processes import processes
-from engine.learn.network.train import Progress, Stop, TrainSettings
+from engine.learn.network.train import TrainSettings
 from engine.learn.network.train_taste import TasteSettings
+from engine.learn.network.trainer import Progress, Stop
 from engine.learn.ranker import Ranker, Split
 from engine.learn.rows.attractiveness import examination_probabilities
 from engine.learn.rows.dataset import RowSettings
@@ -134,35 +135,7 @@ def train_version(
 
     progress(_JUDGED, "writing the version")
     version = replace(fitted.version, statistics=whole.counts())
-    draft = CardDraft(
-        kind=KIND,
-        fingerprint=space.fingerprint,
-        data_from=_time(log, 0),
-        data_until=_time(log, -1),
-        counts={
-            "events": len(log),
-            "people": len(log.users),
-            "items": len(items),
-            "rows": fitted.rows,
-            "served_lists": len(data.impressions),
-            "cases": len(split.cases),
-            "judged_lists": judged.lists,
-        },
-        metrics={name: one.mean for name, one in judged.candidate.items()},
-        baseline_metrics=judged.serving,
-        intervals={name: (one.low, one.high) for name, one in judged.candidate.items()},
-        seed=seed,
-        git_commit=git_commit(Path(__file__).parent),
-        settings={
-            "learn": settings.learn.model_dump(mode="json"),
-            LEARNED_UNTIL: datetime.fromtimestamp(until, UTC).isoformat(),
-            "held_against": serving.name,
-            "popularity": dict(judged.popularity),
-            "small": asdict(fitted.small) if fitted.small else None,
-        },
-        parent=parent,
-        gate=judged.verdict,
-    )
+    draft = _draft(settings, done, judged, parent, serving.name, seed)
     return opening.registry(settings).create(draft, lambda folder: save_version(version, folder))
 
 
@@ -225,6 +198,42 @@ def fitted_on(
 def _within(progress: Tell, first: float, last: float) -> Tell:
     """Tells of a part as of the whole."""
     return lambda share, stage: progress(first + (last - first) * share, stage)
+
+
+def _draft(
+    settings: JobSettings, done: FittedOn, judged: Judgement, parent: str, held_against: str, seed: int
+) -> CardDraft:
+    """The card of a version that was trained and judged."""
+    log, fitted = done.data.log, done.fitted
+    return CardDraft(
+        kind=KIND,
+        fingerprint=done.space.fingerprint,
+        data_from=_time(log, 0),
+        data_until=_time(log, -1),
+        counts={
+            "events": len(log),
+            "people": len(log.users),
+            "items": len(done.items),
+            "rows": fitted.rows,
+            "served_lists": len(done.data.impressions),
+            "cases": len(done.split.cases),
+            "judged_lists": judged.lists,
+        },
+        metrics={name: one.mean for name, one in judged.candidate.items()},
+        baseline_metrics=judged.serving,
+        intervals={name: (one.low, one.high) for name, one in judged.candidate.items()},
+        seed=seed,
+        git_commit=git_commit(Path(__file__).parent),
+        settings={
+            "learn": settings.learn.model_dump(mode="json"),
+            LEARNED_UNTIL: datetime.fromtimestamp(done.until, UTC).isoformat(),
+            "held_against": held_against,
+            "popularity": dict(judged.popularity),
+            "small": asdict(fitted.small) if fitted.small else None,
+        },
+        parent=parent,
+        gate=judged.verdict,
+    )
 
 
 def _judging(progress: Tell, most: int) -> Callable[[int], None]:

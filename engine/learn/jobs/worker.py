@@ -34,7 +34,7 @@ class Train(Protocol):
     def __call__(
         self, progress: Callable[[float, str], None], cancelled: Callable[[], bool], window: TimeWindow, seed: int
     ) -> ModelCard:
-        """Train.
+        """Train a version and put it into the registry.
 
         Args:
             progress: is told the part that is done, 0 to 1, and what is being done.

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from engine.learn.network.taste_steps import Bools
-from engine.learn.network.train import Progress, Report, Stopped
 from engine.learn.network.train_taste import TasteSettings, train_taste
+from engine.learn.network.trainer import Progress, Report, Stopped
 from engine.learn.rows.dataset import RowSettings, Tastes, folds_of
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.models.errors import TooLittleDataError

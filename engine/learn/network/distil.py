@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from encoders.types import Floats
-from engine.learn.network.train import Progress, Report, Stop, Stopped, logits_of, ndcg, rising_then_falling
+from engine.learn.network.train import logits_of, ndcg
+from engine.learn.network.trainer import Progress, Report, Stop, Stopped, rising_then_falling
 from engine.learn.rows.dataset import Example
-from engine.rerank.features import Table
 from engine.rerank.model import OUTCOMES, CrossAttentionReranker
 from engine.rerank.small import SmallNetwork
+from engine.rerank.table import Table
 
 _CUT = 8.0
 """Standardised features are cut here: a stray value would spoil the steps of 8 bits."""

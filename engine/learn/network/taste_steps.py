@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats
-from engine.learn.network.taste_losses import draw_ahead
+from engine.learn.dcg import discounts
 from engine.learn.rows.point_in_time import PointInTimeFeatures
-from engine.rerank.features import MAX_TOKENS, Tokens
 from engine.rerank.statistics import Rows
+from engine.rerank.table import MAX_TOKENS, Tokens
 
 Bools = npt.NDArray[np.bool_]
 _STRIDE = MAX_TOKENS // 2
@@ -102,8 +102,6 @@ def examples(
     point_in_time: PointInTimeFeatures,
     people: Sequence[Person],
     windows: Sequence[Window],
-    ahead: int,
-    random: np.random.Generator,
 ) -> tuple[list[Tokens], Rows, Rows, Rows]:
     """What a batch of windows trains.
 
@@ -111,12 +109,10 @@ def examples(
         point_in_time: the log over the item table.
         people: whose they are.
         windows: of people.
-        ahead: from how many positives that follow a position its one is drawn.
-        random: draws.
 
     Returns:
         The tokens of each window; and of the n positions the window they are in, how many of its tokens are known,
-        and the item that is to be found, each (n,).
+        and the item that is to be found, the next positive one, each (n,).
     """
     tokens: list[Tokens] = []
     parts: list[tuple[Rows, Rows, Rows]] = []
@@ -124,7 +120,6 @@ def examples(
         person = people[window.person]
         known = np.arange(window.first, window.end)
         following = np.searchsorted(person.targets, known)  # the first target among what is not known
-        following += draw_ahead(random, len(person.targets) - following, ahead)
         item = point_in_time.item[person.rows[person.targets[following]]]
         parts.append((np.full(len(known), place), known - window.start, item))
         now = float(point_in_time.log.time[person.rows[window.end - 1]])
@@ -152,7 +147,7 @@ def figures_of_ranks(ranks: Rows) -> dict[str, float]:
     """NDCG@10, recall@50 and @100 of ranks (s,), from 0; zeros if there are none."""
     many = max(len(ranks), 1)
     return {
-        "ndcg_at_10": float(np.where(ranks < 10, 1 / np.log2(ranks + 2), 0).sum()) / many,
+        "ndcg_at_10": float(np.where(ranks < 10, discounts(10)[np.minimum(ranks, 9)], 0).sum()) / many,
         "recall_at_50": int((ranks < 50).sum()) / many,
         "recall_at_100": int((ranks < 100).sum()) / many,
     }

@@ -1,12 +1,10 @@
-"""Training of the reranker.
+"""Training of the reranker, on rows of which the youngest are held out; bfloat16 on a GPU.
 
-AdamW with warm-up and cosine decay, gradients cut at norm 1, early stopping on the held-out rows, bfloat16 on a GPU.
-The same seed gives the same weights on the same machine. After every epoch the state is on disk, so a run that was
-killed goes on where it was. Under torchrun the rows are spread over the processes.
+How it is run is in `trainer`, beside this. Under torchrun the rows are spread over the processes.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,36 +14,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from engine.learn.dcg import discounts
 from engine.learn.network.losses import PositionBias, listwise, outcomes
 from engine.learn.network.processes import processes
-from engine.learn.network.resume import load_state, save_state
+from engine.learn.network.trainer import LoopSettings, Report, Stopped, Task, run_epochs
 from engine.learn.rows.dataset import Example
+from engine.learn.settings import LearnSettings
 from engine.models.errors import TooLittleDataError
 from engine.rerank.collate import collate, to_device
-from engine.rerank.features import Table
 from engine.rerank.model import CrossAttentionReranker, ModelConfig
+from engine.rerank.table import Table
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+_DEFAULT = LearnSettings()
 MIN_ROWS = 50
 UNKNOWN = 1e9
 """The deviation of a feature that training never saw change."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrainSettings:
-    """How the network is trained."""
+class TrainSettings(LoopSettings):
+    """How the network is trained; a step sees `batch` rows."""
 
-    epochs: int = 6
+    epochs: int = _DEFAULT.epochs
     patience: int = 2
-    """Epochs without a better held-out figure before it stops."""
-    batch: int = 64
-    """Rows of a step; of each process, where there are several."""
-    learning_rate: float = 2e-3
-    """The highest learning rate."""
+    batch: int = _DEFAULT.batch
+    learning_rate: float = _DEFAULT.learning_rate
     warm_up: float = 0.1
-    """The share of the steps in which the rate rises."""
     weight_decay: float = 0.05
     candidates: int = 96
     """Candidates of a row that a step sees, drawn anew in every epoch; the positive ones are always among them."""
@@ -57,16 +54,6 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a training is."""
-
-    share: float
-    """0 to 1."""
-    stage: str
-    figures: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
 class Trained:
     """What training gives."""
 
@@ -74,14 +61,6 @@ class Trained:
     """The best of the epochs, on the CPU."""
     history: tuple[dict[str, float], ...]
     """Per epoch the losses and the held-out figures."""
-
-
-Report = Callable[[Progress], None]
-Stopped = Callable[[], bool]
-
-
-class Stop(Exception):  # noqa: N818
-    """The training was cancelled."""
 
 
 def train(
@@ -95,7 +74,7 @@ def train(
     report: Report = lambda _: None,
     stopped: Stopped = lambda: False,
 ) -> Trained:
-    """Train.
+    """Train the reranker's network on rows.
 
     Args:
         examples: the rows, of which the youngest are held out.
@@ -118,69 +97,35 @@ def train(
     model = CrossAttentionReranker(config)
     _standardise(model, learn)
     both = nn.ModuleDict({"model": model, "position": PositionBias()}).to(device)
-    wrapped = DistributedDataParallel(_Loss(both, settings)) if mine.count > 1 else _Loss(both, settings)
-    steps = max(math.ceil(len(learn) / (settings.batch * mine.count)), 1)
-    optimizer = torch.optim.AdamW(both.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, rising_then_falling(steps * settings.epochs, settings.warm_up)
-    )
+    loss = DistributedDataParallel(_Loss(both, settings)) if mine.count > 1 else _Loss(both, settings)
+    at_once = settings.batch * mine.count
 
-    history: list[dict[str, float]] = []
-    best, best_state = -1.0, {name: value.clone() for name, value in model.state_dict().items()}
-    first = 0
-    made_as = {**asdict(settings), "processes": mine.count}
-    if folder is not None and (state := load_state(folder, made_as, asdict(config))) is not None:
-        first, best, history, best_state = state.epoch, state.best, state.history, state.best_weights
-        both.load_state_dict(state.weights)
-        state.restore(optimizer, schedule)
-    logs = _writer(folder) if mine.first else None
-    for epoch in range(first, settings.epochs):
-        if epoch - best_epoch(history) >= settings.patience:
-            break
-        torch.manual_seed(settings.seed * 1000 + epoch)
-        random = np.random.default_rng((settings.seed, epoch))
-        total = 0.0
-        wrapped.train()
-        for step, rows in enumerate(_batches(len(learn), settings.batch * mine.count, random)):
-            if stopped():
-                raise Stop
-            chosen = [thinned(learn[row], settings.candidates, random) for row in rows.tolist()]
-            loss = wrapped(chosen[mine.rank :: mine.count], table, device)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(both.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-            if step % 20 == 0:
-                done = (epoch + step / steps) / settings.epochs
-                report(Progress(done, f"epoch {epoch + 1} of {settings.epochs}", {"loss": loss.item()}))
-        figures = mine.agreed({"loss": total / steps, **measure(model, check, table, device)})
-        history.append(figures)
-        if figures["ndcg_at_10"] > best:
-            best, best_state = (
-                figures["ndcg_at_10"],
-                {k: v.detach().cpu().clone() for k, v in model.state_dict().items()},
-            )
-        report(Progress((epoch + 1) / settings.epochs, f"epoch {epoch + 1} of {settings.epochs}", figures))
-        if logs is not None:
-            for name, value in figures.items():
-                logs.add_scalar(name, value, epoch)
-        if folder is not None and mine.first:
-            save_state(
-                folder,
-                epoch + 1,
-                best,
-                history,
-                both.state_dict(),
-                best_state,
-                optimizer,
-                schedule,
-                made_as,
-                asdict(config),
-            )
-    model.load_state_dict(best_state)
-    return Trained(model.to("cpu").eval(), tuple(history))
+    def loss_of(rows: np.ndarray, random: np.random.Generator) -> Tensor:
+        chosen = [thinned(learn[row], settings.candidates, random) for row in rows.tolist()]
+        found: Tensor = loss(chosen[mine.rank :: mine.count], table, device)
+        return found
+
+    history = run_epochs(
+        Task(
+            model,
+            both,
+            [{"params": list(both.parameters()), "weight_decay": settings.weight_decay}],
+            max(math.ceil(len(learn) / at_once), 1),
+            lambda random: _batches(len(learn), at_once, random),
+            loss_of,
+            lambda loss: mine.agreed({"loss": loss, **measure(model, check, table, device)}),
+            held_out=True,
+            seed=settings.seed,
+            settings={**asdict(settings), "processes": mine.count},
+            config=asdict(config),
+        ),
+        settings,
+        folder=folder,
+        logs=_writer(folder) if mine.first else None,
+        report=report,
+        stopped=stopped,
+    )
+    return Trained(model.to("cpu").eval(), history)
 
 
 def _batches(count: int, size: int, random: np.random.Generator) -> list[np.ndarray]:
@@ -296,13 +241,12 @@ def row_ndcg(examples: Sequence[Example], logits: Sequence[np.ndarray]) -> np.nd
         examples: r rows.
         logits: of each row (c, outcomes).
     """
-    gains = np.full(len(examples), np.nan)
+    gains, discount = np.full(len(examples), np.nan), discounts(10)
     for row, (one, found) in enumerate(zip(examples, logits, strict=True)):
         if one.positive.any():
             order = np.argsort(-np.where(one.judged, found[:, 0], -np.inf), kind="stable")
             ranks = np.flatnonzero(one.positive[order][:10])
-            ideal = 1 / np.log2(np.arange(min(int(one.positive.sum()), 10)) + 2)
-            gains[row] = (1 / np.log2(ranks + 2)).sum() / ideal.sum()
+            gains[row] = discount[ranks].sum() / discount[: int(one.positive.sum())].sum()
     return gains
 
 
@@ -313,24 +257,6 @@ def _standardise(model: CrossAttentionReranker, examples: Sequence[Example]) -> 
     model.dense_mean.copy_(torch.from_numpy(dense.mean(axis=0)))
     deviation = dense.std(axis=0)
     model.dense_scale.copy_(torch.from_numpy(np.where(deviation > 1e-6, np.maximum(deviation, 1e-3), UNKNOWN)))
-
-
-def rising_then_falling(steps: int, warm_up: float) -> Callable[[int], float]:
-    """The learning rate's factor by step: a linear warm-up over a share of the steps, then half a cosine to 0."""
-    rising = max(int(steps * warm_up), 1)
-
-    def factor(step: int) -> float:
-        if step < rising:
-            return (step + 1) / rising
-        return 0.5 * (1 + math.cos(math.pi * min((step - rising) / max(steps - rising, 1), 1.0)))
-
-    return factor
-
-
-def best_epoch(history: Sequence[dict[str, float]]) -> int:
-    """From 1; 0 before the first."""
-    figures = [one["ndcg_at_10"] for one in history]
-    return figures.index(max(figures)) + 1 if figures else 0
 
 
 def _writer(folder: Path | None) -> "SummaryWriter | None":

@@ -2,8 +2,7 @@
 
 A history is cut into windows of `MAX_TOKENS`, each half over the one before, at another place each epoch. After each
 token the vector is to find a positive item that follows. The newest step of some people is held out, and the epoch
-that ranks it best is kept. AdamW with warm-up and cosine decay; the same seed gives the same weights on the same
-machine; after every epoch the state is on disk, so a run that was killed goes on where it was.
+that ranks it best is kept. How it is run is in `trainer`, beside this.
 
 What the vector may learn from can be limited (`targets`), so that a model above it can be trained on steps that the
 vector has not seen: see `cross_taste`.
@@ -12,16 +11,15 @@ vector has not seen: see `cross_taste`.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import Tensor
 
 from encoders.types import Floats
-from engine.learn.network.processes import processes
-from engine.learn.network.resume import load_state, save_state
-from engine.learn.network.taste_losses import LossName, gbce, softmax
+from engine.learn.network.taste_losses import softmax
 from engine.learn.network.taste_steps import (
     Bools,
     Person,
@@ -35,7 +33,7 @@ from engine.learn.network.taste_steps import (
     steps_of,
     windows_of,
 )
-from engine.learn.network.train import Progress, Report, Stop, Stopped, best_epoch, rising_then_falling
+from engine.learn.network.trainer import LoopSettings, Report, Stopped, Task, run_epochs
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.models.errors import TooLittleDataError
 from engine.rerank.statistics import Rows
@@ -50,24 +48,17 @@ _FITTED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class TasteSettings:
-    """How the vector is trained."""
+class TasteSettings(LoopSettings):
+    """How the vector is trained; a step sees `batch` windows."""
 
-    loss: LossName = "softmax"
-    ahead: int = 1
-    """The positive is drawn from so many steps; 1 takes the next."""
-    negatives: int = 4096
-    """How many are drawn per batch; a catalogue that is no larger is compared whole, but by gBCE."""
     epochs: int = 12
     patience: int = 4
-    """Epochs without a better held-out figure before it stops."""
     batch: int = 16
-    """Windows."""
     learning_rate: float = 4e-3
-    """The highest learning rate."""
     warm_up: float = 0.05
-    """The share of the steps in which the rate rises."""
     weight_decay: float = 0.05
+    negatives: int = 4096
+    """How many are drawn per batch; a catalogue that is no larger is compared whole."""
     held_out: int = 1000
     """The newest step of at most so many people is not trained on."""
     seed: int = 0
@@ -94,7 +85,7 @@ def train_taste(
     report: Report = lambda _: None,
     stopped: Stopped = lambda: False,
 ) -> TasteTrained:
-    """Train.
+    """Train the towers of user and item embeddings on histories.
 
     Args:
         point_in_time: the log over the item table.
@@ -127,56 +118,40 @@ def train_taste(
     some = np.arange(0, point_in_time.size, max(point_in_time.size // _FITTED, 1))
     for tower in (network.contents, network.item_contents):
         tower.fit(*gather(point_in_time.table, some))
-    both = _Both(network).to(device)
-    optimizer = torch.optim.AdamW(_groups(both, settings.weight_decay), lr=settings.learning_rate)
+    network.to(device)
     steps = max(len(windows_of(people, np.random.default_rng(settings.seed))) // settings.batch, 1)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, rising_then_falling(steps * settings.epochs, settings.warm_up)
-    )
-    negatives = _Negatives(point_in_time, learned, settings)
+    negatives = _Negatives(point_in_time, learned, settings.negatives)
 
-    first, best, history = 0, -1.0, list[dict[str, float]]()
-    best_state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-    state = None if folder is None else load_state(folder, asdict(settings), asdict(config))
-    if state is not None:
-        first, best, history, best_state = state.epoch, state.best, list(state.history), state.best_weights
-        both.load_state_dict(state.weights)
-        state.restore(optimizer, schedule)
-    for epoch in range(first, settings.epochs):
-        if check and history and epoch - best_epoch(history) >= settings.patience:
-            break
-        torch.manual_seed(settings.seed * 1000 + epoch)
-        random = np.random.default_rng((settings.seed, epoch))
+    def batches(random: np.random.Generator) -> list[list[Window]]:
         windows = windows_of(people, random)
         order = np.resize(random.permutation(len(windows)), steps * min(settings.batch, len(windows)))
-        total = 0.0
-        network.train()
-        for step, places in enumerate(np.array_split(order, steps)):
-            if stopped():
-                raise Stop
-            batch = [windows[place] for place in places.tolist()]
-            loss = _loss(both, point_in_time, people, batch, negatives, settings, random, device)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(both.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-            if step % 20 == 0:
-                done = (epoch + step / steps) / settings.epochs
-                report(Progress(done, f"epoch {epoch + 1} of {settings.epochs}", {"loss": loss.item()}))
-        figures = {"loss": total / steps, **measure_taste(TasteModel(network), point_in_time, check)}
+        return [[windows[place] for place in places.tolist()] for places in np.array_split(order, steps)]
+
+    def figures(loss: float) -> dict[str, float]:
+        found = {"loss": loss, **measure_taste(TasteModel(network), point_in_time, check)}
         network.to(device)
-        history.append(figures)
-        if figures["ndcg_at_10"] > best or not check:
-            best = figures["ndcg_at_10"]
-            best_state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-        report(Progress((epoch + 1) / settings.epochs, f"epoch {epoch + 1} of {settings.epochs}", figures))
-        if folder is not None and processes().first:
-            weights, about = both.state_dict(), (asdict(settings), asdict(config))
-            save_state(folder, epoch + 1, best, history, weights, best_state, optimizer, schedule, *about)
-    network.load_state_dict(best_state)
-    return TasteTrained(TasteModel(network), tuple(history))
+        return found
+
+    history = run_epochs(
+        Task(
+            network,
+            network,
+            _groups(network, settings.weight_decay),
+            steps,
+            batches,
+            lambda windows, random: _loss(network, point_in_time, people, windows, negatives, random, device),
+            figures,
+            held_out=bool(check),
+            seed=settings.seed,
+            settings=asdict(settings),
+            config=asdict(config),
+        ),
+        settings,
+        folder=folder,
+        report=report,
+        stopped=stopped,
+    )
+    return TasteTrained(TasteModel(network), history)
 
 
 def measure_taste(model: TasteModel, point_in_time: PointInTimeFeatures, steps: Sequence[Step]) -> dict[str, float]:
@@ -188,16 +163,6 @@ def measure_taste(model: TasteModel, point_in_time: PointInTimeFeatures, steps: 
     return figures_of_ranks(np.concatenate([np.zeros(0, np.intp), *ranks]))
 
 
-class _Both(nn.Module):
-    """The towers, and what only their training needs."""
-
-    def __init__(self, network: TwoTowers) -> None:
-        super().__init__()
-        self.network = network
-        # What all logits of gBCE share: dot products of unit vectors cannot say that almost all items are wrong.
-        self.offset = nn.Parameter(torch.tensor(-5.0))
-
-
 class _Negatives:
     """Draws what the positives are compared with, from the items that are a positive somewhere.
 
@@ -205,14 +170,12 @@ class _Negatives:
     teach that what is like a new item is never wanted.
     """
 
-    def __init__(self, point_in_time: PointInTimeFeatures, allowed: Bools, settings: TasteSettings) -> None:
+    def __init__(self, point_in_time: PointInTimeFeatures, allowed: Bools, most: int) -> None:
         counts = np.bincount(point_in_time.item[allowed], minlength=point_in_time.size)
         self._items = np.flatnonzero(counts)
-        self.size = len(self._items)
-        self._all = settings.loss == "softmax" and self.size <= settings.negatives
-        self._count = min(settings.negatives, self.size)
-        even, popular = np.full(self.size, 1 / self.size), counts[self._items] / counts.sum()
-        self._q = even if settings.loss == "gbce" else (even + popular) / 2
+        size = len(self._items)
+        self._all, self._count = size <= most, most
+        self._q = (np.full(size, 1 / size) + counts[self._items] / counts.sum()) / 2
         self._sums = np.cumsum(self._q)
 
     def draw(self, random: np.random.Generator) -> tuple[Rows, Floats | None]:
@@ -224,26 +187,25 @@ class _Negatives:
         return self._items[places], expected
 
 
-def _groups(both: _Both, weight_decay: float) -> list[dict[str, object]]:
+def _groups(network: TwoTowers, weight_decay: float) -> list[dict[str, Any]]:
     """Matrices decay; ids, biases and scales do not: an id that is rare would fade."""
-    matrices = [p for name, p in both.named_parameters() if p.dim() == 2 and "identity" not in name]
-    others = [p for name, p in both.named_parameters() if p.dim() != 2 or "identity" in name]
+    matrices = [p for name, p in network.named_parameters() if p.dim() == 2 and "identity" not in name]
+    others = [p for name, p in network.named_parameters() if p.dim() != 2 or "identity" in name]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
 def _loss(
-    both: _Both,
+    network: TwoTowers,
     point_in_time: PointInTimeFeatures,
     people: Sequence[Person],
     windows: Sequence[Window],
     negatives: _Negatives,
-    settings: TasteSettings,
     random: np.random.Generator,
     device: str,
 ) -> Tensor:
     """The loss of some windows."""
-    network, table = both.network, point_in_time.table
-    tokens, which, position, wanted = examples(point_in_time, people, windows, settings.ahead, random)
+    table = point_in_time.table
+    tokens, which, position, wanted = examples(point_in_time, people, windows)
     drawn, log_expected = negatives.draw(random)
     used, columns = np.unique(np.concatenate([wanted, drawn]), return_inverse=True)
     vectors, present = gather(table, used)
@@ -255,7 +217,5 @@ def _loss(
     positive = (taste * F.embedding(yes, items)).sum(1)  # (n,)
     others = taste @ F.embedding(no, items).T  # (n, k)
     hits = yes[:, None] == no[None]  # (n, k)
-    if settings.loss == "gbce":
-        return gbce(positive + both.offset, others + both.offset, hits, negatives.size)
     expected = None if log_expected is None else torch.from_numpy(log_expected).to(device)
     return softmax(positive, others, hits, expected)

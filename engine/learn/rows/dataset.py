@@ -21,11 +21,13 @@ import numpy as np
 from engine.learn.log import Doubles, Ints
 from engine.learn.rows.attractiveness import attractiveness
 from engine.learn.rows.point_in_time import Known, PointInTimeFeatures
+from engine.learn.settings import LearnSettings
 from engine.models.errors import LeakError
-from engine.rerank.features import Bools, Request
 from engine.rerank.statistics import Rows, count
+from engine.rerank.table import Bools, Request
 from engine.rerank.taste import Taste
 
+_DEFAULT = LearnSettings()
 CrossFit = Literal["time", "people"]
 Tastes = Callable[[int | None, float], Taste | None]
 """What the learned query vector says without having seen a fold of people, or (None) anything at or after a time."""
@@ -63,9 +65,9 @@ class RowSettings:
     """Which rows are made."""
 
     cross_fit: CrossFit = "time"
-    steps: int = 27
+    steps: int = _DEFAULT.steps
     """The newest so many positive steps of each person become rows."""
-    first_steps: int = 3
+    first_steps: int = _DEFAULT.first_steps
     """The first so many become rows too: else no row would have an empty or a short history, and people who have just
     come would get what nobody has learned."""
     ahead: int = 30

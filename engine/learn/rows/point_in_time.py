@@ -13,14 +13,18 @@ from engine.learn.log import KIND_OF, KINDS, EventLog
 from engine.learn.rows.attractiveness import attractiveness, exposures_of
 from engine.learn.splits import Positives
 from engine.query.settings import FuseSettings
-from engine.rerank import features, sources, statistics
+from engine.rerank import sources
 from engine.rerank.content import ContentScorer
-from engine.rerank.features import NEGATIVE, Bools, FieldScales, Request, Table, Tokens, dense_features
-from engine.rerank.statistics import Rows, Sequences, Statistics, count, scores
+from engine.rerank.counted import NAMES, scores
+from engine.rerank.features import DenseFeatures, Inputs, feature_names
+from engine.rerank.fields import FieldScales
+from engine.rerank.statistics import Rows, Sequences, Statistics, count
+from engine.rerank.table import KINDS as TOKEN_KINDS
+from engine.rerank.table import MAX_TOKENS, NEGATIVE, Bools, Request, Table, Tokens
 from engine.rerank.taste import Taste
 
 _NONE = np.zeros(0, np.intp)
-_POPULARITY = statistics.NAMES.index("popularity")
+_POPULARITY = NAMES.index("popularity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,10 @@ class PointInTimeFeatures:
         positives: which events speak for an item.
         content: gives the engine's own opinion of items; None where the space has no calibration.
         impressions: lists that were served to people of the log.
+        features: the names of the features that a network reads, in its order; None for all that are made.
+
+    Raises:
+        CheckpointError: if some of the features are not made.
     """
 
     def __init__(
@@ -56,7 +64,12 @@ class PointInTimeFeatures:
         positives: Positives,
         content: ContentScorer | None = None,
         impressions: Sequence[Impression] = (),
+        features: Sequence[str] | None = None,
     ) -> None:
+        made = feature_names(list(items.vectors), scales)
+        self.features = made if features is None else tuple(features)
+        """The names of the columns of a request's dense features."""
+        self._dense = DenseFeatures(self.features, made)
         self.size, self.ids, self.content = len(items), items.ids, content
         self._max_events = (FuseSettings() if content is None else content.fuse).max_events
         rows = items.rows(log.items)
@@ -67,7 +80,7 @@ class PointInTimeFeatures:
         self.positive = positives.of(log) & (item >= 0)
         self.negative = np.isin(log.kind, [KIND_OF[kind] for kind in NEGATIVE]) & (item >= 0)
         self.of_user = log.of_user()
-        codes = [features.KINDS.index(kind) if kind in features.KINDS else -1 for kind in KINDS]
+        codes = [TOKEN_KINDS.index(kind) if kind in TOKEN_KINDS else -1 for kind in KINDS]
         self.kinds = np.array(codes, np.intp)[log.kind]
         people = {user: number for number, user in enumerate(log.users)}
         chosen: dict[tuple[str, int], float] = {}
@@ -77,7 +90,7 @@ class PointInTimeFeatures:
 
     def tokens(self, history: Rows, now: float) -> Tokens:
         """The tokens of events, rows of the log; impressions, and events on items without a row, are left out."""
-        kept = self._newest(history)[-features.MAX_TOKENS :]
+        kept = self._newest(history)[-MAX_TOKENS:]
         return Tokens(
             self.token_rows[kept],
             self.kinds[kept],
@@ -178,7 +191,7 @@ class PointInTimeFeatures:
         content = np.zeros(len(candidates), np.float32)
         if self.content is not None:
             content = self.content.scores(tokens, candidates, self.table)
-        dense = dense_features(
+        inputs = Inputs(
             counted[:, candidates],
             tokens,
             positive,
@@ -190,7 +203,7 @@ class PointInTimeFeatures:
             taste[candidates],
             now,
         )
-        return Request(tokens, candidates, ids, dense.astype(np.float16))
+        return Request(tokens, candidates, ids, self._dense(inputs).astype(np.float16))
 
 
 def _with_contents(log: EventLog, item: Rows, items: ItemTable) -> tuple[Rows, Mapping[Modality, dict[int, Floats]]]:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.core.types import Event, EventKind
+from engine.learn.dcg import dcg
 from engine.learn.log import Doubles
 from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.world import World
@@ -78,7 +79,7 @@ class Measured:
 
 
 def ndcg_of(gain: Doubles, rows: Sequence[int] | Rows, places: int) -> float:
-    """NDCG of a list with graded gains (Järvelin and Kekäläinen, TOIS 2002).
+    """NDCG of a list with graded gains.
 
     Args:
         gain: (m,), 0 or more: of every item, 0 for those that cannot be shown.
@@ -91,9 +92,8 @@ def ndcg_of(gain: Doubles, rows: Sequence[int] | Rows, places: int) -> float:
     shown = np.asarray(rows, np.intp)[:places]
     count = min(places, len(gain))
     best = -np.sort(-np.partition(gain, len(gain) - count)[-count:])
-    discount = 1 / np.log2(np.arange(places) + 2)
-    ideal = float(best @ discount[:count])
-    return float(gain[shown] @ discount[: len(shown)]) / ideal if ideal > 0 else float("nan")
+    ideal = dcg(best)
+    return dcg(gain[shown]) / ideal if ideal > 0 else float("nan")
 
 
 def acted_on(world: World, history: Sequence[Event]) -> Rows:

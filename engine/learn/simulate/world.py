@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from engine.catalog.items import ItemTable
 from engine.core.types import UserId
+from engine.learn.dcg import discounts
 from engine.learn.log import Doubles
 from engine.learn.simulate.config import MIN_ITEMS, WorldConfig
 from engine.learn.simulate.errors import SimulationError
@@ -142,7 +143,7 @@ class World:
             case "power":
                 return np.asarray(place**-self.config.eta, np.float64)
             case "log":
-                return np.asarray(1 / np.log2(place + 1), np.float64)
+                return discounts(places)
             case _:
                 return np.ones(places)
 

@@ -23,7 +23,8 @@ from optuna.trial import TrialState
 
 from engine.learn.fit import FitSettings, TrainingRows, network_of
 from engine.learn.log import Ints
-from engine.learn.network.train import Progress, Report, Stop, check_enough, held_out, logits_of, row_ndcg, train
+from engine.learn.network.train import check_enough, held_out, logits_of, row_ndcg, train
+from engine.learn.network.trainer import Progress, Report, Stop
 from engine.learn.tuning.tried import WHOLE, Setting, clean, newest, storage_of
 from engine.models.errors import TooLittleDataError, TrainingError
 

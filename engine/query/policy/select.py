@@ -3,9 +3,9 @@
 Three things are weighed at every place of the list:
 
 - *slots*: where the history has several interests, places go to them by D'Hondt's method, so that a strong interest
-  does not crowd out the others. What an interest claims is its weight times the evidence of its best candidate beyond
-  a merely related one: an interest for which a filter left nothing good claims little, and one for which nothing is
-  related claims nothing before the others have had theirs;
+  does not crowd out the others. What an interest claims is its weight times the similarity of its best candidate
+  beyond a merely related one: an interest for which a filter left nothing good claims little, and one for which
+  nothing is related claims nothing before the others have had theirs;
 - *diversity*: within the interest whose turn it is, maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998)
   between the score and the likeness to what was chosen. It is sought among the best 1 + 2 d times as many as there
   are places: among what is relevant, not away from it;

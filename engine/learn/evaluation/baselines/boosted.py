@@ -17,7 +17,7 @@ from engine.learn.rows.dataset import CrossFit
 from engine.learn.rows.point_in_time import Known, PointInTimeFeatures
 from engine.learn.splits import ALL_POSITIVES, Positives
 from engine.models.errors import TooLittleDataError
-from engine.rerank.features import FieldUse, fit_scales
+from engine.rerank.fields import FieldUse, fit_scales
 from engine.rerank.statistics import count
 
 _CELLS = 1 << 24
@@ -28,7 +28,7 @@ _FOLDS = 5
 class LambdaMart:
     """LambdaMART (Burges, 2010) over all that is known of candidates but their vectors.
 
-    A candidate's features are those that the engine's own reranker reads (`dense_features`: counts with several lags,
+    A candidate's features are those that the engine's own reranker reads (`FEATURES`: counts with several lags,
     linear models, recent popularity, likeness by each modality and category, numbers, age), and what each other
     ranker says of it. So what the trained engine has beyond it comes from its network and its learned query vector.
 

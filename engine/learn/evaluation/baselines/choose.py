@@ -17,7 +17,7 @@ from engine.learn.ranker import Ranker
 from engine.learn.rows.dataset import CrossFit
 from engine.learn.splits import ALL_POSITIVES, Positives
 from engine.models.errors import TrainingError
-from engine.rerank.features import FieldUse
+from engine.rerank.fields import FieldUse
 
 MAX_DENSE = 20_000
 """With more items than this, EASE (m² memory, m³ steps) and what is made of it are left out."""

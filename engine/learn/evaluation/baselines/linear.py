@@ -1,7 +1,7 @@
 """Neighbours by cosine, and EASE: linear in the history, so they need no profile that was trained."""
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
 
 from encoders.types import Floats
 from engine.catalog.items import ItemTable
@@ -9,10 +9,11 @@ from engine.learn.evaluation.baselines.matrix import Frame
 from engine.learn.log import EventLog
 from engine.learn.ranker import Cases
 from engine.learn.splits import ALL_POSITIVES, Positives
+from engine.rerank.statistics import ease
 
 
 class Ease:
-    """EASE: the linear autoencoder with a zero diagonal, in closed form (Steck, WWW 2019).
+    """EASE; see `engine.rerank.statistics.ease`.
 
     Needs m² numbers of memory and m³ steps: for some ten thousand items.
 
@@ -32,12 +33,7 @@ class Ease:
         """See `Ranker.fit`."""
         self._frame = frame = Frame.of(log, items, self._positives)
         matrix = frame.matrix().astype(np.float64)
-        gram = (matrix.T @ matrix).toarray()
-        gram[np.diag_indices_from(gram)] += self._regularization
-        inverse = linalg.inv(gram, overwrite_a=True, check_finite=False)
-        weights = inverse / -np.diag(inverse)
-        np.fill_diagonal(weights, 0)
-        self._weights = weights.astype(np.float32)
+        self._weights = ease((matrix.T @ matrix).toarray(), self._regularization)
 
     def score(self, cases: Cases) -> Floats:
         """See `Ranker.score`."""

@@ -9,6 +9,7 @@ from engine.learn.evaluation.baselines.matrix import Frame
 from engine.learn.log import EventLog
 from engine.learn.ranker import Cases
 from engine.learn.splits import ALL_POSITIVES, Positives
+from engine.rerank.statistics import transitions
 
 
 class Popularity:
@@ -51,15 +52,7 @@ class Markov:
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """See `Ranker.fit`."""
         self._frame = frame = Frame.of(log, items, self._positives)
-        before, after, weight = [], [], []
-        for rows in frame.sequences():
-            for lag in range(1, min(self._lags, len(rows) - 1) + 1):
-                before.append(rows[:-lag])
-                after.append(rows[lag:])
-                weight.append(np.full(len(rows) - lag, 1 / lag, np.float32))
-        where = tuple(np.concatenate([*part, np.zeros(0, np.intp)]) for part in (before, after))
-        weights = np.concatenate([*weight, np.zeros(0, np.float32)])
-        counts = sparse.csr_array((weights, where), shape=(len(items), len(items)))
+        counts = sparse.csr_array(transitions(frame.sequences(), len(items), self._lags))
         total = np.asarray(counts.sum(axis=1)).ravel() + self._prior
         self._follows = sparse.csr_array(counts.multiply((1 / np.maximum(total, 1e-12))[:, None]).astype(np.float32))
 

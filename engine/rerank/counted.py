@@ -1,0 +1,147 @@
+"""What the counts say of items to a user: sources of candidates, and features, each declared once in `COUNTS`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from encoders.types import Floats
+from engine.rerank.statistics import DAY, FAR_LAGS, NEAR_LAGS, RECENT_DAYS, Rows, Statistics
+
+_PRIOR = 5.0
+"""Added to counts that are divided by, so that rare items promise nothing."""
+
+
+class Recent:
+    """How often items were acted on in the last days; counted anew only where a step came or went meanwhile.
+
+    Args:
+        statistics: the counts.
+    """
+
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
+        self._last: tuple[tuple[int, ...], Floats] = ((), np.zeros((0, 0), np.float32))
+
+    def at(self, now: float) -> Floats:
+        """(len(RECENT_DAYS), m) float32, at a time in seconds since 1970."""
+        times, items = self._statistics.event_times, self._statistics.event_items
+        ends = tuple(int(np.searchsorted(times, now - days * DAY)) for days in (0.0, *RECENT_DAYS))
+        last = self._last
+        if last[0] != ends:
+            size = self._statistics.size
+            found = [np.bincount(items[start : ends[0]], minlength=size) for start in ends[1:]]
+            self._last = last = (ends, np.stack(found).astype(np.float32))
+        return last[1]
+
+
+class History:
+    """One user's history before the counts; what several counts are made of is made once.
+
+    Args:
+        statistics: the counts, over m items.
+        rows: (k,), the items of the user, oldest first; at least one.
+    """
+
+    def __init__(self, statistics: Statistics, rows: Rows) -> None:
+        self.statistics, self.rows = statistics, rows
+        self.last, self.recent = rows[::-1][:NEAR_LAGS], rows[::-1][:FAR_LAGS]
+        self.decay = (1 / np.arange(1, len(self.last) + 1)).astype(np.float32)
+        self.rarity = np.sqrt(statistics.popularity + _PRIOR)
+        """(m,)."""
+
+    @cached_property
+    def near(self) -> sparse.csr_matrix:
+        """(l, m): what followed each of the last items."""
+        return self.statistics.near[self.last]
+
+    @cached_property
+    def near_share(self) -> Floats:
+        """(m,): the part of what followed the last items."""
+        return np.asarray(self.near.T @ (self.decay / (self.statistics.popularity[self.last] + _PRIOR)), np.float32)
+
+    @cached_property
+    def together(self) -> sparse.csr_matrix:
+        """(r, m): what goes with each of the recent items."""
+        return self.statistics.together[self.recent]
+
+    def far_share(self) -> Floats:
+        """(m,): the part of what followed the recent items, in a wider window."""
+        slow = (1 / np.sqrt(np.arange(1, len(self.recent) + 1))).astype(np.float32)
+        shares = slow / (self.statistics.popularity[self.recent] + _PRIOR)
+        return np.asarray(self.statistics.far[self.recent].T @ shares, np.float32)
+
+    def linear(self, rows: Rows) -> Floats:
+        """(m,): what the linear model says to some of the items."""
+        found, known = np.zeros(self.statistics.size, np.float32), self.statistics.linear_items
+        found[known] = self.statistics.linear[np.flatnonzero(np.isin(known, rows))].sum(axis=0)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A feature that is counted: what it says of every item to a user with a history."""
+
+    name: str
+    of: Callable[[History], Floats]
+    """(m,); a user without a history gets zeros."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCount:
+    """A feature that is counted, the same for all users at a moment."""
+
+    name: str
+    of: Callable[[Statistics, Floats], Floats]
+    """(m,), of the counts and `Recent.at`."""
+
+
+def _recent_popularity(row: int, days: float) -> ItemCount:
+    return ItemCount(f"popularity_{days:g}d", lambda _, recent: recent[row])
+
+
+_PERSONAL = (
+    Count("follows", lambda one: one.near.T @ one.decay),
+    Count("follows_last", lambda one: one.near[0].toarray()[0]),
+    Count("follows_share", lambda one: one.near_share),
+    Count("follows_lift", lambda one: one.near_share / one.rarity),
+    Count("follows_far", History.far_share),
+    Count("linear", lambda one: one.linear(one.rows)),
+    Count("linear_recent", lambda one: one.linear(one.rows[-10:])),
+    Count("together", lambda one: one.together.T @ np.ones(len(one.recent), np.float32)),
+    Count("together_share", lambda one: one.together.T @ (1 / one.rarity[one.recent]) / one.rarity),
+)
+_SHARED = (
+    ItemCount("popularity", lambda counts, _: counts.popularity),
+    *(_recent_popularity(row, days) for row, days in enumerate(RECENT_DAYS)),
+    ItemCount("attraction", lambda counts, _: np.log1p(counts.attractiveness)),
+)
+COUNTS: tuple[Count | ItemCount, ...] = (*_PERSONAL, *_SHARED)
+"""All features that are counted; see `engine.rerank.features.FEATURES`, whose first family they are."""
+NAMES = tuple(one.name for one in COUNTS)
+"""The rows of `scores`."""
+
+
+def scores(statistics: Statistics, history: Rows, now: float, counted: Recent | None = None) -> Floats:
+    """What every count says of every item.
+
+    Args:
+        statistics: the counts.
+        history: (k,), the items of a user, oldest first; may be empty.
+        now: seconds since 1970; recent popularity is that before it.
+        counted: of the same counts, where they are asked often.
+
+    Returns:
+        (len(NAMES), m) float32.
+    """
+    found = np.zeros((len(NAMES), statistics.size), np.float32)
+    if len(history):
+        known = History(statistics, history)
+        for row, personal in enumerate(_PERSONAL):
+            found[row] = personal.of(known)
+    recent = (counted or Recent(statistics)).at(now)
+    for row, shared in enumerate(_SHARED, len(_PERSONAL)):
+        found[row] = shared.of(statistics, recent)
+    return found

@@ -1,0 +1,100 @@
+"""Versions of the model are bound by name to what they read: features, and kinds of events.
+
+So a release may add features and kinds of events, and move them, and a version that was written before answers as it
+did. One that reads what is no longer there is refused.
+"""
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from engine.models.errors import CheckpointError
+
+EVENT_KINDS_BEFORE = ("view", "click", "like", "purchase", "rate", "skip", "dislike", "search", "upload")
+"""The kinds of events of versions that store no names, in their order."""
+_COUNTS_BEFORE = (
+    "follows",
+    "follows_last",
+    "follows_share",
+    "follows_lift",
+    "follows_far",
+    "linear",
+    "linear_recent",
+    "together",
+    "together_share",
+    "popularity",
+    "popularity_1d",
+    "popularity_7d",
+    "popularity_30d",
+    "attraction",
+)
+
+
+def features_before(
+    modalities: Sequence[str], categories: Collection[str], numbers: Collection[str]
+) -> tuple[str, ...]:
+    """The features of versions that store no names, in their order.
+
+    Args:
+        modalities: of the version.
+        categories: its payload fields of that use.
+        numbers: its payload fields of that use.
+    """
+    relations = (
+        *(f"{name}_{part}" for name in modalities for part in ("recent", "last", "nearest", "disliked")),
+        *(f"{name}_{part}" for name in categories for part in ("recent", "last")),
+        "content",
+        "taste",
+    )
+    compared = (*_COUNTS_BEFORE, *relations)
+    return (
+        *_COUNTS_BEFORE,
+        *(f"{name}_z" for name in compared),
+        *(f"{name}_rank" for name in compared),
+        *relations,
+        *(f"{name}_{part}" for name in numbers for part in ("value", "distance")),
+        "age",
+        "unknown",
+        "length",
+        "gap",
+    )
+
+
+def check_names(version: str, what: str, read: Sequence[str], there: Collection[str]) -> None:
+    """Refuse a version that reads something which is not there.
+
+    Args:
+        version: its name; "" where it is not known.
+        what: the names are of.
+        read: the names that the version knows.
+        there: the names that this release knows.
+
+    Raises:
+        CheckpointError: with both lists.
+    """
+    missing = [name for name in read if name not in there]
+    if missing:
+        raise CheckpointError(
+            f"model version {version} reads {what} that are not there: {', '.join(missing)}. "
+            f"It reads {', '.join(read)}; there are {', '.join(there)}",
+            "train it anew, or serve it with the release and settings that trained it",
+        )
+
+
+def rows_by_name(weights: Tensor, written: Sequence[str], wanted: Sequence[str]) -> Tensor:
+    """The rows of an embedding in another order; zeros, which say nothing, for names that it does not know.
+
+    Args:
+        weights: (k, d).
+        written: (k,), the names of its rows.
+        wanted: (n,), the names of the new rows.
+
+    Returns:
+        (n, d).
+    """
+    if len(weights) != len(written):
+        raise ValueError(f"an embedding has {len(weights)} rows and {len(written)} names")
+    row = {name: place for place, name in enumerate(written)}
+    nothing = torch.zeros_like(weights[0])
+    return torch.stack([weights[row[name]] if name in row else nothing for name in wanted])
