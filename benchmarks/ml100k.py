@@ -206,7 +206,7 @@ def main() -> int:
     """Evaluate the baselines and print the table."""
     from engine.cli.common import console
     from engine.events.files import export_events
-    from engine.learn.evaluation.baselines.choose import baselines
+    from engine.learn.evaluation.baselines.choose import BaselineOptions, baselines
     from engine.learn.evaluation.baselines.combined import Scores
     from engine.learn.evaluation.baselines.names import BASELINES
     from engine.learn.evaluation.evaluate import evaluate
@@ -251,10 +251,9 @@ def main() -> int:
     chosen = baselines(
         films,
         arguments.rankers,
-        regularization=arguments.ease_l2,
-        fields=LEARNED.fields,
-        cross_fit=cross_fit,
-        seed=arguments.seed,
+        BaselineOptions(
+            regularization=arguments.ease_l2, fields=LEARNED.fields, cross_fit=cross_fit, seed=arguments.seed
+        ),
     )
     rankers: list[Ranker] = [*chosen.rankers, *(Scores(path) for path in arguments.scores)]
     if not arguments.untrained:

@@ -68,11 +68,15 @@ def build_engine(
 
     Raises:
         SpaceError: if the store is of another space.
+        SettingsError: if the settings name a source or rule that is not there, or one of its settings is wrong.
+        PluginError: if the distribution that adds one is broken.
     """
     from engine.encode.encoding import DirectEncoder
     from engine.encode.text_cache import TextEmbeddingCache
     from engine.events.times import now_utc
     from engine.query.pipeline import Engine
+    from engine.query.policy.rules import RULES
+    from engine.query.sources import SOURCES
 
     return Engine(
         TextEmbeddingCache(encoder or DirectEncoder(space)),
@@ -85,15 +89,18 @@ def build_engine(
         models=models,
         deadline_share=settings.models.deadline_share,
         clock=clock or now_utc,
+        sources=SOURCES.make_all(settings.retrieve.sources, "retrieve.sources"),
+        rules=RULES.make_all(settings.policy.rules, "policy.rules"),
     )
 
 
 def model_loaders(store: VectorStore) -> Mapping[str, Loader]:
     """By the kind of model that a card says, what loads its files."""
-    from engine.rerank.served import load_model
-    from engine.rerank.version import KIND
+    from functools import partial
 
-    return {KIND: lambda folder, card: load_model(folder, card, store)}
+    from engine.rerank.loaders import MODELS, load
+
+    return {kind: partial(load, kind, store) for kind in MODELS.names()}
 
 
 def open_serving(settings: Settings, space: Space, store: VectorStore) -> Serving:
@@ -139,6 +146,7 @@ def open_trainings(settings: Settings, serving: Serving, store: VectorStore) -> 
 
 SHAPING = (
     "space.name",
+    "space.options",
     "store.backend",
     "store.path",
     "store.url",

@@ -5,10 +5,8 @@ Imports are inside the functions, so that a command loads only what it uses: PyT
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from engine.core.errors import SettingsError
 from engine.encode.settings import LimitSettings, SpaceSettings
 from engine.events.settings import EventSettings
 from engine.models.settings import ModelSettings
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from encoders.decoding.limits import DecodeLimits
     from encoders.spaces.folder import Extractors
     from encoders.spaces.space import Space
+    from engine.encode.spaces import SpaceSetup
     from engine.events.check import EventLimits
     from engine.events.history import StoredHistory
     from engine.events.sql import SqlEventStore
@@ -67,61 +66,35 @@ def decode_limits(settings: OpeningSettings) -> DecodeLimits:
     return DecodeLimits(**settings.limits.model_dump())
 
 
-def open_space(settings: OpeningSettings) -> Space:
-    """Load the encoders of the space that the settings name.
-
-    Raises:
-        WeightsError: if weights are missing, or not the ones that the space was built with.
-        SpaceError: if a folder holds no readable space.
-        SettingsError: if the name is neither of a known kind nor a folder.
-    """
-    name, limits = settings.space.name, decode_limits(settings)
-    if name == "starter":
-        from encoders.spaces.starter import load_starter
-
-        space = settings.space
-        return load_starter(space.cache, limits, space.device, space.threads or None, sources=space.sources)
-    if name.startswith("openclip:"):
-        from encoders.fitting.build_openclip import plain_openclip_space
-
-        return plain_openclip_space(name.removeprefix("openclip:"), device=torch_device(settings), limits=limits)
-    if Path(name).is_dir():
-        from encoders.spaces.folder import load_space_folder
-
-        extractors = pivot_extractors(settings, limits)
-        return load_space_folder(Path(name), extractors, device=torch_device(settings), limits=limits)
-    raise SettingsError(
-        f"there is no space {name!r}", "set space.name to starter, openclip:<model>/<pretrained> or a folder"
-    )
-
-
-def pivot_extractors(settings: OpeningSettings, limits: DecodeLimits) -> Extractors:
-    """The networks that bring long texts and sounds into an OpenCLIP space: those of the starter space.
+def space_setup(settings: OpeningSettings, limits: DecodeLimits | None = None) -> SpaceSetup:
+    """Which space, and where and how its networks run.
 
     Args:
         settings: the settings.
-        limits: those of the space's other encoders, so that all share one budget of memory.
+        limits: those of the space's other encoders, so that all share one budget of memory; None makes some.
     """
-    from encoders.networks.audio import SoundEncoder
-    from encoders.networks.text import SentenceEncoder
-    from encoders.spaces.folder import AUDIO, LONG_TEXT
-    from encoders.types import Modality
+    from engine.encode.spaces import SpaceSetup
 
-    space = settings.space
-    text, audio = space.sources.get(Modality.TEXT), space.sources.get(Modality.AUDIO)
-    return {
-        LONG_TEXT: lambda: SentenceEncoder(space.cache, limits, space.device, space.threads or None, text),
-        AUDIO: lambda: SoundEncoder(space.cache, limits, space.threads or None, audio),
-    }
+    return SpaceSetup(settings.space, limits or decode_limits(settings))
+
+
+def open_space(settings: OpeningSettings) -> Space:
+    """Load the encoders of the space that the settings name; see `load_space`."""
+    from engine.encode.spaces import load_space
+
+    return load_space(space_setup(settings))
+
+
+def pivot_extractors(settings: OpeningSettings, limits: DecodeLimits) -> Extractors:
+    """The networks of the starter space that other spaces use; see `space_setup` for `limits`."""
+    from engine.encode.spaces import pivot_extractors
+
+    return pivot_extractors(space_setup(settings, limits))
 
 
 def torch_device(settings: OpeningSettings) -> str:
     """The device that PyTorch runs on: "auto" is a GPU where there is one."""
-    if settings.space.device != "auto":
-        return settings.space.device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return space_setup(settings).torch_device
 
 
 def store_collections(settings: OpeningSettings, *, bulk: bool = False) -> Collections:

@@ -10,6 +10,7 @@ from encoders.encoder import Encoder
 from encoders.errors import ContentError
 from encoders.spaces.space import Space
 from encoders.types import Audio, Content, Image, Modality, Text
+from engine.testing import EncoderContract, SpaceContract
 from tests.tiny import (
     CONCEPTS,
     concept_audio,
@@ -70,3 +71,27 @@ def test_broken_contents_are_refused() -> None:
     for content in (Text(" "), Image(b"x"), Audio(b"x")):
         with pytest.raises(ContentError):
             tiny_space().prepare(content)
+
+
+class TestTinySpace(SpaceContract):
+    def space(self) -> Space:
+        tiny_space.cache_clear()
+        return tiny_space()
+
+
+class TestConceptSpace(SpaceContract):
+    def space(self) -> Space:
+        concept_space.cache_clear()
+        return concept_space()
+
+
+class TestTinyEncoder(EncoderContract):
+    @pytest.fixture(autouse=True, params=Modality)
+    def of(self, request: pytest.FixtureRequest) -> None:
+        self.modality: Modality = request.param
+
+    def encoder(self) -> Encoder:
+        return tiny_space().encoder(self.modality)
+
+    def contents(self) -> list[Content]:
+        return [MAKERS[self.modality](concept, 5) for concept in CONCEPTS[:4]]

@@ -47,7 +47,8 @@ class RankerOptions:
         list[str] | None,
         typer.Option(
             "--ranker",
-            help=f"One of {', '.join(BASELINES)}; may be given again. All that can run if not given.",
+            help=f"One of {', '.join(BASELINES)}, or of another distribution; may be given again. All of the named "
+            "ones that can run if not given.",
         ),
     ] = None
     scores: Annotated[
@@ -169,7 +170,7 @@ def _compare(
 ) -> None:
     """Fit, score and tell; see `evaluate`."""
     from engine.cli import evaluate_versions
-    from engine.learn.evaluation.baselines.choose import baselines
+    from engine.learn.evaluation.baselines.choose import BaselineOptions, baselines
     from engine.learn.evaluation.baselines.combined import Scores
     from engine.learn.evaluation.evaluate import evaluate as run
     from engine.learn.evaluation.options import EvaluateOptions
@@ -179,12 +180,14 @@ def _compare(
     chosen = baselines(
         items,
         named,
-        positives=positives,
-        leave_seen_out=not counted.seen,
-        regularization=counted.regularization,
-        fields=settings.learn.fields,
-        cross_fit=asked.split.cross_fit,
-        seed=seed,
+        BaselineOptions(
+            counted.positives,
+            not counted.seen,
+            counted.regularization,
+            settings.learn.fields,
+            asked.split.cross_fit,
+            counted.seed,
+        ),
     )
     rankers: list[Ranker] = [*chosen.rankers, *(Scores(path) for path in compared.scores or ())]
     trained: list[Trained] = []

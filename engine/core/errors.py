@@ -51,6 +51,12 @@ class SettingsError(TriveniError):
     status = "FAILED_PRECONDITION"
 
 
+class PluginError(TriveniError):
+    """A part that another distribution adds is broken."""
+
+    status = "FAILED_PRECONDITION"
+
+
 class DeadlineError(TriveniError):
     """The deadline passed before the work was done."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,10 @@ class SpaceSettings(Section):
     """The shared space and where it runs."""
 
     name: str = "starter"
-    """`starter`, `openclip:<model>/<pretrained>`, or the path of a folder that `triveni space build` wrote."""
+    """`starter`, `openclip:<model>/<pretrained>`, the path of a folder that `triveni space build` wrote, or the name
+    of a space that another distribution adds."""
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    """Settings of a space that another distribution adds."""
     cache: Path = Path("var/models")
     """Where converted networks are kept."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from encoders.types import Floats
 from engine.core.types import ItemId, Query
@@ -32,6 +32,7 @@ class Reading:
     """What it would search for besides."""
 
 
+@runtime_checkable
 class ServedModel(Protocol):
     """A version of the model, loaded. Any number of threads use it at once."""
 

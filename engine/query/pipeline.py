@@ -2,18 +2,19 @@
 
     resolve   query parts and history events become signals: vectors, each with a weight     engine/query/resolve.py
     fuse      the signals become interests, and things to stay away from                     engine/query/fuse.py
-    similar   every interest is searched for in one call of the store, candidates get        engine/query/retrieve.py,
-              exact scores                                                                   engine/query/score.py
+    similar   every interest is searched for in one call of the store, sources may name      engine/query/retrieve.py,
+              more items, candidates get exact scores                                        sources.py, score.py
     popular   or, for a user of whom nothing is known, what is popular or new                engine/query/popular.py
     rerank    the user's model may give better scores                                        engine/query/tiers.py
-    select    what is shown, in which order: threshold, slots, diversity, caps, exploration  engine/query/policy/
+    select    what is shown, in which order: threshold, rules, slots, diversity, caps,       engine/query/policy/
+              exploration
     explain   which events and parts the score of each result rests on                       engine/query/explain.py
 
 Each is a function of `Stages` (engine/query/stages.py) and can be replaced there. Similarity is one formula, which is
 in engine/query/similarity.py; what scores mean goes with them (engine/query/scored.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -25,10 +26,12 @@ from engine.core.validate import check_query
 from engine.encode.encoding import ContentEncoder
 from engine.query.answer import answer
 from engine.query.models import Fixed, Models, ServedModel
+from engine.query.policy.rules import PolicyRule
 from engine.query.policy.seen import left_out
 from engine.query.policy.select import Policy
 from engine.query.search import DirectSearch, Search
 from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
+from engine.query.sources import CandidateSource, Sources
 from engine.query.stages import Request, Stages, Tools
 from engine.query.tiers import Tiers
 from engine.store.base import VectorStore
@@ -53,6 +56,8 @@ class Engine:
         search: how the store is searched; each call for itself unless told.
         clock: tells the time, with a time zone.
         stages: what is done; the engine's own unless told.
+        sources: by name what names candidates besides the searches.
+        rules: by name what is applied to the scored candidates, in this order.
 
     Raises:
         SpaceError: if the store holds vectors of another space.
@@ -72,6 +77,8 @@ class Engine:
         search: Search | None = None,
         clock: Callable[[], datetime] = _now,
         stages: Stages | None = None,
+        sources: Mapping[str, CandidateSource] | None = None,
+        rules: Mapping[str, PolicyRule] | None = None,
     ) -> None:
         if store.fingerprint != manifest.fingerprint:
             raise SpaceError(
@@ -87,7 +94,14 @@ class Engine:
         self._tiers = Tiers(deadline_share)
         self._stages = stages or Stages()
         self._tools = Tools(
-            encoder, manifest, store, search or DirectSearch(store), self.fuse_settings, self._retrieve
+            encoder,
+            manifest,
+            store,
+            search or DirectSearch(store),
+            self.fuse_settings,
+            self._retrieve,
+            Sources(sources or {}),
+            rules or {},
         )
 
     def recommend(self, query: Query, deadline: Deadline | None = None) -> Recommendations:

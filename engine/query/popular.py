@@ -44,12 +44,16 @@ def popular(
     intent: Intent,
     max_per_value: Mapping[str, int],
     reading: Reading,
+    with_payload: bool,
+    sourced: Mapping[ItemId, ReasonKind],
+    at_least: int = 0,
 ) -> Scored:
     """The most popular items if the catalogue counts popularity, then the newest; each says which of the two it is.
 
     An item counts if it has one of the query's modalities, there is room for its values under the caps, and it is not
     like something disliked. Where too few of the first items count, more are read, down to a bound; then those that
-    have the modality are asked for. What is like something disliked comes last, the most so at the end.
+    have the modality are asked for. Then comes what the sources name; what is like something disliked comes last, the
+    most so at the end.
 
     Scores only tell the order: they fall evenly from 1. In the pool are the model's items too: it knows what others
     like, and what this user does not.
@@ -63,13 +67,16 @@ def popular(
         intent: what to stay away from.
         max_per_value: the caps that the policy will apply.
         reading: what the user's model makes of the request.
+        with_payload: whether the payloads of the candidates are needed.
+        sourced: what the sources name, without the excluded, and the reason for each.
+        at_least: so many are wanted, where rules may leave some out.
 
     Raises:
         InvalidQueryError: if the query only says what is not wanted.
     """
     if query.parts and not query.history:
         raise InvalidQueryError("no query part has a positive weight", "say what is wanted too", field="query.parts")
-    wanted = math.ceil(settings.overfetch * query.limit)
+    wanted = max(at_least, math.ceil(settings.overfetch * query.limit))
     room = Caps({field: math.ceil(settings.overfetch * most) for field, most in max_per_value.items()}, store.schema)
     capped = bool(max_per_value)
     picky = bool(query.modalities or capped or len(intent.negatives))
@@ -106,16 +113,17 @@ def popular(
         holders = _holders(query.modalities, room.narrowed(query.filter), store)
         consider([name for name in holders if name not in seen], ReasonKind.FRESH)
     deadline.check("fetching candidates")
-    names = [*list(found)[:wanted], *disliked]
-    candidates = store.candidates(names, with_payload=capped)
+    liked = list(found)[:wanted]
+    names = [*liked, *passing(query, {*liked, *disliked}, list(sourced), store), *disliked]
+    candidates = with_modality(store.candidates(names, with_payload=with_payload), query.modalities)
     candidates = candidates.take(np.argsort(_losses(candidates, intent), kind="stable"))
     count = len(candidates)
     scores = np.asarray((count - np.arange(count)) / max(count, 1), np.float32)
-    kinds = found | disliked
+    kinds = dict(sourced) | found | disliked
     pool = candidates
     if reading.rerankers:
         more = passing(query, set(candidates.ids), reading.items, store)
-        pool = with_modality(store.candidates([*candidates.ids, *more], with_payload=capped), query.modalities)
+        pool = with_modality(store.candidates([*candidates.ids, *more], with_payload=with_payload), query.modalities)
 
     def explain(results: Candidates, _: Rows) -> list[tuple[Reason, ...]]:
         return [(Reason(kinds.get(name, ReasonKind.LEARNED)),) for name in results.ids]

@@ -3,7 +3,7 @@ vectors in a second.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 
 import numpy as np
@@ -37,8 +37,9 @@ def retrieve(
     *,
     with_payload: bool,
     reading: Reading,
+    sourced: Collection[ItemId] = (),
 ) -> Candidates:
-    """Fetch the candidates of every interest, and those that a model names; their scores are not set yet.
+    """Fetch the candidates of every interest, and those that a model or a source names; their scores are not set yet.
 
     Args:
         intent: what is searched for.
@@ -50,6 +51,7 @@ def retrieve(
         deadline: of the request.
         with_payload: whether payloads are fetched too; only caps need those of all candidates.
         reading: what the model would search for and consider besides.
+        sourced: what the sources name, without the excluded.
 
     Raises:
         InvalidQueryError: if the filter names a field that is not in the schema, or one of the wrong kind.
@@ -72,7 +74,7 @@ def retrieve(
     deadline.check("fetching candidates")
     known = set(ids)
     ids += [name for name in dict.fromkeys(more) if name not in known]
-    ids += passing(query, {*known, *more}, reading.items, store)
+    ids += passing(query, {*known, *more}, list(dict.fromkeys([*reading.items, *sourced])), store)
     return with_modality(store.candidates(ids, with_payload=with_payload), query.modalities)
 
 

@@ -96,6 +96,10 @@ class Scored:
             interest=self.interest[chosen],
         )
 
+    def rescored(self, scores: Floats) -> "Scored":
+        """The same candidates with other scores (n,); the threshold and the reasons stay with the similarity."""
+        return replace(self, candidates=self.candidates.scored(scores))
+
     def above(self, threshold: float | None) -> "Scored":
         """Those whose similarity reaches a threshold; all where none is set, or none applies."""
         if threshold is None or self.similarity is None:

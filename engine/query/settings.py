@@ -1,6 +1,7 @@
 """Settings of how a request is answered."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -60,6 +61,8 @@ class RetrieveSettings(Section):
     """The largest limit of a request."""
     popularity_field: str = "popularity"
     """A payload number that orders items for a person without history; newest first where no item has it."""
+    sources: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    """By name the settings of more sources of candidates, which other distributions add."""
 
 
 class PolicySettings(Section):
@@ -71,3 +74,5 @@ class PolicySettings(Section):
     never shows. Searches, and lists with caps, do not explore."""
     max_per_value: Mapping[str, int] = Field(default_factory=dict)
     min_score: float | None = None
+    rules: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    """By name the settings of rules that other distributions add; they are applied in this order."""

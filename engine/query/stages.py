@@ -1,6 +1,6 @@
 """The stages of a request, as functions that can be replaced, and what they are given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -9,13 +9,14 @@ import numpy as np
 
 from encoders.spaces.space import SpaceManifest
 from engine.core.deadline import Deadline
-from engine.core.types import ItemId, Query, Tier
+from engine.core.types import ItemId, Query, ReasonKind, Tier
 from engine.encode.encoding import ContentEncoder
 from engine.query import fuse, popular, resolve
 from engine.query.explain import explain
 from engine.query.fuse import Intent
 from engine.query.models import Reading
 from engine.query.policy.explore import explore
+from engine.query.policy.rules import PolicyRule, apply_rules
 from engine.query.policy.select import Policy, select
 from engine.query.resolve import QuerySignals
 from engine.query.retrieve import retrieve
@@ -24,6 +25,7 @@ from engine.query.scored import Meaning, Scored
 from engine.query.search import Search
 from engine.query.settings import FuseSettings, RetrieveSettings
 from engine.query.similarity import Doubles, probe
+from engine.query.sources import Sources
 from engine.store.base import VectorStore
 
 
@@ -37,6 +39,15 @@ class Tools:
     search: Search
     fuse: FuseSettings
     retrieve: RetrieveSettings
+    sources: Sources
+    """What names candidates besides the searches."""
+    rules: Mapping[str, PolicyRule]
+    """By name what is applied to the scored candidates, in this order."""
+
+    @property
+    def reads_payloads(self) -> bool:
+        """Whether a rule needs the payloads of all candidates."""
+        return any(rule.reads_payloads for rule in self.rules.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,14 @@ class Request:
     reading: Reading
     """What the user's model makes of it."""
     deadline: Deadline
+
+    def with_payload(self, tools: Tools) -> bool:
+        """Whether the candidates' payloads are needed; without, only those of the results are fetched."""
+        return bool(self.policy.max_per_value) or tools.reads_payloads
+
+    def sourced(self, tools: Tools) -> Mapping[ItemId, ReasonKind]:
+        """What the sources name, with the reason of each; see `Sources`."""
+        return tools.sources.candidates(self.query, self.signals, self.exclude, tools.store, self.deadline)
 
 
 def resolve_signals(query: Query, now: datetime, deadline: Deadline, tools: Tools) -> QuerySignals:
@@ -76,8 +95,9 @@ def similar(request: Request, tools: Tools) -> Scored:
         tools.search,
         tools.retrieve,
         request.deadline,
-        with_payload=bool(request.policy.max_per_value),
+        with_payload=request.with_payload(tools),
         reading=request.reading,
+        sourced=request.sourced(tools),
     )
     scores = score(request.intent, candidates)
     return Scored.of(
@@ -103,12 +123,16 @@ def popular_items(request: Request, tools: Tools) -> Scored:
         intent=request.intent,
         max_per_value=request.policy.max_per_value,
         reading=request.reading,
+        with_payload=request.with_payload(tools),
+        sourced=request.sourced(tools),
+        at_least=tools.retrieve.candidates if tools.rules else 0,
     )
 
 
 def select_items(request: Request, scored: Scored, tools: Tools) -> tuple[Scored, Doubles]:
     """What is shown, in this order, and how probable each position's item was; see `policy`."""
     policy, query = request.policy, request.query
+    scored = apply_rules(tools.rules, query, scored)
     rows = select(
         scored.candidates,
         scored.interest,

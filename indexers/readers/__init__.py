@@ -1,16 +1,30 @@
 """Readers of catalogues; `open_catalog` finds the one that fits. The row format is in `indexers.readers.base`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.core.filters import FieldKind
+from engine.core.plugins import Plugins
 from indexers.errors import CatalogError
-from indexers.readers.base import ROLES, BadRow, Columns, Reader, Row
-from indexers.readers.delimited import Delimited
+from indexers.readers.base import ROLES, BadRow, Columns, Reader, ReadOptions, Row
 from indexers.readers.folder import Folder
-from indexers.readers.jsonl import JsonLines
 
-__all__ = ["BadRow", "Columns", "Reader", "Row", "default_root", "open_catalog"]
+__all__ = ["READERS", "BadRow", "Columns", "ReadOptions", "Reader", "Row", "default_root", "open_catalog"]
+
+READERS: Plugins[Callable[[ReadOptions], Reader]] = Plugins(
+    "triveni.readers",
+    "reader of catalogues",
+    {
+        "jsonl": "indexers.readers.jsonl:open_jsonl",
+        "ndjson": "indexers.readers.jsonl:open_jsonl",
+        "csv": "indexers.readers.delimited:open_csv",
+        "tsv": "indexers.readers.delimited:open_tsv",
+        "tab": "indexers.readers.delimited:open_tsv",
+        "parquet": "indexers.readers.parquet:open_parquet",
+        "pq": "indexers.readers.parquet:open_parquet",
+    },
+)
+"""What reads a file, by its suffix in lower case, without the dot."""
 
 
 def open_catalog(
@@ -24,7 +38,7 @@ def open_catalog(
     """The reader of a catalogue, chosen by its suffix.
 
     Args:
-        path: a .jsonl, .csv, .tsv or .parquet file, or a folder.
+        path: a .jsonl, .csv, .tsv or .parquet file, one that another distribution reads, or a folder.
         root: where the paths in it begin; None means the folder of the file, or the folder.
         columns: per role (id, text, image, audio) the column that plays it.
         ignore: columns that are left out.
@@ -32,6 +46,7 @@ def open_catalog(
 
     Raises:
         CatalogError: if there is no such file or folder, of a kind that is known, or a role is unknown.
+        PluginError: if the distribution that reads it is broken.
     """
     columns = columns or {}
     unknown = sorted(set(columns) - set(ROLES))
@@ -46,20 +61,20 @@ def open_catalog(
     except OSError as error:
         problem = f"cannot read {path}: {(error.strerror or str(error)).lower()}"
         raise CatalogError(problem, "let the file be read") from None
-    match path.suffix.lower():
-        case ".jsonl" | ".ndjson":
-            return JsonLines(path, columns)
-        case ".csv":
-            return Delimited(path, ",", columns, dict(fields or {}))
-        case ".tsv" | ".tab":
-            return Delimited(path, "\t", columns, dict(fields or {}))
-        case ".parquet" | ".pq":
-            from indexers.readers.parquet import Parquet  # pyarrow takes a while to load
-
-            return Parquet(path, columns, ignore)
-        case suffix:
-            problem = f"catalogue {path.name} is of an unknown kind {suffix!r}"
-            raise CatalogError(problem, "use .jsonl, .csv, .tsv, .parquet, or a folder of files")
+    suffix = path.suffix.lower()
+    name = suffix.removeprefix(".")
+    if name not in READERS:
+        added = "".join(f", .{one}" for one in READERS.added())
+        raise CatalogError(
+            f"catalogue {path.name} is of an unknown kind {suffix!r}",
+            f"use .jsonl, .csv, .tsv, .parquet{added}, or a folder of files",
+        )
+    made = READERS.load(name)(
+        ReadOptions(path, default_root(path) if root is None else root, columns, ignore, fields or {})
+    )
+    if not isinstance(made, Reader):
+        raise READERS.broken(name, f"makes a {type(made).__name__}, which is no Reader")
+    return made
 
 
 def default_root(path: Path) -> Path:

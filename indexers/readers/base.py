@@ -18,12 +18,13 @@ In a folder, files of one stem are one item (`bird.png`, `bird.txt`, `bird.ogg`)
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from encoders.errors import TriveniError
+from engine.core.filters import FieldKind
 from engine.core.types import Json
 from indexers.errors import CatalogError
 
@@ -61,6 +62,20 @@ class BadRow:
     error: TriveniError
     id: str = ""
     """Its id, where that could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """A catalogue, and how it is to be read."""
+
+    path: Path
+    root: Path
+    """Where the paths in it begin."""
+    columns: Columns = field(default_factory=dict)
+    ignore: frozenset[str] = frozenset()
+    """Columns that are left out: a reader need not read them."""
+    fields: Mapping[str, FieldKind] = field(default_factory=dict)
+    """Declared kinds of payload fields, for formats whose values have no kind."""
 
 
 @runtime_checkable

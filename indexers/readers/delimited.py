@@ -22,6 +22,7 @@ from indexers.readers.base import (
     MAX_ROW_BYTES,
     BadRow,
     Columns,
+    ReadOptions,
     Row,
     Value,
     check_columns,
@@ -98,6 +99,16 @@ class Delimited:
                 if (kind := next(fitting, None)) is not None:
                     found[name] = kind, kinds[kind]
         return found
+
+
+def open_csv(options: ReadOptions) -> Delimited:
+    """The reader of a .csv file."""
+    return Delimited(options.path, ",", options.columns, dict(options.fields))
+
+
+def open_tsv(options: ReadOptions) -> Delimited:
+    """The reader of a .tsv file."""
+    return Delimited(options.path, "\t", options.columns, dict(options.fields))
 
 
 def _filled(line: int, row: dict[str, str]) -> Cells | BadRow:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.core.rows import json_rows
 from indexers.errors import RowError
-from indexers.readers.base import MAX_ROW_BYTES, BadRow, Columns, Row, check_columns
+from indexers.readers.base import MAX_ROW_BYTES, BadRow, Columns, ReadOptions, Row, check_columns
 
 _BLOCK = 1 << 20
 _COUNTED = 1 << 30
@@ -47,3 +47,8 @@ class JsonLines:
                 lines += block.count(b"\n")
                 last = block[-1:]
         return lines + (last != b"\n")
+
+
+def open_jsonl(options: ReadOptions) -> JsonLines:
+    """The reader of a .jsonl file."""
+    return JsonLines(options.path, options.columns)

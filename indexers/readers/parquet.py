@@ -14,7 +14,16 @@ from engine.core.parquet import parquet_rows, parquet_schema, unreadable
 from engine.core.rows import check_distinct
 from engine.core.types import Json
 from indexers.errors import CatalogError, RowError
-from indexers.readers.base import BadRow, Columns, Row, Value, check_columns, check_id_column, role_columns
+from indexers.readers.base import (
+    BadRow,
+    Columns,
+    ReadOptions,
+    Row,
+    Value,
+    check_columns,
+    check_id_column,
+    role_columns,
+)
 
 _BATCH = 64
 
@@ -61,6 +70,11 @@ class Parquet:
                     problem, f"give it a role (--column image={name}) or leave it out (--ignore {name})"
                 )
         return names
+
+
+def open_parquet(options: ReadOptions) -> Parquet:
+    """The reader of a .parquet file."""
+    return Parquet(options.path, options.columns, options.ignore)
 
 
 def _is_binary(kind: pa.DataType) -> bool:

@@ -9,9 +9,11 @@ import pytest
 
 from benchmarks import ml100k
 from encoders.types import Modality
+from engine.catalog.items import ItemTable
+from engine.core.errors import PluginError
 from engine.learn import splits
 from engine.learn.evaluation.baselines.boosted import LambdaMart, earlier_steps
-from engine.learn.evaluation.baselines.choose import baselines
+from engine.learn.evaluation.baselines.choose import Baseline, BaselineOptions, baselines
 from engine.learn.evaluation.baselines.combined import Scores, Sum, standardised
 from engine.learn.evaluation.baselines.content import MeanVector, Tfidf, without, words_of
 from engine.learn.evaluation.baselines.factors import Als, Bpr, extra
@@ -22,8 +24,10 @@ from engine.learn.evaluation.baselines.simple import Markov, Popularity
 from engine.learn.evaluation.evaluate import evaluate
 from engine.learn.evaluation.options import EvaluateOptions
 from engine.learn.log import event_log
-from engine.learn.ranker import Cases, Ranker
+from engine.learn.ranker import Cases, Ranker, Split
 from engine.models.errors import TooLittleDataError, TrainingError
+from engine.testing import RankerContract
+from tests.distributions import add_distribution
 from tests.learn.logs import clicks, crowd, event, table
 
 CROWD = event_log(crowd())
@@ -49,30 +53,21 @@ def test_every_baseline_has_a_test() -> None:
     assert tuple(MAKERS) == BASELINES
 
 
-@pytest.mark.parametrize("name", MAKERS)
-def test_scores_repeat_and_do_not_depend_on_the_batch(name: str) -> None:
-    first, second = MAKERS[name](), MAKERS[name]()
-    first.fit(SPLIT.train, ITEMS)
-    second.fit(SPLIT.train, ITEMS)
-    scores = first.score(SPLIT.cases)
-    assert first.name == name
-    assert scores.shape == (len(SPLIT.cases), len(ITEMS))
-    assert scores.dtype == np.float32
-    assert not np.isnan(scores).any()
-    np.testing.assert_array_equal(scores, second.score(SPLIT.cases))
-    some = np.array([7, 3])
-    np.testing.assert_allclose(first.score(SPLIT.cases.take(some)), scores[some], rtol=1e-4, atol=1e-5)
+class TestOwn(RankerContract):
+    @pytest.fixture(autouse=True, params=MAKERS)
+    def named(self, request: pytest.FixtureRequest) -> None:
+        self.name: str = request.param
 
+    def ranker(self) -> Ranker:
+        made = MAKERS[self.name]()
+        assert made.name == self.name
+        return made
 
-@pytest.mark.parametrize("name", MAKERS)
-def test_a_person_without_history_and_an_item_without_events_are_scored(name: str) -> None:
-    items = table([*ITEMS.ids, "never seen"], texts=[*TEXTS, "a red thing"])
-    ranker = MAKERS[name]()
-    ranker.fit(SPLIT.train, items)
-    nobody = Cases(SPLIT.cases.user[:1], SPLIT.cases.time[:1], (np.zeros(0, np.intp),), SPLIT.cases.targets[:1])
-    scores = ranker.score(nobody)
-    assert scores.shape == (1, 41)
-    assert not np.isnan(scores).any()
+    def split(self) -> Split:
+        return SPLIT
+
+    def items(self) -> ItemTable:
+        return ITEMS
 
 
 @pytest.mark.parametrize("name", [name for name in MAKERS if name not in {"popularity", "mean-vector", "bpr"}])
@@ -270,6 +265,30 @@ def test_what_cannot_run_is_left_out_with_its_reason_or_refused() -> None:
         baselines(bare, ["sasrec"])
     with pytest.raises(TrainingError, match=r"triveni\[evaluate\]"):
         extra("a_library_that_nobody_has.part")
+
+
+def popularity_of(options: BaselineOptions, items: ItemTable) -> Ranker:
+    return Popularity(options.positives)
+
+
+MINE = Baseline(popularity_of)
+USELESS = Baseline(popularity_of, lambda items: f"there are {len(items)} items")
+
+
+def test_baselines_of_other_distributions_are_named_like_our_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = {
+        name: f"{__name__}:{value}" for name, value in (("mine", "MINE"), ("no-use", "USELESS"), ("odd", "ITEMS"))
+    }
+    add_distribution(monkeypatch, tmp_path, "triveni.baselines", points)
+    assert [type(one).__name__ for one in baselines(ITEMS, ["mine", "markov"]).rankers] == ["Markov", "Popularity"]
+    with pytest.raises(TrainingError, match="'no-use' cannot run: there are 40 items"):
+        baselines(ITEMS, ["no-use"])
+    with pytest.raises(PluginError, match=r"'odd' is a ItemTable, which is no Baseline; .* distribution others 1\.2"):
+        baselines(ITEMS, ["odd"])
+    with pytest.raises(TrainingError, match=r"use popularity, .*, mine, no-use, odd; the nearest is no-use"):
+        baseline_named("no-us")
 
 
 def test_published_figures_on_movielens() -> None:

@@ -1,8 +1,7 @@
 """All baselines by name, put together from one another."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from engine.catalog.items import ItemTable
@@ -11,7 +10,7 @@ from engine.learn.evaluation.baselines.combined import Sum
 from engine.learn.evaluation.baselines.content import MeanVector, Tfidf, words_of
 from engine.learn.evaluation.baselines.factors import Als, Bpr
 from engine.learn.evaluation.baselines.linear import Ease, ItemKnn, UserKnn
-from engine.learn.evaluation.baselines.names import BASELINES, baseline_named
+from engine.learn.evaluation.baselines.names import ADDED, BASELINES, baseline_named
 from engine.learn.evaluation.baselines.simple import Markov, Popularity
 from engine.learn.ranker import Ranker
 from engine.learn.rows.dataset import CrossFit
@@ -32,89 +31,125 @@ class Chosen:
     """Name and reason."""
 
 
-def baselines(
-    items: ItemTable,
-    names: Sequence[str] | None = None,
-    *,
-    positives: Positives = ALL_POSITIVES,
-    leave_seen_out: bool = True,
-    regularization: float = 500.0,
-    fields: Mapping[str, FieldUse] | None = None,
-    cross_fit: CrossFit = "time",
-    seed: int = 0,
-) -> Chosen:
-    """The baselines, unfitted.
+@dataclass(frozen=True, slots=True)
+class BaselineOptions:
+    """How baselines are made."""
 
-    Args:
-        items: the catalogue: what it lacks (texts, vectors) says which baselines have nothing to go by.
-        names: of `BASELINES`; None takes all that can run, and says which cannot.
-        positives: the events that count.
-        leave_seen_out: whether items that were seen are left out of the ranking.
-        regularization: the penalty of EASE.
-        fields: payload fields that are features of LambdaMART; as in training.
-        cross_fit: how LambdaMART is; "people" only where the split knows other people's later events too, as
-            leave-last-out does.
-        seed: of those that draw lots.
+    positives: Positives = ALL_POSITIVES
+    """The events that count."""
+    leave_seen_out: bool = True
+    """Whether items that were seen are left out of the ranking."""
+    regularization: float = 500.0
+    """The penalty of EASE."""
+    fields: Mapping[str, FieldUse] = field(default_factory=dict)
+    """Payload fields that are features of LambdaMART; as in training."""
+    cross_fit: CrossFit = "time"
+    """How LambdaMART is; "people" only where the split knows other people's later events too, as leave-last-out
+    does."""
+    seed: int = 0
+    """Of those that draw lots."""
 
-    Raises:
-        TrainingError: if a name is unknown, or names one that cannot run.
-    """
-    reasons = _unable(items)
-    names = None if names is None else [baseline_named(name) for name in names]
-    for name in names or ():
-        if name in reasons:
-            raise TrainingError(f"baseline {name!r} cannot run: {reasons[name]}", "leave it out")
-    wanted = [name for name in BASELINES if (name not in reasons if names is None else name in names)]
-    makers: dict[str, Callable[[], Ranker]] = {
-        "popularity": partial(Popularity, positives),
-        "markov": partial(Markov, positives=positives),
-        "item-knn": partial(ItemKnn, positives=positives),
-        "user-knn": partial(UserKnn, positives=positives),
-        "tf-idf": partial(Tfidf, positives=positives),
-        "mean-vector": partial(MeanVector, positives),
-        "als": partial(Als, seed=seed, positives=positives),
-        "bpr": partial(Bpr, seed=seed, positives=positives),
-        "ease": partial(Ease, regularization, positives),
-    }
-    makers["ease-markov"] = lambda: Sum([makers["ease"](), makers["markov"]()], "ease-markov")
-    makers["markov-far"] = partial(Markov, 20, positives=positives)
-    makers["lambdamart"] = lambda: LambdaMart(
-        [makers[name]() for name in BOOSTED if name not in reasons],
-        fields=fields,
-        cross_fit=cross_fit,
-        seed=seed,
-        positives=positives,
-        leave_seen_out=leave_seen_out,
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A ranker to beat."""
+
+    make: Callable[[BaselineOptions, ItemTable], Ranker]
+    """An unfitted one, for a catalogue."""
+    unable: Callable[[ItemTable], str] = lambda items: ""
+    """Why it cannot run on a catalogue: what the items lack, or a library that is not installed. "" if it can."""
+
+
+def _without(library: str) -> str:
+    return "" if find_spec(library) else f"{library} is not installed: pip install 'triveni[evaluate]'"
+
+
+def _too_many(items: ItemTable) -> str:
+    return f"there are {len(items)} items, its limit is {MAX_DENSE}" if len(items) > MAX_DENSE else ""
+
+
+def _no_texts(items: ItemTable) -> str:
+    return "" if any(words_of(payload) for payload in items.payloads) else "no item has a text in its payload"
+
+
+def _no_vectors(items: ItemTable) -> str:
+    return "" if any(mask.any() for mask in items.present.values()) else "no item has a vector"
+
+
+def _lambdamart(options: BaselineOptions, items: ItemTable) -> Ranker:
+    return LambdaMart(
+        [one.make(options, items) for one in BOOSTED if not one.unable(items)],
+        fields=options.fields,
+        cross_fit=options.cross_fit,
+        seed=options.seed,
+        positives=options.positives,
+        leave_seen_out=options.leave_seen_out,
     )
-    left_out = tuple((name, reason) for name, reason in reasons.items() if names is None)
-    return Chosen(tuple(makers[name]() for name in wanted), left_out)
 
+
+OWN: Mapping[str, Baseline] = {
+    "popularity": Baseline(lambda options, _: Popularity(options.positives)),
+    "markov": Baseline(lambda options, _: Markov(positives=options.positives)),
+    "item-knn": Baseline(lambda options, _: ItemKnn(positives=options.positives)),
+    "user-knn": Baseline(lambda options, _: UserKnn(positives=options.positives)),
+    "tf-idf": Baseline(lambda options, _: Tfidf(positives=options.positives), _no_texts),
+    "mean-vector": Baseline(lambda options, _: MeanVector(options.positives), _no_vectors),
+    "als": Baseline(
+        lambda options, _: Als(seed=options.seed, positives=options.positives), lambda _: _without("implicit")
+    ),
+    "bpr": Baseline(
+        lambda options, _: Bpr(seed=options.seed, positives=options.positives), lambda _: _without("implicit")
+    ),
+    "ease": Baseline(lambda options, _: Ease(options.regularization, options.positives), _too_many),
+    "ease-markov": Baseline(
+        lambda options, _: Sum(
+            [Ease(options.regularization, options.positives), Markov(positives=options.positives)], "ease-markov"
+        ),
+        _too_many,
+    ),
+    "lambdamart": Baseline(_lambdamart, lambda _: _without("lightgbm")),
+}
+"""Triveni's own baselines."""
 
 BOOSTED = (
-    "popularity",
-    "markov",
-    "markov-far",
-    "item-knn",
-    "user-knn",
-    "tf-idf",
-    "mean-vector",
-    "als",
-    "bpr",
-    "ease",
+    OWN["popularity"],
+    OWN["markov"],
+    Baseline(lambda options, _: Markov(20, positives=options.positives)),
+    *(OWN[name] for name in ("item-knn", "user-knn", "tf-idf", "mean-vector", "als", "bpr", "ease")),
 )
 """What LambdaMART hears, besides the counts and likenesses that it takes itself."""
 
 
-def _unable(items: ItemTable) -> dict[str, str]:
-    reasons: dict[str, str] = {}
-    if not any(words_of(payload) for payload in items.payloads):
-        reasons["tf-idf"] = "no item has a text in its payload"
-    if not any(mask.any() for mask in items.present.values()):
-        reasons["mean-vector"] = "no item has a vector"
-    if len(items) > MAX_DENSE:
-        for name in ("ease", "ease-markov"):
-            reasons[name] = f"there are {len(items)} items, its limit is {MAX_DENSE}"
-    for name, library in (("als", "implicit"), ("bpr", "implicit"), ("lambdamart", "lightgbm")):
-        if find_spec(library) is None:
-            reasons[name] = f"{library} is not installed: pip install 'triveni[evaluate]'"
-    return reasons
+def baselines(items: ItemTable, names: Sequence[str] | None = None, options: BaselineOptions | None = None) -> Chosen:
+    """The baselines, unfitted.
+
+    Args:
+        items: the catalogue: what it lacks (texts, vectors) says which baselines have nothing to go by.
+        names: of `BASELINES`, or of other distributions; None takes all of Triveni's own that can run, and says which
+            cannot.
+        options: how they are made.
+
+    Raises:
+        TrainingError: if a name is unknown, or names one that cannot run.
+        PluginError: if the distribution that adds one is broken.
+    """
+    options = options or BaselineOptions()
+    if names is None:
+        reasons = {name: one.unable(items) for name, one in OWN.items()}
+        able = [OWN[name] for name, reason in reasons.items() if not reason]
+        left_out = tuple((name, reason) for name, reason in reasons.items() if reason)
+        return Chosen(tuple(one.make(options, items) for one in able), left_out)
+    wanted = {baseline_named(name) for name in names}
+    chosen = {name: OWN[name] for name in BASELINES if name in wanted}
+    chosen |= {name: _added(name) for name in sorted(wanted - OWN.keys())}
+    for name, one in chosen.items():
+        if reason := one.unable(items):
+            raise TrainingError(f"baseline {name!r} cannot run: {reason}", "leave it out")
+    return Chosen(tuple(one.make(options, items) for one in chosen.values()), ())
+
+
+def _added(name: str) -> Baseline:
+    found = ADDED.load(name)
+    if not isinstance(found, Baseline):
+        raise ADDED.broken(name, f"is a {type(found).__name__}, which is no Baseline")
+    return found

@@ -1,0 +1,48 @@
+"""Rules over scored candidates: what a deployment leaves out or moves, before the list is made of them."""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from encoders.errors import TriveniError
+from engine.core.plugins import Parts
+from engine.core.types import Query
+from engine.query.scored import Scored
+
+
+@runtime_checkable
+class PolicyRule(Protocol):
+    """Leaves candidates out, or gives them other scores. Any number of threads use it at once."""
+
+    @property
+    def reads_payloads(self) -> bool:
+        """Whether it needs the candidates' payloads; else they may be empty."""
+
+    def apply(self, query: Query, scored: Scored) -> Scored:
+        """Some or all of the candidates; see `Scored.take` and `Scored.rescored`.
+
+        Args:
+            query: the request.
+            scored: n candidates that reached the threshold, in no order.
+        """
+
+
+RULES: Parts[PolicyRule] = Parts("triveni.policies", "policy rule", PolicyRule)
+"""What the settings `policy.rules` name."""
+
+
+def apply_rules(rules: Mapping[str, PolicyRule], query: Query, scored: Scored) -> Scored:
+    """What all rules leave, one after another.
+
+    A rule that fails ends the request: it may be there for what must not be shown.
+
+    Raises:
+        PluginError: if a rule fails.
+    """
+    for name, rule in rules.items():
+        try:
+            scored = rule.apply(query, scored)
+        except TriveniError:
+            raise
+        except Exception as error:
+            raise RULES.broken(name, "failed", error) from error
+    return scored
