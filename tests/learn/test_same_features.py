@@ -1,7 +1,7 @@
 """The same request gives the same numbers in training and in serving."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,24 +9,44 @@ import pytest
 import torch
 
 from encoders.spaces.space import Calibration, PairCalibration, SpaceManifest
+from encoders.types import Floats, Modality
 from engine.catalog.ingest import INDEXED_AT
 from engine.catalog.items import ItemTable
 from engine.core.deadline import Deadline
-from engine.core.types import Event, EventKind, Query, ReasonKind
+from engine.core.filters import FieldKind
+from engine.core.types import (
+    Candidates,
+    Event,
+    EventKind,
+    PolicyOptions,
+    Query,
+    ReasonKind,
+    UserId,
+    VectorInput,
+)
 from engine.encode.encoding import DirectEncoder
+from engine.events.types import Impression, UserEvent
 from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import VersionRanker
-from engine.learn.log import KIND_OF, event_log, events_of
+from engine.learn.log import KIND_OF, EventLog, event_log, events_of, user_events
 from engine.learn.network.train import TrainSettings, logits_of
 from engine.learn.network.train_taste import TasteSettings
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import ALL_POSITIVES
+from engine.query import stages
+from engine.query.models import Fixed
+from engine.query.pipeline import Engine
 from engine.query.resolve import QuerySignals, resolve
 from engine.query.settings import FuseSettings
-from engine.rerank.collate import collate
+from engine.rerank import features
 from engine.rerank.content import ContentScorer
+from engine.rerank.features import FEATURES, Feature, Inputs, Shape
+from engine.rerank.person import Person
 from engine.rerank.served import LearnedModel
+from engine.rerank.table import Request, Table
+from engine.rerank.taste import TasteModel
+from engine.rerank.version import Version
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
 from tests.learn.world import catalogue, walks
@@ -37,6 +57,9 @@ def calibration() -> Calibration:
     """Of a space in which all pairs of modalities behave alike."""
     pair = PairCalibration(mean=0.1, std=0.3, weight=1.0)
     return {(one, two): pair for one in catalogue().vectors for two in catalogue().vectors}
+
+
+MANIFEST = SpaceManifest("f", 16, {modality: {} for modality in catalogue().vectors}, calibration())
 
 
 def sources_of(events: Sequence[Event], items: ItemTable) -> QuerySignals:
@@ -53,62 +76,223 @@ def sources_of(events: Sequence[Event], items: ItemTable) -> QuerySignals:
 
 
 FIELDS = {"group": "category", "price": "number"}
+ALL, KNOWN, PERSON = 120, 96, 7
+"""Items; those of them that anybody acted on; somebody who did all kinds of things."""
 
 
-@pytest.mark.parametrize("known", [0, 1, 8])
-def test_serving_sees_what_training_saw(known: int) -> None:
-    """Of people who are new too, and of those who did one thing."""
-    items = catalogue()
-    log = walks(items)
+def varied() -> tuple[ItemTable, EventLog, list[Impression]]:
+    """A world in which every feature says something: many kinds of events, lists, items of different ages."""
+    items = catalogue(ALL)
+    items = replace(items, indexed_at=items.indexed_at - 3600.0 * np.arange(ALL))
+    events, lists = [], []
+    for number, one in enumerate(user_events(walks(catalogue(KNOWN)))):
+        event, time = one.event, one.event.time
+        assert event.item is not None and time is not None
+        if one.user == f"u{PERSON}" and not any(earlier.user == one.user for earlier in events):
+            asked = VectorInput(Modality.TEXT, items.vectors[Modality.TEXT][4], "f")
+            search = Event(EventKind.SEARCH, content=asked, time=time - timedelta(minutes=1))
+            events.append(UserEvent(one.user, search))
+        if number % 4 == 1:
+            event = replace(event, kind=EventKind.RATE, value=float(1 + number % 5))
+        elif number % 5 == 2:
+            event = replace(event, kind=EventKind.DISLIKE)
+        elif number % 3 == 0:
+            shown = tuple(dict.fromkeys([event.item, items.ids[number % KNOWN]]))
+            places = tuple(range(1, len(shown) + 1))
+            event = replace(event, request_id=f"r{number}")
+            said = (1.0,) * len(shown), "m", "full", time - timedelta(seconds=1)
+            lists.append(Impression(event.request_id, one.user, shown, places, *said))
+        events.append(UserEvent(one.user, event))
+    return items, event_log(events), lists
+
+
+@dataclass(frozen=True)
+class Made:
+    """A request as numbers, by item: c items, f features."""
+
+    names: list[str]
+    request: Request
+    logits: np.ndarray
+    """(c, outcomes)."""
+
+    @property
+    def order(self) -> np.ndarray:
+        return np.argsort(self.names)
+
+
+@dataclass(frozen=True)
+class World:
+    """A trained version, and what it was trained on."""
+
+    items: ItemTable
+    log: EventLog
+    content: ContentScorer
+    version: Version
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromtimestamp(float(self.log.time[-1]), UTC) + timedelta(hours=3)
+
+    def history(self, known: int) -> np.ndarray:
+        """The last events of one person, rows of the log."""
+        mine = np.flatnonzero(self.log.user == self.log.users.index(UserId(f"u{PERSON}")))
+        return mine[len(mine) - known :]
+
+    def trained(self, known: int) -> Made:
+        """The request of a person with so many events as training makes it, all items being candidates."""
+        history, everything = self.history(known), np.arange(ALL, dtype=np.intp)
+        ranker = VersionRanker(self.version, ALL_POSITIVES, self.content)
+        ranker.fit(self.log, self.items)
+        times = np.array([self.moment.timestamp()])
+        nobody = np.zeros(1, np.int64)
+        cases = Cases(nobody, times, (history,), (everything[:0],), shown=(everything,))
+        (example,) = ranker.examples(cases)
+        assert len(example.request.candidates) == ALL
+        (logits,) = logits_of(self.version.network, [example], ranker.point_in_time.table)
+        return Made(list(self.items.ids), example.request, logits)
+
+    def served(self, known: int, late: float = 0.0, fuse: FuseSettings | None = None, payload: str = "") -> Made:
+        """The same request as the engine makes it: resolved, fused, retrieved, scored, reranked.
+
+        Args:
+            known: events of the history.
+            late: seconds by which the model's clock is wrong.
+            fuse: settings other than those that training knew.
+            payload: a field that is another in the store.
+        """
+        items, fingerprint = self.items, MANIFEST.fingerprint
+        store = MemoryStore(fingerprint=fingerprint, dimension=16, modalities=tuple(items.vectors))
+        points = []
+        for row, name in enumerate(items.ids):
+            vectors = {m: items.vectors[m][row] for m in items.vectors if items.present[m][row]}
+            since = datetime.fromtimestamp(float(items.indexed_at[row]), UTC).isoformat()
+            changed = {payload: items.payloads[row - 1][payload]} if payload else {}
+            points.append(Point(name, vectors, {**items.payloads[row], INDEXED_AT: since, **changed}))
+        store.index_fields({INDEXED_AT: FieldKind.DATETIME})
+        store.upsert(points)
+        moment = self.moment + timedelta(seconds=late)
+        model = LearnedModel(self.version, "v", fingerprint, store, clock=lambda: moment)
+        made: list[Made] = []
+        full, read = model.tiers[0], model.reader.request
+
+        def reading(person: Person, candidates: Candidates) -> tuple[Request, Table]:
+            request, table = read(person, candidates)
+            with torch.inference_mode():
+                made.append(Made(list(candidates.ids), request, full.logits(request, table)))
+            return request, table
+
+        model.reader.request = reading  # type: ignore[method-assign]
+        engine = Engine(
+            DirectEncoder(concept_space()),  # there is nothing to encode
+            MANIFEST,
+            store,
+            fuse_settings=fuse,
+            models=Fixed(model),
+            clock=lambda: self.moment,
+        )
+        query = Query(
+            history=events_of(self.log, self.history(known)), limit=ALL, policy=PolicyOptions(include_seen=True)
+        )
+        assert engine.recommend(query).tier == "full"
+        (one,) = made
+        assert len(one.names) == ALL
+        return one
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    items, log, lists = varied()
+    content = ContentScorer(MANIFEST.calibration, FuseSettings())
     settings = FitSettings(
         fields=FIELDS,  # type: ignore[arg-type]
         rows=RowSettings("time", steps=6, folds=4),
         training=TrainSettings(epochs=1, batch=32),
         taste=TasteSettings(epochs=1),
         width=16,
+        content=content,
     )
-    content = ContentScorer(calibration(), FuseSettings())
-    version = fit(log, items, replace(settings, content=content)).version
-    person = 7
-    history = np.flatnonzero(log.user == person)[:known]
-    moment = datetime.fromtimestamp(float(log.time[-1]), UTC) + timedelta(hours=3)
+    return World(items, log, content, fit(log, items, settings, impressions=lists).version)
 
-    ranker = VersionRanker(version, ALL_POSITIVES, content)
-    ranker.fit(log, items)
-    nothing = np.zeros(0, np.intp)
-    (example,) = ranker.examples(Cases(np.array([person]), np.array([moment.timestamp()]), (history,), (nothing,)))
 
-    store = MemoryStore(fingerprint="f", dimension=16, modalities=tuple(items.vectors))
-    since = [datetime.fromtimestamp(at, UTC).isoformat() for at in items.indexed_at.tolist()]
-    store.upsert(
-        [
-            Point(
-                name,
-                {m: items.vectors[m][row] for m in items.vectors if items.present[m][row]},
-                {**items.payloads[row], INDEXED_AT: since[row]},
-            )
-            for row, name in enumerate(items.ids)
-        ]
-    )
-    model = LearnedModel(version, "v", "f", store, clock=lambda: moment)
-    events = events_of(log, history)
-    signals = sources_of(events, items)
-    found = store.candidates([items.ids[row] for row in example.request.candidates.tolist()])
-    scores = content.scores(example.request.tokens, example.request.candidates, ranker.point_in_time.table)
-    candidates = replace(found, scores=scores)
-    person_read = model.reader.person(Query(history=events), signals)
-    request, table = model.reader.request(person_read, candidates)
+@pytest.fixture(scope="module")
+def trained(world: World) -> Made:
+    return world.trained(8)
 
-    np.testing.assert_array_equal(request.ids, example.request.ids)
-    np.testing.assert_array_equal(request.tokens.kinds, example.request.tokens.kinds)
-    np.testing.assert_allclose(request.tokens.gaps, example.request.tokens.gaps, atol=1e-3)
-    np.testing.assert_allclose(
-        request.dense.astype(np.float16).astype(np.float32), example.request.dense.astype(np.float32), atol=2e-3
-    )
-    with torch.inference_mode():
-        served = version.network(collate([request], table))[0].numpy()
-    (trained,) = logits_of(version.network, [example], ranker.point_in_time.table)
-    np.testing.assert_allclose(served, trained, atol=5e-3)
+
+def differing(trained: Made, served: Made, features: Sequence[str]) -> set[str]:
+    """The features of which serving makes something else than training."""
+    mine, theirs = (one.request.dense[one.order].astype(np.float16).astype(np.float32) for one in (trained, served))
+    same = np.isclose(mine, theirs, rtol=2e-3, atol=2e-3).all(axis=0)
+    return {name for name, alike in zip(features, same.tolist(), strict=True) if not alike}
+
+
+@pytest.mark.parametrize("known", [0, 1, 8])
+def test_serving_sees_what_training_saw(world: World, known: int) -> None:
+    """Of people who are new too, and of those who did one thing."""
+    trained, served = world.trained(known), world.served(known)
+    assert differing(trained, served, world.version.features) == set()
+    mine, theirs = trained.request, served.request
+    np.testing.assert_array_equal(theirs.ids[served.order], mine.ids[trained.order])
+    np.testing.assert_array_equal(theirs.tokens.kinds, mine.tokens.kinds)
+    np.testing.assert_array_equal(theirs.tokens.values, mine.tokens.values)
+    np.testing.assert_allclose(theirs.tokens.gaps, mine.tokens.gaps, atol=1e-3)
+    np.testing.assert_allclose(served.logits[served.order], trained.logits[trained.order], atol=5e-3)
+
+
+SHAPE = Shape((Modality.TEXT, Modality.IMAGE), ("group",), ("price",))
+
+
+@pytest.mark.parametrize(
+    ("family", "row"),
+    [pytest.param(one, row, id=name) for one in FEATURES for row, name in enumerate(one.names(SHAPE))],
+)
+def test_a_feature_that_drifts_is_caught(
+    world: World, trained: Made, monkeypatch: pytest.MonkeyPatch, family: Feature, row: int
+) -> None:
+    """Each feature, one after the other, is a tenth larger in serving than it was in training."""
+
+    def drifting(inputs: Inputs) -> Floats:
+        found = np.array(family.rows(inputs), np.float32)
+        found[row] *= 1.1
+        return found
+
+    drifted = tuple(replace(one, rows=drifting) if one is family else one for one in FEATURES)
+    monkeypatch.setattr(features, "FEATURES", drifted)
+    assert family.names(SHAPE)[row] in differing(trained, world.served(8), world.version.features)
+
+
+@pytest.mark.parametrize(
+    ("name", "drift"),
+    [
+        ("content", {"fuse": FuseSettings(weights={EventKind.DISLIKE: -0.01})}),
+        ("content", {"fuse": FuseSettings(half_life_days=0.01)}),
+        ("gap", {"late": 3600.0}),
+        ("age", {"late": 86400.0}),
+        ("popularity_30d", {"late": 30 * 86400.0}),
+        ("group_recent", {"payload": "group"}),
+        ("price_value", {"payload": "price"}),
+    ],
+)
+def test_what_serving_does_otherwise_is_caught(
+    world: World, trained: Made, name: str, drift: dict[str, object]
+) -> None:
+    assert name in differing(trained, world.served(8, **drift), world.version.features)  # type: ignore[arg-type]
+
+
+def test_another_score_in_the_pipeline_is_caught(
+    world: World, trained: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stage that scores candidates leaves the dislikes out."""
+    real, nothing = stages.score, np.zeros(0, np.intp)
+    monkeypatch.setattr(stages, "score", lambda intent, items: real(replace(intent, negatives=nothing), items))
+    assert "content" in differing(trained, world.served(8), world.version.features)
+
+
+def test_another_learned_query_vector_is_caught(world: World, trained: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serving forgets the temperature."""
+    scores = TasteModel.scores
+    monkeypatch.setattr(TasteModel, "scores", lambda self, *given: scores(self, *given) * self.temperature)
+    assert {"taste"} <= differing(trained, world.served(8), world.version.features) <= {"taste", "taste_z"}
 
 
 def test_candidates_of_the_counts_are_those_of_training() -> None:
@@ -162,9 +346,8 @@ def test_serving_reads_as_much_of_a_history_as_training() -> None:
         ]
     )
     query = Query(history=events_of(log, history))
-    manifest = SpaceManifest("f", 16, {modality: {} for modality in items.vectors}, calibration())
     nobody = DirectEncoder(concept_space())  # there is nothing to encode
-    signals = resolve(query, nobody, manifest, store, fuse, moment, Deadline())
+    signals = resolve(query, nobody, MANIFEST, store, fuse, moment, Deadline())
     person = LearnedModel(version, "v", "f", store, clock=lambda: moment).reader.person(query, signals)
     np.testing.assert_array_equal(person.tokens.kinds, example.request.tokens.kinds)
     np.testing.assert_allclose(person.tokens.gaps, example.request.tokens.gaps, atol=1e-3)

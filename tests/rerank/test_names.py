@@ -1,0 +1,201 @@
+"""Saved versions meet a release whose features and kinds of events are others, or in another order."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from encoders.spaces.space import PairCalibration, SpaceManifest
+from encoders.types import Modality
+from engine.config.settings import FuseSettings
+from engine.core.deadline import Deadline
+from engine.core.types import Event, EventKind, Query, VectorInput
+from engine.encode.encoding import DirectEncoder
+from engine.learn.network.distil import Student, export
+from engine.models.errors import CheckpointError
+from engine.query.resolve import resolve
+from engine.rerank import features
+from engine.rerank.features import FEATURES, PLAIN, Feature, feature_names
+from engine.rerank.fields import FieldScales
+from engine.rerank.model import CrossAttentionReranker, ModelConfig
+from engine.rerank.names import EVENT_KINDS_BEFORE, features_before
+from engine.rerank.served import LearnedModel
+from engine.rerank.small import SmallNetwork
+from engine.rerank.statistics import Sequences, count
+from engine.rerank.table import KINDS
+from engine.rerank.taste import TasteConfig, TasteModel, TwoTowers
+from engine.rerank.version import NETWORK, WEIGHTS, Utility, Version, load_version, save_version
+from engine.store.base import Point
+from engine.store.memory import MemoryStore
+from tests.learn.world import catalogue
+from tests.tiny import concept_space
+
+ITEMS = catalogue(24)
+MODALITIES = tuple(ITEMS.vectors)
+SCALES = FieldScales({"group": ("g0", "g1", "g2")}, {"price": (5.0, 2.0)})
+PAIR = PairCalibration(mean=0.1, std=0.3, weight=1.0)
+MANIFEST = SpaceManifest("f", 16, {m: {} for m in MODALITIES}, {(a, b): PAIR for a in MODALITIES for b in MODALITIES})
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+HISTORY = (
+    Event(EventKind.CLICK, ITEMS.ids[3], time=NOW - timedelta(hours=5)),
+    Event(EventKind.UPLOAD, content=VectorInput(Modality.IMAGE, ITEMS.vectors[Modality.IMAGE][4]), time=NOW),
+    Event(EventKind.LIKE, ITEMS.ids[8], time=NOW - timedelta(hours=2)),
+    Event(EventKind.DISLIKE, ITEMS.ids[5], time=NOW - timedelta(hours=1)),
+)
+TASTE = "taste.safetensors"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A version with all of its parts, their weights drawn at random."""
+    torch.manual_seed(0)
+    names = feature_names(MODALITIES, SCALES)
+    size, shape = len(ITEMS), tuple(m.value for m in MODALITIES)
+    network = CrossAttentionReranker(ModelConfig(shape, 16, size, len(names), width=8)).eval()
+    towers = TwoTowers(TasteConfig(shape, 16, size, taste=4, width=8))
+    for weights in (*network.parameters(), *towers.parameters()):
+        torch.nn.init.normal_(weights, std=0.3)
+    small = SmallNetwork(export(Student(torch.zeros(len(names)), torch.ones(len(names)), 8)), len(names))
+    steps = Sequences((np.arange(size), np.arange(0, size, 3)), (np.arange(size) * 1.0, np.arange(0, size, 3) * 1.0))
+    version = Version(
+        network,
+        count(steps, size),
+        ITEMS.ids,
+        np.ones(size, np.bool_),
+        SCALES,
+        Utility(),
+        ((1.0, 0.0), (1.0, 0.0)),
+        frozenset({EventKind.CLICK, EventKind.LIKE}),
+        {},
+        names,
+        TasteModel(towers),
+        small,
+    )
+    save_version(version, tmp_path)
+    return tmp_path
+
+
+def answers(folder: Path) -> list[np.ndarray]:
+    """What each tier of the version in a folder says of all items to somebody who did all kinds of things."""
+    store = MemoryStore(fingerprint="f", dimension=16, modalities=MODALITIES)
+    store.upsert(
+        [
+            Point(name, {m: ITEMS.vectors[m][row] for m in MODALITIES if ITEMS.present[m][row]}, ITEMS.payloads[row])
+            for row, name in enumerate(ITEMS.ids)
+        ]
+    )
+    query = Query(history=HISTORY)
+    nobody = DirectEncoder(concept_space())  # there is nothing to encode
+    signals = resolve(query, nobody, MANIFEST, store, FuseSettings(), NOW, Deadline())
+    model = LearnedModel(load_version(folder), "v", "f", store, clock=lambda: NOW)
+    tiers = model.read(query, signals, ()).rerankers
+    assert [one.tier for one in tiers] == ["full", "small"]
+    return [one.rerank(query, signals, store.candidates(ITEMS.ids)).scores for one in tiers]
+
+
+def said_otherwise(folder: Path, **said: object) -> None:
+    """Change what a version says of itself; None takes it out."""
+    path = folder / NETWORK
+    about = {**json.loads(path.read_text()), **said}
+    path.write_text(json.dumps({name: value for name, value in about.items() if value is not None}))
+
+
+def with_kinds(folder: Path, kinds: list[str]) -> None:
+    """Let a version know some kinds of events, in some order."""
+    for name in (WEIGHTS, TASTE):
+        weights = load_file(folder / name)
+        rows = weights["kind.weight"]
+        known = [rows[KINDS.index(EventKind(kind))] if kind in KINDS else torch.ones_like(rows[0]) for kind in kinds]
+        save_file({**weights, "kind.weight": torch.stack(known)}, folder / name)
+    said_otherwise(folder, event_kinds=kinds)
+
+
+def test_features_in_another_order_feed_the_same_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = answers(folder)
+    monkeypatch.setattr(features, "FEATURES", FEATURES[::-1])
+    assert feature_names(MODALITIES, SCALES) != load_version(folder).features
+    for told, expected in zip(answers(folder), before, strict=True):
+        assert np.ptp(expected) > 0.01
+        np.testing.assert_allclose(told, expected, atol=1e-6)
+    said_otherwise(folder, features=feature_names(MODALITIES, SCALES))
+    assert all(np.abs(told - expected).max() > 0.01 for told, expected in zip(answers(folder), before, strict=True))
+
+
+def test_a_feature_that_is_new_changes_no_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = answers(folder)
+    new = Feature("row", lambda _: ("row",), lambda one: one.candidates[None], (PLAIN,))
+    monkeypatch.setattr(features, "FEATURES", (new, *FEATURES))
+    for told, expected in zip(answers(folder), before, strict=True):
+        np.testing.assert_allclose(told, expected, atol=1e-6)
+
+
+def test_a_feature_that_is_gone_is_refused_with_both_lists(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "FEATURES", tuple(one for one in FEATURES if one.name != "gap"))
+    with pytest.raises(CheckpointError) as told:
+        load_version(folder)
+    problem = (
+        f"model version {folder.name} reads features that are not there: gap. It reads follows, .*, gap; there are"
+    )
+    assert told.match(f"{problem} follows, .*, length: train it anew")
+
+
+def test_kinds_in_another_order_have_the_same_rows(folder: Path) -> None:
+    before = answers(folder)
+    with_kinds(folder, [kind.value for kind in reversed(KINDS)])
+    for told, expected in zip(answers(folder), before, strict=True):
+        np.testing.assert_allclose(told, expected, atol=1e-6)
+    said_otherwise(folder, event_kinds=list(KINDS))
+    assert np.abs(answers(folder)[0] - before[0]).max() > 1e-4
+
+
+def test_a_kind_that_the_version_does_not_know_says_nothing(folder: Path) -> None:
+    """The event stays in the history, with its content and its time."""
+    before = answers(folder)
+    with_kinds(folder, [kind.value for kind in KINDS if kind is not EventKind.UPLOAD])
+    version = load_version(folder)
+    assert version.taste is not None
+    for network in (version.network, version.taste.network):
+        assert not network.kind.weight[KINDS.index(EventKind.UPLOAD)].any()
+        assert network.kind.weight.any(dim=1).sum() == len(KINDS) - 1
+    told = answers(folder)
+    assert all(np.isfinite(one).all() for one in told)
+    assert np.abs(told[0] - before[0]).max() > 1e-4
+    again = folder / "again"
+    again.mkdir()
+    save_version(version, again)
+    np.testing.assert_array_equal(answers(again)[0], told[0])
+
+
+def test_a_kind_that_is_gone_is_refused_with_both_lists(folder: Path) -> None:
+    with_kinds(folder, [*KINDS, "share"])
+    known = ", ".join(KINDS)
+    expected = (
+        f"reads kinds of events that are not there: share. It reads {known}, share; there are {known}: train it"
+    )
+    with pytest.raises(CheckpointError, match=expected):
+        load_version(folder)
+
+
+def test_a_version_without_names_has_those_of_the_release_before(folder: Path) -> None:
+    version, names = load_version(folder), features_before(MODALITIES, SCALES.categories, SCALES.numbers)
+    assert (len(names), names[0], names[13], names[14], names[-1]) == (
+        len(version.features), "follows", "attraction", "follows_z", "gap",
+    )  # fmt: skip
+    save_version(replace(version, features=names), folder)
+    with_kinds(folder, list(EVENT_KINDS_BEFORE))
+    named = answers(folder)
+    said_otherwise(folder, features=None, event_kinds=None)
+    assert load_version(folder).features == names
+    for told, expected in zip(answers(folder), named, strict=True):
+        np.testing.assert_array_equal(told, expected)
+
+
+def test_as_many_names_as_columns(folder: Path) -> None:
+    said_otherwise(folder, features=feature_names(MODALITIES, SCALES)[1:])
+    with pytest.raises(ValueError, match=r"the network reads \d+ features, and \d+ have names"):
+        load_version(folder)
