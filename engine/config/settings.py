@@ -1,7 +1,7 @@
 """The settings: one frozen model, from a TOML file, then environment variables.
 
 A variable is named TRIVENI_ + section + __ + key: `TRIVENI_STORE__PATH=/data/items`. Each room declares its own
-section; they are put together here. Only the command line and `engine.compose` read settings.
+section; they are put together here. `engine.compose`, `engine.opening` and the command line hand them on.
 """
 
 import os

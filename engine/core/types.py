@@ -154,7 +154,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Items under consideration, in columns. Every stage after retrieval maps Candidates to Candidates.
+    """Items under consideration, in columns. Stages hand them on with what their scores mean.
 
     Shapes: n candidates, d dimensions.
     """

@@ -64,7 +64,7 @@ def explain(
         signals: the same n.
         scores: of N items.
         items: the k results.
-        rows: the results' rows in the judgement (k,).
+        rows: the results' rows in the pool (k,).
     """
     fall = falls(intent, scores, rows)
     terms = intent.probes.terms(items)  # (M, n, k)

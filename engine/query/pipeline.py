@@ -10,8 +10,9 @@
               exploration
     explain   which events and parts the score of each result rests on                       engine/query/explain.py
 
-Each is a function of `Stages` (engine/query/stages.py) and can be replaced there. Similarity is one formula, which is
-in engine/query/similarity.py; what scores mean goes with them (engine/query/scored.py).
+Most are functions of `Stages` (engine/query/stages.py) and can be replaced there; a reranker comes with the model,
+and an explanation with the candidates. Before the search the model says what it would consider besides. Similarity is
+one formula, which is in engine/query/similarity.py; what scores mean goes with them (engine/query/scored.py).
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Query parts and history events become sources: vectors in columns, each with its weight."""
+"""Query parts and history events become signals: vectors in columns, each with its weight."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Input = Content | ItemId | VectorInput
 
 @dataclass(frozen=True, slots=True)
 class QuerySignals:
-    """n sources in columns: first the query's parts, then the events, newest first."""
+    """n signals in columns: first the query's parts, then the events, newest first."""
 
     kinds: tuple[ReasonKind, ...]
     """`QUERY` or `EVENT`."""
@@ -41,8 +41,8 @@ class QuerySignals:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """A source that has no vector yet."""
+class _PendingSignal:
+    """A signal that has no vector yet."""
 
     kind: ReasonKind
     index: int
@@ -76,7 +76,7 @@ def resolve(
         SpaceError: if a query part is of a modality that the space lacks.
     """
     pending = [
-        _Pending(ReasonKind.QUERY, index, part.weight, part.source)
+        _PendingSignal(ReasonKind.QUERY, index, part.weight, part.source)
         for index, part in enumerate(query.parts)
         if part.weight != 0
     ]
@@ -90,7 +90,7 @@ def resolve(
             skipped[index] = f"{event.kind} event has neither an item nor a content"
         elif counts and used < settings.max_events:
             used += 1
-            pending.append(_Pending(ReasonKind.EVENT, index, event_weight(event, now, settings), source))
+            pending.append(_PendingSignal(ReasonKind.EVENT, index, event_weight(event, now, settings), source))
         elif counts:
             skipped[index] = f"only the newest {settings.max_events} events are used"
     return _fill(pending, skipped, encoder, manifest, store, deadline)
@@ -103,7 +103,7 @@ def newest(history: Sequence[Event], now: datetime) -> list[int]:
 
 
 def _fill(
-    pending: list[_Pending],
+    pending: list[_PendingSignal],
     skipped: dict[int, str],
     encoder: ContentEncoder,
     manifest: SpaceManifest,
@@ -120,7 +120,7 @@ def _fill(
     known = store.candidates(names, with_payload=False) if names else None
     rows = {name: row for row, name in enumerate(known.ids)} if known else {}
 
-    kept: list[_Pending] = []
+    kept: list[_PendingSignal] = []
     single: list[tuple[int, Modality, Floats]] = []  # (row, modality, vector)
     looked_up: list[tuple[int, int]] = []  # (row, row in `known`)
     for source in pending:

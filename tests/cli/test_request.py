@@ -162,7 +162,7 @@ def test_an_upload_is_a_sound_by_the_endings_that_are_indexed_as_sounds(tmp_path
 def test_a_file_named_by_an_option_is_what_the_option_says_whatever_its_ending(tmp_path):
     for name in ("tone.opus", "tone", "tone.png"):
         (tmp_path / name).write_bytes(b"x")
-        parts = ask._parts("", [tmp_path / name], [tmp_path / name], None)
+        parts = ask._parts("", ask.ContentOptions([tmp_path / name], [tmp_path / name]))
         assert [part.content.WhichOneof("content") for part in parts] == ["image", "audio"]
     path = tmp_path / "history.jsonl"
     path.write_text('{"kind": "upload", "audio": "tone"}\n{"kind": "upload", "image": "tone.opus"}\n')

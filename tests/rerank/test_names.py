@@ -56,7 +56,10 @@ def folder(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     names = feature_names(MODALITIES, SCALES)
     size, shape = len(ITEMS), tuple(m.value for m in MODALITIES)
-    network = CrossAttentionReranker(ModelConfig(shape, 16, size, len(names), width=8)).eval()
+    config = ModelConfig(
+        shape, 16, size, len(names), width=8, history_layers=1, candidate_layers=1, dropout=0.0, id_dropout=0.0
+    )
+    network = CrossAttentionReranker(config).eval()
     towers = TwoTowers(TasteConfig(shape, 16, size, taste=4, width=8))
     for weights in (*network.parameters(), *towers.parameters()):
         torch.nn.init.normal_(weights, std=0.3)

@@ -1,4 +1,4 @@
-"""The service's small parts alone: statuses, page tokens, payloads, the inbox."""
+"""The service's small parts alone: statuses, page tokens, payloads, the stream buffer."""
 
 import asyncio
 import inspect
@@ -162,7 +162,7 @@ class _BrokenError(Exception):
     pass
 
 
-def test_inbox_hands_on_in_order_and_within_bounds() -> None:
+def test_buffer_hands_on_in_order_and_within_bounds() -> None:
     async def run(count: int, most: int, most_bytes: int, broken: bool) -> tuple[list[int], int]:
         buffer: StreamBuffer[int] = StreamBuffer(most, most_bytes)
         read = taken = waiting = 0
@@ -204,7 +204,7 @@ def _cases() -> Iterator[tuple[int, int, int, bool]]:
                     yield count, most, most_bytes, broken
 
 
-def test_inbox_that_is_given_up_does_not_hang() -> None:
+def test_buffer_that_is_given_up_does_not_hang() -> None:
     async def run() -> None:
         async def endless() -> AsyncIterator[tuple[int, int]]:
             while True:
