@@ -49,7 +49,7 @@ def dislikes(catalogue: Catalogue, engine: Engine, related: Floats, random: np.r
     Args:
         catalogue: n items.
         engine: over it.
-        related: (n, n), the evidence between items, both ways.
+        related: (n, n), the similarity between items, both ways.
         random: draws.
     """
     sizes = Counter(catalogue.groups.tolist())

@@ -174,7 +174,7 @@ def settings_digests(settings: Settings) -> dict[str, str]:
         if section in SHAPING or f"{section}.{key}" in SHAPING
     }
     return {
-        name: blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=4).hexdigest()
+        name: blake2b(json.dumps(value, sort_keys=name != "policy.rules").encode(), digest_size=4).hexdigest()
         for name, value in values.items()
     }
 

@@ -54,7 +54,7 @@ class SplitOptions:
     split: Annotated[
         SplitKind,
         typer.Option(
-            help="Foretell each person's last event; all from a time on; the --test file; or events on hidden items."
+            help="Predict each person's last event; all from a time on; the --test file; or events on hidden items."
         ),
     ] = SplitKind.LEAVE_LAST_OUT
     since: Annotated[

@@ -119,9 +119,15 @@ def write_learn(path: Path, setting: Setting) -> None:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
+    from engine.learn.settings import LearnSettings
+
     try:
         document = tomlkit.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
-        document.setdefault("learn", tomlkit.table()).update(setting)
+        learn = document.setdefault("learn", tomlkit.table())
+        for old, new in LearnSettings.renamed.items():
+            if new in setting:
+                learn.pop(old, None)
+        learn.update(setting)
     except (TOMLKitError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", "correct that line") from None
     write_atomically(path, tomlkit.dumps(document))

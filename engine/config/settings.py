@@ -5,7 +5,9 @@ section; they are put together here. `engine.compose`, `engine.opening` and the 
 """
 
 import os
+import warnings
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -50,7 +52,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment variables before the file (which comes as arguments) before the defaults."""
-        return env_settings, init_settings
+        return lambda: with_new_names(env_settings()), init_settings  # type: ignore[return-value]
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -63,9 +65,9 @@ def load_settings(path: Path | None = None) -> Settings:
         path = Path("triveni.toml")
     if path is not None and not path.is_file():
         raise SettingsError(f"no settings file at {path}", "name one that is there, or none for the defaults")
-    check_variables(os.environ, _keys())
+    check_variables(os.environ, [*_keys(), *_old_keys()])
     try:
-        table = TomlConfigSettingsSource(Settings, toml_file=path)() if path else {}
+        table = with_new_names(TomlConfigSettingsSource(Settings, toml_file=path)()) if path else {}
         return Settings(**table)
     except ValidationError as error:
         first = error.errors()[0]
@@ -89,5 +91,26 @@ def _keys() -> list[str]:
     found: list[str] = []
     for section, one in Settings.model_fields.items():
         keys = one.annotation.model_fields if isinstance(one.annotation, type(BaseModel)) else {}
-        found += [section, *(f"{section}.{key}" for key in [*keys, *getattr(one.annotation, "renamed", ())])]
+        found += [section, *(f"{section}.{key}" for key in keys)]
     return found
+
+
+def _old_keys() -> dict[str, str]:
+    """By `section.key` of the release before, the key of now."""
+    return {
+        f"{section}.{old}": new
+        for section, one in Settings.model_fields.items()
+        for old, new in getattr(one.annotation, "renamed", {}).items()
+    }
+
+
+def with_new_names(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings of one source, by section; keys that have another name by now get it, with a warning."""
+    renamed = dict(values)
+    for name, new in _old_keys().items():
+        section, _, old = name.partition(".")
+        keys = renamed.get(section)
+        if isinstance(keys, dict) and old in keys and new not in keys:
+            warnings.warn(f"setting {name} is called {section}.{new} now: rename it", FutureWarning, stacklevel=3)
+            renamed[section] = {new if key == old else key: value for key, value in keys.items()}
+    return renamed

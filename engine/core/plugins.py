@@ -7,13 +7,13 @@ with settings of its own comes from `Parts`: a class that is called with an inst
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from encoders.errors import TriveniError
 from engine.core.errors import PluginError, SettingsError
-from engine.core.section import Section
+
+if TYPE_CHECKING:
+    pass
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -117,6 +117,10 @@ class Parts(Plugins[Callable[[Any], P]], Generic[P]):
             SettingsError: if there is no such part, or a setting is wrong.
             PluginError: if the distribution that adds it is broken.
         """
+        from pydantic import ValidationError  # slow to import, and names are asked for more often than parts
+
+        from engine.core.section import Section
+
         part = self.load(name)
         settings = getattr(part, "Settings", Section)
         if not (isinstance(settings, type) and issubclass(settings, Section)):

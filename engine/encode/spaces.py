@@ -112,8 +112,8 @@ def load_space(setup: SpaceSetup) -> Space:
         PluginError: if the distribution that adds it is broken.
     """
     name = setup.space.name
-    kind, _, argument = name.partition(":")
-    if kind in SPACES:
+    kind, colon, argument = name.partition(":")
+    if kind in SPACES and (colon or not Path(name).is_dir() or name == "starter"):
         return SPACES.make(kind, setup.space.options, "space.options").open(argument, setup)
     if Path(name).is_dir():
         from encoders.spaces.folder import load_space_folder

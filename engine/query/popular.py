@@ -119,7 +119,8 @@ def popular(
     candidates = candidates.take(np.argsort(_losses(candidates, intent), kind="stable"))
     count = len(candidates)
     scores = np.asarray((count - np.arange(count)) / max(count, 1), np.float32)
-    kinds = dict(sourced) | found | disliked
+    every = dict(sourced) | found | disliked
+    kinds = {name: every[name] for name in names}
     pool = candidates
     if reading.rerankers:
         more = passing(query, set(candidates.ids), reading.items, store)

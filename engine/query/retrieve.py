@@ -114,7 +114,7 @@ def merge(
         offsets: (s,), see `Probes.searches`.
         owners: (s,), the interest that each search is for.
         limit: ids per interest.
-        correlation: between the evidences of two modalities.
+        correlation: between the similarities of two modalities.
     """
     names = list(dict.fromkeys(chain.from_iterable(hit.ids for hit in hits)))
     codes = {name: code for code, name in enumerate(names)}

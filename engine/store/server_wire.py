@@ -24,8 +24,10 @@ CHANNEL_OPTIONS = {
     "grpc.max_send_message_length": -1,
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 1000,
+    "grpc.min_reconnect_backoff_ms": 5000,
     "grpc.keepalive_time_ms": 5000,
     "grpc.keepalive_timeout_ms": 2000,
+    "grpc.http2.ping_timeout_ms": 2000,
 }
 """Answers may be large; a node that comes back is soon asked again, and one that fell silent is given up within
 seconds, not at the end of the call's time."""

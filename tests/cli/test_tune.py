@@ -46,13 +46,14 @@ def test_show_tells_what_was_tried_and_write_puts_the_best_into_the_settings(fol
 def test_a_settings_file_keeps_what_else_is_in_it(folder: Path) -> None:
     path = folder / "triveni.toml"
     path.write_text(
-        '# ours\n[store]\npath = "here" # not there\n\n[learn]\n# tried by hand\nwidth = 16\nepochs = 9\n'
+        '# ours\n[store]\npath = "here" # not there\n\n[learn]\n# tried by hand\nwidth = 16\nrate = 0.5\nepochs = 9\n'
     )
     write_learn(path, BEST)
     text = path.read_text()
     assert "# ours" in text
     assert "# not there" in text
     assert "# tried by hand" in text
+    assert "\nrate" not in text  # its name of the release before; both at once would be refused
     settings = load_settings(path)
     assert (settings.learn.epochs, settings.store.path) == (9, Path("here"))
     assert {key: getattr(settings.learn, key) for key in BEST} == BEST

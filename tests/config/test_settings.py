@@ -81,9 +81,18 @@ def test_names_of_the_release_before_are_read_with_a_warning(tmp_path, monkeypat
     path = tmp_path / "t.toml"
     path.write_text("[learn]\nrate = 0.5\nnegative_worth = -2\n")
     monkeypatch.setenv("TRIVENI_LEARN__POSITIVE_WORTH", "3")
-    with pytest.warns(FutureWarning, match="setting rate is called learning_rate now: rename it"):
+    with pytest.warns(FutureWarning, match=r"setting learn\.rate is called learn\.learning_rate now: rename it"):
         learn = load_settings(path).learn
     assert (learn.learning_rate, learn.positive_utility, learn.negative_utility) == (0.5, 3, -2)
+    path.write_text("[learn]\nlearning_rate = 0.4\n")
+    monkeypatch.setenv("TRIVENI_LEARN__RATE", "0.3")
+    with pytest.warns(FutureWarning, match=r"setting learn\.rate is called learn\.learning_rate now"):
+        assert load_settings(path).learn.learning_rate == 0.3  # the environment wins by whichever name
+    monkeypatch.delenv("TRIVENI_LEARN__RATE")
+    monkeypatch.setenv("TRIVENI_LEARN__LEARNING_RATE", "0.2")
+    path.write_text("[learn]\nrate = 0.5\n")
+    with pytest.warns(FutureWarning, match="rename it"):
+        assert load_settings(path).learn.learning_rate == 0.2
     path.write_text("[learn]\nrate = 0.5\nlearning_rate = 0.4\n")
     with pytest.raises(SettingsError, match=r"there is no setting learn\.rate"):
         load_settings(path)

@@ -142,7 +142,7 @@ def watch():
         held = 0
         for child in psutil.Process().children():
             with contextlib.suppress(psutil.Error):
-                if any("decode_worker" in word for word in child.cmdline()):  # not yet: it is still a copy of us
+                if child.cmdline()[1:2] == ["-I"]:  # else it is still a copy of us
                     held += max(0, child.memory_info().rss - small)
         largest = max(largest, held)
 watching = threading.Thread(target=watch)
@@ -166,7 +166,7 @@ def test_twenty_threads_stay_within_the_budget(tmp_path) -> None:
     done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path)], capture_output=True, text=True, check=True)
     ours, theirs = map(int, done.stdout.split())
     assert ours * 1024 < 700 * MIB
-    assert theirs * 1024 < 700 * MIB
+    assert 50 * MIB < theirs * 1024 < 700 * MIB
 
 
 @pytest.mark.parametrize(("rate", "wanted"), [(384_000, 16_000), (44_100, 16_000), (11_025, 16_000), (8000, 44_100)])

@@ -1,6 +1,6 @@
 """Candidate sources and policy rules in the pipeline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -150,3 +150,29 @@ def test_rules_are_applied_in_their_order_and_get_payloads(small: Scene) -> None
 def test_a_rule_that_fails_ends_the_request(small: Scene) -> None:
     with pytest.raises(PluginError, match=r"policy rule 'failing' failed .*KeyError"):
         engine_of(small, rules={"failing": Failing()}).recommend(BIRDS)
+
+
+class Gives:
+    """A rule that gives what it is told to make of the candidates."""
+
+    reads_payloads = False
+
+    def __init__(self, make: Callable[[Scored], object]) -> None:
+        self._make = make
+
+    def apply(self, query: Query, scored: Scored) -> Scored:
+        return self._make(scored)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda scored: None, "it gave a NoneType, not Scored"),
+        (lambda scored: scored.rescored(np.full(len(scored.candidates), np.nan, np.float32)), "not finite"),
+        (lambda scored: scored.rescored(np.zeros(1, np.float32)), r"scores \(1,\)"),
+    ],
+)
+def test_a_rule_that_gives_something_else_is_named(small: Scene, make: Callable[[Scored], object], said: str) -> None:
+    engine = engine_of(small, rules={"odd": Gives(make), "upside": Upside()})
+    with pytest.raises(PluginError, match=rf"policy rule 'odd' failed .*{said}"):
+        engine.recommend(BIRDS)

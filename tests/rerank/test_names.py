@@ -71,7 +71,7 @@ def folder(tmp_path: Path) -> Path:
         ITEMS.ids,
         np.ones(size, np.bool_),
         SCALES,
-        Utility(),
+        Utility(1.0, -1.0, 0.0),
         ((1.0, 0.0), (1.0, 0.0)),
         frozenset({EventKind.CLICK, EventKind.LIKE}),
         {},

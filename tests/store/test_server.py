@@ -4,12 +4,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 from httpx import Headers
 from qdrant_client import QdrantClient, models
@@ -275,8 +277,9 @@ FROZEN = """
 from concurrent.futures import ThreadPoolExecutor
 import grpc
 server = grpc.server(ThreadPoolExecutor(1))
-print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+port = server.add_insecure_port("127.0.0.1:0")
 server.start()
+print(port, flush=True)
 server.wait_for_termination()
 """
 
@@ -286,12 +289,14 @@ def test_a_node_that_falls_silent_is_given_up_long_before_the_time_of_a_call() -
     """Its machine hangs: connections stay, answers do not come."""
     with subprocess.Popen([sys.executable, "-c", FROZEN], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
-        reader = WirePoints("127.0.0.1", int(server.stdout.readline()), secure=False, api_key="", timeout_seconds=100)
+        reader = WirePoints("127.0.0.1", int(server.stdout.readline()), secure=False, api_key="", timeout_seconds=50)
         try:
             with pytest.raises(grpc.RpcError) as caught:
                 reader.get("items", [], payload=False, vectors=[])
             assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED  # it is there, and connected to
             server.send_signal(signal.SIGSTOP)
+            while psutil.Process(server.pid).status() != psutil.STATUS_STOPPED:
+                time.sleep(0.01)
             with pytest.raises(grpc.RpcError) as caught:
                 reader.get("items", [], payload=False, vectors=[])
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE  # not DEADLINE_EXCEEDED

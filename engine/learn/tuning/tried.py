@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from engine.learn.evaluation.stats import Difference, paired
 from engine.learn.log import Doubles, Ints
+from engine.learn.settings import LearnSettings
 
 FILE = "tuning.db"
 SEARCHED = ("learning_rate", "batch", "width", "dropout", "id_dropout")
@@ -85,10 +86,10 @@ def found(folder: Path) -> SearchResult | None:
 
 
 def clean(setting: Mapping[str, Any]) -> dict[str, float | int]:
-    """A trial's settings as they are used and shown: three digits, which is more than they are known to."""
-    return {
-        key: float(f"{setting[key]:.3g}") if isinstance(setting[key], float) else setting[key] for key in SEARCHED
-    }
+    """A trial's settings as they are used and shown: three digits, which is more than they are known to. Searches of
+    the release before call some otherwise."""
+    named = {LearnSettings.renamed.get(key, key): value for key, value in setting.items()}
+    return {key: float(f"{named[key]:.3g}") if isinstance(named[key], float) else named[key] for key in SEARCHED}
 
 
 def storage_of(folder: Path) -> optuna.storages.RDBStorage:

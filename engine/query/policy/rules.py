@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from encoders.errors import TriveniError
 from engine.core.plugins import Parts
 from engine.core.types import Query
@@ -40,9 +42,26 @@ def apply_rules(rules: Mapping[str, PolicyRule], query: Query, scored: Scored) -
     """
     for name, rule in rules.items():
         try:
-            scored = rule.apply(query, scored)
+            scored = _checked(rule.apply(query, scored))
         except TriveniError:
             raise
         except Exception as error:
             raise RULES.broken(name, "failed", error) from error
+    return scored
+
+
+def _checked(scored: object) -> Scored:
+    """What a rule gave, if it can be shown.
+
+    Raises:
+        TypeError: if it is something else.
+        ValueError: if its columns are not of one length, or a score is not finite.
+    """
+    if not isinstance(scored, Scored):
+        raise TypeError(f"it gave a {type(scored).__name__}, not Scored")
+    count, scores = len(scored.candidates), scored.candidates.scores
+    if not (scores.shape == scored.rows.shape == scored.interest.shape == (count,)):
+        raise ValueError(f"it gave {count} candidates with scores {scores.shape} and rows {scored.rows.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError("it gave a score that is not finite")
     return scored

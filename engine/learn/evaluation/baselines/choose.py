@@ -47,7 +47,7 @@ class BaselineOptions:
     """How LambdaMART is; "people" only where the split knows other people's later events too, as leave-last-out
     does."""
     seed: int = 0
-    """Of those that draw lots."""
+    """Of those that are random."""
 
 
 @dataclass(frozen=True, slots=True)
