@@ -47,7 +47,7 @@ class Intent:
     """The signals to stay away from."""
     strengths: Floats
     """Of each negative, the size of its weight: at most 1."""
-    told: npt.NDArray[np.bool_]
+    from_query: npt.NDArray[np.bool_]
     """Which negatives are parts of the query; the others are events."""
     query_weight: float
     """1 without a usable history, 0 without positive parts."""

@@ -78,14 +78,57 @@ def popular(
         raise InvalidQueryError("no query part has a positive weight", "say what is wanted too", field="query.parts")
     wanted = max(at_least, math.ceil(settings.overfetch * query.limit))
     room = Caps({field: math.ceil(settings.overfetch * most) for field, most in max_per_value.items()}, store.schema)
-    capped = bool(max_per_value)
+    found, disliked = _read(query, exclude, store, settings.popularity_field, deadline, intent, room, wanted)
+    deadline.check("fetching candidates")
+    liked = list(found)[:wanted]
+    names = [*liked, *passing(query, {*liked, *disliked}, list(sourced), store), *disliked]
+    candidates = with_modality(store.candidates(names, with_payload=with_payload), query.modalities)
+    candidates = candidates.take(np.argsort(_losses(candidates, intent), kind="stable"))
+    count = len(candidates)
+    scores = np.asarray((count - np.arange(count)) / max(count, 1), np.float32)
+    every = dict(sourced) | found | disliked
+    kinds = {name: every[name] for name in names}
+    pool = candidates
+    if reading.rerankers:
+        more = passing(query, set(candidates.ids), reading.items, store)
+        pool = with_modality(store.candidates([*candidates.ids, *more], with_payload=with_payload), query.modalities)
+
+    def explain(results: Candidates, _: Rows) -> list[tuple[Reason, ...]]:
+        return [(Reason(kinds.get(name, ReasonKind.LEARNED)),) for name in results.ids]
+
+    return Scored.of(candidates.scored(scores), Meaning.ORDER, Tier.COLD, explain, pool=pool)
+
+
+def _read(
+    query: Query,
+    exclude: Sequence[ItemId],
+    store: VectorStore,
+    popularity: str,
+    deadline: Deadline,
+    intent: Intent,
+    room: Caps,
+    wanted: int,
+) -> tuple[dict[ItemId, ReasonKind], dict[ItemId, ReasonKind]]:
+    """Items that count, the first ones first, and such as would if they were not disliked, with the order of each.
+
+    Args:
+        query: the query.
+        exclude: items that must not be among them.
+        store: the catalogue.
+        popularity: the field that counts it.
+        deadline: of the query.
+        intent: what to stay away from.
+        room: under the caps.
+        wanted: so many are enough.
+    """
+    capped = bool(room.limits)
     picky = bool(query.modalities or capped or len(intent.negatives))
     seen = set(exclude)
     found: dict[ItemId, ReasonKind] = {}
     disliked: dict[ItemId, ReasonKind] = {}
     orders = [(INDEXED_AT, ReasonKind.FRESH)]
-    if store.schema.get(settings.popularity_field) in (FieldKind.INTEGER, FieldKind.FLOAT):
-        orders.insert(0, (settings.popularity_field, ReasonKind.POPULAR))
+    if store.schema.get(popularity) in (FieldKind.INTEGER, FieldKind.FLOAT):
+        orders.insert(0, (popularity, ReasonKind.POPULAR))
     bound = max(_MAX_PAGE, 2 * _GROWTH * wanted)
 
     def consider(names: list[ItemId], kind: ReasonKind) -> None:
@@ -112,24 +155,7 @@ def popular(
         deadline.check("searching")
         holders = _holders(query.modalities, room.narrowed(query.filter), store)
         consider([name for name in holders if name not in seen], ReasonKind.FRESH)
-    deadline.check("fetching candidates")
-    liked = list(found)[:wanted]
-    names = [*liked, *passing(query, {*liked, *disliked}, list(sourced), store), *disliked]
-    candidates = with_modality(store.candidates(names, with_payload=with_payload), query.modalities)
-    candidates = candidates.take(np.argsort(_losses(candidates, intent), kind="stable"))
-    count = len(candidates)
-    scores = np.asarray((count - np.arange(count)) / max(count, 1), np.float32)
-    every = dict(sourced) | found | disliked
-    kinds = {name: every[name] for name in names}
-    pool = candidates
-    if reading.rerankers:
-        more = passing(query, set(candidates.ids), reading.items, store)
-        pool = with_modality(store.candidates([*candidates.ids, *more], with_payload=with_payload), query.modalities)
-
-    def explain(results: Candidates, _: Rows) -> list[tuple[Reason, ...]]:
-        return [(Reason(kinds.get(name, ReasonKind.LEARNED)),) for name in results.ids]
-
-    return Scored.of(candidates.scored(scores), Meaning.ORDER, Tier.COLD, explain, pool=pool)
+    return found, disliked
 
 
 def _holders(modalities: Sequence[Modality], filter_: Filter | None, store: VectorStore) -> list[ItemId]:

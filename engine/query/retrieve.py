@@ -19,7 +19,7 @@ from engine.query.settings import RetrieveSettings
 from engine.store.base import Hits, VectorQuery, VectorStore
 from engine.store.match import matches
 
-OWN = 10
+ONE_IN = 10
 """Of an interest's candidates, one in so many comes from each search whatever the others say: what one modality
 finds nearest of all may be a copy."""
 _FIRST = 1e6
@@ -106,7 +106,7 @@ def merge(
     """The ids of the best hits of each interest, each once.
 
     A hit's cosine gives the similarity by one modality; where several modalities found an item, these are combined.
-    The first hits of each search are kept in any case, see `OWN`.
+    The first hits of each search are kept in any case, see `ONE_IN`.
 
     Args:
         hits: of s searches.
@@ -126,7 +126,7 @@ def merge(
         count = np.zeros(len(names), np.float32)
         for place in np.flatnonzero(owners == owner).tolist():
             rows = np.array([codes[name] for name in hits[place].ids], np.intp)
-            first.append(rows[: limit // OWN])
+            first.append(rows[: limit // ONE_IN])
             similarity = hits[place].scores * lengths[place] - offsets[place]
             best[rows] = np.maximum(best[rows], similarity)
             total[rows] += similarity

@@ -11,7 +11,7 @@ from engine.query.similarity import Columns
 
 Rows = npt.NDArray[np.intp]
 
-LEAVES, STEEP = 0.8, 4.0
+DISLIKE_TOLERANCE, DISLIKE_SLOPE = 0.8, 4.0
 """See `penalty`; chosen on Tux Paint, `python -m benchmarks.feedback`."""
 
 
@@ -53,8 +53,9 @@ def penalty(intent: Intent, similarity: Floats, wanted: Floats | float = 0.0) ->
 
     A dislike takes away what is like the disliked, and leaves what is liked: of two neighbours, what is like the one
     is related to the other too, and would fall behind what has to do with neither. So it counts how much more an item
-    is like the disliked than `LEAVES` of what speaks for it, `STEEP` times. A negative part of a query says what the
-    results must not be like, whatever speaks for them: there all counts that is beyond merely related.
+    is like the disliked than `DISLIKE_TOLERANCE` of what speaks for it, `DISLIKE_SLOPE` times. A negative part of a
+    query says what the results must not be like, whatever speaks for them: there all counts that is beyond merely
+    related.
 
     Args:
         intent: of n signals.
@@ -65,6 +66,6 @@ def penalty(intent: Intent, similarity: Floats, wanted: Floats | float = 0.0) ->
         return np.zeros(similarity.shape[1], np.float32)
     related = np.float32(intent.related)
     against = similarity[intent.negatives]  # (negatives, N)
-    disliked = np.float32(STEEP) * (against - np.maximum(np.float32(LEAVES) * wanted, related))
-    beyond = np.where(intent.told[:, None], against - related, disliked)
+    disliked = np.float32(DISLIKE_SLOPE) * (against - np.maximum(np.float32(DISLIKE_TOLERANCE) * wanted, related))
+    beyond = np.where(intent.from_query[:, None], against - related, disliked)
     return np.asarray((intent.strengths[:, None] * np.maximum(beyond, 0)).max(axis=0), np.float32)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from structlog.testing import capture_logs
 from encoders.types import Modality
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, DeadlineError, NotFoundError
-from engine.core.types import Candidates, PolicyOptions, Query, QueryPart, UserId
+from engine.core.types import Candidates, PolicyOptions, Query, QueryPart, ReasonKind, UserId
 from engine.encode.encoding import DirectEncoder
 from engine.models.card import CARD, ModelCard
 from engine.models.errors import CheckpointError, ModelError
@@ -36,7 +37,7 @@ from tests.models.versions import (
     make,
     weights_of,
 )
-from tests.query.scene import NOW, I, Scene, T, concepts_of, scene
+from tests.query.scene import NOW, A, I, Scene, T, concepts_of, scene
 from tests.tiny import concept_space, concept_text, tiny_space
 
 PARTS = (QueryPart(concept_text("bird", 3)), QueryPart(concept_text("car", 3)), QueryPart(concept_text("cat", 3)))
@@ -138,6 +139,22 @@ def test_a_version_orders_what_a_person_without_history_gets(small: Scene, servi
         assert {reason.kind for result in found.results for reason in result.reasons} <= {
             reason.kind for result in plain.results for reason in result.reasons
         }
+
+
+def test_only_what_the_cold_start_would_show_by_itself_is_popular_or_new(small: Scene) -> None:
+    space = concept_space()
+    model = DirectionModel("v1", space.fingerprint, weights_of("bird", space))
+    model.reading = Reading(model.reading.rerankers, [point.id for point in small.store.scroll(limit=999).points])
+    plain = PolicyOptions(diversity=0.0)
+    learned = 0
+    for modality in (T, I, A):
+        query = Query(limit=3, modalities=(modality,), policy=plain)
+        cold = {result.item for result in small.engine.recommend(replace(query, limit=6)).results}  # overfetched
+        for result in engine_of(small, Fixed(model)).recommend(query).results:
+            (reason,) = result.reasons
+            assert (reason.kind is ReasonKind.LEARNED) == (result.item not in cold)
+            learned += reason.kind is ReasonKind.LEARNED
+    assert learned
 
 
 def test_a_person_without_history_gets_a_version_of_the_trial(small: Scene, serving: Serving) -> None:

@@ -19,17 +19,19 @@ class Caps:
     """
 
     def __init__(self, limits: Mapping[str, int], schema: Schema | None = None) -> None:
-        self._limits, self._schema = limits, schema or {}
+        self.limits = limits
+        """At most so many items per value of a field."""
+        self._schema = schema or {}
         self._taken: Counter[tuple[str, str]] = Counter()
         self._full: dict[str, dict[Scalar, None]] = {}
 
     def keys_of(self, payload: Payload) -> dict[tuple[str, str], Json]:
         """The values of an item that count, by field and name."""
-        return {(field, str(value)): value for field in self._limits for value in _values_of(payload, field)}
+        return {(field, str(value)): value for field in self.limits for value in _values_of(payload, field)}
 
     def fits(self, payload: Payload) -> bool:
         """Whether there is room for all values of an item."""
-        return all(self._taken[key] < self._limits[key[0]] for key in self.keys_of(payload))
+        return all(self._taken[key] < self.limits[key[0]] for key in self.keys_of(payload))
 
     def take(self, payload: Payload) -> list[tuple[str, str]]:
         """Count an item, and name the values that are full now."""
@@ -37,7 +39,7 @@ class Caps:
         for key, value in self.keys_of(payload).items():
             field = key[0]
             self._taken[key] += 1
-            if self._taken[key] == self._limits[field]:
+            if self._taken[key] == self.limits[field]:
                 full.append(key)
                 kind = self._schema.get(field)
                 if kind is not None and type(value) is _MATCHED.get(kind):

@@ -87,7 +87,7 @@ def _lambdamart(options: BaselineOptions, items: ItemTable) -> Ranker:
     )
 
 
-OWN: Mapping[str, Baseline] = {
+BUILT_IN: Mapping[str, Baseline] = {
     "popularity": Baseline(lambda options, _: Popularity(options.positives)),
     "markov": Baseline(lambda options, _: Markov(positives=options.positives)),
     "item-knn": Baseline(lambda options, _: ItemKnn(positives=options.positives)),
@@ -112,10 +112,10 @@ OWN: Mapping[str, Baseline] = {
 """Triveni's own baselines."""
 
 BOOSTED = (
-    OWN["popularity"],
-    OWN["markov"],
+    BUILT_IN["popularity"],
+    BUILT_IN["markov"],
     Baseline(lambda options, _: Markov(20, positives=options.positives)),
-    *(OWN[name] for name in ("item-knn", "user-knn", "tf-idf", "mean-vector", "als", "bpr", "ease")),
+    *(BUILT_IN[name] for name in ("item-knn", "user-knn", "tf-idf", "mean-vector", "als", "bpr", "ease")),
 )
 """What LambdaMART hears, besides the counts and likenesses that it takes itself."""
 
@@ -135,13 +135,13 @@ def baselines(items: ItemTable, names: Sequence[str] | None = None, options: Bas
     """
     options = options or BaselineOptions()
     if names is None:
-        reasons = {name: one.unable(items) for name, one in OWN.items()}
-        able = [OWN[name] for name, reason in reasons.items() if not reason]
+        reasons = {name: one.unable(items) for name, one in BUILT_IN.items()}
+        able = [BUILT_IN[name] for name, reason in reasons.items() if not reason]
         left_out = tuple((name, reason) for name, reason in reasons.items() if reason)
         return Chosen(tuple(one.make(options, items) for one in able), left_out)
     wanted = {baseline_named(name) for name in names}
-    chosen = {name: OWN[name] for name in BASELINES if name in wanted}
-    chosen |= {name: _added(name) for name in sorted(wanted - OWN.keys())}
+    chosen = {name: BUILT_IN[name] for name in BASELINES if name in wanted}
+    chosen |= {name: _added(name) for name in sorted(wanted - BUILT_IN.keys())}
     for name, one in chosen.items():
         if reason := one.unable(items):
             raise TrainingError(f"baseline {name!r} cannot run: {reason}", "leave it out")
