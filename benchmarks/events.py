@@ -40,11 +40,11 @@ SINGLES = 200
 IMPORTED, CATALOGUE, DIMENSION = 20_505, 565, 384
 
 
-def make_events(count: int, people: int = 1000, items: int = 20_000) -> list[UserEvent]:
+def make_events(count: int, users: int = 1000, items: int = 20_000) -> list[UserEvent]:
     """Events of many persons over half a year, each with an id, a request and a context."""
     random = np.random.default_rng(7)
     seconds = np.sort(random.integers(0, 180 * 86400, count))
-    who, what = random.integers(people, size=count), random.integers(items, size=count)
+    who, what = random.integers(users, size=count), random.integers(items, size=count)
     return [
         UserEvent(
             UserId(f"user {who[row]}"),

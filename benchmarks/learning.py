@@ -1,6 +1,6 @@
 """Does it learn? Made-up people, whose tastes are known, act on served lists; then engines serve them.
 
-    python -m benchmarks.learning [--settings triveni.toml] [--log engine|popular] [--lists 20000] [--people 300]
+    python -m benchmarks.learning [--settings triveni.toml] [--log engine|popular] [--lists 20000] [--users 300]
         [--rounds 2] [--seed 1]
 
 The catalogue is that of the settings' store. The log is made by the untrained engine, or by popularity; one place in
@@ -55,8 +55,8 @@ def popular_log(world: World, lists: int, absent: np.ndarray) -> Diary:
     """A log of lists made by popularity."""
     serve = PopularServe(world, EXPLORE)
     visits = period(world, lists)
-    kept = ~np.isin(visits.person, absent)
-    mine = Visits(visits.person[kept], visits.time[kept], visits.room[kept], visits.label)
+    kept = ~np.isin(visits.user, absent)
+    mine = Visits(visits.user[kept], visits.time[kept], visits.room[kept], visits.label)
     return run(world, serve, mine, watch=serve.learn)
 
 
@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--settings", type=Path)
     parser.add_argument("--log", choices=("engine", "popular"), default="engine")
     parser.add_argument("--lists", type=int, default=20_000)
-    parser.add_argument("--people", type=int, default=300)
+    parser.add_argument("--users", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
@@ -74,7 +74,7 @@ def main() -> int:
     space = opening.open_space(settings)
     with closing(opening.open_store(settings, space)) as store:
         found = read_items(store)
-    world = World(found, WorldConfig(people=given.people, seed=given.seed), space.fingerprint)
+    world = World(found, WorldConfig(users=given.users, seed=given.seed), space.fingerprint)
     clock, memory = compare.SimulatedClock(), compare.memory_store(space.manifest, world.items)
 
     def serving(model: ServedModel | None) -> Serve:

@@ -142,7 +142,7 @@ def untrained() -> Ranker:
     return UntrainedRanker(space.manifest, DirectEncoder(space))
 
 
-def learned(seed: int, cross_fit: CrossFit = "people") -> LearnedRanker:
+def learned(seed: int, cross_fit: CrossFit = "users") -> LearnedRanker:
     """The whole pipeline, trained. Leave-last-out knows other people's later ratings, and its rows do too."""
     from engine.config.settings import load_settings
     from engine.opening import open_space
@@ -188,7 +188,7 @@ def last_known(known: Split, hidden: Split, items: ItemTable) -> Split:
     mine, cases = hidden.train.of_user(), known.cases
     kept = [row for row in range(len(cases)) if seen[cases.targets[row]].all() and len(mine[int(cases.user[row])])]
     some = cases.take(np.array(kept, np.intp))
-    history = tuple(mine[person] for person in some.user.tolist())
+    history = tuple(mine[user] for user in some.user.tolist())
     return Split("known films beside hidden ones", hidden.train, replace(some, history=history))
 
 
@@ -242,7 +242,7 @@ def main() -> int:
     hidden, by_moment = arguments.hidden, arguments.split == "time"
     if hidden and by_moment:
         parser.error("--hidden hides films from leave-last-out: give no --split time with it")
-    cross_fit: CrossFit = "time" if by_moment else "people"
+    cross_fit: CrossFit = "time" if by_moment else "users"
     last = by_time(log, films, share=LAST) if by_moment else leave_last_out(log, films)
     split = hide_items(last.train, films, hidden, arguments.seed) if hidden else last
     if arguments.write_train:

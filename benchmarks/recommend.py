@@ -121,7 +121,7 @@ def on_server(items: Catalogue, url: str) -> Iterator[VectorStore]:
         client.close()
 
 
-def person(items: Catalogue, random: np.random.Generator, events: int, interests: int) -> tuple[Event, ...]:
+def user(items: Catalogue, random: np.random.Generator, events: int, interests: int) -> tuple[Event, ...]:
     """A history: events around a few items, over the last 60 days."""
     history = []
     for number in range(events):
@@ -213,7 +213,7 @@ def main() -> None:
         engine = Engine(NoEncoder(), items.manifest, store, clock=lambda: NOW)
         recorded = Engine(NoEncoder(), items.manifest, recorder, clock=lambda: NOW)
         random = np.random.default_rng(1)
-        histories = [person(items, random, options.events, 4) for _ in range(options.persons)]
+        histories = [user(items, random, options.events, 4) for _ in range(options.users)]
         cases: dict[str, tuple[Filter | None, PolicyOptions]] = {
             "plain": (None, PolicyOptions()),
             "filter": (Range("price", lte=50.0), PolicyOptions()),

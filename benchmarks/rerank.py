@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.recommend import NOW, NoEncoder, Recorder, build, person
+from benchmarks.recommend import NOW, NoEncoder, Recorder, build, user
 from benchmarks.synthetic import catalogue
 from engine.catalog.items import read_items
 from engine.core.threads import one_blas_thread
@@ -80,7 +80,7 @@ def tier_works(
 ) -> dict[str, Work]:
     """What each tier does with a request: its step, and its bare forward pass."""
     full, small = model.read(query, signals, ()).rerankers
-    request, table = model.reader.request(model.reader.person(query, signals), candidates)
+    request, table = model.reader.request(model.reader.user(query, signals), candidates)
     batch, network = collate([request], table), version.small
     assert network is not None
 
@@ -138,7 +138,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         store = build(made, options.store or Path(scratch))
         learned_from = [
-            UserEvent(UserId(f"u{number}"), event) for number in range(200) for event in person(made, random, 20, 2)
+            UserEvent(UserId(f"u{number}"), event) for number in range(200) for event in user(made, random, 20, 2)
         ]
         settings = FitSettings(
             rows=RowSettings(steps=5, folds=2),
@@ -158,7 +158,7 @@ def main() -> None:
             for one, held in ((cut["full"], store), (cut["small"], store), (kept, recorder))
         )
         columns: dict[str, list[float]] = {}
-        queries = [Query(history=person(made, random, options.events, 4), limit=20) for _ in range(options.persons)]
+        queries = [Query(history=user(made, random, options.events, 4), limit=20) for _ in range(options.users)]
         for turn in range(options.rounds + 1):
             for query in queries:
                 recorder.calls.clear()

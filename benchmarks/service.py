@@ -169,7 +169,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.store or Path(scratch)
         if "wire" in what:
-            report["wire"] = wire(options.items, folder / "wire", options.persons, options.rounds)
+            report["wire"] = wire(options.items, folder / "wire", options.users, options.rounds)
         if "concurrent" in what:
             space = opening.open_space(load_settings())
             name = folder / f"search-{space.fingerprint[:8]}"

@@ -65,7 +65,7 @@ def main() -> None:
     version = trained(split, films, options.seed, options.version)
     full, small = judged(version, split, films, options.seed)
     apart = paired(small, full, split.cases.user)
-    p50 = timed(version, split, films, options.candidates, options.persons, options.rounds)
+    p50 = timed(version, split, films, options.candidates, options.users, options.rounds)
     if options.json:
         quality = {"full": asdict(bootstrap(full)), "small": asdict(bootstrap(small)), "difference": asdict(apart)}
         print(json.dumps({"ndcg_at_10": quality, "p50_ms": p50, **tier_ratios(p50)}))
@@ -111,7 +111,7 @@ def ndcg(version: Version, examples: Sequence[Example], logits: Sequence[Floats]
 
 
 def timed(
-    version: Version, split: Split, films: ItemTable, candidates: int, persons: int, rounds: int
+    version: Version, split: Split, films: ItemTable, candidates: int, users: int, rounds: int
 ) -> dict[str, float]:
     """Per part the median, in milliseconds, over requests of some people at the moments of their last ratings."""
     manifest = open_space(load_settings()).manifest
@@ -121,7 +121,7 @@ def timed(
     cut = CutModel(model, "full", candidates)
     engine = Engine(NoEncoder(), manifest, store, models=Fixed(cut), clock=lambda: now[0])  # type: ignore[arg-type]
     columns: dict[str, list[float]] = {}
-    cases = split.cases.take(np.arange(0, len(split.cases), len(split.cases) // persons, dtype=np.intp))
+    cases = split.cases.take(np.arange(0, len(split.cases), len(split.cases) // users, dtype=np.intp))
     for turn in range(rounds + 1):
         for history, moment in zip(cases.history, cases.time.tolist(), strict=True):
             now[0] = datetime.fromtimestamp(moment, UTC)

@@ -19,7 +19,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from benchmarks.recommend import NOW, NoEncoder, build, person
+from benchmarks.recommend import NOW, NoEncoder, build, user
 from benchmarks.synthetic import catalogue
 from encoders.spaces.space import Space, SpaceManifest
 from engine.core.deadline import Deadline
@@ -174,7 +174,7 @@ def timed(call: Callable[[], Any]) -> float:
     return (time.perf_counter() - started) * 1e3
 
 
-def wire(items: int, folder: Path, persons: int, rounds: int) -> Row:
+def wire(items: int, folder: Path, users: int, rounds: int) -> Row:
     """p50 of Recommend over gRPC against the same in process plus a bare echo, in milliseconds."""
     drawn = catalogue(items)
     store = build(drawn, folder)
@@ -182,7 +182,7 @@ def wire(items: int, folder: Path, persons: int, rounds: int) -> Row:
     encoder = EmptyEncoder()
     engine = Engine(encoder, drawn.manifest, store, clock=lambda: NOW)
     random = np.random.default_rng(1)
-    histories = [person(drawn, random, 50 + 5 * rounds, 4) for _ in range(persons)]
+    histories = [user(drawn, random, 50 + 5 * rounds, 4) for _ in range(users)]
     turns = [[request_of(sliding(history, turn)) for history in histories] for turn in range(rounds + 1)]
     with serving(lambda: start_server(engine, encoder, store, events, NoSpace(drawn.manifest))) as server:
         with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:

@@ -108,7 +108,7 @@ def open_serving(settings: Settings, space: Space, store: VectorStore) -> Servin
     from functools import partial
 
     from engine.models.serving import Serving
-    from engine.rerank.taste_index import drop_others
+    from engine.rerank.tower_index import drop_others
 
     return Serving(
         registry(settings),

@@ -183,7 +183,7 @@ def event_limits(settings: OpeningSettings) -> EventLimits:
     """The largest event, and the longest served list, that are kept."""
     from engine.events.check import EventLimits
 
-    return EventLimits(text_characters=settings.limits.max_characters, places=settings.retrieve.max_limit)
+    return EventLimits(text_characters=settings.limits.max_characters, positions=settings.retrieve.max_limit)
 
 
 def open_events(

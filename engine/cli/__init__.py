@@ -40,6 +40,22 @@ def root(
     """Multimodal retrieval and recommendation on Qdrant: text, pictures and sounds in one space."""
 
 
+RENAMED = {("simulate", "--people"): "--users", ("simulate", "--places"): "--positions"}
+"""Options that have another name now, per command; the old one is still taken."""
+
+
+def with_new_names(arguments: list[str]) -> list[str]:
+    """The arguments, options that were renamed by their new names."""
+    found = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        new = next((new for (command, old), new in RENAMED.items() if old == name and command in arguments), name)
+        if new != name:
+            tell("warning", "yellow", f"option {name} is called {new} now: rename it")
+        found.append(new + equals + value)
+    return found
+
+
 def main() -> None:
     """Run a command. Exit codes: 0 done, 1 it failed, 2 it was called wrongly, 130 it was interrupted."""
     for stream in (sys.stdout, sys.stderr):
@@ -47,7 +63,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # what a terminal cannot show is no reason to end
     try:
         try:
-            app()
+            app(with_new_names(sys.argv[1:]))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader has enough, as `head` has; what is left must not be written at the end

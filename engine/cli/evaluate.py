@@ -241,7 +241,7 @@ def _tell_compared(
             console.print(table)
         for name, interval in shown.items():
             said = interval if interval.mean else f"nothing of it followed, in {interval.count:,} places"
-            console.print(f"{name} per place shown: {said}", highlight=False)
+            console.print(f"{name} per position shown: {said}", highlight=False)
     _tell(document, tables, written)
 
 

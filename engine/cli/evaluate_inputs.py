@@ -40,7 +40,7 @@ class SplitKind(StrEnum):
     @property
     def cross_fit(self) -> CrossFit:
         """How those that learn from others' scores are to: whether other people's later events are known."""
-        return "people" if self in {SplitKind.LEAVE_LAST_OUT, SplitKind.HIDDEN_ITEMS} else "time"
+        return "users" if self in {SplitKind.LEAVE_LAST_OUT, SplitKind.HIDDEN_ITEMS} else "time"
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,11 +191,11 @@ def lists_before(settings: Settings, split: Split, since: datetime | None = None
 
 
 def shown(settings: Settings, since: datetime | None = None) -> dict[str, Interval]:
-    """What followed all lists that were served, or those from a time on, per place."""
-    from engine.learn.evaluation.off_policy import RATES, logged_places, rate
+    """What followed all lists that were served, or those from a time on, per position."""
+    from engine.learn.evaluation.off_policy import RATES, logged_positions, rate
 
     served = list(served_lists(settings, since))
-    return {name: rate(logged_places(served, kinds)) for name, kinds in RATES.items()} if served else {}
+    return {name: rate(logged_positions(served, kinds)) for name, kinds in RATES.items()} if served else {}
 
 
 def _named(settings: Settings, name: str) -> str:

@@ -41,7 +41,7 @@ class ServedBy(StrEnum):
 
 def simulate(
     ctx: typer.Context,
-    people: Annotated[int, typer.Option(min=1, help="How many people there are.")] = 300,
+    users: Annotated[int, typer.Option(min=1, help="How many people there are.")] = 300,
     impressions: Annotated[int, typer.Option(min=1, help="How many lists are served to them.")] = 20_000,
     days: Annotated[float, typer.Option(help="The length of the period.")] = 30.0,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal events.")] = 0,
@@ -51,10 +51,10 @@ def simulate(
     explore: Annotated[
         float,
         typer.Option(
-            help="How probably a place shows another item than the popular or the engine's; 0: engine alone."
+            help="How probably a position shows another item than the popular or the engine's; 0: engine alone."
         ),
     ] = 0.2,
-    places: Annotated[int, typer.Option(min=1, help="Items of a list.")] = 10,
+    positions: Annotated[int, typer.Option(min=1, help="Items of a list.")] = 10,
     until: Annotated[
         str, typer.Option(help="When the period ends: RFC 3339; the last midnight, UTC, if not given.")
     ] = "",
@@ -70,23 +70,23 @@ def simulate(
 ) -> None:
     """Let made-up people with tastes of their own visit the catalogue, and record what they see and do.
 
-    They look at high places more often, drift, dislike things, search and upload; some people and items are new. What
-    they really like is known, so the table can say how near the lists came to the best possible ones. The file holds
-    the served lists too, one event per place. Exit codes: 0 done, 1 failed, 2 called wrongly.
+    They look at high positions more often, drift, dislike things, search and upload; some people and items are new.
+    What they really like is known, so the table can say how near the lists came to the best possible ones. The file
+    holds the served lists too, one event per position. Exit codes: 0 done, 1 failed, 2 called wrongly.
 
-    Example: triveni simulate --people 300 --impressions 20000 --days 30 --seed 1
+    Example: triveni simulate --users 300 --impressions 20000 --days 30 --seed 1
     """
     from engine.learn.simulate.config import WorldConfig
-    from engine.learn.simulate.output import into_file, into_store, refuse_real_people
+    from engine.learn.simulate.output import into_file, into_store, refuse_real_users
 
     if out is not None and (store or mix):
         raise typer.BadParameter("--out writes a file, --store and --mix are of an event store: give one of them")
     settings = settings_of(ctx)
     if store and not mix:
         with _opened(settings, store) as events:
-            refuse_real_people(events)
+            refuse_real_users(events)
     start = _end(until).timestamp() - days * 86400
-    config = WorldConfig(people=people, days=days, seed=seed, places=places, start=start)
+    config = WorldConfig(users=users, days=days, seed=seed, positions=positions, start=start)
     world, diary, made_by = _run(settings, config, policy, explore, impressions)
     own = OWN / f"{world.name}{made_by}-{impressions}"
     url = store or f"sqlite:///{own / 'events.db'}"
@@ -176,7 +176,7 @@ def _show(world: World, diary: Diary, policy: ServedBy, written: int, place: str
     measured, kinds = diary.measured, counts(diary.events)
     document: dict[str, Any] = {
         "world": world.name,
-        "people": len({int(number) for number in measured.person}),
+        "users": len({int(number) for number in measured.user}),
         "items": len(world.items),
         "lists": len(diary.impressions),
         "events": len(diary.events),
@@ -194,14 +194,14 @@ def _show(world: World, diary: Diary, policy: ServedBy, written: int, place: str
     table = Table(title=f"Simulated: {world.name}", title_justify="left")
     table.add_column("")
     table.add_column("", justify="right")
-    for name in ("people", "items", "lists"):
+    for name in ("users", "items", "lists"):
         table.add_row(f"served {name}" if name == "lists" else name, f"{document[name]:,}")
     table.add_section()
     for kind, count in sorted(kinds.items(), key=lambda pair: -pair[1]):
         table.add_row(str(kind), f"{count:,}")
     table.add_section()
-    k = world.config.places
-    table.add_row("click rate, of all places", f"{measured.click_rate:.3f}")
+    k = world.config.positions
+    table.add_row("click rate, of all positions", f"{measured.click_rate:.3f}")
     table.add_row(f"share of the oracle's NDCG@{k}, {policy}", f"{measured.share_of_oracle:.3f}")
     table.add_row(f"precision@{k}, {policy}", f"{measured.mean_precision:.3f}")
     console.print(table)

@@ -28,7 +28,7 @@ class EventLimits:
     """Of all keys and values together, in UTF-8."""
     dimension: int = 16_384
     """Numbers of a vector."""
-    places: int = 10_000
+    positions: int = 10_000
     """Items of a served list."""
     future: timedelta = timedelta(minutes=5)
     """How far a time may lie ahead: clocks differ."""
@@ -74,14 +74,14 @@ def check_impression(impression: Impression, limits: EventLimits, now: datetime)
     _check_text(impression.model, "model", MAX_ID_BYTES, empty=True)
     _check_text(impression.tier, "tier", MAX_ID_BYTES, empty=True)
     count = len(impression.items)
-    if count > limits.places:
-        raise EventError(f"list has {count} items, the limit is {limits.places}", "serve fewer", field="items")
+    if count > limits.positions:
+        raise EventError(f"list has {count} items, the limit is {limits.positions}", "serve fewer", field="items")
     if not count == len(impression.positions) == len(impression.propensities):
         lengths = f"{count} items, {len(impression.positions)} positions, {len(impression.propensities)} propensities"
         raise EventError(f"list has {lengths}", "give each item one position and one propensity", field="items")
     for item in impression.items:
         _check_text(item, "items", MAX_ID_BYTES)
-    wrong = [place for place in impression.positions if place < 1]
+    wrong = [position for position in impression.positions if position < 1]
     if wrong or len(set(impression.positions)) != count:
         problem = f"position is {wrong[0]}" if wrong else "two items have one position"
         raise EventError(problem, "count the places from 1", field="positions")

@@ -123,7 +123,7 @@ class _Seen:
         self.items: Counter[ItemId] = Counter()
         self.unrated = 0
         self.unasked = 0
-        self.times, self.people, self.ids, self.contents = array("q"), array("q"), array("q"), array("q")
+        self.times, self.by_user, self.ids, self.contents = array("q"), array("q"), array("q"), array("q")
         self.impressions = array("b")
 
     def add(self, number: int, line: Line | BadLine | UserEvent) -> None:
@@ -143,7 +143,7 @@ class _Seen:
         time = micros(event.time)
         target = event.item if event.item is not None else event.content
         self.times.append(time)
-        self.people.append(self.users.setdefault(line.user, len(self.users)))
+        self.by_user.append(self.users.setdefault(line.user, len(self.users)))
         self.ids.append(hash(event_id(line, time)))
         self.contents.append(hash((line.user, event.kind, time, event.value, str(target))))
         self.impressions.append(event.kind is EventKind.IMPRESSION)
@@ -205,15 +205,15 @@ def _bots(seen: _Seen, times: Integers, options: CheckOptions) -> Iterator[Findi
     if not len(times):
         return
     acted = np.frombuffer(seen.impressions, np.int8) == 0
-    people, times = np.frombuffer(seen.people, np.int64)[acted], times[acted]
-    order = np.lexsort((times, people))
-    people, times = people[order], times[order]
+    by_user, times = np.frombuffer(seen.by_user, np.int64)[acted], times[acted]
+    order = np.lexsort((times, by_user))
+    by_user, times = by_user[order], times[order]
     names = list(seen.users)
     for most, span, code in ((options.per_minute, 60 * _SECOND, "minute"), (options.per_day, _DAY, "day")):
-        fast = (people[most:] == people[:-most]) & (times[most:] - times[:-most] <= span)
-        found = np.unique(people[most:][fast])
+        fast = (by_user[most:] == by_user[:-most]) & (times[most:] - times[:-most] <= span)
+        found = np.unique(by_user[most:][fast])
         if len(found):
-            count = int(np.isin(people, found).sum())
+            count = int(np.isin(by_user, found).sum())
             problem = f"events of {len(found)} users with more than {most} within one {code}"
             where = tuple(_shown(names[user]) for user in found[:_EXAMPLES])
             yield Finding(f"bot.{code}", count, problem, "leave these users out if they are machines", where)

@@ -158,10 +158,10 @@ class SqlEventStore:
         """What the store holds; see `EventStore.stats`."""
         columns = tables.events.c
         spans = select(columns.kind, func.count(), func.min(columns.time), func.max(columns.time))
-        people = select(columns.user_id).distinct().subquery()
+        distinct_users = select(columns.user_id).distinct().subquery()
         with self._database.read() as connection:
             kinds = connection.execute(spans.group_by(columns.kind).order_by(columns.kind)).all()
-            users = connection.execute(select(func.count()).select_from(people)).scalar_one()
+            users = connection.execute(select(func.count()).select_from(distinct_users)).scalar_one()
             lists = connection.execute(select(func.count()).select_from(tables.impressions)).scalar_one()
         return EventStats(
             events=sum(count for _, count, _, _ in kinds),

@@ -10,23 +10,23 @@ from sklearn.linear_model import LogisticRegression
 from engine.catalog.items import ItemTable
 from engine.events.types import Impression
 from engine.learn.log import Doubles, EventLog
-from engine.learn.network.cross_taste import CrossTaste
+from engine.learn.network.cross_fitted_towers import CrossFittedTowers
 from engine.learn.network.distil import DistilSettings, SmallFigures, distil
 from engine.learn.network.processes import processes
 from engine.learn.network.train import TrainSettings, held_out, logits_of, train
-from engine.learn.network.train_taste import TasteSettings
+from engine.learn.network.train_towers import TwoTowerSettings
 from engine.learn.network.trainer import Progress, Report, Stopped
 from engine.learn.rows.dataset import (
     CrossFit,
     Example,
     RowSettings,
-    Tastes,
+    TowersOf,
     check_rows,
     next_step_rows,
     nothing_known,
 )
 from engine.learn.rows.point_in_time import PointInTimeFeatures
-from engine.learn.rows.shown import shown_rows, silent_places
+from engine.learn.rows.shown import shown_rows, silent_positions
 from engine.learn.settings import LearnSettings
 from engine.learn.splits import ALL_POSITIVES, Positives, table_rows
 from engine.rerank.content import ContentScorer
@@ -34,7 +34,7 @@ from engine.rerank.fields import FieldScales, FieldUse, fit_scales
 from engine.rerank.model import OUTCOMES, ModelConfig
 from engine.rerank.small import SmallNetwork
 from engine.rerank.table import Bools
-from engine.rerank.taste import TasteConfig, TasteModel
+from engine.rerank.two_towers import TwoTowerConfig, TwoTowerModel
 from engine.rerank.version import Utility, Version
 
 _DEFAULT = LearnSettings()
@@ -66,7 +66,7 @@ class FitSettings:
     candidate_layers: int = 1
     dropout: float = _DEFAULT.dropout
     id_dropout: float = _DEFAULT.id_dropout
-    taste: TasteSettings | None = None
+    towers: TwoTowerSettings | None = None
     """How the learned query vector is trained; None leaves it out."""
     content: ContentScorer | None = None
     """Gives the engine's own opinion of items."""
@@ -96,10 +96,10 @@ class TrainingRows:
     """Of the payload fields."""
     acted: Bools
     """(m,): the items that somebody acted on; the network has an id of them."""
-    taste: TasteModel | None
+    towers: TwoTowerModel | None
     """The learned query vector; None where it is left out, or there is too little for it."""
     silent: Doubles
-    """(n,): when each place of a list without a reaction was shown, seconds since 1970."""
+    """(n,): when each position of a list without a reaction was shown, seconds since 1970."""
 
 
 def training_rows(
@@ -126,22 +126,22 @@ def training_rows(
     rows, acted = table_rows(log, items), np.zeros(len(items), np.bool_)
     acted[rows[settings.positives.of(log) & (rows >= 0)]] = True
     point_in_time = PointInTimeFeatures(log, items, scales, acted, settings.positives, settings.content, impressions)
-    tastes: Tastes = nothing_known
-    taste: TasteModel | None = None
+    towers_of: TowersOf = nothing_known
+    towers: TwoTowerModel | None = None
     making = report
-    if settings.taste is not None and items.vectors:
+    if settings.towers is not None and items.vectors:
         making = _within(report, _TASTE, 1.0)
-        crossed = CrossTaste(
+        crossed = CrossFittedTowers(
             point_in_time,
             rows_as,
-            TasteConfig(*_vectors_of(point_in_time), int(acted.sum())),
-            settings.taste,
+            TwoTowerConfig(*_vectors_of(point_in_time), int(acted.sum())),
+            settings.towers,
             device=device,
             folder=folder,
             report=_within(report, 0.0, _TASTE),
             stopped=stopped,
         )
-        tastes, taste = crossed.tastes(), crossed.whole()
+        towers_of, towers = crossed.towers_of(), crossed.whole()
 
     def said(first: float, last: float, stage: str) -> Callable[[float], None]:
         making(Progress(first, stage, {}))
@@ -149,12 +149,12 @@ def training_rows(
 
     steps = int(point_in_time.positive.sum())
     middle = steps / max(steps + len(impressions), 1)
-    examples = list(next_step_rows(point_in_time, rows_as, tastes, said(0.0, middle, "making training rows")))
+    examples = list(next_step_rows(point_in_time, rows_as, towers_of, said(0.0, middle, "making training rows")))
     made_of_lists = said(middle, 1.0, "making training rows of served lists")
-    examples += shown_rows(point_in_time, impressions, rows_as, tastes, made_of_lists)
+    examples += shown_rows(point_in_time, impressions, rows_as, towers_of, made_of_lists)
     check_rows(examples, rows_as.cross_fit)
-    silent = silent_places(point_in_time, impressions)
-    return TrainingRows(tuple(examples), point_in_time, scales, acted, taste, silent)
+    silent = silent_positions(point_in_time, impressions)
+    return TrainingRows(tuple(examples), point_in_time, scales, acted, towers, silent)
 
 
 def network_of(rows: TrainingRows, settings: FitSettings) -> ModelConfig:
@@ -252,7 +252,7 @@ def fit(
         settings.positives.kinds,
         settings.positives.least,
         rows.point_in_time.features,
-        rows.taste,
+        rows.towers,
         small,
     )
     return Fitted(version, len(rows.examples), trained.history, figures)
@@ -275,21 +275,26 @@ def calibrate(
     """Per outcome (slope, intercept) that make the held-out logits probabilities (Platt 1999).
 
     Of what was shown, if anything was: a candidate that was only retrieved was never offered to anybody. Lists
-    without a reaction are no rows, so what was not chosen weighs for their places too.
+    without a reaction are no rows, so what was not chosen weighs for their positions too.
 
     Args:
         examples: the held-out rows.
         logits: of each (c, outcomes).
-        silent: (n,), when each place of a list without a reaction was shown, seconds since 1970.
+        silent: (n,), when each position of a list without a reaction was shown, seconds since 1970.
     """
-    shown = [place for place, one in enumerate(examples) if one.positions.any()]
-    quiet = int((silent >= min(examples[place].label_time for place in shown)).sum()) if shown else 0
-    places = shown or range(len(examples))
+    shown = [position for position, one in enumerate(examples) if one.positions.any()]
+    quiet = int((silent >= min(examples[position].label_time for position in shown)).sum()) if shown else 0
+    positions = shown or range(len(examples))
     found: list[tuple[float, float]] = []
     for column, name in enumerate(OUTCOMES):
-        scores = np.concatenate([np.zeros(0), *(logits[place][examples[place].judged, column] for place in places)])
+        scores = np.concatenate(
+            [np.zeros(0), *(logits[position][examples[position].judged, column] for position in positions)]
+        )
         labels = np.concatenate(
-            [np.zeros(0, np.bool_), *(getattr(examples[place], name)[examples[place].judged] for place in places)]
+            [
+                np.zeros(0, np.bool_),
+                *(getattr(examples[position], name)[examples[position].judged] for position in positions),
+            ]
         )
         yes, no = int(labels.sum()), int((~labels).sum())
         if min(yes, no) < _CERTAIN_ROWS:

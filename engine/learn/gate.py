@@ -24,14 +24,14 @@ RESAMPLES = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class NewPeople:
+class NewUsers:
     """Cases of people of whom nothing was known: k cases."""
 
     candidate: Doubles
     """(k,), the metric of each case, higher is better."""
     others: Mapping[str, Doubles]
     """(k,) each: the same cases' by what the candidate must not be worse than, by its name."""
-    people: Ints
+    users: Ints
     """(k,), the person of each case."""
 
 
@@ -40,8 +40,8 @@ def judge_candidate(
     serving: npt.ArrayLike,
     *,
     metric: str = "ndcg_at_10",
-    people: npt.ArrayLike | None = None,
-    new_people: NewPeople | None = None,
+    users: npt.ArrayLike | None = None,
+    new_users: NewUsers | None = None,
     confidence: float = 0.95,
     min_cases: int = MIN_CASES,
     seed: int = 0,
@@ -58,8 +58,8 @@ def judge_candidate(
         candidate: (b,), the metric of each case, higher is better.
         serving: (b,), the same cases' under the serving version, or the untrained engine.
         metric: its name, for the verdict.
-        people: (b,), the person of each case; None takes every case for a person of its own.
-        new_people: cases of people of whom nothing was known; None does not look at them.
+        users: (b,), the person of each case; None takes every case for a person of its own.
+        new_users: cases of people of whom nothing was known; None does not look at them.
         confidence: of the interval, two-sided.
         min_cases: fewer people are not judged on.
         seed: of the resampling.
@@ -68,7 +68,7 @@ def judge_candidate(
         SettingsError: if the arrays are not of one length, or hold a value that is no number.
     """
     new, old = np.asarray(candidate, np.float64), np.asarray(serving, np.float64)
-    who = np.arange(len(new)) if people is None else np.asarray(people, np.int64)
+    who = np.arange(len(new)) if users is None else np.asarray(users, np.int64)
     if new.ndim != 1 or new.shape != old.shape or who.shape != new.shape:
         raise SettingsError(
             f"cases do not match: {new.shape} of the candidate, {old.shape} of what serves, {who.shape} people",
@@ -76,9 +76,9 @@ def judge_candidate(
         )
     if not (np.isfinite(new).all() and np.isfinite(old).all()):
         raise SettingsError(f"a value of {metric} is not finite", "leave cases without a value out of both")
-    count, persons = len(new), len(np.unique(who))
-    if persons < min_cases:
-        problem = f"{persons} people in the held-out cases are too few, {min_cases} are needed"
+    count, users = len(new), len(np.unique(who))
+    if users < min_cases:
+        problem = f"{users} people in the held-out cases are too few, {min_cases} are needed"
         said = f"{problem}: collect events of more people, or hold out more of them (learn.held_out)"
         return Verdict(False, said, metric, count, confidence=confidence)
     gap = paired(new, old, who, level=confidence, samples=RESAMPLES, seed=seed)
@@ -87,7 +87,7 @@ def judge_candidate(
     )
     better = gap.low > 0
     reason = f"better: {figures}" if better else f"not better: {figures} does not lie above zero"
-    harm, said = ("", "") if new_people is None else _harm(new_people, metric, confidence, seed)
+    harm, said = ("", "") if new_users is None else _harm(new_users, metric, confidence, seed)
     if harm:
         reason = f"{harm}; on the whole {reason}"
     elif said:
@@ -95,18 +95,18 @@ def judge_candidate(
     return Verdict(better and not harm, reason, metric, count, gap.mean, gap.low, gap.high, confidence)
 
 
-def _harm(new: NewPeople, metric: str, confidence: float, seed: int) -> tuple[str, str]:
+def _harm(new: NewUsers, metric: str, confidence: float, seed: int) -> tuple[str, str]:
     """What harm is done to new people, and else how they fare; "" for the other."""
-    persons = len(np.unique(new.people))
-    if persons < MIN_NEW:
-        return "", f"{persons} new people are too few to judge on, {MIN_NEW} are needed"
+    users = len(np.unique(new.users))
+    if users < MIN_NEW:
+        return "", f"{users} new people are too few to judge on, {MIN_NEW} are needed"
     gaps = {
-        name: paired(new.candidate, values, new.people, level=confidence, samples=RESAMPLES, seed=seed)
+        name: paired(new.candidate, values, new.users, level=confidence, samples=RESAMPLES, seed=seed)
         for name, values in new.others.items()
     }
     said = {name: f"{gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) against {name}" for name, gap in gaps.items()}
     harms = " and ".join(said[name] for name, gap in gaps.items() if gap.high < 0)
     if harms:
-        about = f"harms new people: {metric} of {persons} people without a history {harms} lies below zero"
+        about = f"harms new people: {metric} of {users} people without a history {harms} lies below zero"
         return f"{about} (raise learn.first_steps, or see what is shown to them)", ""
-    return "", f"{persons} new people: {', '.join(said.values())}"
+    return "", f"{users} new people: {', '.join(said.values())}"

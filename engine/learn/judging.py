@@ -17,7 +17,7 @@ from engine.learn.evaluation.baselines.matrix import seen_items
 from engine.learn.evaluation.baselines.simple import Popularity
 from engine.learn.evaluation.replay import replayed_ndcg, shown_lists
 from engine.learn.evaluation.stats import Interval, bootstrap
-from engine.learn.gate import MIN_NEW, NewPeople, judge_candidate
+from engine.learn.gate import MIN_NEW, NewUsers, judge_candidate
 from engine.learn.log import Doubles, EventLog, Ints
 from engine.learn.ranker import Ranker, Split
 from engine.learn.splits import Positives, slices
@@ -45,7 +45,7 @@ class HeldOut:
     impressions: Sequence[Impression]
     """The lists that were served since the held-out moment."""
     examination: Doubles
-    """By place, from 1, how much it is looked at; see `examination_probabilities`."""
+    """By position, from 1, how much it is looked at; see `examination_probabilities`."""
     positives: Positives
 
 
@@ -96,18 +96,18 @@ def judge_versions(
     whose: dict[str, Ints] = {name: cases.user[new] if name == NDCG + NEW else cases.user for name in ours}
     whose |= {name: lists.user[part] for name, part in parts.items() if name in ours}
     metric = REPLAYED if replayed else NDCG
-    fresh = NewPeople(np.zeros(0), {}, np.zeros(0, np.int64))
+    fresh = NewUsers(np.zeros(0), {}, np.zeros(0, np.int64))
     name = metric + NEW
     if len(np.unique(whose.get(name, ()))) < MIN_NEW:  # too few chose something of a list: judge on what they did
         name = NDCG + NEW
     if name in ours:
-        fresh = NewPeople(ours[name], {"what serves": theirs[name], "popularity": popular[name]}, whose[name])
+        fresh = NewUsers(ours[name], {"what serves": theirs[name], "popularity": popular[name]}, whose[name])
     verdict = judge_candidate(
         ours[metric],
         theirs[metric],
         metric=metric,
-        people=whose[metric],
-        new_people=fresh,
+        users=whose[metric],
+        new_users=fresh,
         confidence=confidence,
         min_cases=min_cases,
         seed=seed,

@@ -18,7 +18,7 @@ from engine.learn.splits import Positives
 from engine.rerank.content import ContentScorer
 from engine.rerank.learned import expected_utility, promote_new
 from engine.rerank.statistics import over
-from engine.rerank.taste import Taste
+from engine.rerank.two_towers import TowerScores
 from engine.rerank.version import Version
 
 
@@ -53,8 +53,8 @@ class VersionRanker:
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """Lay the log over the items; nothing is learned, but it may be counted anew."""
-        made, place = self.version, {name: row for row, name in enumerate(self.version.items)}
-        rows = np.array([place.get(name, -1) for name in items.ids], np.intp)
+        made, position = self.version, {name: row for row, name in enumerate(self.version.items)}
+        rows = np.array([position.get(name, -1) for name in items.ids], np.intp)
         known = (rows >= 0) & made.known[rows]
         self.point_in_time = PointInTimeFeatures(
             log, items, made.scales, known, self._positives, self._content, self._recount or (), made.features
@@ -63,7 +63,7 @@ class VersionRanker:
         # The network's ids are numbered over the version's own items.
         numbers = np.cumsum(made.known) * made.known
         self.point_in_time.table.identity[: len(items)] = np.where(rows >= 0, numbers[rows], 0)
-        self._taste = None if made.taste is None else Taste(made.taste, self.point_in_time.table, known)
+        self._towers = None if made.towers is None else TowerScores(made.towers, self.point_in_time.table, known)
 
     def read(self, items: ItemTable) -> None:
         """See `Reads.read`."""
@@ -90,19 +90,19 @@ class VersionRanker:
             cases.shown or (),
             strict=True,
         ):
-            places = np.searchsorted(one.request.candidates, shown)
-            found.append(1 / (1 + np.exp(-(slope * logits[places, 0].astype(np.float64) + intercept))))
+            positions = np.searchsorted(one.request.candidates, shown)
+            found.append(1 / (1 + np.exp(-(slope * logits[positions, 0].astype(np.float64) + intercept))))
         return found
 
     def examples(self, cases: Cases) -> list[Example]:
         """The cases as requests."""
         found = []
-        known = Known(self._counts, self._taste)
+        known = Known(self._counts, self._towers)
         nothing = (np.zeros(0, np.intp),) * len(cases)
-        people = self.point_in_time.people(known, cases.history, cases.time.tolist())
-        rows = zip(cases.history, cases.time.tolist(), people, cases.shown or nothing, strict=True)
-        for history, now, person, shown in rows:
-            request = self.point_in_time.request(known, history, now, person=person, shown=shown)
+        users = self.point_in_time.user_embeddings(known, cases.history, cases.time.tolist())
+        rows = zip(cases.history, cases.time.tolist(), users, cases.shown or nothing, strict=True)
+        for history, now, embedding, shown in rows:
+            request = self.point_in_time.request(known, history, now, embedding=embedding, shown=shown)
             none = np.zeros(len(request.candidates), np.intp)
             found.append(Example(request, none.astype(np.bool_), none.astype(np.bool_), none, 0, now, np.inf))
         return found
@@ -113,7 +113,7 @@ class LearnedRanker:
 
     Args:
         settings: what is learned, and how.
-        cross_fit: "people" only where the protocol knows other people's later events too, as leave-last-out does.
+        cross_fit: "users" only where the protocol knows other people's later events too, as leave-last-out does.
         name: the name in reports.
         impressions: lists that were served, all before what is to be predicted.
         report: is told of the progress.

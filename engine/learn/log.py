@@ -55,7 +55,7 @@ class EventLog:
 
     def take(self, rows: npt.NDArray[np.intp]) -> "EventLog":
         """The events at these rows, which must rise; people, items and requests keep their numbers."""
-        place = {int(row): new for new, row in enumerate(rows.tolist()) if int(row) in self.contents}
+        position = {int(row): new for new, row in enumerate(rows.tolist()) if int(row) in self.contents}
         return replace(
             self,
             user=self.user[rows],
@@ -64,7 +64,7 @@ class EventLog:
             value=self.value[rows],
             time=self.time[rows],
             request=self.request[rows],
-            contents={new: self.contents[row] for row, new in place.items()},
+            contents={new: self.contents[row] for row, new in position.items()},
         )
 
     def before(self, time: float) -> "EventLog":
@@ -94,9 +94,9 @@ def event_log(events: Iterable[UserEvent]) -> EventLog:
     requests: dict[str, int] = {}
     columns: list[tuple[int, int, int, float, float, int]] = []
     contents: dict[int, Text | VectorInput] = {}
-    for place, (who, event) in enumerate((one.user, one.event) for one in events):
+    for position, (who, event) in enumerate((one.user, one.event) for one in events):
         if isinstance(event.content, Text | VectorInput):
-            contents[place] = event.content
+            contents[position] = event.content
         columns.append(
             (
                 users.setdefault(who, len(users)),
@@ -109,7 +109,7 @@ def event_log(events: Iterable[UserEvent]) -> EventLog:
         )
     user, item, kind, value, time, request = zip(*columns, strict=True) if columns else ((),) * 6
     order = np.argsort(np.array(time, np.float64), kind="stable")
-    places = {int(old): new for new, old in enumerate(order.tolist())}
+    positions = {int(old): new for new, old in enumerate(order.tolist())}
     return EventLog(
         tuple(users),
         tuple(items),
@@ -120,7 +120,7 @@ def event_log(events: Iterable[UserEvent]) -> EventLog:
         np.array(time, np.float64)[order],
         np.array(request, np.int64)[order],
         tuple(requests),
-        {places[old]: content for old, content in contents.items()},
+        {positions[old]: content for old, content in contents.items()},
     )
 
 

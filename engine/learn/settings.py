@@ -13,6 +13,7 @@ class LearnSettings(Section):
 
     renamed: ClassVar[Mapping[str, str]] = {
         "rate": "learning_rate",
+        "taste_epochs": "tower_epochs",
         "positive_worth": "positive_utility",
         "negative_worth": "negative_utility",
     }
@@ -25,7 +26,7 @@ class LearnSettings(Section):
     """The share of the events, the youngest, that a new version is judged on."""
     epochs: int = Field(default=6, gt=0)
     """The most passes over the training rows; it stops earlier when it gets no better."""
-    taste_epochs: int = Field(default=0, ge=0)
+    tower_epochs: int = Field(default=0, ge=0)
     """The most passes over the histories for the learned query vector, 12 say; 0 leaves it out."""
     steps: int = Field(default=27, gt=0)
     """The newest so many steps of each person become training rows."""
@@ -46,5 +47,5 @@ class LearnSettings(Section):
     negative_utility: float = -1.0
     """The same of a skip or dislike."""
     new_share: Share = 0.0
-    """The part of a list's places that items which nobody had acted on get at least, while there are any."""
+    """The part of a list's positions that items which nobody had acted on get at least, while there are any."""
     seed: int = Field(default=0, ge=0)

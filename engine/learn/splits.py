@@ -200,7 +200,7 @@ def _last(
     keep = np.ones(len(log), np.bool_) if drop is None else ~drop
     rows = table_rows(log, items)
     chosen: list[tuple[int, int, Rows]] = []
-    for person, mine in enumerate(log.of_user()):
+    for user, mine in enumerate(log.of_user()):
         ends = np.flatnonzero(wanted[mine])
         if not len(ends):
             continue
@@ -209,14 +209,14 @@ def _last(
         if int(history[before].sum()) < min_history:
             continue
         keep[mine[end:]] = False
-        chosen.append((person, int(mine[end]), before))
+        chosen.append((user, int(mine[end]), before))
     if not chosen:
         raise TooLittleDataError(
             f"nobody has a positive event with {min_history} before it", "give more events, or fewer conditions"
         )
     kept = np.flatnonzero(keep)
     cases = Cases(
-        np.array([person for person, _, _ in chosen], np.int64),
+        np.array([user for user, _, _ in chosen], np.int64),
         log.time[[target for _, target, _ in chosen]],
         tuple(_renumber(before[keep[before]], kept) for _, _, before in chosen),
         tuple(rows[[target]] for _, target, _ in chosen),
@@ -240,13 +240,13 @@ def _parted(
         raise TooLittleDataError(f"the test part of the split ({name}) has no positive event", "give it more events")
     kept = np.flatnonzero(known)
     chosen = [
-        (person, targets, mine[known[mine]])
-        for person, mine in enumerate(log.of_user())
+        (user, targets, mine[known[mine]])
+        for user, mine in enumerate(log.of_user())
         if len(targets := mine[wanted[mine]])
     ]
     first = np.array([log.time[targets[0]] if time is None else time for _, targets, _ in chosen], np.float64)
     cases = Cases(
-        np.array([person for person, _, _ in chosen], np.int64),
+        np.array([user for user, _, _ in chosen], np.int64),
         first,
         tuple(_renumber(before, kept) for _, _, before in chosen),
         tuple(np.unique(rows[targets]) for _, targets, _ in chosen),

@@ -73,7 +73,7 @@ class UntrainedRanker:
         self.fit(self._log, items)
 
     def score(self, cases: Cases) -> Floats:
-        """(b, m): the place that the engine gives an item, negative; -inf beyond `DEPTH`."""
+        """(b, m): the position that the engine gives an item, negative; -inf beyond `DEPTH`."""
         found = np.full((len(cases), len(self._items)), -np.inf, np.float32)
         for row, (history, now) in enumerate(zip(cases.history, cases.time.tolist(), strict=True)):
             engine = self._engine(now)
@@ -84,8 +84,8 @@ class UntrainedRanker:
                 results = engine.recommend(query, Deadline()).results
             except InvalidQueryError:
                 continue
-            for place, result in enumerate(results):
-                found[row, self._items.row_of[result.item]] = -float(place)
+            for position, result in enumerate(results):
+                found[row, self._items.row_of[result.item]] = -float(position)
         return found
 
     def _engine(self, now: float) -> Engine:

@@ -105,8 +105,8 @@ def _parts(terms: Floats, best: Rows, modalities: Sequence[Modality]) -> list[li
     for column, modality in enumerate(modalities):
         parts[:, :, order.index(modality)] = np.maximum(terms[column], 0)
     total = parts.sum(axis=2)
-    places = np.array([order.index(modality) for modality in modalities], np.intp)
+    positions = np.array([order.index(modality) for modality in modalities], np.intp)
     hopeless = total <= 0
-    parts[hopeless, places[best[hopeless]]] = total[hopeless] = 1
+    parts[hopeless, positions[best[hopeless]]] = total[hopeless] = 1
     found: list[list[list[float]]] = (parts / total[:, :, None]).tolist()
     return found

@@ -59,17 +59,17 @@ def retrieve(
     limit = max(settings.candidates, math.ceil(settings.overfetch * query.limit))
     mixes = intent.mixes()
     vectors = intent.probes.searches(mixes)  # per modality (c, d), (c,)
-    places = [(row, modality) for row in range(len(mixes)) for modality in vectors]
+    positions = [(row, modality) for row in range(len(mixes)) for modality in vectors]
     queries = [
         VectorQuery(vectors[modality][0][row], modality, limit, query.filter, tuple(exclude))
-        for row, modality in places
+        for row, modality in positions
     ]
     also = [VectorQuery(one.vector, one.name, one.limit, query.filter, tuple(exclude)) for one in reading.searches]
     hits = search.search([*queries, *also], deadline)
     hits, more = hits[: len(queries)], [name for hit in hits[len(queries) :] for name in hit.ids]
     lengths = np.array([np.linalg.norm(one.vector) for one in queries], np.float32)
-    offsets = np.array([vectors[modality][1][row] for row, modality in places], np.float32)
-    owners = np.array([row for row, _ in places], np.intp)
+    offsets = np.array([vectors[modality][1][row] for row, modality in positions], np.float32)
+    owners = np.array([row for row, _ in positions], np.intp)
     ids = merge(hits, lengths, offsets, owners, limit, intent.probes.correlation)
     deadline.check("fetching candidates")
     known = set(ids)
@@ -124,10 +124,10 @@ def merge(
         best = np.full(len(names), -np.inf, np.float32)
         total = np.zeros(len(names), np.float32)
         count = np.zeros(len(names), np.float32)
-        for place in np.flatnonzero(owners == owner).tolist():
-            rows = np.array([codes[name] for name in hits[place].ids], np.intp)
+        for position in np.flatnonzero(owners == owner).tolist():
+            rows = np.array([codes[name] for name in hits[position].ids], np.intp)
             first.append(rows[: limit // ONE_IN])
-            similarity = hits[place].scores * lengths[place] - offsets[place]
+            similarity = hits[position].scores * lengths[position] - offsets[position]
             best[rows] = np.maximum(best[rows], similarity)
             total[rows] += similarity
             count[rows] += 1

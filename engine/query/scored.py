@@ -27,7 +27,7 @@ class Meaning(StrEnum):
     UTILITY = "utility"
     """What a trained model expects of showing the item."""
     ORDER = "order"
-    """Only a place in an order: by popularity or age."""
+    """Only a position in an order: by popularity or age."""
 
 
 @dataclass(frozen=True, slots=True)

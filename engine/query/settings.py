@@ -70,8 +70,8 @@ class PolicySettings(Section):
 
     diversity: Share = 0.1
     explore: Share = 0.0
-    """How probably a place of a recommendation shows another candidate at random: the log then tells what the order
-    never shows. Searches, and lists with caps, do not explore."""
+    """How probably a position of a recommendation shows another candidate at random: the log then tells what the
+    order never shows. Searches, and lists with caps, do not explore."""
     max_per_value: Mapping[str, int] = Field(default_factory=dict)
     min_score: float | None = None
     rules: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)

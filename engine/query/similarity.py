@@ -95,8 +95,8 @@ class Probes:
     def terms(self, items: Columns) -> Floats:
         """(M, n, N): the similarity that each item modality gives, 0 where an item lacks it; their sum is it all."""
         terms = np.asarray(self._linear(items) / self.scale(items), np.float32)
-        for modality, places, added in self._recognised(items):
-            terms[self.modalities.index(modality)][places] += added
+        for modality, positions, added in self._recognised(items):
+            terms[self.modalities.index(modality)][positions] += added
         return terms
 
     def related(self, items: Columns) -> Floats:
@@ -108,8 +108,8 @@ class Probes:
         for modality, near in self.near.items():
             if modality in items.vectors:
                 cosines = self.signals.vectors[modality] @ items.vectors[modality].T  # (n, N)
-                places = np.nonzero(cosines > near)  # few; a missing modality is zeros, and near is not below 0
-                yield modality, places, recognition(cosines[places], near)
+                positions = np.nonzero(cosines > near)  # few; a missing modality is zeros, and near is not below 0
+                yield modality, positions, recognition(cosines[positions], near)
 
     def _linear(self, items: Columns) -> Floats:
         """Weighted z per item modality, before scaling: (M, n, N), 0 where an item lacks the modality."""
@@ -133,8 +133,8 @@ class Probes:
     def similarity(self, items: Columns) -> Floats:
         """The similarity of each signal for each item: (n, N)."""
         similarity = self.related(items)
-        for _, places, added in self._recognised(items):
-            similarity[places] += added
+        for _, positions, added in self._recognised(items):
+            similarity[positions] += added
         return similarity
 
     def searches(self, mixes: Floats) -> dict[Modality, tuple[Floats, Floats]]:

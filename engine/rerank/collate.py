@@ -41,19 +41,19 @@ def collate(requests: Sequence[Request], table: Table) -> Batch:
         candidate_ids[row, :shown] = one.ids
         dense[row, :shown] = one.dense
         candidates[row, :shown] = True
-    used, places = np.unique(np.concatenate([token_rows.ravel(), candidate_rows.ravel()]), return_inverse=True)
+    used, positions = np.unique(np.concatenate([token_rows.ravel(), candidate_rows.ravel()]), return_inverse=True)
     vectors = np.stack([matrix[used] for matrix in table.vectors.values()], 1)  # (r, m, dimension)
     present = np.stack([mask[used] for mask in table.present.values()], 1)  # (r, m)
     return Batch(
         torch.from_numpy(vectors),
         torch.from_numpy(present),
-        torch.from_numpy(places[: token_rows.size].reshape(token_rows.shape)),
+        torch.from_numpy(positions[: token_rows.size].reshape(token_rows.shape)),
         torch.from_numpy(token_ids),
         torch.from_numpy(kinds),
         torch.from_numpy(gaps),
         torch.from_numpy(values),
         torch.from_numpy(tokens),
-        torch.from_numpy(places[token_rows.size :].reshape(candidate_rows.shape)),
+        torch.from_numpy(positions[token_rows.size :].reshape(candidate_rows.shape)),
         torch.from_numpy(candidate_ids),
         torch.from_numpy(dense),
         torch.from_numpy(candidates),

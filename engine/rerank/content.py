@@ -37,7 +37,7 @@ class ContentScorer:
             table: the vectors.
         """
         now = datetime.now(UTC)
-        weights = np.array([self._weight(tokens, place, now) for place in range(len(tokens.rows))])
+        weights = np.array([self._weight(tokens, position, now) for position in range(len(tokens.rows))])
         used = np.flatnonzero(weights)[::-1]  # the newest first
         if not len(used):
             return np.zeros(len(candidates), np.float32)
@@ -63,8 +63,8 @@ class ContentScorer:
         )
         return score(intent, items).total
 
-    def _weight(self, tokens: Tokens, place: int, now: datetime) -> float:
-        value = float(tokens.values[place])
-        event = Event(KINDS[int(tokens.kinds[place])], value=None if np.isnan(value) else value)
-        age = max(float(tokens.gaps[place]), 0.0) / 86400
+    def _weight(self, tokens: Tokens, position: int, now: datetime) -> float:
+        value = float(tokens.values[position])
+        event = Event(KINDS[int(tokens.kinds[position])], value=None if np.isnan(value) else value)
+        age = max(float(tokens.gaps[position]), 0.0) / 86400
         return event_weight(event, now, self.fuse) * float(0.5 ** (age / self.fuse.half_life_days))

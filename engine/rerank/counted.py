@@ -103,20 +103,20 @@ def _recent_popularity(row: int, days: float) -> ItemCount:
 
 
 _PERSONAL = (
-    Count("follows", lambda one: one.near.T @ one.decay),
-    Count("follows_last", lambda one: one.near[0].toarray()[0]),
-    Count("follows_share", lambda one: one.near_share),
-    Count("follows_lift", lambda one: one.near_share / one.rarity),
-    Count("follows_far", History.far_share),
+    Count("transitions", lambda one: one.near.T @ one.decay),
+    Count("transitions_last", lambda one: one.near[0].toarray()[0]),
+    Count("transitions_share", lambda one: one.near_share),
+    Count("transitions_lift", lambda one: one.near_share / one.rarity),
+    Count("transitions_far", History.far_share),
     Count("linear", lambda one: one.linear(one.rows)),
     Count("linear_recent", lambda one: one.linear(one.rows[-10:])),
-    Count("together", lambda one: one.together.T @ np.ones(len(one.recent), np.float32)),
-    Count("together_share", lambda one: one.together.T @ (1 / one.rarity[one.recent]) / one.rarity),
+    Count("cooccurrences", lambda one: one.together.T @ np.ones(len(one.recent), np.float32)),
+    Count("cooccurrences_share", lambda one: one.together.T @ (1 / one.rarity[one.recent]) / one.rarity),
 )
 _SHARED = (
     ItemCount("popularity", lambda counts, _: counts.popularity),
     *(_recent_popularity(row, days) for row, days in enumerate(RECENT_DAYS)),
-    ItemCount("attraction", lambda counts, _: np.log1p(counts.attractiveness)),
+    ItemCount("attractiveness", lambda counts, _: np.log1p(counts.attractiveness)),
 )
 COUNTS: tuple[Count | ItemCount, ...] = (*_PERSONAL, *_SHARED)
 """All features that are counted; see `engine.rerank.features.FEATURES`, whose first family they are."""

@@ -41,8 +41,8 @@ class Inputs:
     """The vectors and fields."""
     content: Floats
     """(c,), how similar they are to what the user did, see engine/rerank/content.py; zeros where nothing is known."""
-    taste: Floats
-    """(c,), what the learned query vector says of them, see engine/rerank/taste.py; zeros if there is none."""
+    towers: Floats
+    """(c,), what the learned query vector says of them, see engine/rerank/two_towers.py; zeros if there is none."""
     now: float
     """Seconds since 1970."""
 
@@ -93,9 +93,9 @@ def _ranks(rows: Floats) -> Floats:
     ordered = np.take_along_axis(rows, order, axis=1)
     fresh = np.ones_like(ordered, np.bool_)
     fresh[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    places = np.maximum.accumulate(np.where(fresh, np.arange(rows.shape[1]), 0), axis=1)
+    positions = np.maximum.accumulate(np.where(fresh, np.arange(rows.shape[1]), 0), axis=1)
     found = np.empty_like(rows)
-    np.put_along_axis(found, order, (1 / np.sqrt(1.0 + places)).astype(np.float32), axis=1)
+    np.put_along_axis(found, order, (1 / np.sqrt(1.0 + positions)).astype(np.float32), axis=1)
     return found
 
 
@@ -176,7 +176,7 @@ FEATURES = (
         (*_AMONG_OTHERS, PLAIN),
     ),
     Feature("content", lambda _: ("content",), lambda one: one.content[None], (*_AMONG_OTHERS, PLAIN)),
-    Feature("taste", lambda _: ("taste",), lambda one: one.taste[None], (*_AMONG_OTHERS, PLAIN)),
+    Feature("two_tower", lambda _: ("two_tower",), lambda one: one.towers[None], (*_AMONG_OTHERS, PLAIN)),
     Feature(
         "number",
         lambda shape: [f"{name}_{part}" for name in shape.numbers for part in ("value", "distance")],
@@ -222,7 +222,7 @@ class DenseFeatures:
 
     def __init__(self, wanted: Sequence[str], made: Sequence[str], version: str = "") -> None:
         check_names(version, "features", wanted, made)
-        column = {name: place for place, name in enumerate(made)}
+        column = {name: position for position, name in enumerate(made)}
         self._order = None if tuple(wanted) == tuple(made) else np.array([column[name] for name in wanted], np.intp)
 
     def __call__(self, inputs: Inputs) -> Floats:

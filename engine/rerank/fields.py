@@ -72,12 +72,12 @@ def _values(value: object) -> list[str]:
 
 
 def _one_hot(name: str, values: tuple[str, ...], payloads: Sequence[Payload]) -> Floats:
-    place = {value: column for column, value in enumerate(values)}
+    position = {value: column for column, value in enumerate(values)}
     found = np.zeros((len(payloads), len(values)), np.float32)
     for row, payload in enumerate(payloads):
         for value in _values(payload.get(name)):
-            if value in place:
-                found[row, place[value]] = 1
+            if value in position:
+                found[row, position[value]] = 1
     unit: Floats = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.float32(1e-6))
     return unit
 

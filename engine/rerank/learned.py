@@ -11,9 +11,9 @@ from encoders.types import Floats
 from engine.core.types import Candidates, Query, Tier
 from engine.query.resolve import QuerySignals
 from engine.rerank.collate import collate
-from engine.rerank.person import Person, Reader
 from engine.rerank.standard import standardised
 from engine.rerank.table import Bools, Request, Table
+from engine.rerank.user import FeatureReader, UserFeatures
 from engine.rerank.version import Version
 
 Logits = Callable[[Request, Table], Floats]
@@ -82,11 +82,11 @@ class LearnedReranker:
         made: the version.
         tier: its tier.
         reader: makes numbers of candidates.
-        person: who asks.
+        user: who asks.
     """
 
-    def __init__(self, made: Version, tier: TimedNetwork, reader: Reader, person: Person) -> None:
-        self._made, self._tier, self._reader, self._person = made, tier, reader, person
+    def __init__(self, made: Version, tier: TimedNetwork, reader: FeatureReader, user: UserFeatures) -> None:
+        self._made, self._tier, self._reader, self._user = made, tier, reader, user
 
     @property
     def version(self) -> str:
@@ -108,7 +108,7 @@ class LearnedReranker:
         if not len(candidates):
             return candidates
         began = time.perf_counter()
-        request, table = self._reader.request(self._person, candidates)
+        request, table = self._reader.request(self._user, candidates)
         learned = expected_utility(self._tier.logits(request, table), self._made)
         if not query.parts:
             learned = promote_new(learned, request.ids == 0, self._made.utility.new_share)
@@ -128,7 +128,8 @@ def expected_utility(logits: Floats, version: Version) -> Floats:
 
 
 def promote_new(scores: Floats, new: Bools, share: float) -> Floats:
-    """(c,): scores by which, of the first p places, at least about `share` * p go to new items while there are any.
+    """(c,): scores by which, of the first p positions, at least about `share` * p go to new items while there are
+    any.
 
     Most of what people choose is known, so what is new seldom comes first by its probability; and what is not shown
     stays unknown. The order among new items, and among the others, stays as it is.
@@ -141,12 +142,12 @@ def promote_new(scores: Floats, new: Bools, share: float) -> Floats:
     if share <= 0 or not new.any():
         return scores
     order = np.argsort(-scores, kind="stable")
-    own = np.flatnonzero(new[order])  # the places of the new items
+    own = np.flatnonzero(new[order])  # the positions of the new items
     latest = np.ceil((np.arange(len(own)) + 0.5) / share).astype(np.intp) - 1
-    places = np.minimum(own, latest)
+    positions = np.minimum(own, latest)
     ordered = np.empty_like(order)
-    ordered[places] = order[own]
-    ordered[np.setdiff1d(np.arange(len(order)), places)] = order[~new[order]]
+    ordered[positions] = order[own]
+    ordered[np.setdiff1d(np.arange(len(order)), positions)] = order[~new[order]]
     raised = np.maximum.accumulate(scores[ordered][::-1])[::-1]  # what is moved up gets the score of what comes next
     found = np.empty_like(scores)
     found[ordered] = raised + np.float32(_TIE) * np.arange(len(order), 0, -1, dtype=np.float32)

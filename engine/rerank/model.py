@@ -145,14 +145,14 @@ class CrossAttentionReranker(nn.Module):
     def encode(self, batch: Batch, items: Tensor) -> tuple[Tensor, Tensor]:
         """(b, 1 + h, d): the history, behind a token for nobody; (b, 1 + h): where there is none of it."""
         size, length = batch.token_rows.shape
-        place = torch.arange(length, device=items.device).flip(0)  # the newest token has position 0
+        position = torch.arange(length, device=items.device).flip(0)  # the newest token has position 0
         x = (
             F.embedding(batch.token_rows, items)
             + self._ids(batch.token_ids)
             + self.kind(batch.kinds)
             + self.gap(batch.gaps)
             + self.value(batch.values[..., None])
-            + self.position(place)
+            + self.position(position)
         )  # (b, h, d)
         x = torch.cat([self.nobody.expand(size, 1, -1), x], 1)  # (b, 1 + h, d)
         padding = torch.cat([torch.zeros_like(batch.tokens[:, :1]), ~batch.tokens], 1)  # (b, 1 + h)

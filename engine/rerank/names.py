@@ -14,21 +14,39 @@ from engine.models.errors import CheckpointError
 EVENT_KINDS_BEFORE = ("view", "click", "like", "purchase", "rate", "skip", "dislike", "search", "upload")
 """The kinds of events of versions that store no names, in their order."""
 _COUNTS_BEFORE = (
-    "follows",
-    "follows_last",
-    "follows_share",
-    "follows_lift",
-    "follows_far",
+    "transitions",
+    "transitions_last",
+    "transitions_share",
+    "transitions_lift",
+    "transitions_far",
     "linear",
     "linear_recent",
-    "together",
-    "together_share",
+    "cooccurrences",
+    "cooccurrences_share",
     "popularity",
     "popularity_1d",
     "popularity_7d",
     "popularity_30d",
-    "attraction",
+    "attractiveness",
 )
+_RENAMED = {
+    "follows": "transitions",
+    "follows_last": "transitions_last",
+    "follows_share": "transitions_share",
+    "follows_lift": "transitions_lift",
+    "follows_far": "transitions_far",
+    "together": "cooccurrences",
+    "together_share": "cooccurrences_share",
+    "attraction": "attractiveness",
+    "taste": "two_tower",
+}
+"""Features that had another name in versions written before."""
+
+
+def names_of_now(written: Sequence[str]) -> tuple[str, ...]:
+    """The names of features that a version stores, as this release calls them."""
+    renamed = {old + way: new + way for old, new in _RENAMED.items() for way in ("", "_z", "_rank")}
+    return tuple(renamed.get(name, name) for name in written)
 
 
 def features_before(
@@ -45,7 +63,7 @@ def features_before(
         *(f"{name}_{part}" for name in modalities for part in ("recent", "last", "nearest", "disliked")),
         *(f"{name}_{part}" for name in categories for part in ("recent", "last")),
         "content",
-        "taste",
+        "two_tower",
     )
     compared = (*_COUNTS_BEFORE, *relations)
     return (
@@ -95,6 +113,6 @@ def rows_by_name(weights: Tensor, written: Sequence[str], wanted: Sequence[str])
     """
     if len(weights) != len(written):
         raise ValueError(f"an embedding has {len(weights)} rows and {len(written)} names")
-    row = {name: place for place, name in enumerate(written)}
+    row = {name: position for position, name in enumerate(written)}
     nothing = torch.zeros_like(weights[0])
     return torch.stack([weights[row[name]] if name in row else nothing for name in wanted])

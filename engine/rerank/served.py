@@ -12,10 +12,10 @@ from engine.query.models import ExtraSearch, Reading
 from engine.query.resolve import QuerySignals
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.learned import LearnedReranker, tiers_of
-from engine.rerank.person import Reader
-from engine.rerank.sources import TASTE, counted_candidates
+from engine.rerank.sources import TOWER_CANDIDATES, counted_candidates
 from engine.rerank.statistics import Rows
-from engine.rerank.taste_index import TasteIndex
+from engine.rerank.tower_index import TowerIndex
+from engine.rerank.user import FeatureReader
 from engine.rerank.version import Version, load_version
 from engine.store.base import VectorStore
 
@@ -50,13 +50,13 @@ class LearnedModel:
         rows = {item: row for row, item in enumerate(version.items)}
         self._made, self._name, self._fingerprint = version, name, fingerprint
         self._items = ItemCache(store, version.scales, rows, identity)
-        self.reader = Reader(version, self._items, clock)
+        self.reader = FeatureReader(version, self._items, clock)
         """Makes numbers of people and candidates."""
         self.tiers = tiers_of(version, name)
         """Its ways of scoring, the best first."""
-        self._taste: TasteIndex | None = None
-        if version.taste is not None:
-            self._taste = TasteIndex(store, name, version.taste, self._identity)
+        self._towers: TowerIndex | None = None
+        if version.towers is not None:
+            self._towers = TowerIndex(store, name, version.towers, self._identity)
 
     @property
     def version(self) -> str:
@@ -70,23 +70,23 @@ class LearnedModel:
 
     @property
     def ready(self) -> bool:
-        """Whether a started version does all that it can: its items' taste vectors are in the store."""
-        return self._taste is None or self._taste.ready
+        """Whether a started version does all that it can: its item embeddings are in the store."""
+        return self._towers is None or self._towers.ready
 
     def start(self) -> None:
-        """Write the items' taste vectors into the store, in the background; until then nobody searches for them."""
-        if self._taste is not None:
-            self._taste.start()
+        """Write the item embeddings into the store, in the background; until then nobody searches for them."""
+        if self._towers is not None:
+            self._towers.start()
 
     def read(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Reading:
-        """The person who asks, the items that what people did speaks for, and what suits their taste."""
-        person = self.reader.person(query, signals)
-        found = counted_candidates(person.counted, self.reader.hidden(exclude))
+        """The person who asks, the items that what people did speaks for, and what is near their embedding."""
+        user = self.reader.user(query, signals)
+        found = counted_candidates(user.counted, self.reader.hidden(exclude))
         searches: tuple[ExtraSearch, ...] = ()
-        if self._taste is not None and self._taste.ready and person.taste is not None:
-            searches = (ExtraSearch(self._taste.name, person.taste, TASTE),)
+        if self._towers is not None and self._towers.ready and user.embedding is not None:
+            searches = (ExtraSearch(self._towers.name, user.embedding, TOWER_CANDIDATES),)
         return Reading(
-            tuple(LearnedReranker(self._made, tier, self.reader, person) for tier in self.tiers),
+            tuple(LearnedReranker(self._made, tier, self.reader, user) for tier in self.tiers),
             [self._made.items[row] for row in found.tolist()],
             searches,
         )
@@ -94,20 +94,20 @@ class LearnedModel:
     def changed(self, ids: Sequence[ItemId]) -> None:
         """Items were written or deleted: nothing that is remembered of them holds."""
         self._items.forget(ids)
-        if self._taste is not None:
-            self._taste.changed(ids)
+        if self._towers is not None:
+            self._towers.changed(ids)
 
     def close(self) -> None:
-        """Stop writing taste vectors; those that are written stay."""
-        if self._taste is not None:
-            self._taste.close()
+        """Stop writing item embeddings; those that are written stay."""
+        if self._towers is not None:
+            self._towers.close()
 
     def _identity(self, ids: Sequence[ItemId]) -> Rows:
         return self._items.identity(self._items.rows(ids))
 
 
 def load_model(folder: Path, card: ModelCard, store: VectorStore) -> LearnedModel:
-    """Load a version from its folder, and begin to write its items' taste vectors."""
+    """Load a version from its folder, and begin to write its item embeddings."""
     model = LearnedModel(load_version(folder), card.version, card.fingerprint, store)
     model.start()
     return model

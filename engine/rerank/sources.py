@@ -14,17 +14,17 @@ from engine.rerank.statistics import Rows
 from engine.rerank.table import Bools, Table
 
 COUNTED: Mapping[str, int] = {
-    "follows": 70,
-    "follows_share": 40,
+    "transitions": 70,
+    "transitions_share": 40,
     "linear": 70,
     "popularity": 15,
     "popularity_7d": 30,
-    "attraction": 30,
+    "attractiveness": 30,
 }
 """How many candidates each count gives at most."""
 CONTENT = 20
 """How many candidates each modality gives at most."""
-TASTE = 70
+TOWER_CANDIDATES = 70
 """How many candidates the learned query vector gives at most."""
 NEW = 50
 """How many candidates come from the items that nobody has acted on yet."""
@@ -39,8 +39,8 @@ def counted_candidates(counted: Floats, hidden: Rows) -> Rows:
         counted: (s, m), `engine.rerank.counted.scores`.
         hidden: rows that are not to be candidates, such as what was seen.
     """
-    place = {name: row for row, name in enumerate(counts.NAMES)}
-    return _union([_best(counted[place[name]], most, hidden) for name, most in COUNTED.items()])
+    position = {name: row for row, name in enumerate(counts.NAMES)}
+    return _union([_best(counted[position[name]], most, hidden) for name, most in COUNTED.items()])
 
 
 def content_candidates(table: Table, positive: Rows, new: Bools, hidden: Rows) -> Rows:
@@ -71,14 +71,14 @@ def content_candidates(table: Table, positive: Rows, new: Bools, hidden: Rows) -
     return _union([*found, _best(above, NEW, hidden)])
 
 
-def taste_candidates(scores: Floats, hidden: Rows) -> Rows:
+def tower_candidates(scores: Floats, hidden: Rows) -> Rows:
     """The items that the learned query vector puts first; exact, for training.
 
     Args:
-        scores: (m,), of `engine.rerank.taste.Taste`.
+        scores: (m,), of `engine.rerank.two_towers.TowerScores`.
         hidden: rows that are not to be candidates.
     """
-    return _best(scores - scores.min(initial=0) + 1, TASTE, hidden)
+    return _best(scores - scores.min(initial=0) + 1, TOWER_CANDIDATES, hidden)
 
 
 def fresh_candidates(table: Table, now: float, hidden: Rows) -> Rows:

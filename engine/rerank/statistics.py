@@ -34,9 +34,9 @@ class Sequences:
     times: tuple[Doubles, ...]
     """Per person when, seconds since 1970."""
 
-    def of(self, people: Iterable[int]) -> "Sequences":
+    def of(self, users: Iterable[int]) -> "Sequences":
         """Those of some people."""
-        chosen = list(people)
+        chosen = list(users)
         return Sequences(tuple(self.items[p] for p in chosen), tuple(self.times[p] for p in chosen))
 
     def before(self, time: float) -> "Sequences":
@@ -119,27 +119,27 @@ def count(
     )
 
 
-def _owned(people: Sequence[Rows], size: int) -> sparse.csr_matrix:
+def _owned(users: Sequence[Rows], size: int) -> sparse.csr_matrix:
     """(p, m) of ones: who acted on what."""
-    unique = [np.unique(items) for items in people]
+    unique = [np.unique(items) for items in users]
     starts = np.concatenate([[0], np.cumsum([len(items) for items in unique])])
     columns = np.concatenate([np.zeros(0, np.intp), *unique])
-    return sparse.csr_matrix((np.ones(len(columns), np.float32), columns, starts), shape=(len(people), size))
+    return sparse.csr_matrix((np.ones(len(columns), np.float32), columns, starts), shape=(len(users), size))
 
 
-def transitions(people: Sequence[Rows], size: int, lags: int, scale: float = 1.0) -> sparse.csr_matrix:
+def transitions(users: Sequence[Rows], size: int, lags: int, scale: float = 1.0) -> sparse.csr_matrix:
     """(m, m): how often column followed row within so many steps, each time `scale` / lag: a Markov chain's counts.
 
     Args:
-        people: per person the rows of items, oldest first.
+        users: per person the rows of items, oldest first.
         size: m.
         lags: the most steps.
         scale: what all counts are multiplied by.
     """
     total = sparse.csr_matrix((size, size), dtype=np.float32)
     for lag in range(1, lags + 1):
-        before = np.concatenate([np.zeros(0, np.intp), *(items[:-lag] for items in people)])
-        after = np.concatenate([np.zeros(0, np.intp), *(items[lag:] for items in people)])
+        before = np.concatenate([np.zeros(0, np.intp), *(items[:-lag] for items in users)])
+        after = np.concatenate([np.zeros(0, np.intp), *(items[lag:] for items in users)])
         weights = np.full(len(before), scale / lag, np.float32)
         total = total + sparse.csr_matrix((weights, (before, after)), shape=(size, size))
     return sparse.csr_matrix(total)

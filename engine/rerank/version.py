@@ -28,11 +28,11 @@ from engine.core.types import Event, EventKind, ItemId
 from engine.rerank.features import feature_names
 from engine.rerank.fields import FieldScales
 from engine.rerank.model import KIND_ROWS, CrossAttentionReranker, ModelConfig
-from engine.rerank.names import EVENT_KINDS_BEFORE, check_names, features_before, rows_by_name
+from engine.rerank.names import EVENT_KINDS_BEFORE, check_names, features_before, names_of_now, rows_by_name
 from engine.rerank.small import SMALL, SmallNetwork, load_small
 from engine.rerank.statistics import Statistics
 from engine.rerank.table import KINDS
-from engine.rerank.taste import SHAPE, TasteModel
+from engine.rerank.two_towers import SHAPE, TwoTowerModel
 
 NETWORK, WEIGHTS, STATISTICS = "network.json", "network.safetensors", "statistics.safetensors"
 KIND = "reranker"
@@ -48,7 +48,7 @@ class Utility:
     positive: float
     negative: float
     new_share: float
-    """The part of a list's places that items which nobody had acted on get at least; see `promote_new`."""
+    """The part of a list's positions that items which nobody had acted on get at least; see `promote_new`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Version:
     """Per kind the smallest value that counts."""
     features: tuple[str, ...]
     """The names of the features that the networks read, in the order of their columns."""
-    taste: TasteModel | None = None
+    towers: TwoTowerModel | None = None
     """The learned query vector; None where there was too little to learn it from."""
     small: SmallNetwork | None = None
     """What the small tier scores with; None where none was made."""
@@ -119,8 +119,8 @@ def save_version(version: Version, folder: Path) -> None:
         columns[f"{name}.indices"] = matrix.indices.astype(np.int32)
         columns[f"{name}.indptr"] = matrix.indptr.astype(np.int64)
     save_file(columns, folder / STATISTICS)
-    if version.taste is not None:
-        version.taste.save(folder)
+    if version.towers is not None:
+        version.towers.save(folder)
     if version.small is not None:
         (folder / SMALL).write_bytes(version.small.graph)
 
@@ -174,7 +174,7 @@ def load_version(folder: Path) -> Version:
         frozenset(EventKind(kind) for kind in about["kinds"]),
         {EventKind(kind): float(least) for kind, least in about["least"].items()},
         features,
-        TasteModel.load(folder, kinds) if (folder / SHAPE).is_file() else None,
+        TwoTowerModel.load(folder, kinds) if (folder / SHAPE).is_file() else None,
         load_small(folder, network.config.dense),
     )
 
@@ -188,7 +188,7 @@ def _names(about: Mapping[str, Any], version: str, scales: FieldScales) -> tuple
     """
     modalities = [Modality(name) for name in about["config"]["modalities"]]
     before = features_before(modalities, scales.categories, scales.numbers)
-    features, kinds = tuple(about.get("features", before)), tuple(about.get("event_kinds", EVENT_KINDS_BEFORE))
+    features, kinds = names_of_now(about.get("features", before)), tuple(about.get("event_kinds", EVENT_KINDS_BEFORE))
     check_names(version, "features", features, feature_names(modalities, scales))
     check_names(version, "kinds of events", kinds, KINDS)
     check_names(version, "kinds of events", [*about["kinds"], *about["least"]], tuple(EventKind))

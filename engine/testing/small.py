@@ -86,11 +86,11 @@ def small_split() -> Split:
     """Thirty people who walk through the items of one colour, and their last step to be predicted."""
     random = np.random.default_rng(1)
     events = []
-    for person in range(30):
-        own = ITEMS[person % 3 :: 3]
+    for user in range(30):
+        own = ITEMS[user % 3 :: 3]
         start = int(random.integers(len(own)))
         for step in range(6):
             item = own[(start + step) % len(own)] if random.random() < 0.8 else own[int(random.integers(len(own)))]
-            time = NOW - timedelta(days=30 - step, minutes=person)
-            events.append(UserEvent(UserId(f"user-{person}"), Event(EventKind.CLICK, item, time=time)))
+            time = NOW - timedelta(days=30 - step, minutes=user)
+            events.append(UserEvent(UserId(f"user-{user}"), Event(EventKind.CLICK, item, time=time)))
     return leave_last_out(event_log(events), small_items())

@@ -17,7 +17,7 @@ from engine.learn.simulate.compare import KNOWN, NEW, ORACLE
 from tests.cli.test_simulate import index
 from tests.tiny import concept_space
 
-PLAN = Plan(people=60, lists=900, rounds=1, new_people=0.25, seed=3)
+PLAN = Plan(users=60, lists=900, rounds=1, new_users=0.25, seed=3)
 QUICK = {"LEARN__EPOCHS": "1", "LEARN__WIDTH": "16", "LEARN__STEPS": "4", "MODELS__MIN_CASES": "5"}
 
 
@@ -47,7 +47,7 @@ def test_it_measures_both_engines_for_people_of_the_log_and_new_ones(settings: S
     assert learned.promoted == (opening.registry(settings).pointer().serving == card.version)
     assert ("refuses" in learning.verdict(learned)) != learned.promoted
 
-    groups = {(line.group, line.people) for line in learned.lines}
+    groups = {(line.group, line.users) for line in learned.lines}
     assert groups == {(KNOWN, 45), (NEW, 15)}
     for line in learned.lines:
         before, after, best = (line.values[name].mean for name in (learning.UNTRAINED, learning.TRAINED, ORACLE))

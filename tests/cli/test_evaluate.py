@@ -124,14 +124,14 @@ def index(names: Sequence[str]) -> None:
         )
 
 
-def record(*, people: int = 60) -> None:
+def record(*, users: int = 60) -> None:
     """People who walk through the concepts; then each is served two lists by one of two versions."""
     lot = np.random.default_rng(0)
     with closing(opening.open_events(load_settings())) as events:
         events.record(
-            [event(f"p{one}", CONCEPTS[(one + step) % 12], step) for one in range(people) for step in range(4)]
+            [event(f"p{one}", CONCEPTS[(one + step) % 12], step) for one in range(users) for step in range(4)]
         )
-        for one in range(people):
+        for one in range(users):
             for number in range(2):
                 request, time = f"r{one}-{number}", START + timedelta(days=9, minutes=one + number)
                 items = tuple(ItemId(CONCEPTS[row]) for row in lot.permutation(12)[:3])
@@ -151,7 +151,7 @@ def train(until: datetime) -> str:
     with closing(opening.open_events(settings)) as events:
         log = event_log(events.export(until=until))
     training = TrainSettings(epochs=1, batch=32)
-    fitted = fit(log, items, FitSettings(rows=RowSettings(steps=4), training=training, taste=None, width=16))
+    fitted = fit(log, items, FitSettings(rows=RowSettings(steps=4), training=training, towers=None, width=16))
     draft = CardDraft(kind=KIND, fingerprint=space.fingerprint, data_until=datetime.fromtimestamp(log.time[-1], UTC))
     return opening.registry(settings).create(draft, lambda folder: save_version(fitted.version, folder)).version
 
@@ -247,7 +247,7 @@ def test_wrong_calls_are_usage_errors(arguments: tuple[str, ...]) -> None:
 )
 def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], said: str) -> None:
     write("few.csv", [event("ann", "a", 0)])
-    write("many.csv", crowd(people=6))
+    write("many.csv", crowd(users=6))
     done = run(*arguments)
     assert isinstance(done.exception, TriveniError)
     assert said in str(done.exception)
@@ -263,7 +263,7 @@ def test_an_unknown_ranker_is_refused_before_anything_is_loaded(monkeypatch: pyt
 
 
 def test_names_of_earlier_releases(folder: Path) -> None:
-    file = write("events.csv", crowd(people=30))
+    file = write("events.csv", crowd(users=30))
     told = document(file, "--ranker", "ease + markov", "--ranker", "popularity", "--reference", "ease + markov")
     assert [one["name"] for one in told["rankers"]] == ["popularity", "ease-markov"]  # type: ignore[attr-defined]
     assert told["reference"] == "ease-markov"

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from encoders.errors import TriveniError
 from engine import opening
 from engine.catalog.ingest import point_of
-from engine.cli import app
+from engine.cli import app, with_new_names
 from engine.config.settings import load_settings
 from engine.core.types import Item, ItemId
 from engine.learn.simulate.errors import SimulationError
@@ -57,7 +57,19 @@ STORE = ("--store", "sqlite:///var/events.db")
 
 def test_a_log_goes_into_the_event_store_and_again_it_changes_nothing() -> None:
     index()
-    arguments = ("simulate", "--people", "12", "--impressions", "150", "--places", "5", "--seed", "2", *UNTIL, *STORE)
+    arguments = (
+        "simulate",
+        "--users",
+        "12",
+        "--impressions",
+        "150",
+        "--positions",
+        "5",
+        "--seed",
+        "2",
+        *UNTIL,
+        *STORE,
+    )
     first = document(*arguments)
     assert first["lists"] == 150
     assert first["written"] == first["events"]
@@ -74,7 +86,7 @@ def test_a_log_goes_into_the_event_store_and_again_it_changes_nothing() -> None:
 
 def test_a_file_is_imported_without_a_refusal() -> None:
     index()
-    made = document("simulate", "--people", "9", "--impressions", "60", "--out", "log.jsonl", *UNTIL)
+    made = document("simulate", "--users", "9", "--impressions", "60", "--out", "log.jsonl", *UNTIL)
     assert document("events", "import", "log.jsonl")["recorded"] == made["written"]
 
 
@@ -82,7 +94,7 @@ def test_they_get_a_store_of_their_own_and_it_is_said_how_to_train_on_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index()
-    done = run("simulate", "--people", "9", "--impressions", "60", *UNTIL)
+    done = run("simulate", "--users", "9", "--impressions", "60", *UNTIL)
     assert done.exit_code == 0, (done.output, done.exception)
     assert not (folder / "var" / "events.db").exists()
     (store,) = (folder / "var" / "simulated").glob("sim-*/events.db")
@@ -96,7 +108,7 @@ def test_they_get_a_store_of_their_own_and_it_is_said_how_to_train_on_it(
 
 def test_a_store_of_real_people_is_refused_before_anything_is_done_unless_told(folder: Path) -> None:
     index()
-    arguments = ("simulate", "--people", "9", "--impressions", "60", *UNTIL, *STORE)
+    arguments = ("simulate", "--users", "9", "--impressions", "60", *UNTIL, *STORE)
     first = document(*arguments)
     line = {"user_id": "ann", "kind": "like", "time": "2026-01-01T10:00:00Z", "item_id": "item-1"}
     (folder / "real.jsonl").write_text(json.dumps(line) + "\n")
@@ -114,15 +126,15 @@ def test_a_store_of_real_people_is_refused_before_anything_is_done_unless_told(f
 
 def test_the_table_tells_what_was_shown_and_done() -> None:
     index()
-    done = run("simulate", "--people", "9", "--impressions", "60", "--policy", "random", "--days", "3")
+    done = run("simulate", "--users", "9", "--impressions", "60", "--policy", "random", "--days", "3")
     assert done.exit_code == 0, (done.output, done.exception)
-    for said in ("people", "served lists", "click rate", "share of the oracle's NDCG@10, random", "new events in"):
+    for said in ("users", "served lists", "click rate", "share of the oracle's NDCG@10, random", "new events in"):
         assert said in done.output
 
 
 def test_the_engine_does_better_than_chance_and_the_oracle_best() -> None:
     index(240)
-    plan = ("simulate", "--people", "20", "--impressions", "300", *UNTIL)
+    plan = ("simulate", "--users", "20", "--impressions", "300", *UNTIL)
     shares = {
         policy: float(str(document(*plan, "--policy", policy)["ndcg_share"]))
         for policy in ("random", "engine", "oracle")
@@ -140,12 +152,23 @@ def test_without_a_catalogue_it_says_what_to_do() -> None:
 
 def test_a_catalogue_that_is_too_small_is_refused() -> None:
     index(5)
-    refused = run("simulate", "--people", "9", "--impressions", "60")
+    refused = run("simulate", "--users", "9", "--impressions", "60")
     assert isinstance(refused.exception, SimulationError)
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--people", "0"), ("--until", "tomorrow"), ("--policy", "guess"), ("--out", "a.csv", "--mix")]
+    "arguments", [("--users", "0"), ("--until", "tomorrow"), ("--policy", "guess"), ("--out", "a.csv", "--mix")]
 )
 def test_wrong_calls_are_usage_errors(arguments: tuple[str, ...]) -> None:
     assert run("simulate", *arguments).exit_code == 2
+
+
+def test_options_of_before_are_taken_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert with_new_names(["simulate", "--people", "9", "--places=5"]) == [
+        "simulate",
+        "--users",
+        "9",
+        "--positions=5",
+    ]
+    assert "option --people is called --users now: rename it" in capsys.readouterr().err
+    assert with_new_names(["search", "--people", "a\nb=c"]) == ["search", "--people", "a\nb=c"]

@@ -58,7 +58,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 STAGES = [
     *("starting", "loading the program", "loading the encoders", "reading the catalogue", "reading events"),
-    *("reading served lists", "laying out histories", "taste, whole: epoch 1 of 1", "making training rows"),
+    *("reading served lists", "laying out histories", "two towers, whole: epoch 1 of 1", "making training rows"),
     *("making training rows of served lists", "epoch 1 of 1", "calibrating", "asking the full network"),
     *("training the small network", "measuring the small network", "judging it on the youngest events"),
     *("writing the version", "done"),
@@ -73,7 +73,7 @@ def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "triveni simulate" in str(too_little.value)
     assert json.loads(run("model", "list", "--json").stdout) == []
 
-    run("simulate", "--people", "40", "--impressions", "1200", "--days", "20", "--seed", "3", *STORE)
+    run("simulate", "--users", "40", "--impressions", "1200", "--days", "20", "--seed", "3", *STORE)
     monkeypatch.setenv("TRIVENI_LOG__JSON_LINES", "true")
     said = run("train", "--seed", "1", "--no-promote", code=None)
     assert said.exit_code in (0, 1)

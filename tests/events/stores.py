@@ -89,7 +89,7 @@ def served(request: str = "r1", user: str = "ann", items: tuple[str, ...] = ("a"
     count = len(items)
     given: dict[str, Any] = {
         "positions": tuple(range(1, count + 1)),
-        "propensities": tuple(1 / (place + 1) for place in range(count)),
+        "propensities": tuple(1 / (position + 1) for position in range(count)),
         "model": "m1",
         "tier": "retrieval",
         "time": ago(hours=2),

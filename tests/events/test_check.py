@@ -17,7 +17,7 @@ from engine.events.times import EPOCH, from_micros, micros
 from engine.events.types import Impression, UserEvent
 from tests.events.stores import FINGERPRINT, NOW, ago, click, on, served, vector
 
-LIMITS = EventLimits(text_characters=20, context_bytes=40, context_entries=3, dimension=16, places=3)
+LIMITS = EventLimits(text_characters=20, context_bytes=40, context_entries=3, dimension=16, positions=3)
 
 
 def of(kind: Any, **fields: Any) -> UserEvent:

@@ -39,13 +39,13 @@ def table(names: Sequence[str], seed: int = 0, texts: Sequence[str] = ()) -> Ite
     )
 
 
-def crowd(people: int = 60, items: int = 40, length: int = 12, seed: int = 0) -> list[UserEvent]:
+def crowd(users: int = 60, items: int = 40, length: int = 12, seed: int = 0) -> list[UserEvent]:
     """People of two tastes who walk through their half of the items in order, with some noise: easy to predict."""
     random = np.random.default_rng(seed)
     events = []
-    for person in range(people):
-        half, place = person % 2, int(random.integers(items // 2))
+    for user in range(users):
+        half, position = user % 2, int(random.integers(items // 2))
         for step in range(length):
-            place = (place + 1 if random.random() < 0.8 else int(random.integers(items // 2))) % (items // 2)
-            events.append(event(f"p{person}", f"i{half * (items // 2) + place}", step * 24 + person / 100))
+            position = (position + 1 if random.random() < 0.8 else int(random.integers(items // 2))) % (items // 2)
+            events.append(event(f"p{user}", f"i{half * (items // 2) + position}", step * 24 + user / 100))
     return events

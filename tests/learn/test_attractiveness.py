@@ -17,7 +17,7 @@ def lists(
     random: np.random.Generator,
     attracts: np.ndarray,
     count: int,
-    places: int = 8,
+    positions: int = 8,
     steep: float = 1.0,
     lots: float = 0.0,
     personal: float = 0.0,
@@ -28,9 +28,9 @@ def lists(
         random: draws.
         attracts: how probably each item is chosen if it is looked at.
         count: of lists.
-        places: of a list.
+        positions: of a list.
         steep: see above.
-        lots: how probably a place shows an item drawn at random.
+        lots: how probably a position shows an item drawn at random.
         personal: how much more or less people are attracted, who are shown first what attracts them.
     """
     size = len(attracts)
@@ -38,15 +38,15 @@ def lists(
     for _ in range(count):
         mine = np.clip(attracts * np.exp(personal * random.normal(size=size)), 0, 1)
         key = -mine if personal else np.arange(size) + random.normal(0, size / 4, size)
-        order = np.argsort(key)[:places]
-        swap = random.random(places) < lots
-        order = np.where(swap, random.integers(size, size=places), order)
-        looks = random.random(places) < 1 / np.arange(1, places + 1) ** steep
+        order = np.argsort(key)[:positions]
+        swap = random.random(positions) < lots
+        order = np.where(swap, random.integers(size, size=positions), order)
+        looks = random.random(positions) < 1 / np.arange(1, positions + 1) ** steep
         item.append(order)
-        position.append(np.arange(1, places + 1))
-        chosen.append(looks & (random.random(places) < mine[order]))
+        position.append(np.arange(1, positions + 1))
+        chosen.append(looks & (random.random(positions) < mine[order]))
         propensity.append(np.where(swap, lots / size, 1 - lots))
-    many = count * places
+    many = count * positions
     columns = [np.concatenate(one) for one in (item, position, chosen, propensity)]
     item, position, chosen, propensity = columns
     return Exposures(
@@ -129,11 +129,11 @@ def test_lists_become_columns_without_strangers() -> None:
         Impression("r2", UserId("eve"), (ItemId("a"),), (1,), (1.0,), "", "", START),
         Impression("r3", UserId("ben"), (ItemId("b"),), (4,), (1.0,), "", "", START + timedelta(seconds=5)),
     ]
-    people = {UserId("ann"): 0, UserId("ben"): 1}
-    found = exposures_of(made, {ItemId("a"): 0, ItemId("b"): 1}, people, {("r1", 1): 7.0})
+    users = {UserId("ann"): 0, UserId("ben"): 1}
+    found = exposures_of(made, {ItemId("a"): 0, ItemId("b"): 1}, users, {("r1", 1): 7.0})
     assert found.item.tolist() == [0, 1, 1]
     assert found.position.tolist() == [1, 3, 4]
     assert found.chosen.tolist() == [False, True, False]
-    assert found.person.tolist() == [0, 0, 1]
+    assert found.user.tolist() == [0, 0, 1]
     assert found.time.tolist() == [START.timestamp()] * 2 + [START.timestamp() + 5]
     assert len(found.take(found.time > START.timestamp())) == 1

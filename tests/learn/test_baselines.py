@@ -106,9 +106,9 @@ def test_ease_solves_its_problem() -> None:
 def test_knn_are_the_plain_cosines() -> None:
     x = Frame.of(SPLIT.train, ITEMS, splits.ALL_POSITIVES).matrix().toarray()
     item = x / np.maximum(np.linalg.norm(x, axis=0), 1e-9)
-    person = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+    user = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
     among = item.T @ item * (1 - np.eye(len(ITEMS)))
-    alike = person @ person.T * (1 - np.eye(len(x)))
+    alike = user @ user.T * (1 - np.eye(len(x)))
     for ranker, plain in ((ItemKnn(1000), x @ among), (UserKnn(1000), alike @ x)):
         ranker.fit(SPLIT.train, ITEMS)
         np.testing.assert_allclose(ranker.score(SPLIT.cases), plain[SPLIT.cases.user], rtol=1e-4, atol=1e-5)
@@ -160,16 +160,16 @@ def test_cross_fitting_by_people_learns_from_others_only() -> None:
     class Watched(Popularity):
         def fit(self, log: splits.EventLog, items: splits.ItemTable) -> None:
             super().fit(log, items)
-            self.people = set(log.user.tolist())
+            self.users = set(log.user.tolist())
 
         def score(self, cases: Cases) -> np.ndarray:
             if cases.log is not None:
-                assert not self.people & set(cases.user.tolist())
+                assert not self.users & set(cases.user.tolist())
                 checked.append(len(cases))
             return super().score(cases)
 
     checked: list[int] = []
-    LambdaMart([Watched()], cross_fit="people", steps=2, rounds=2).fit(CROWD, ITEMS)
+    LambdaMart([Watched()], cross_fit="users", steps=2, rounds=2).fit(CROWD, ITEMS)
     assert sum(checked) > 60
 
 
@@ -191,9 +191,9 @@ def test_trees_learn_from_declared_fields() -> None:
     kind = random.permutation(np.arange(600) % 60)
     names = [f"i{row}" for row in range(600)]
     events = [
-        event(f"p{person}", f"i{row}", hour)
-        for person in range(40)
-        for hour, row in enumerate(random.permutation(np.flatnonzero(kind == person))[:8])
+        event(f"p{user}", f"i{row}", hour)
+        for user in range(40)
+        for hour, row in enumerate(random.permutation(np.flatnonzero(kind == user))[:8])
     ]
     items = replace(table(names), payloads=tuple({"kind": f"k{one}"} for one in kind), vectors={}, present={})
     split = splits.leave_last_out(event_log(events), items)

@@ -12,7 +12,7 @@ from tests.learn.world import catalogue
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return World(catalogue(), WorldConfig(people=40, places=5, seed=4), "f" * 32)
+    return World(catalogue(), WorldConfig(users=40, positions=5, seed=4), "f" * 32)
 
 
 def test_people_who_are_to_be_new_are_not_in_the_log(world: World) -> None:
@@ -29,7 +29,7 @@ def test_people_who_are_to_be_new_are_not_in_the_log(world: World) -> None:
 def test_equal_servers_do_not_differ_and_the_oracle_is_best(world: World) -> None:
     new = newcomers(world, 0.3)
     same, diaries = compare(world, {"one": OracleServe(world), "two": OracleServe(world)}, 2, {}, new)
-    assert {(line.group, line.people, line.figure) for line in same} == {
+    assert {(line.group, line.users, line.figure) for line in same} == {
         (group, count, figure) for group, count in ((KNOWN, 28), (NEW, 12)) for figure in FIGURES
     }
     assert all((line.change.mean, line.change.low, line.change.high) == (0, 0, 0) for line in same)
@@ -40,4 +40,4 @@ def test_equal_servers_do_not_differ_and_the_oracle_is_best(world: World) -> Non
         assert line.change.mean == pytest.approx(line.values["best"].mean - line.values["random"].mean)
         if line.figure == "ndcg":
             assert line.change.low > 0
-    assert np.isin(new, diaries[ORACLE].measured.person).all()
+    assert np.isin(new, diaries[ORACLE].measured.user).all()

@@ -26,7 +26,7 @@ SETTINGS = FitSettings(
     fields={"group": "category", "price": "number"},
     rows=RowSettings("time", steps=6, folds=4),
     training=TrainSettings(epochs=3, batch=32),
-    taste=None,
+    towers=None,
     width=16,
     small=SMALLER,
 )

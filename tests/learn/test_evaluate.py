@@ -22,7 +22,7 @@ from engine.learn.ranker import Cases
 from engine.models.errors import TooLittleDataError, TrainingError
 from tests.learn.logs import START, clicks, crowd, event, table
 
-LOG = event_log(crowd(people=40))
+LOG = event_log(crowd(users=40))
 ITEMS = table([f"i{row}" for row in range(40)])
 SPLIT = splits.leave_last_out(LOG, ITEMS)
 
@@ -82,7 +82,7 @@ def test_the_oracle_is_perfect_and_the_difference_is_said() -> None:
 
 def test_each_group_is_compared_with_the_reference() -> None:
     """New people, of whom the Markov chain knows nothing, fare worse with it than by popularity, others better."""
-    walk = crowd(people=60)
+    walk = crowd(users=60)
     random = np.random.default_rng(1)
     new = [event(f"new{n}", f"i{30 + min(int(random.exponential(2)), 9)}", 280 + n / 100) for n in range(40)]
     hits = [event(f"old{n}", f"i{30 + min(int(random.exponential(2)), 9)}", n / 100) for n in range(300)]

@@ -17,7 +17,7 @@ from engine.learn.fit import FitSettings, calibrate, fit
 from engine.learn.learned import LearnedRanker
 from engine.learn.log import EventLog, event_log
 from engine.learn.network.train import TrainSettings
-from engine.learn.network.train_taste import TasteSettings
+from engine.learn.network.train_towers import TwoTowerSettings
 from engine.learn.network.trainer import Progress, Stop
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import Example, RowSettings, blocks, check_rows, next_step_rows
@@ -35,7 +35,7 @@ QUICK = FitSettings(
     fields=FIELDS,  # type: ignore[arg-type]
     rows=RowSettings("time", steps=6, folds=4),
     training=TrainSettings(epochs=3, batch=32),
-    taste=TasteSettings(epochs=1),
+    towers=TwoTowerSettings(epochs=1),
     width=16,
 )
 
@@ -49,7 +49,7 @@ def point_in_time() -> PointInTimeFeatures:
     )  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("cross_fit", ["time", "people"])
+@pytest.mark.parametrize("cross_fit", ["time", "users"])
 def test_rows_hold_their_label_and_pass_the_check(point_in_time: PointInTimeFeatures, cross_fit: str) -> None:
     settings = RowSettings(cross_fit, steps=5, first_steps=2, folds=4)  # type: ignore[arg-type]
     rows = list(next_step_rows(point_in_time, settings))
@@ -65,18 +65,18 @@ def test_rows_hold_their_label_and_pass_the_check(point_in_time: PointInTimeFeat
 def test_the_first_and_the_newest_steps_become_rows(point_in_time: PointInTimeFeatures) -> None:
     """Each once; the first has no history, and where there are few steps all are rows."""
     for first, newest, expected in ((2, 3, {0, 1, 5, 6, 7}), (0, 3, {5, 6, 7}), (6, 6, set(range(8)))):
-        settings = RowSettings("people", steps=newest, first_steps=first, folds=4, again=0)
+        settings = RowSettings("users", steps=newest, first_steps=first, folds=4, again=0)
         rows = list(next_step_rows(point_in_time, settings))
         lengths = [len(row.request.tokens.rows) for row in rows]
         assert set(lengths) == expected
-        assert len(rows) == len({(row.person, row.label_time) for row in rows})
+        assert len(rows) == len({(row.user, row.label_time) for row in rows})
 
 
 def test_rows_of_first_steps_are_about_all_that_follows_soon(point_in_time: PointInTimeFeatures) -> None:
     """The steps from this one on, as many as are asked for; those of others are about one."""
-    settings = RowSettings("people", steps=2, first_steps=2, ahead=3, folds=4, again=0)
+    settings = RowSettings("users", steps=2, first_steps=2, ahead=3, folds=4, again=0)
     for row in next_step_rows(point_in_time, settings):
-        (steps,) = (rows for person, rows in enumerate(point_in_time.of_user) if person == row.person)
+        (steps,) = (rows for user, rows in enumerate(point_in_time.of_user) if user == row.user)
         done = len(row.request.tokens.rows)
         followed = point_in_time.item[steps[done : done + (3 if done < 2 else 1)]]
         assert set(row.request.candidates[row.positive]) <= set(followed)
@@ -86,14 +86,14 @@ def test_rows_of_first_steps_are_about_all_that_follows_soon(point_in_time: Poin
 def test_a_step_that_answers_a_list_is_no_row_but_comes_before_others() -> None:
     """It has a row of its own, of what was shown; the second step is still the second."""
     items = catalogue()
-    log = walks(items, people=20)
+    log = walks(items, users=20)
     third = np.zeros(len(log), np.bool_)
     third[[rows[2] for rows in log.of_user()]] = True
     log = replace(log, request=np.where(third, 0, -1), requests=("r",))
     world = PointInTimeFeatures(
         log, items, fit_scales(items.payloads, FIELDS), np.ones(len(items), np.bool_), ALL_POSITIVES
     )  # type: ignore[arg-type]
-    rows = list(next_step_rows(world, RowSettings("people", steps=6, first_steps=2, folds=4, again=0)))
+    rows = list(next_step_rows(world, RowSettings("users", steps=6, first_steps=2, folds=4, again=0)))
     assert {len(row.request.tokens.rows) for row in rows} == {0, 1, 3, 4, 5, 6, 7}
 
 
@@ -103,8 +103,8 @@ def test_labels_are_as_often_new_as_other_items_in_second_rows() -> None:
     log = walks(items).take(np.flatnonzero(items.rows(walks(items).items)[walks(items).item] < 100))
     acted = np.arange(120) < 100
     world = PointInTimeFeatures(log, items, fit_scales(items.payloads, FIELDS), acted, ALL_POSITIVES)  # type: ignore[arg-type]
-    plain = list(next_step_rows(world, RowSettings("people", folds=4, again=0)))
-    rows = list(next_step_rows(world, RowSettings("people", folds=4, again=1, withheld=0.3)))
+    plain = list(next_step_rows(world, RowSettings("users", folds=4, again=0)))
+    rows = list(next_step_rows(world, RowSettings("users", folds=4, again=1, withheld=0.3)))
     assert np.mean(np.concatenate([one.request.ids[one.positive] == 0 for one in plain])) < 0.05
     assert len(plain) < len(rows) <= 2 * len(plain)
     acted_on = [one.request.candidates < 100 for one in rows]
@@ -116,18 +116,18 @@ def test_labels_are_as_often_new_as_other_items_in_second_rows() -> None:
 
 def test_counts_of_a_block_know_nothing_of_it_or_later(point_in_time: PointInTimeFeatures) -> None:
     settings = RowSettings("time", steps=5, folds=4)
-    places = np.arange(len(point_in_time.log))
-    people, times = point_in_time.log.user[places], point_in_time.log.time[places]
-    for known, block in blocks(point_in_time, settings, people, times):
+    positions = np.arange(len(point_in_time.log))
+    users, times = point_in_time.log.user[positions], point_in_time.log.time[positions]
+    for known, block in blocks(point_in_time, settings, users, times):
         assert known.counts.event_times.max(initial=-np.inf) < known.until <= times[block].min()
 
 
 def test_counts_of_a_fold_leave_its_people_out(point_in_time: PointInTimeFeatures) -> None:
-    settings = RowSettings("people", folds=4)
-    people = np.arange(len(point_in_time.of_user))
+    settings = RowSettings("users", folds=4)
+    users = np.arange(len(point_in_time.of_user))
     total = sum(len(rows) for rows in point_in_time.of_user)
-    for known, block in blocks(point_in_time, settings, people, np.zeros(len(people))):
-        mine = sum(len(point_in_time.of_user[person]) for person in block.tolist())
+    for known, block in blocks(point_in_time, settings, users, np.zeros(len(users))):
+        mine = sum(len(point_in_time.of_user[user]) for user in block.tolist())
         assert len(known.counts.event_items) == total - mine
 
 
@@ -182,19 +182,19 @@ def test_a_version_ranks_what_follows_and_comes_back_from_disk(tmp_path: Path) -
         load_version(tmp_path)
 
 
-def newcomers(items: ItemTable, people: int, seed: int, prefix: str) -> EventLog:
+def newcomers(items: ItemTable, users: int, seed: int, prefix: str) -> EventLog:
     """People who begin with three of twelve hits, the greatest most often, and then walk through a group."""
     random = np.random.default_rng(seed)
     hits, chance = np.arange(12), 1 / np.arange(1, 13) ** 0.7
     events: list[UserEvent] = []
-    for person in range(people):
+    for user in range(users):
         begun = random.choice(hits, 3, replace=False, p=chance / chance.sum()).tolist()
         start = 12 + int(random.integers(72))
         walk = [12 + (start - 12 + 6 * step) % 84 for step in range(9)]
         time = START + timedelta(minutes=float(random.uniform(0, 60 * 24 * 30)))
-        for place, row in enumerate([*begun, *walk]):
-            event = Event(EventKind.CLICK, items.ids[row], time=time + timedelta(minutes=place))
-            events.append(UserEvent(UserId(f"{prefix}{person}"), event))
+        for position, row in enumerate([*begun, *walk]):
+            event = Event(EventKind.CLICK, items.ids[row], time=time + timedelta(minutes=position))
+            events.append(UserEvent(UserId(f"{prefix}{user}"), event))
     return event_log(events)
 
 
@@ -210,7 +210,7 @@ def test_who_has_just_come_gets_what_people_begin_with() -> None:
         (np.zeros(0, np.intp),) * len(begun),
         tuple(items.rows([later.items[later.item[row]] for row in rows.tolist()]) for rows in begun),
     )
-    settings = replace(QUICK, rows=RowSettings("time", steps=6, folds=4), taste=None)
+    settings = replace(QUICK, rows=RowSettings("time", steps=6, folds=4), towers=None)
     ranked, popular = LearnedRanker(settings), Popularity()
     for ranker in (ranked, popular):
         ranker.fit(log, items)
@@ -222,7 +222,7 @@ def test_who_has_just_come_gets_what_people_begin_with() -> None:
 
 def test_the_same_seed_gives_the_same_weights() -> None:
     items = catalogue()
-    log = walks(items, people=60)
+    log = walks(items, users=60)
     quick = replace(QUICK, training=replace(QUICK.training, epochs=1))
     one, two = (fit(log, items, quick).version.network.state_dict() for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
@@ -234,7 +234,7 @@ def _is_epoch(one: Progress) -> bool:
 
 def test_a_training_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     items = catalogue()
-    log = walks(items, people=60)
+    log = walks(items, users=60)
     whole = fit(log, items, QUICK)
     epochs: list[float] = []
 
@@ -261,7 +261,7 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> Non
 def test_too_little_is_said_and_makes_nothing() -> None:
     items = catalogue()
     with pytest.raises(TooLittleDataError, match="training rows are too few"):
-        fit(walks(items, people=2), items, QUICK)
+        fit(walks(items, users=2), items, QUICK)
 
 
 def test_counts_follow_by_lag() -> None:
@@ -273,7 +273,8 @@ def test_counts_follow_by_lag() -> None:
 
 
 def test_calibration_knows_of_lists_that_nobody_reacted_to() -> None:
-    """A hundred lists of ten, a quarter of whose places are chosen; then three times as many that nobody touched."""
+    """A hundred lists of ten, a quarter of whose positions are chosen; then three times as many that nobody
+    touched."""
     random = np.random.default_rng(2)
     nothing = np.zeros(10, np.intp)
     tokens = Tokens(nothing[:0], nothing[:0], np.zeros(0, np.float32), np.zeros(0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.core.errors import SettingsError
-from engine.learn.gate import MIN_NEW, NewPeople, judge_candidate
+from engine.learn.gate import MIN_NEW, NewUsers, judge_candidate
 
 
 def values(seed: int, size: int = 2000) -> np.ndarray:
@@ -54,8 +54,8 @@ def test_cases_of_one_person_count_together() -> None:
     """A hundred times the same case of each of 120 people tells no more than one of each."""
     gap = np.random.default_rng(3).normal(0.02, 0.1, 120)
     once = judge_candidate(gap, np.zeros(120))
-    often, people = np.repeat(gap, 100), np.repeat(np.arange(120), 100)
-    together = judge_candidate(often, np.zeros(12000), people=people)
+    often, users = np.repeat(gap, 100), np.repeat(np.arange(120), 100)
+    together = judge_candidate(often, np.zeros(12000), users=users)
     np.testing.assert_allclose((together.low, together.high), (once.low, once.high), atol=1e-9)
     apart = judge_candidate(often, np.zeros(12000))
     assert apart.high - apart.low < (once.high - once.low) / 5
@@ -66,8 +66,8 @@ def test_too_few_people_are_refused_with_a_reason() -> None:
         verdict = judge_candidate(np.ones(count), np.zeros(count))
         assert not verdict.promote
         assert f"{count} people in the held-out cases are too few, 100 are needed" in verdict.reason
-    people = np.arange(500) % 99
-    assert "99 people" in judge_candidate(np.ones(500), np.zeros(500), people=people).reason
+    users = np.arange(500) % 99
+    assert "99 people" in judge_candidate(np.ones(500), np.zeros(500), users=users).reason
     assert judge_candidate(np.ones(100), np.zeros(100)).promote
 
 
@@ -76,19 +76,19 @@ def test_the_same_seed_says_the_same() -> None:
     assert judge_candidate(new, old, seed=7) == judge_candidate(new, old, seed=7)
 
 
-def new_people(count: int, **gains: float) -> NewPeople:
+def new_users(count: int, **gains: float) -> NewUsers:
     """People of whom nothing is known, who fare by so much better than with each of the others."""
     random = np.random.default_rng(6)
     mine = random.beta(2, 2, count)
     others = {name: mine - gain + random.normal(0, 0.05, count) for name, gain in gains.items()}
-    return NewPeople(mine, others, np.arange(count))
+    return NewUsers(mine, others, np.arange(count))
 
 
 def test_what_harms_new_people_is_refused_however_good_it_is_for_others() -> None:
     old = values(0)
     better = old + 0.05
     assert judge_candidate(better, old).promote
-    harmed = judge_candidate(better, old, new_people=new_people(60, serving=0.1, popularity=-0.2))
+    harmed = judge_candidate(better, old, new_users=new_users(60, serving=0.1, popularity=-0.2))
     assert not harmed.promote
     assert (harmed.difference, harmed.low) == pytest.approx((0.05, 0.05))
     assert harmed.reason.startswith("harms new people: ndcg_at_10 of 60 people without a history -0.")
@@ -96,32 +96,32 @@ def test_what_harms_new_people_is_refused_however_good_it_is_for_others() -> Non
     assert "against serving" not in harmed.reason
     assert "learn.first_steps" in harmed.reason
     assert "on the whole better: ndcg_at_10 +0.0500" in harmed.reason
-    both = judge_candidate(old, better, new_people=new_people(60, serving=-0.1, popularity=-0.2))
+    both = judge_candidate(old, better, new_users=new_users(60, serving=-0.1, popularity=-0.2))
     assert "against serving and -0." in both.reason
     assert "on the whole not better" in both.reason
 
 
 def test_how_new_people_fare_is_said_where_they_are_not_harmed() -> None:
     old = values(0)
-    passed = judge_candidate(old + 0.05, old, new_people=new_people(60, serving=0.1, popularity=0.0))
+    passed = judge_candidate(old + 0.05, old, new_users=new_users(60, serving=0.1, popularity=0.0))
     assert passed.promote
     assert "; 60 new people: +0.1" in passed.reason
     assert "against popularity" in passed.reason
-    assert not judge_candidate(old, old, new_people=new_people(60, serving=0.1)).promote  # it is no better for others
+    assert not judge_candidate(old, old, new_users=new_users(60, serving=0.1)).promote  # it is no better for others
 
 
 def test_too_few_new_people_are_not_judged_on() -> None:
     old = values(0)
-    few = judge_candidate(old + 0.05, old, new_people=new_people(MIN_NEW - 1, popularity=-0.5))
+    few = judge_candidate(old + 0.05, old, new_users=new_users(MIN_NEW - 1, popularity=-0.5))
     assert few.promote
     assert f"{MIN_NEW - 1} new people are too few to judge on, {MIN_NEW} are needed" in few.reason
-    assert not judge_candidate(old + 0.05, old, new_people=new_people(MIN_NEW, popularity=-0.5)).promote
-    twice = replace(new_people(MIN_NEW, popularity=-0.5), people=np.arange(MIN_NEW) // 2)
-    assert judge_candidate(old + 0.05, old, new_people=twice).promote
+    assert not judge_candidate(old + 0.05, old, new_users=new_users(MIN_NEW, popularity=-0.5)).promote
+    twice = replace(new_users(MIN_NEW, popularity=-0.5), users=np.arange(MIN_NEW) // 2)
+    assert judge_candidate(old + 0.05, old, new_users=twice).promote
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "people"),
+    ("new", "old", "users"),
     [
         ([1.0], [1.0, 2.0], None),
         ([[1.0]], [[1.0]], None),
@@ -130,6 +130,6 @@ def test_too_few_new_people_are_not_judged_on() -> None:
         ([1.0], [1.0], [1, 2]),
     ],
 )
-def test_cases_that_do_not_match_are_refused(new: object, old: object, people: object) -> None:
+def test_cases_that_do_not_match_are_refused(new: object, old: object, users: object) -> None:
     with pytest.raises(SettingsError):
-        judge_candidate(new, old, people=people)  # type: ignore[arg-type]
+        judge_candidate(new, old, users=users)  # type: ignore[arg-type]

@@ -23,10 +23,10 @@ ITEMS = catalogue()
 QUICK = FitSettings(rows=RowSettings(steps=6, folds=4), training=TrainSettings(epochs=1, batch=32), width=16)
 
 
-def visits(days: float = 14, people: int = 90, seed: int = 2) -> EventLog:
+def visits(days: float = 14, users: int = 90, seed: int = 2) -> EventLog:
     """Walks whose steps lie three days apart, of people who come within so many days."""
     random = np.random.default_rng(seed)
-    events = list(user_events(walks(ITEMS, people=people)))
+    events = list(user_events(walks(ITEMS, users=users)))
     came = {one.user: timedelta(days=float(random.uniform(0, days))) for one in events}
     done: dict[str, int] = {}
     for number, one in enumerate(events):
@@ -45,9 +45,9 @@ def served(log: EventLog) -> tuple[EventLog, list[Impression]]:
         assert one.event.item is not None and one.event.time is not None
         others = [ITEMS.ids[row] for row in random.permutation(len(ITEMS))[:5].tolist()]
         shown = tuple(dict.fromkeys([*others[:2], one.event.item, *others[2:]]))
-        places = tuple(range(1, len(shown) + 1))
+        positions = tuple(range(1, len(shown) + 1))
         time = one.event.time - timedelta(seconds=1)
-        lists.append(Impression(f"r{number}", one.user, shown, places, (1.0,) * len(shown), "m", "full", time))
+        lists.append(Impression(f"r{number}", one.user, shown, positions, (1.0,) * len(shown), "m", "full", time))
         events[number] = replace(one, event=replace(one.event, request_id=f"r{number}"))
     return event_log(events), lists
 

@@ -41,14 +41,12 @@ def test_searches_become_vectors_and_what_cannot_is_left_out() -> None:
 
 
 @given(st.lists(st.integers(0, 3), max_size=40), st.integers(1, 5))
-def test_of_each_person_the_newest_are_kept(people: list[int], most: int) -> None:
+def test_of_each_person_the_newest_are_kept(users: list[int], most: int) -> None:
     events = [
-        UserEvent(
-            UserId(f"u{person}"), Event(EventKind.CLICK, ItemId(f"i{row}"), time=START + timedelta(minutes=row))
-        )
-        for row, person in enumerate(people)
+        UserEvent(UserId(f"u{user}"), Event(EventKind.CLICK, ItemId(f"i{row}"), time=START + timedelta(minutes=row)))
+        for row, user in enumerate(users)
     ]
     log = event_log(events).newest(most)
-    kept = {row for person in set(people) for row in [at for at, one in enumerate(people) if one == person][-most:]}
+    kept = {row for user in set(users) for row in [at for at, one in enumerate(users) if one == user][-most:]}
     assert [log.items[item] for item in log.item] == [f"i{row}" for row in sorted(kept)]
-    assert [log.users[user] for user in log.user] == [f"u{people[row]}" for row in sorted(kept)]
+    assert [log.users[user] for user in log.user] == [f"u{users[row]}" for row in sorted(kept)]

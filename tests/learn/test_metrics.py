@@ -42,7 +42,7 @@ def test_metrics_are_those_of_trec_eval(ranking: tuple[np.ndarray, list[np.ndarr
     ours = metrics.per_case(best, targets, [k])
     relevant = {str(case): {f"{row}": 1 for row in rows} for case, rows in enumerate(targets)}
     run = {
-        str(case): {f"{row}": float(k - place) for place, row in enumerate(rows) if row >= 0} or {"none": 0.0}
+        str(case): {f"{row}": float(k - position) for position, row in enumerate(rows) if row >= 0} or {"none": 0.0}
         for case, rows in enumerate(best.tolist())
     }
     names = {"precision": "P", "recall": "recall", "hr": "success", "ndcg": "ndcg_cut", "map": "map_cut"}

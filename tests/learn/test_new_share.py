@@ -1,4 +1,4 @@
-"""A part of the places goes to items that nobody had acted on."""
+"""A part of the positions goes to items that nobody had acted on."""
 
 import numpy as np
 from hypothesis import given
@@ -23,5 +23,5 @@ def test_every_beginning_of_a_list_has_its_share_and_the_order_within_stays(
     for group in (new, ~new):
         assert after[group[after]].tolist() == before[group[before]].tolist()
     natural = np.cumsum(new[before])
-    assert (shown >= natural).all()  # nobody new stands behind its own place
+    assert (shown >= natural).all()  # nobody new stands behind its own position
     np.testing.assert_array_equal(promote_new(scores, new, 0.0), scores)

@@ -13,9 +13,9 @@ from tests.learn.world import catalogue, walks
 
 def test_an_age_that_training_never_saw_does_not_move_the_order() -> None:
     items = catalogue(48)
-    log = walks(items, people=40)
+    log = walks(items, users=40)
     late = replace(items, indexed_at=np.full(len(items), log.time.max() + 300 * 86400))
-    made = replace(QUICK, taste=None, training=replace(QUICK.training, epochs=1))
+    made = replace(QUICK, towers=None, training=replace(QUICK.training, epochs=1))
     rows = training_rows(log, late, made)
     age = feature_names(list(items.vectors), rows.scales).index("age")
     assert not any(one.request.dense[:, age].any() for one in rows.examples)

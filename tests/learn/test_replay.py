@@ -123,7 +123,7 @@ def test_the_order_that_puts_choices_higher_wins(sign: float, gains: float) -> N
     assert values.mean() == pytest.approx(gains / (30 + 10 * 5))
 
 
-@pytest.mark.parametrize("steep", [1, 2], ids=["all places count", "far places are left out"])
+@pytest.mark.parametrize("steep", [1, 2], ids=["all positions count", "far positions are left out"])
 def test_an_order_does_not_win_by_having_been_served(steep: int) -> None:
     """Items that all attract alike, in orders drawn at random: no order is better than another."""
     examination = np.concatenate([[0], 1 / np.arange(1, 6) ** steep])
@@ -136,8 +136,8 @@ def test_an_order_does_not_win_by_having_been_served(steep: int) -> None:
         names = tuple(items.ids[row] for row in order)
         shown.append(Impression(f"r{number}", user, names, (1, 2, 3, 4, 5), (1.0,) * 5, "m", "t", NOW))
         looked = np.flatnonzero((random.random(5) < examination[1:]) & (random.random(5) < 0.4))
-        for place in looked.tolist():
-            event = Event(EventKind.CLICK, names[place], time=NOW, request_id=f"r{number}")
+        for position in looked.tolist():
+            event = Event(EventKind.CLICK, names[position], time=NOW, request_id=f"r{number}")
             events.append(UserEvent(user, event))
     log = event_log([*known, *events])
     train = log.take(np.arange(len(known), dtype=np.intp))

@@ -30,7 +30,7 @@ from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import VersionRanker
 from engine.learn.log import KIND_OF, EventLog, event_log, events_of, user_events
 from engine.learn.network.train import TrainSettings, logits_of
-from engine.learn.network.train_taste import TasteSettings
+from engine.learn.network.train_towers import TwoTowerSettings
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import ALL_POSITIVES
@@ -42,10 +42,10 @@ from engine.query.settings import FuseSettings
 from engine.rerank import features
 from engine.rerank.content import ContentScorer
 from engine.rerank.features import FEATURES, Feature, Inputs, Shape
-from engine.rerank.person import Person
 from engine.rerank.served import LearnedModel
 from engine.rerank.table import Request, Table
-from engine.rerank.taste import TasteModel
+from engine.rerank.two_towers import TwoTowerModel
+from engine.rerank.user import UserFeatures
 from engine.rerank.version import Version
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
@@ -187,8 +187,8 @@ class World:
         made: list[Made] = []
         full, read = model.tiers[0], model.reader.request
 
-        def reading(person: Person, candidates: Candidates) -> tuple[Request, Table]:
-            request, table = read(person, candidates)
+        def reading(user: UserFeatures, candidates: Candidates) -> tuple[Request, Table]:
+            request, table = read(user, candidates)
             with torch.inference_mode():
                 made.append(Made(list(candidates.ids), request, full.logits(request, table)))
             return request, table
@@ -216,7 +216,7 @@ def world() -> World:
         fields=FIELDS,  # type: ignore[arg-type]
         rows=RowSettings("time", steps=6, folds=4),
         training=TrainSettings(epochs=1, batch=32),
-        taste=TasteSettings(epochs=1),
+        towers=TwoTowerSettings(epochs=1),
         width=16,
         content=content,
     )
@@ -300,9 +300,13 @@ def test_another_score_in_the_pipeline_is_caught(
 
 def test_another_learned_query_vector_is_caught(world: World, trained: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """Serving forgets the temperature."""
-    scores = TasteModel.scores
-    monkeypatch.setattr(TasteModel, "scores", lambda self, *given: scores(self, *given) * self.temperature)
-    assert {"taste"} <= differing(trained, world.served(WHOLE), world.version.features) <= {"taste", "taste_z"}
+    scores = TwoTowerModel.scores
+    monkeypatch.setattr(TwoTowerModel, "scores", lambda self, *given: scores(self, *given) * self.temperature)
+    assert (
+        {"two_tower"}
+        <= differing(trained, world.served(WHOLE), world.version.features)
+        <= {"two_tower", "two_tower_z"}
+    )
 
 
 def test_candidates_of_the_counts_are_those_of_training() -> None:
@@ -310,7 +314,7 @@ def test_candidates_of_the_counts_are_those_of_training() -> None:
     log = walks(items)
     assert len(event_log([])) == 0
     settings = FitSettings(
-        rows=RowSettings("time", steps=6, folds=4), training=TrainSettings(epochs=1), taste=None, width=16
+        rows=RowSettings("time", steps=6, folds=4), training=TrainSettings(epochs=1), towers=None, width=16
     )
     version = fit(log, items, settings).version
     history = np.flatnonzero(log.user == 3)
@@ -332,7 +336,7 @@ def test_candidates_of_the_counts_are_those_of_training() -> None:
 def test_serving_reads_as_much_of_a_history_as_training() -> None:
     """Through `resolve`: ratings of three stars, which weigh nothing, and more events than are used."""
     items = catalogue()
-    log = walks(items, people=30)
+    log = walks(items, users=30)
     kind = np.where(np.arange(len(log)) % 3 == 0, KIND_OF[EventKind.RATE], log.kind)
     log = replace(log, kind=kind, value=np.where(kind == KIND_OF[EventKind.RATE], 3.0, np.nan))
     fuse = FuseSettings(max_events=7)
@@ -358,7 +362,7 @@ def test_serving_reads_as_much_of_a_history_as_training() -> None:
     query = Query(history=events_of(log, history))
     nobody = DirectEncoder(concept_space())  # there is nothing to encode
     signals = resolve(query, nobody, MANIFEST, store, fuse, moment, Deadline())
-    person = LearnedModel(version, "v", "f", store, clock=lambda: moment).reader.person(query, signals)
-    np.testing.assert_array_equal(person.tokens.kinds, example.request.tokens.kinds)
-    np.testing.assert_allclose(person.tokens.gaps, example.request.tokens.gaps, atol=1e-3)
-    assert len(person.positive) == len(ranker.point_in_time.liked(history[-7:]))
+    user = LearnedModel(version, "v", "f", store, clock=lambda: moment).reader.user(query, signals)
+    np.testing.assert_array_equal(user.tokens.kinds, example.request.tokens.kinds)
+    np.testing.assert_allclose(user.tokens.gaps, example.request.tokens.gaps, atol=1e-3)
+    assert len(user.positive) == len(ranker.point_in_time.liked(history[-7:]))

@@ -29,7 +29,7 @@ PLACES = 3
 SIZE = 12
 CTR = "click-through rate"
 ITEMS = catalogue(size=SIZE, groups=3)
-LOG = walks(ITEMS, people=60, steps=4, groups=3)
+LOG = walks(ITEMS, users=60, steps=4, groups=3)
 LATER = datetime.fromtimestamp(float(LOG.time[-1]), UTC) + timedelta(days=1)
 PAYS = np.where(np.arange(SIZE) % 6 < 3, 0.6, 0.1)
 
@@ -37,7 +37,7 @@ PAYS = np.where(np.arange(SIZE) % 6 < 3, 0.6, 0.1)
 @pytest.fixture(scope="module")
 def ranker() -> VersionRanker:
     settings = FitSettings(
-        rows=RowSettings("time", steps=4, folds=3), training=TrainSettings(epochs=1, batch=32), taste=None, width=16,
+        rows=RowSettings("time", steps=4, folds=3), training=TrainSettings(epochs=1, batch=32), towers=None, width=16,
         utility=Utility(1.0, 0.0, 0.0),
     )  # fmt: skip
     return VersionRanker(fit(LOG, ITEMS, settings).version, ALL_POSITIVES, name="v1")
@@ -65,13 +65,13 @@ def lists(count: int, *, explore: bool = True, seed: int = 0) -> list[Served]:
 def own_lists(ranker: VersionRanker, log: EventLog, items: ItemTable) -> np.ndarray:
     """(60, 3): what the version shows to each person."""
     ranker.fit(log, items)
-    users = [f"u{person}" for person in range(60)]
+    users = [f"u{user}" for user in range(60)]
     cases = Cases(
         np.arange(60), np.full(60, LATER.timestamp()), tuple(map(history_of, users)), (np.array([0]),) * 60
     )  # fmt: skip
     scores = ranker.score(cases)
-    for person, user in enumerate(users):
-        scores[person, items.rows([log.items[item] for item in log.item[history_of(user)]])] = -np.inf
+    for number, user in enumerate(users):
+        scores[number, items.rows([log.items[item] for item in log.item[history_of(user)]])] = -np.inf
     return np.argsort(-scores, axis=1, kind="stable")[:, :PLACES]
 
 
@@ -82,7 +82,7 @@ def test_the_estimates_find_what_the_version_would_get(ranker: VersionRanker) ->
     assert found.dr is not None
     for interval in (found.ips, found.snips, found.dr):
         assert interval.low < truth < interval.high
-    assert found.effective == pytest.approx(told.agreement * told.places)
+    assert found.effective == pytest.approx(told.agreement * told.positions)
     assert told.agreement == pytest.approx(1 / SIZE, abs=0.02)
     assert told.observed[CTR].mean == pytest.approx(PAYS.mean(), abs=0.04)
     assert told.happened == told.observed[CTR].mean
@@ -110,7 +110,7 @@ def test_only_lists_since_then_of_somebody_named_count(ranker: VersionRanker) ->
     stranger = replace(every[-2], impression=replace(every[-2].impression, user=UserId("new here")))
     since = every[9].impression.time
     told = judge_served(ranker, LOG, ITEMS, [*every[:-2], stranger, nobody], since=since, samples=50)
-    assert (told.lists, told.places, told.left_out) == (29, 87, 11)
+    assert (told.lists, told.positions, told.left_out) == (29, 87, 11)
     with pytest.raises(TooLittleDataError, match="none of 40 served lists"):
         judge_served(ranker, LOG, ITEMS, every, since=every[-1].impression.time)
 
@@ -118,7 +118,7 @@ def test_only_lists_since_then_of_somebody_named_count(ranker: VersionRanker) ->
 def test_items_outside_the_catalogue_are_left_out(ranker: VersionRanker) -> None:
     one = lists(1)[0]
     gone = replace(one, impression=replace(one.impression, items=(ItemId("gone"), *one.impression.items[1:])))
-    assert judge_served(ranker, LOG, ITEMS, [gone], samples=50).places == 2
+    assert judge_served(ranker, LOG, ITEMS, [gone], samples=50).positions == 2
 
 
 def test_an_order_that_puts_choices_higher_is_told(ranker: VersionRanker) -> None:
@@ -126,16 +126,16 @@ def test_an_order_that_puts_choices_higher_is_told(ranker: VersionRanker) -> Non
     ranker.fit(LOG, ITEMS)
     rows = np.array([1, 5, 9])
     worse, equal = [], []
-    for person in range(60):
-        user = UserId(f"u{person}")
+    for number in range(60):
+        user = UserId(f"u{number}")
         case = Cases(np.array([0]), np.array([LATER.timestamp()]), (history_of(user),), (rows,), shown=(rows,))
         best = rows[np.argsort(-ranker.score(case)[0, rows], kind="stable")]
         items = tuple(ITEMS.ids[row] for row in best)
         event = Event(EventKind.CLICK, items[0], time=LATER)
         for order, found in ((items[::-1], worse), (items, equal)):
-            shown = Impression(f"q{person}", user, order, (1, 2, 3), (1.0,) * 3, "m", "full", LATER)
+            shown = Impression(f"q{number}", user, order, (1, 2, 3), (1.0,) * 3, "m", "full", LATER)
             found.append(Served(shown, (event,)))
-    # Nobody ever chooses the second place, so it is left out; the others are looked at alike.
+    # Nobody ever chooses the second position, so it is left out; the others are looked at alike.
     found_both = judge_served(ranker, LOG, ITEMS, [*worse, *equal], samples=50).replayed
     assert found_both.mean == pytest.approx((1 - 1 / np.log2(3)) / 2)
     assert judge_served(ranker, LOG, ITEMS, equal, samples=50).replayed.mean == 0

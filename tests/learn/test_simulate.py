@@ -28,7 +28,7 @@ from engine.learn.simulate.visits import period, rounds
 from engine.learn.simulate.world import World
 
 FINGERPRINT = "0123456789abcdef" * 2
-SMALL = WorldConfig(people=40, topics=12, seed=3)
+SMALL = WorldConfig(users=40, topics=12, seed=3)
 REACTIONS = {EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE, EventKind.SKIP, EventKind.DISLIKE}
 
 
@@ -101,11 +101,11 @@ def test_random_items_are_clicked_at_the_base_rate() -> None:
 
 
 def test_tastes_drift_and_stand_still_without_drift() -> None:
-    people, month = np.arange(40), 30 * 86400.0
+    users, month = np.arange(40), 30 * 86400.0
 
     def angles(here: World, seconds: float) -> np.ndarray:
         begin, then = (
-            here.tastes.directions(here.field, Modality.IMAGE, people, np.full(40, after)) for after in (0.0, seconds)
+            here.tastes.directions(here.field, Modality.IMAGE, users, np.full(40, after)) for after in (0.0, seconds)
         )
         lengths = np.linalg.norm(begin, axis=-1)
         assert np.allclose(np.linalg.norm(then, axis=-1), lengths, atol=1e-5)
@@ -139,9 +139,9 @@ def test_a_person_who_cares_about_pictures_only_is_not_moved_by_texts() -> None:
 
 def test_what_is_disliked_appeals_less() -> None:
     harmless, real = world(dislike=0.0), world(dislike=3.0)
-    people, times = np.arange(40), np.full(40, real.config.start)
-    truth = real.truth(people, times)
-    odds, other = (np.log(one / (1 - one)) for one in (truth.click, harmless.truth(people, times).click))
+    users, times = np.arange(40), np.full(40, real.config.start)
+    truth = real.truth(users, times)
+    odds, other = (np.log(one / (1 - one)) for one in (truth.click, harmless.truth(users, times).click))
     change = odds - other
     assert np.ptp(change[truth.disliked <= 1]) < 1e-3
     assert (change[truth.disliked > 1.5] < change[truth.disliked <= 1].min() - 1).all()
@@ -175,17 +175,17 @@ def test_popular_lists_beat_random_ones_where_quality_counts() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 30), places=st.integers(1, 12))
-def test_no_list_exceeds_the_best_one(seed: int, size: int, places: int) -> None:
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 30), positions=st.integers(1, 12))
+def test_no_list_exceeds_the_best_one(seed: int, size: int, positions: int) -> None:
     random = np.random.default_rng(seed)
     gain = random.random(size) * (random.random(size) < 0.7)
     rows = random.permutation(size)[: random.integers(0, size + 1)]
-    value, best = ndcg_of(gain, rows, places), ndcg_of(gain, np.argsort(-gain), places)
+    value, best = ndcg_of(gain, rows, positions), ndcg_of(gain, np.argsort(-gain), positions)
     if gain.any():
         assert best == pytest.approx(1)
         assert -1e-9 <= value <= 1 + 1e-9
         better = [*rows[:0], int(np.argmax(gain)), *rows[rows != np.argmax(gain)]]
-        assert ndcg_of(gain, better, places) >= value - 1e-9
+        assert ndcg_of(gain, better, positions) >= value - 1e-9
     else:
         assert np.isnan(value)
         assert np.isnan(best)
@@ -205,8 +205,8 @@ def test_ndcg_of_a_list_computed_by_hand() -> None:
 def test_places_are_looked_at_as_stated(look: str, eta: float) -> None:
     here = world(look=look, eta=eta, skip=0.0, annoyed=0.0)
     count = 3000
-    place = np.arange(1, 11)
-    stated = {"power": place**-eta, "log": 1 / np.log2(place + 1), "always": np.ones(10)}[look]
+    position = np.arange(1, 11)
+    stated = {"power": position**-eta, "log": 1 / np.log2(position + 1), "always": np.ones(10)}[look]
     measured = simulate(here, RandomServe(here), count).measured
     assert measured.shown.all()
     looked = measured.looked.mean(axis=0)
@@ -214,7 +214,7 @@ def test_places_are_looked_at_as_stated(look: str, eta: float) -> None:
 
 
 def test_clicks_by_place_are_biased_and_inverse_propensity_weights_correct_them() -> None:
-    """Random lists show the same items in all places, so only the bias can tell places apart."""
+    """Random lists show the same items in all positions, so only the bias can tell positions apart."""
     here = world(base_rate=0.2, skip=0.0, annoyed=0.0)
     count = 6000
     measured = simulate(here, RandomServe(here), count).measured
@@ -230,7 +230,7 @@ def test_clicks_by_place_are_biased_and_inverse_propensity_weights_correct_them(
 def test_servers_meet_the_same_chance() -> None:
     here = world()
     first, second = (run_loop(here, serve(here), 3).measured for serve in (RandomServe, OracleServe))
-    assert np.array_equal(first.person, second.person)
+    assert np.array_equal(first.user, second.user)
     assert np.array_equal(first.time, second.time)
     assert np.array_equal(first.looked, second.looked)
     assert not np.array_equal(first.clicked, second.clicked)
@@ -280,14 +280,14 @@ def test_nobody_acts_on_an_item_in_two_lists() -> None:
 
 def test_nothing_precedes_an_arrival_and_everything_is_in_the_period() -> None:
     here, diary = world(), log_of("popular", 3000)
-    came, there = here.person_from, here.item_from
+    came, there = here.user_from, here.item_from
     assert (came > here.config.start).sum() == round(0.3 * 40)
     assert (there > here.config.start).sum() == round(0.1 * 200)
     late: set[str] = set()
     for one in diary.impressions:
         seconds, rows = one.time.timestamp(), here.items.rows(one.items)
         assert (there[rows] <= seconds).all()
-        late.update(one.items[place] for place in np.flatnonzero(there[rows] > here.config.start))
+        late.update(one.items[position] for position in np.flatnonzero(there[rows] > here.config.start))
     for event in diary.events:
         assert event.event.time is not None
         seconds = event.event.time.timestamp()
@@ -302,12 +302,12 @@ def test_a_server_is_told_all_that_was_before_and_nothing_else() -> None:
     here = world()
     inner, seen = RandomServe(here), []
 
-    def serve(person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
+    def serve(user: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
         assert all(event.time is not None and event.time < time for event in history)
         times = [event.time for event in history if event.time]
         assert times == sorted(times)
-        seen.append((person, len(history)))
-        return inner(person, time, history)
+        seen.append((user, len(history)))
+        return inner(user, time, history)
 
     diary = simulate(here, serve, 800)
     last = dict(seen)
@@ -331,22 +331,22 @@ def test_rounds_go_on_from_a_log() -> None:
 
 def test_figures_by_person_add_up() -> None:
     measured = log_of("popular").measured
-    people = measured.by_person()
-    lists = np.bincount(measured.person, minlength=40)[people["person"].astype(int)]
-    assert (people["ndcg"] * lists).sum() / lists.sum() == pytest.approx(measured.share_of_oracle)
-    assert (people["precision"] * lists).sum() / lists.sum() == pytest.approx(measured.mean_precision)
-    assert (people["click_rate"] * lists).sum() / lists.sum() == pytest.approx(measured.click_rate)
+    users = measured.by_user()
+    lists = np.bincount(measured.user, minlength=40)[users["user"].astype(int)]
+    assert (users["ndcg"] * lists).sum() / lists.sum() == pytest.approx(measured.share_of_oracle)
+    assert (users["precision"] * lists).sum() / lists.sum() == pytest.approx(measured.mean_precision)
+    assert (users["click_rate"] * lists).sum() / lists.sum() == pytest.approx(measured.click_rate)
 
 
 @settings(max_examples=20, deadline=None)
 @given(count=st.integers(1, 400), days=st.floats(0.001, 400), seed=st.integers(0, 100))
 def test_visits_are_in_order_with_room_between_them(count: int, days: float, seed: int) -> None:
-    here = World(catalogue(), replace(SMALL, people=7, days=days, seed=seed), FINGERPRINT)
+    here = World(catalogue(), replace(SMALL, users=7, days=days, seed=seed), FINGERPRINT)
     for visits in (period(here, count), rounds(here, 3, hours=days * 24)):
         assert (np.diff(visits.time) >= 0).all()
-        assert (visits.time - visits.room * 0.25 >= here.person_from[visits.person]).all()
-        for person in range(7):
-            mine = visits.person == person
+        assert (visits.time - visits.room * 0.25 >= here.user_from[visits.user]).all()
+        for user in range(7):
+            mine = visits.user == user
             assert (np.diff(visits.time[mine]) >= visits.room[mine][:-1] * 0.99).all()
     visits = period(here, count)
     assert len(visits) == count
@@ -357,7 +357,7 @@ def test_visits_are_in_order_with_room_between_them(count: int, days: float, see
 
 
 def test_propensities_are_the_frequencies_of_the_lists() -> None:
-    """Each server answers the same question many times; each item's share of each place is its propensity."""
+    """Each server answers the same question many times; each item's share of each position is its propensity."""
     here, count = world(), 4000
     for serve in (RandomServe(here), PopularServe(here, 0.3), ExploringServe(here, OracleServe(here), 0.3)):
         end = datetime.fromtimestamp(here.config.end, UTC)
@@ -420,14 +420,14 @@ def test_a_file_of_a_diary_is_imported_without_a_rejection(tmp_path: Path, name:
     assert (done.recorded, done.rejected) == (lines, 0)
     first = diary.impressions[0]
     back = [one.event for one in store.export() if one.event.request_id == first.request_id]
-    places = {
+    positions = {
         int(event.context["position"]): (event.item, float(event.context["propensity"]))
         for event in back
         if event.kind is EventKind.IMPRESSION
     }
-    assert places == {
-        place: (item, share)
-        for place, item, share in zip(first.positions, first.items, first.propensities, strict=True)
+    assert positions == {
+        position: (item, share)
+        for position, item, share in zip(first.positions, first.items, first.propensities, strict=True)
     }
     store.close()
 
@@ -437,7 +437,7 @@ def test_a_file_of_a_diary_is_imported_without_a_rejection(tmp_path: Path, name:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"people": 0}, {"days": 0.0}, {"eta": -1.0}, {"base_rate": 1.0}, {"look": "never"}, {"new_items": 1.5}],
+    [{"users": 0}, {"days": 0.0}, {"eta": -1.0}, {"base_rate": 1.0}, {"look": "never"}, {"new_items": 1.5}],
 )
 def test_numbers_out_of_range_are_refused_by_name(changes: dict[str, float | str]) -> None:
     with pytest.raises(SimulationError) as caught:
@@ -468,7 +468,7 @@ def test_lists_that_cannot_be_shown_are_refused() -> None:
     ):
 
         def serve(
-            person: UserId, time: datetime, history: Sequence[Event], /, items: tuple[ItemId, ...] = items
+            user: UserId, time: datetime, history: Sequence[Event], /, items: tuple[ItemId, ...] = items
         ) -> Shown:
             return Shown(items, (1.0,) * len(items), "wrong")
 

@@ -51,7 +51,7 @@ def version() -> Version:
     settings = FitSettings(
         rows=RowSettings("time", steps=6, folds=4),
         training=TrainSettings(epochs=1, batch=32),
-        taste=None,
+        towers=None,
         width=16,
         small=DistilSettings(width=16, epochs=2),
     )

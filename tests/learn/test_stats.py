@@ -8,7 +8,7 @@ from scipy import stats as reference
 
 from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.types import Impression, Served
-from engine.learn.evaluation.off_policy import Logged, logged_places, off_policy, rate
+from engine.learn.evaluation.off_policy import Logged, logged_positions, off_policy, rate
 from engine.learn.evaluation.stats import bootstrap, paired, unpaired
 
 
@@ -50,9 +50,9 @@ def test_unpaired_is_scipys() -> None:
 
 def test_unpaired_draws_people_whole() -> None:
     values = np.random.default_rng(6).random(60)
-    people = np.arange(30)
-    apart = unpaired(values[:30], people, values[30:], people)
-    repeated, who = np.repeat(values, 8), np.repeat(people, 8)
+    users = np.arange(30)
+    apart = unpaired(values[:30], users, values[30:], users)
+    repeated, who = np.repeat(values, 8), np.repeat(users, 8)
     together = unpaired(repeated[:240], who, repeated[240:], who)
     assert (together.low, together.high, together.p_value) == pytest.approx((apart.low, apart.high, apart.p_value))
     assert np.isnan(unpaired(values, np.arange(60), np.zeros(0), np.zeros(0, np.int64)).mean)
@@ -129,7 +129,7 @@ def test_places_of_served_lists() -> None:
         Served(shown("r2", "", "a"), ()),
         Served(shown("r3", "", "a"), ()),
     ]
-    logged = logged_places(served, frozenset({EventKind.CLICK}))
+    logged = logged_positions(served, frozenset({EventKind.CLICK}))
     assert logged.reward.tolist() == [0, 1, 0, 0, 0]
-    assert logged.person.tolist() == [0, 0, 0, 1, 2]
+    assert logged.user.tolist() == [0, 0, 0, 1, 2]
     assert rate(logged).mean == pytest.approx(0.2)

@@ -19,8 +19,8 @@ PLACES = 5
 
 
 def served(user: str, model: str, hour: float, clicked: Sequence[int], kind: EventKind = EventKind.CLICK) -> Served:
-    """A list of five places, of which some were clicked."""
-    items = tuple(ItemId(f"i{place}") for place in range(PLACES))
+    """A list of five positions, of which some were clicked."""
+    items = tuple(ItemId(f"i{position}") for position in range(PLACES))
     time = START + timedelta(hours=hour)
     shown = Impression(
         f"{user}-{model}-{hour}",
@@ -32,15 +32,15 @@ def served(user: str, model: str, hour: float, clicked: Sequence[int], kind: Eve
         "full",
         time,
     )
-    return Served(shown, tuple(Event(kind, items[place], time=time) for place in clicked))
+    return Served(shown, tuple(Event(kind, items[position], time=time) for position in clicked))
 
 
-def lists(model: str, rate: float, people: int, seed: int, prefix: str) -> list[Served]:
-    """Three lists for each of some people, whose places are clicked at a rate."""
+def lists(model: str, rate: float, users: int, seed: int, prefix: str) -> list[Served]:
+    """Three lists for each of some people, whose positions are clicked at a rate."""
     random = np.random.default_rng(seed)
     return [
-        served(f"{prefix}{person}", model, hour + person / 1000, np.flatnonzero(random.random(PLACES) < rate))
-        for person in range(people)
+        served(f"{prefix}{user}", model, hour + user / 1000, np.flatnonzero(random.random(PLACES) < rate))
+        for user in range(users)
         for hour in range(3)
     ]
 
@@ -90,8 +90,8 @@ def test_only_the_time_in_which_both_served_counts() -> None:
 def test_people_who_got_both_are_compared_with_themselves() -> None:
     mixed = [
         one
-        for person in range(30)
-        for one in (served(f"p{person}", "old", person, [0]), served(f"p{person}", "new", person + 0.5, [0, 1]))
+        for user in range(30)
+        for one in (served(f"p{user}", "old", user, [0]), served(f"p{user}", "new", user + 0.5, [0, 1]))
     ]
     told = compare([served("x", "new", -1, []), *mixed, served("y", "old", 99, [])], "new", "old")
     # The first list of "old" and the last of "new" bound what counts.
@@ -119,7 +119,7 @@ def test_nobodys_lists_do_not_count_and_purchases_are_clicks_too() -> None:
         "new",
         "old",
     )  # fmt: skip
-    assert (told.nobody, told.theirs.lists, told.theirs.places) == (1, 2, 10)
+    assert (told.nobody, told.theirs.lists, told.theirs.positions) == (1, 2, 10)
     assert {name: one.mean for name, one in told.ours.rates.items()} == {
         "click-through rate": 0.1,
         "conversion": 0.1,

@@ -22,16 +22,16 @@ from engine.models.errors import TooLittleDataError, TrainingError
 from tests.learn.world import catalogue, walks
 
 QUICK = FitSettings(
-    rows=RowSettings("time", steps=4, folds=3), training=TrainSettings(epochs=2, batch=128), width=16, taste=None
+    rows=RowSettings("time", steps=4, folds=3), training=TrainSettings(epochs=2, batch=128), width=16, towers=None
 )
 NOW = {"learning_rate": 0.002, "batch": 128, "width": 16, "dropout": 0.2, "id_dropout": 0.5}
 UNTIL = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @cache
-def made_rows(people: int = 40) -> TrainingRows:
+def made_rows(users: int = 40) -> TrainingRows:
     items = catalogue(size=48)
-    return training_rows(walks(items, people=people), items, QUICK)
+    return training_rows(walks(items, users=users), items, QUICK)
 
 
 def test_it_tries_the_settings_as_they_are_then_others_and_ranks_them(tmp_path: Path) -> None:
@@ -53,12 +53,12 @@ def test_it_tries_the_settings_as_they_are_then_others_and_ranks_them(tmp_path: 
     assert result.best is done[0]
     for one in done:
         assert one.figure == pytest.approx(np.nanmean(one.values), abs=1e-4)
-        assert len(one.values) == len(result.people)
+        assert len(one.values) == len(result.users)
     gain = result.gain()
     if result.best is result.now:
         assert gain is None
     else:
-        assert gain == paired(result.best.values, result.now.values, result.people)
+        assert gain == paired(result.best.values, result.now.values, result.users)
 
 
 def test_the_settings_of_a_trial_reach_the_training() -> None:
@@ -104,12 +104,12 @@ def test_it_goes_on_after_kill_9_and_tries_again_what_was_running(tmp_path: Path
 def test_other_rows_or_settings_are_refused_unless_it_begins_anew(tmp_path: Path) -> None:
     SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(), QUICK, 1)
     with pytest.raises(TrainingError, match="begun on other events") as refused:
-        SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(people=39), QUICK, 2)
+        SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(users=39), QUICK, 2)
     assert "--fresh" in refused.value.remedy
     longer = replace(QUICK, training=replace(QUICK.training, epochs=3))
     with pytest.raises(TrainingError, match="settings"):
         SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(), longer, 2)
-    SettingsSearch(tmp_path, NOW, UNTIL, fresh=True).run(made_rows(people=39), QUICK, 1)
+    SettingsSearch(tmp_path, NOW, UNTIL, fresh=True).run(made_rows(users=39), QUICK, 1)
     result = found(tmp_path)
     assert result is not None
     assert len(result.tried) == 1
@@ -130,5 +130,5 @@ def test_when_the_time_is_over_no_trial_begins(tmp_path: Path) -> None:
 
 def test_too_few_rows_are_said_and_begin_no_search(tmp_path: Path) -> None:
     with pytest.raises(TooLittleDataError, match="training rows are too few"):
-        SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(people=3), QUICK, 1)
+        SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(users=3), QUICK, 1)
     assert found(tmp_path) is None

@@ -17,7 +17,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     folder, mine = Path(sys.argv[1]), processes()
     items = catalogue()
-    settings = replace(QUICK, taste=None, training=replace(QUICK.training, epochs=2))
+    settings = replace(QUICK, towers=None, training=replace(QUICK.training, epochs=2))
     rows = training_rows(walks(items), items, settings)
     table, network = rows.point_in_time.table, network_of(rows, settings)
     trained = train(rows.examples, table, network, settings.training, folder=folder / "run")

@@ -31,16 +31,16 @@ def catalogue(size: int = 96, dimension: int = 16, groups: int = 6, seed: int = 
     return ItemTable(ids, vectors, present, payloads, np.full(size, (START - timedelta(days=9)).timestamp()))
 
 
-def walks(items: ItemTable, people: int = 80, steps: int = 8, groups: int = 6, seed: int = 1) -> EventLog:
+def walks(items: ItemTable, users: int = 80, steps: int = 8, groups: int = 6, seed: int = 1) -> EventLog:
     """People who stay in a group and mostly go on to the item `groups` further on."""
     random = np.random.default_rng(seed)
     events: list[UserEvent] = []
-    for person in range(people):
+    for user in range(users):
         row = int(random.integers(len(items)))
         time = START + timedelta(minutes=float(random.uniform(0, 60 * 24 * 30)))
         for _ in range(steps):
             event = Event(EventKind.CLICK, items.ids[row], time=time)
-            events.append(UserEvent(UserId(f"u{person}"), event))
+            events.append(UserEvent(UserId(f"u{user}"), event))
             jump = groups if random.random() < 0.8 else groups * int(random.integers(2, 5))
             row = (row + jump) % len(items)
             time += timedelta(minutes=float(random.uniform(1, 30)))

@@ -350,15 +350,15 @@ def test_going_back_undoes_promotions(steps: list[str]) -> None:
 
 
 def test_a_share_of_people_gets_the_candidate_and_always_the_same_ones() -> None:
-    people = [f"person-{row}" for row in range(4000)]
+    users = [f"person-{row}" for row in range(4000)]
     trial = Pointer("old", (), "new", 0.25)
-    chosen = {user for user in people if trial.version_of(user) == "new"}
-    assert abs(len(chosen) / len(people) - 0.25) < 5 * (0.25 * 0.75 / len(people)) ** 0.5
-    assert chosen == {user for user in people if Pointer("older", (), "new", 0.25).version_of(user) == "new"}
-    more = {user for user in people if Pointer("old", (), "new", 0.5).version_of(user) == "new"}
+    chosen = {user for user in users if trial.version_of(user) == "new"}
+    assert abs(len(chosen) / len(users) - 0.25) < 5 * (0.25 * 0.75 / len(users)) ** 0.5
+    assert chosen == {user for user in users if Pointer("older", (), "new", 0.25).version_of(user) == "new"}
+    more = {user for user in users if Pointer("old", (), "new", 0.5).version_of(user) == "new"}
     assert chosen < more
-    other = {user for user in people if Pointer("old", (), "next", 0.25).version_of(user) == "next"}
+    other = {user for user in users if Pointer("old", (), "next", 0.25).version_of(user) == "next"}
     assert abs(len(chosen & other) / len(chosen) - 0.25) < 0.1
     assert trial.version_of("") == "old"
     assert Pointer("old", (), "new", 1.0).version_of("\ud800") == "new"
-    assert all(Pointer("old").version_of(user) == "old" for user in people[:10])
+    assert all(Pointer("old").version_of(user) == "old" for user in users[:10])

@@ -17,13 +17,15 @@ from tests.tiny import concept_space, concept_text
 
 
 @given(st.integers(0, 12), st.integers(0, 30), st.floats(0, 1), st.integers(0, 1000))
-def test_a_list_keeps_its_length_and_shows_nothing_twice(places: int, others: int, share: float, seed: int) -> None:
-    chosen = np.arange(places)
-    rows, chances = explore(chosen, np.arange(places + others), share, np.random.default_rng(seed))
-    assert len(rows) == len(chances) == len(set(rows.tolist())) == places
+def test_a_list_keeps_its_length_and_shows_nothing_twice(
+    positions: int, others: int, share: float, seed: int
+) -> None:
+    chosen = np.arange(positions)
+    rows, chances = explore(chosen, np.arange(positions + others), share, np.random.default_rng(seed))
+    assert len(rows) == len(chances) == len(set(rows.tolist())) == positions
     kept = rows == chosen
     assert ((chances > 0) & (chances <= 1)).all()
-    if others < places or share == 0 or not places:
+    if others < positions or share == 0 or not positions:
         assert kept.all() and (chances == 1).all()
     else:
         assert chances[kept] == pytest.approx(1 - share) and chances[~kept] == pytest.approx(share / others)
@@ -36,10 +38,10 @@ def test_the_probabilities_are_those_of_what_happens() -> None:
     rounds = 20_000
     for _ in range(rounds):
         rows, chances = explore(chosen, allowed, 0.3, random)
-        for place, (row, chance) in enumerate(zip(rows.tolist(), chances.tolist(), strict=True)):
-            seen[place, row] += 1
-            said[place, row] = chance
-    assert len(seen) == 3 * 7  # each place shows its own item, or one of the six others
+        for position, (row, chance) in enumerate(zip(rows.tolist(), chances.tolist(), strict=True)):
+            seen[position, row] += 1
+            said[position, row] = chance
+    assert len(seen) == 3 * 7  # each position shows its own item, or one of the six others
     for key, chance in said.items():
         assert seen[key] / rounds == pytest.approx(chance, abs=5 * np.sqrt(chance / rounds))
 
@@ -61,10 +63,10 @@ def test_an_engine_explores_recommendations_only_and_says_the_chances() -> None:
     for _ in range(20):
         found = engine.recommend(Query(history=history, limit=5))
         assert len({one.item for one in found.results}) == 5
-        for place, one in enumerate(found.results):
-            assert one.rank == place + 1 and one.reasons
-            assert (one.propensity == 0.5) == (one.item == usual[place])
-            changed += one.item != usual[place]
+        for position, one in enumerate(found.results):
+            assert one.rank == position + 1 and one.reasons
+            assert (one.propensity == 0.5) == (one.item == usual[position])
+            changed += one.item != usual[position]
     assert 20 < changed < 80
     asked = Query(parts=(QueryPart(concept_text("cat", 1)),), history=history, limit=5)
     assert {one.propensity for one in engine.recommend(asked).results} == {1.0}

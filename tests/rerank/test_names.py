@@ -28,7 +28,8 @@ from engine.rerank.served import LearnedModel
 from engine.rerank.small import SmallNetwork
 from engine.rerank.statistics import Sequences, count
 from engine.rerank.table import KINDS
-from engine.rerank.taste import TasteConfig, TasteModel, TwoTowers
+from engine.rerank.two_towers import SHAPE, TwoTowerConfig, TwoTowerModel, TwoTowers
+from engine.rerank.two_towers import WEIGHTS as TOWERS
 from engine.rerank.version import NETWORK, WEIGHTS, Utility, Version, load_version, save_version
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
@@ -47,7 +48,6 @@ HISTORY = (
     Event(EventKind.LIKE, ITEMS.ids[8], time=NOW - timedelta(hours=2)),
     Event(EventKind.DISLIKE, ITEMS.ids[5], time=NOW - timedelta(hours=1)),
 )
-TASTE = "taste.safetensors"
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
         shape, 16, size, len(names), width=8, history_layers=1, candidate_layers=1, dropout=0.0, id_dropout=0.0
     )
     network = CrossAttentionReranker(config).eval()
-    towers = TwoTowers(TasteConfig(shape, 16, size, taste=4, width=8))
+    towers = TwoTowers(TwoTowerConfig(shape, 16, size, embedding=4, width=8))
     for weights in (*network.parameters(), *towers.parameters()):
         torch.nn.init.normal_(weights, std=0.3)
     small = SmallNetwork(export(Student(torch.zeros(len(names)), torch.ones(len(names)), 8)), len(names))
@@ -76,7 +76,7 @@ def folder(tmp_path: Path) -> Path:
         frozenset({EventKind.CLICK, EventKind.LIKE}),
         {},
         names,
-        TasteModel(towers),
+        TwoTowerModel(towers),
         small,
     )
     save_version(version, tmp_path)
@@ -110,7 +110,7 @@ def said_otherwise(folder: Path, **said: object) -> None:
 
 def with_kinds(folder: Path, kinds: list[str]) -> None:
     """Let a version know some kinds of events, in some order."""
-    for name in (WEIGHTS, TASTE):
+    for name in (WEIGHTS, TOWERS):
         weights = load_file(folder / name)
         rows = weights["kind.weight"]
         known = [rows[KINDS.index(EventKind(kind))] if kind in KINDS else torch.ones_like(rows[0]) for kind in kinds]
@@ -141,10 +141,8 @@ def test_a_feature_that_is_gone_is_refused_with_both_lists(folder: Path, monkeyp
     monkeypatch.setattr(features, "FEATURES", tuple(one for one in FEATURES if one.name != "gap"))
     with pytest.raises(CheckpointError) as told:
         load_version(folder)
-    problem = (
-        f"model version {folder.name} reads features that are not there: gap. It reads follows, .*, gap; there are"
-    )
-    assert told.match(f"{problem} follows, .*, length: train it anew")
+    problem = f"model version {folder.name} reads features that are not there: gap. It reads transitions, .*, gap"
+    assert told.match(f"{problem}; there are transitions, .*, length: train it anew")
 
 
 def test_kinds_in_another_order_have_the_same_rows(folder: Path) -> None:
@@ -161,8 +159,8 @@ def test_a_kind_that_the_version_does_not_know_says_nothing(folder: Path) -> Non
     before = answers(folder)
     with_kinds(folder, [kind.value for kind in KINDS if kind is not EventKind.UPLOAD])
     version = load_version(folder)
-    assert version.taste is not None
-    for network in (version.network, version.taste.network):
+    assert version.towers is not None
+    for network in (version.network, version.towers.network):
         assert not network.kind.weight[KINDS.index(EventKind.UPLOAD)].any()
         assert network.kind.weight.any(dim=1).sum() == len(KINDS) - 1
     told = answers(folder)
@@ -187,7 +185,7 @@ def test_a_kind_that_is_gone_is_refused_with_both_lists(folder: Path) -> None:
 def test_a_version_without_names_has_those_of_the_release_before(folder: Path) -> None:
     version, names = load_version(folder), features_before(MODALITIES, SCALES.categories, SCALES.numbers)
     assert (len(names), names[0], names[13], names[14], names[-1]) == (
-        len(version.features), "follows", "attraction", "follows_z", "gap",
+        len(version.features), "transitions", "attractiveness", "transitions_z", "gap",
     )  # fmt: skip
     save_version(replace(version, features=names), folder)
     with_kinds(folder, list(EVENT_KINDS_BEFORE))
@@ -195,6 +193,33 @@ def test_a_version_without_names_has_those_of_the_release_before(folder: Path) -
     said_otherwise(folder, features=None, event_kinds=None)
     assert load_version(folder).features == names
     for told, expected in zip(answers(folder), named, strict=True):
+        np.testing.assert_array_equal(told, expected)
+
+
+def test_names_of_before_are_those_of_now(folder: Path) -> None:
+    """A version that stores the names that features had, and weights of towers that were called otherwise."""
+    before, version = answers(folder), load_version(folder)
+    old = {
+        "transitions": "follows", "transitions_last_z": "follows_last_z", "cooccurrences_share": "together_share",
+        "attractiveness_rank": "attraction_rank", "two_tower": "taste", "two_tower_z": "taste_z",
+    }  # fmt: skip
+    assert old.keys() <= set(version.features)
+    said_otherwise(folder, features=[old.get(name, name) for name in version.features])
+    weights = load_file(folder / TOWERS)
+    was = {"to_user_embedding": "to_taste", "to_item_embedding": "item_to_taste"}
+    renamed = {
+        ".".join([was.get(first, first), *rest]): value
+        for name, value in weights.items()
+        for first, *rest in [name.split(".")]
+    }
+    assert renamed.keys() != weights.keys()
+    save_file(renamed, folder / TOWERS)
+    shape = json.loads((folder / SHAPE).read_text())
+    (folder / SHAPE).write_text(
+        json.dumps({"taste" if name == "embedding" else name: value for name, value in shape.items()})
+    )
+    assert load_version(folder).features == version.features
+    for told, expected in zip(answers(folder), before, strict=True):
         np.testing.assert_array_equal(told, expected)
 
 

@@ -21,7 +21,7 @@ from tests.store.implementations import assert_same_points, everything, open_edg
 from tests.store.vector_writer import ITEMS, WIDTH, matrix
 
 ROOT = Path(__file__).parents[2]
-TASTE = "taste-1"
+LEARNED = "taste-1"
 
 
 def ids(*numbers: int) -> list[ItemId]:
@@ -47,13 +47,13 @@ def test_what_was_acknowledged_is_there_after_kill_9(tmp_path: Path) -> None:
         acknowledged = int((lines + writer.communicate()[0].split())[-1])
         assert writer.returncode == -signal.SIGKILL
         store = open_edge(tmp_path)
-        read, present = store.read_vectors(TASTE, ITEMS)
+        read, present = store.read_vectors(LEARNED, ITEMS)
         assert present.all()
         either = np.stack([matrix(acknowledged), matrix(acknowledged + 1)])
         assert (np.abs(either - read).max(axis=2) < 1e-6).any(axis=0).all()
         for row in (0, 39):
-            assert store.query([VectorQuery(read[row], TASTE, 1)])[0].ids == (ITEMS[row],)
-        mine = {name for name in store.vectors if name != TASTE}
+            assert store.query([VectorQuery(read[row], LEARNED, 1)])[0].ids == (ITEMS[row],)
+        mine = {name for name in store.vectors if name != LEARNED}
         assert mine & {f"taste-of{acknowledged}", f"taste-of{acknowledged + 1}"}
         assert len(mine) <= 2
         assert store.count() == len(ITEMS)
@@ -65,18 +65,18 @@ def test_what_an_unfinished_add_or_drop_left_is_removed(tmp_path: Path) -> None:
     store = open_edge(tmp_path)
     assert isinstance(store, EdgeStore)
     store.upsert(points(5))
-    store._describe(strays=(TASTE,))
-    store._shard.add_vector(TASTE, WIDTH)
+    store._describe(strays=(LEARNED,))
+    store._shard.add_vector(LEARNED, WIDTH)
     key = store._directory.entries[ids(1)[0]].key
-    store._shard.set_vectors(TASTE, [key], [[1.0] * WIDTH])
+    store._shard.set_vectors(LEARNED, [key], [[1.0] * WIDTH])
     store.close()
     store = open_edge(tmp_path)
     assert isinstance(store, EdgeStore)
     assert dict(store.vectors) == {}
     assert store._about.strays == ()
     assert store._shard.records([key])[0][1].keys() <= {name.value for name in Modality}
-    store.add_vector(TASTE, WIDTH + 1)
-    assert store.put_vectors(TASTE, ids(1), unit_vectors(1, 1, WIDTH + 1)) == 1
+    store.add_vector(LEARNED, WIDTH + 1)
+    assert store.put_vectors(LEARNED, ids(1), unit_vectors(1, 1, WIDTH + 1)) == 1
     store.close()
 
 
@@ -93,10 +93,10 @@ def test_an_add_that_failed_can_be_done_again_as_another_kind(
     with monkeypatch.context() as broken:
         broken.setattr(Shard, "add_vector", add_and_fail)
         with pytest.raises(StoreError, match="disk full"):
-            store.add_vector(TASTE, WIDTH)
+            store.add_vector(LEARNED, WIDTH)
     assert dict(store.vectors) == {}
-    store.add_vector(TASTE, WIDTH + 1)
-    assert dict(store.vectors) == {TASTE: WIDTH + 1}
+    store.add_vector(LEARNED, WIDTH + 1)
+    assert dict(store.vectors) == {LEARNED: WIDTH + 1}
     store.close()
 
 
@@ -118,13 +118,13 @@ def test_rows_are_made_again_beside_them(tmp_path: Path) -> None:
     written = {one.id: one for one in points(9)}
     store = open_edge(tmp_path)
     store.upsert(list(written.values()))
-    store.add_vector(TASTE, WIDTH)
-    store.put_vectors(TASTE, ids(1, 2), unit_vectors(1, 2, WIDTH))
+    store.add_vector(LEARNED, WIDTH)
+    store.put_vectors(LEARNED, ids(1, 2), unit_vectors(1, 2, WIDTH))
     store.close()
     (tmp_path / "rows" / "image.f32").unlink()
     store = open_edge(tmp_path)
     assert_same_points(everything(store), written)
-    assert store.read_vectors(TASTE, ids(1, 2, 3))[1].tolist() == [True, True, False]
+    assert store.read_vectors(LEARNED, ids(1, 2, 3))[1].tolist() == [True, True, False]
     store.close()
 
 
@@ -139,28 +139,28 @@ def test_optimize_builds_graphs_over_them(tmp_path: Path, monkeypatch: pytest.Mo
     store = EdgeStore(folder, fingerprint="0" * 32, dimension=4, modalities=[Modality.TEXT], optimize_after=0)
     texts = unit_vectors(1, count, 4)
     store.upsert([Point(ItemId(f"item {row}"), {Modality.TEXT: text}) for row, text in enumerate(texts)])
-    store.add_vector(TASTE, width)
+    store.add_vector(LEARNED, width)
     tastes = unit_vectors(2, count, width)
-    assert store.put_vectors(TASTE, ids(*range(count)), tastes) == count
+    assert store.put_vectors(LEARNED, ids(*range(count)), tastes) == count
     store.optimize()
     assert store._shard.indexed_vectors() == 2 * count
-    found = store.query([VectorQuery(tastes[row], TASTE, 1) for row in range(50)])
+    found = store.query([VectorQuery(tastes[row], LEARNED, 1) for row in range(50)])
     assert [hits.ids[0] for hits in found] == ids(*range(50))
     shard = store._about.shard
-    store.put_vectors(TASTE, ids(*range(count)), tastes[::-1])
+    store.put_vectors(LEARNED, ids(*range(count)), tastes[::-1])
     store.close()
     store = EdgeStore(folder, fingerprint="0" * 32, dimension=4, modalities=[Modality.TEXT], optimize_after=0)
     store.optimize()
     assert store._about.shard != shard
     assert store._shard.indexed_vectors() == 2 * count
-    assert store.query([VectorQuery(tastes[0], TASTE, 1)])[0].ids == (ItemId(f"item {count - 1}"),)
+    assert store.query([VectorQuery(tastes[0], LEARNED, 1)])[0].ids == (ItemId(f"item {count - 1}"),)
     store.close()
 
 
 def test_writes_during_an_optimisation_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = small_store(tmp_path, monkeypatch)
     store.upsert(points(30))
-    for name in (TASTE, "taste-2", "taste-3"):
+    for name in (LEARNED, "taste-2", "taste-3"):
         store.add_vector(name, WIDTH)
         store.put_vectors(name, ids(*range(20)), unit_vectors(1, 20, WIDTH))
     build = optimizer.Optimizer._build
@@ -168,7 +168,7 @@ def test_writes_during_an_optimisation_are_kept(tmp_path: Path, monkeypatch: pyt
     wider = unit_vectors(3, 2, WIDTH + 1)
 
     def build_while_writing(self: optimizer.Optimizer, path: Path, niceness: int) -> None:
-        store.put_vectors(TASTE, ids(3, 4, 25, 26), fresh)
+        store.put_vectors(LEARNED, ids(3, 4, 25, 26), fresh)
         store.upsert(points(5))
         store.drop_vector("taste-2")
         store.drop_vector("taste-3")
@@ -182,8 +182,8 @@ def test_writes_during_an_optimisation_are_kept(tmp_path: Path, monkeypatch: pyt
     store.optimize()
     assert store._about.shard != before
     for _ in range(2):
-        assert dict(store.vectors) == {TASTE: WIDTH, "taste-3": WIDTH + 1, "taste-4": 2}
-        read, present = store.read_vectors(TASTE, ids(*range(30)))
+        assert dict(store.vectors) == {LEARNED: WIDTH, "taste-3": WIDTH + 1, "taste-4": 2}
+        read, present = store.read_vectors(LEARNED, ids(*range(30)))
         expected = np.concatenate([unit_vectors(1, 20, WIDTH), np.zeros((10, WIDTH), np.float32)])
         expected[[3, 4, 25, 26]] = fresh
         np.testing.assert_allclose(read, expected, atol=1e-6)
@@ -202,14 +202,14 @@ def test_writes_during_an_optimisation_are_kept(tmp_path: Path, monkeypatch: pyt
 def test_a_vector_that_goes_while_it_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_edge(tmp_path)
     store.upsert(points(5))
-    store.add_vector(TASTE, WIDTH)
+    store.add_vector(LEARNED, WIDTH)
     search = Shard.search
 
     def drop_and_search(self: Shard, queries: Sequence[VectorQuery], ef: int) -> list[ShardHits]:
-        store.drop_vector(TASTE)
+        store.drop_vector(LEARNED)
         return search(self, queries, ef)
 
     monkeypatch.setattr(Shard, "search", drop_and_search)
     with pytest.raises(InvalidQueryError, match="vector taste-1 is not in this store"):
-        store.query([VectorQuery(unit_vectors(1, 1, WIDTH)[0], TASTE, 1)])
+        store.query([VectorQuery(unit_vectors(1, 1, WIDTH)[0], LEARNED, 1)])
     store.close()

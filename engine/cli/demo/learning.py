@@ -31,19 +31,19 @@ UNTRAINED, TRAINED = "untrained", "trained"
 HELD_OUT = 0.2
 """The share of the events that the version is judged on: a tenth of so few would leave the gate with too wide an
 interval."""
-NAMES = {"click_rate": "clicks per place", "precision": "precision@10", "ndcg": "NDCG@10, best = 1"}
+NAMES = {"click_rate": "clicks per position", "precision": "precision@10", "ndcg": "NDCG@10, best = 1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How large the demo's simulation is."""
 
-    people: int = 300
+    users: int = 300
     lists: int = 7000
     """Served before the training."""
     rounds: int = 4
     """Lists for everybody after it, by each engine."""
-    new_people: float = 0.2
+    new_users: float = 0.2
     """The share of the people who come only then."""
     explore: float = 0.2
     """How probably a place of the log shows something that the engine did not choose: a log without any tells little
@@ -94,14 +94,14 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
         items = read_items(store)
     if len(items) < MIN_ITEMS:
         return f"{len(items)} items are too few to simulate people over: {MIN_ITEMS} are needed"
-    world = World(items, WorldConfig(people=plan.people, seed=plan.seed), space.fingerprint)
+    world = World(items, WorldConfig(users=plan.users, seed=plan.seed), space.fingerprint)
     memory = compare.memory_store(space.manifest, world.items)
 
     def serve(model: LearnedModel | None, clock: compare.SimulatedClock) -> compare.AtItsTime:
         engine = compose.build_engine(settings, space, memory, models=Fixed(model), clock=clock)
         return compare.AtItsTime(world, engine, clock)
 
-    new = compare.newcomers(world, plan.new_people)
+    new = compare.newcomers(world, plan.new_users)
     with Progress(console=stderr, transient=True) as bar:
         task = bar.add_task("the untrained engine serves made-up people", total=plan.lists)
 
@@ -114,7 +114,7 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
     with closing(opening.open_events(settings)) as events:
         into_store(diary, events)
     console.print(
-        f"the untrained engine served {len(diary.impressions):,} lists to {plan.people - len(new)} made-up people, "
+        f"the untrained engine served {len(diary.impressions):,} lists to {plan.users - len(new)} made-up people, "
         f"who did {len(diary.events):,} things; one place in {1 / plan.explore:.0f} showed something at random",
         highlight=False,
     )
@@ -155,7 +155,7 @@ def table(learned: Learned) -> Table:
     for line in learned.lines:
         if line.group != group:
             grid.add_section()
-            grid.add_row(f"{line.people} {line.group}", style="bold")
+            grid.add_row(f"{line.users} {line.group}", style="bold")
         group = line.group
         means = (f"{line.values[name].mean:.3f}" for name in (UNTRAINED, TRAINED, ORACLE))
         grid.add_row(NAMES[line.figure], *means, change(line))

@@ -116,4 +116,4 @@ def _check(rankers: Sequence[Ranker], options: EvaluateOptions) -> None:
     if options.reference and options.reference not in names:
         raise TrainingError(f"no ranker is called {options.reference!r}", f"use one of {', '.join(names)}")
     if not options.ks or min(options.ks) < 1:
-        raise TrainingError(f"k is {options.ks}", "give numbers of places from 1 on")
+        raise TrainingError(f"k is {options.ks}", "give numbers of positions from 1 on")

@@ -57,11 +57,11 @@ class Judge:
         lists: Rows = np.concatenate(best)
         values = metrics.per_case(lists, self.cases.targets, self.options.ks)
         together: dict[str, float] = {}
-        people = len(np.unique(self.split.train.user))
+        users = len(np.unique(self.split.train.user))
         for k in self.options.ks:
             shown = lists[:, :k]
             together[f"coverage@{k}"] = metrics.coverage(shown, len(self.items))
-            values[f"novelty@{k}"] = metrics.novelty(shown, self.popularity, people)
+            values[f"novelty@{k}"] = metrics.novelty(shown, self.popularity, users)
             apart = [
                 metrics.diversity(shown, self.items.vectors[modality], mask)
                 for modality, mask in self.items.present.items()
@@ -144,7 +144,7 @@ def _unseen(cases: Cases, split: Split, items: ItemTable, batch: int) -> Cases:
         rows = np.arange(first, min(first + batch, len(cases)), dtype=np.intp)
         seen = seen_items(cases.take(rows), split.train, items)
         targets.extend(
-            cases.targets[row][~seen[place, cases.targets[row]]] for place, row in enumerate(rows.tolist())
+            cases.targets[row][~seen[position, cases.targets[row]]] for position, row in enumerate(rows.tolist())
         )
     left = Cases(cases.user, cases.time, cases.history, tuple(targets), cases.log)
     return left.take(np.flatnonzero([len(rows) > 0 for rows in targets]))

@@ -1,6 +1,6 @@
 """How good ranked lists are. All metrics are per case, so that rankers can be compared case by case.
 
-Relevance is binary: an item is one of the case's targets, or it is not. Notation: b cases, m items, k places.
+Relevance is binary: an item is one of the case's targets, or it is not. Notation: b cases, m items, k positions.
 """
 
 from collections.abc import Sequence
@@ -25,17 +25,17 @@ def top(scores: Floats, k: int, seen: Mask | None = None) -> Rows:
 
     Args:
         scores: (b, m); items of score -inf are not shown.
-        k: places, at least 1.
+        k: positions, at least 1.
         seen: (b, m), items that are left out; None leaves out none.
 
     Returns:
-        (b, k) rows, -1 for places that stay empty.
+        (b, k) rows, -1 for positions that stay empty.
 
     Raises:
         ValueError: if a score is NaN, the shapes differ, or k is below 1.
     """
     if k < 1:
-        raise ValueError(f"k is {k}: ask for 1 place or more")
+        raise ValueError(f"k is {k}: ask for 1 position or more")
     if seen is not None and seen.shape != scores.shape:
         raise ValueError(f"scores are {scores.shape}, the mask of seen items is {seen.shape}: they must be the same")
     if np.isnan(scores).any():
@@ -45,22 +45,22 @@ def top(scores: Floats, k: int, seen: Mask | None = None) -> Rows:
     best = np.full((cases, k), -1, np.intp)
     if not size:
         return best
-    places = min(k, size)
-    least = -np.partition(-shown, places - 1, axis=1)[:, places - 1 : places]  # (b, 1)
+    positions = min(k, size)
+    least = -np.partition(-shown, positions - 1, axis=1)[:, positions - 1 : positions]  # (b, 1)
     case, row = np.nonzero((shown >= least) & (shown > -np.inf))
     order = np.lexsort((row, -shown[case, row], case))
     case, row = case[order], row[order]
-    place = np.arange(len(case)) - np.searchsorted(case, case)
-    keep = place < k
-    best[case[keep], place[keep]] = row[keep]
+    position = np.arange(len(case)) - np.searchsorted(case, case)
+    keep = position < k
+    best[case[keep], position[keep]] = row[keep]
     return best
 
 
 def hits(best: Rows, targets: Sequence[Rows]) -> Mask:
-    """(b, k): whether the item in each place is a target.
+    """(b, k): whether the item in each position is a target.
 
     Args:
-        best: (b, k) rows, -1 for empty places.
+        best: (b, k) rows, -1 for empty positions.
         targets: per case the rows of the targets.
     """
     width = int(max(best.max(initial=0), max((int(rows.max(initial=0)) for rows in targets), default=0))) + 2
@@ -74,15 +74,15 @@ def hits(best: Rows, targets: Sequence[Rows]) -> Mask:
 def per_case(best: Rows, targets: Sequence[Rows], ks: Sequence[int]) -> dict[str, Doubles]:
     """The metrics of `PER_CASE` at several k.
 
-    With h(i) = 1 where place i holds a target, n targets, and H = Σ h(i) over the first k places:
+    With h(i) = 1 where position i holds a target, n targets, and H = Σ h(i) over the first k positions:
     precision H / k; recall H / n; F1 their harmonic mean; HR 1 if H > 0; NDCG Σ h(i) / log2(i + 1) over what
-    min(k, n) hits in the first places would give (Järvelin & Kekäläinen, 2002); MRR 1 / the place of the first hit;
-    MAP Σ h(i) · precision at i / n, as trec_eval's `map_cut`.
+    min(k, n) hits in the first positions would give (Järvelin & Kekäläinen, 2002); MRR 1 / the position of the first
+    hit; MAP Σ h(i) · precision at i / n, as trec_eval's `map_cut`.
 
     Args:
         best: (b, k') rows, best first, with k' at least the largest k.
         targets: per case the rows of its targets, distinct, at least one.
-        ks: the numbers of places that count.
+        ks: the numbers of positions that count.
 
     Returns:
         Per metric and k, such as `ndcg@10`, (b,).
@@ -91,7 +91,7 @@ def per_case(best: Rows, targets: Sequence[Rows], ks: Sequence[int]) -> dict[str
         ValueError: if a k is larger than the lists, or a case has no target.
     """
     if max(ks) > best.shape[1]:
-        raise ValueError(f"k is {max(ks)}, the lists have {best.shape[1]} places: make longer lists")
+        raise ValueError(f"k is {max(ks)}, the lists have {best.shape[1]} positions: make longer lists")
     count = np.array([len(rows) for rows in targets], np.float64)
     if (count == 0).any():
         raise ValueError(f"case {int(np.argmin(count))} has no target: leave it out")
@@ -122,27 +122,27 @@ def coverage(best: Rows, size: int) -> float:
     """The share of the catalogue's items that some list shows.
 
     Args:
-        best: (b, k) rows, -1 for empty places.
+        best: (b, k) rows, -1 for empty positions.
         size: m, the number of items.
     """
     return len(np.unique(best[best >= 0])) / size if size else 0.0
 
 
-def novelty(best: Rows, popularity: Ints, people: int) -> Doubles:
+def novelty(best: Rows, popularity: Ints, users: int) -> Doubles:
     """Mean self-information of the items shown: -log2 of the share of people that had to do with the item.
 
     Zhou et al., PNAS 2010; Vargas & Castells, RecSys 2011. An item that nobody had to do with counts like one that
     one person had.
 
     Args:
-        best: (b, k) rows, -1 for empty places.
+        best: (b, k) rows, -1 for empty positions.
         popularity: (m,), how many people had to do with each item.
-        people: how many there are, at least 1.
+        users: how many there are, at least 1.
 
     Returns:
         (b,) in bits; NaN for an empty list.
     """
-    bits = -np.log2(np.maximum(popularity, 1) / max(people, 1))
+    bits = -np.log2(np.maximum(popularity, 1) / max(users, 1))
     return _mean_over(bits[best], best >= 0)
 
 
@@ -150,7 +150,7 @@ def diversity(best: Rows, vectors: Floats, present: Mask) -> Doubles:
     """Intra-list diversity: 1 - the mean cosine of the pairs of items shown.
 
     Args:
-        best: (b, k) rows, -1 for empty places.
+        best: (b, k) rows, -1 for empty positions.
         vectors: (m, d), unit rows.
         present: (m,), which items have a vector; others are left out.
 
@@ -159,8 +159,8 @@ def diversity(best: Rows, vectors: Floats, present: Mask) -> Doubles:
     """
     there = (best >= 0) & present[best]
     total = np.zeros((len(best), vectors.shape[1]))
-    for place in range(best.shape[1]):
-        total += np.where(there[:, place, None], vectors[best[:, place]], 0)
+    for position in range(best.shape[1]):
+        total += np.where(there[:, position, None], vectors[best[:, position]], 0)
     number = there.sum(axis=1).astype(np.float64)
     pairs = number * (number - 1)
     cosine = np.square(total).sum(axis=1) - number  # the sum over ordered pairs, for unit rows
@@ -182,8 +182,8 @@ def calibration_error(probabilities: Doubles, outcomes: Mask, bins: int = 15) ->
     """
     if not len(probabilities) or not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise ValueError("calibration needs probabilities, each from 0 to 1: give a ranker that predicts them")
-    place = np.minimum((probabilities * bins).astype(np.intp), bins - 1)
-    apart = np.bincount(place, weights=probabilities - outcomes, minlength=bins)
+    position = np.minimum((probabilities * bins).astype(np.intp), bins - 1)
+    apart = np.bincount(position, weights=probabilities - outcomes, minlength=bins)
     return float(np.abs(apart).sum() / len(probabilities))
 
 

@@ -16,24 +16,24 @@ RATES: Mapping[str, frozenset[EventKind]] = {
     "conversion": frozenset({EventKind.PURCHASE}),
     "dislikes": frozenset({EventKind.DISLIKE}),
 }
-"""What is measured per place shown, by the kinds of events that have to follow."""
+"""What is measured per position shown, by the kinds of events that have to follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What was shown in n places of logged lists, and what came of it."""
+    """What was shown in n positions of logged lists, and what came of it."""
 
-    person: Ints
+    user: Ints
     """(n,): whose list it was; draws are of these."""
     reward: Doubles
     """(n,): 1 for a click, or what it was worth."""
     propensity: Doubles
-    """(n,), in (0, 1]: the probability with which the logging policy put this item into this place."""
+    """(n,), in (0, 1]: the probability with which the logging policy put this item into this position."""
 
 
 @dataclass(frozen=True, slots=True)
 class OffPolicy:
-    """Estimates of the mean reward per place of a policy that did not choose what was logged."""
+    """Estimates of the mean reward per position of a policy that did not choose what was logged."""
 
     ips: Interval
     snips: Interval
@@ -53,16 +53,16 @@ def off_policy(
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> OffPolicy:
-    """What a policy would have earned per place, from lists that another one showed.
+    """What a policy would have earned per position, from lists that another one showed.
 
     w = probability / propensity. IPS: the mean of w·r (Horvitz & Thompson, 1952); SNIPS: Σ w·r / Σ w (Swaminathan &
     Joachims, NeurIPS 2015); DR: the mean of expected + w·(r - predicted) (Dudík et al., ICML 2011).
 
     Args:
-        logged: n places.
-        probability: (n,), with which the policy in question would put the logged item into that place.
+        logged: n positions.
+        probability: (n,), with which the policy in question would put the logged item into that position.
         predicted: (n,), the reward that a model predicts of the logged item; None makes no DR.
-        expected: (n,), the reward that the model expects of the policy in question in that place.
+        expected: (n,), the reward that the model expects of the policy in question in that position.
         level: of the intervals.
         samples: draws.
         seed: of the draws.
@@ -74,43 +74,44 @@ def off_policy(
     if not ((logged.propensity > 0) & (logged.propensity <= 1)).all():
         raise ValueError("a propensity is not in (0, 1]: log the probability that the policy chose with")
     if not ((probability >= 0) & (probability <= 1)).all():
-        raise ValueError("a probability of the policy in question is not in [0, 1]: give the chance of each place")
+        raise ValueError("a probability of the policy in question is not in [0, 1]: give the chance of each position")
     if (predicted is None) != (expected is None):
         raise ValueError("DR needs both what is predicted of the logged item and what is expected: give both or none")
     weight = probability / logged.propensity
     doubly = None
     if predicted is not None and expected is not None:
         doubly = bootstrap(
-            expected + weight * (logged.reward - predicted), logged.person, level=level, samples=samples, seed=seed
+            expected + weight * (logged.reward - predicted), logged.user, level=level, samples=samples, seed=seed
         )
     squares = float(np.square(weight).sum())
     return OffPolicy(
-        bootstrap(weight * logged.reward, logged.person, level=level, samples=samples, seed=seed),
-        ratio(weight * logged.reward, weight, logged.person, level=level, samples=samples, seed=seed),
+        bootstrap(weight * logged.reward, logged.user, level=level, samples=samples, seed=seed),
+        ratio(weight * logged.reward, weight, logged.user, level=level, samples=samples, seed=seed),
         doubly,
         float(weight.sum()) ** 2 / squares if squares else 0.0,
     )
 
 
-def logged_places(served: Iterable[Served], kinds: frozenset[EventKind]) -> Logged:
-    """The places of served lists, in columns; the reward is 1 where an event of these kinds on the item followed.
+def logged_positions(served: Iterable[Served], kinds: frozenset[EventKind]) -> Logged:
+    """The positions of served lists, in columns; the reward is 1 where an event of these kinds on the item followed.
 
     Lists that were served to nobody named count as people of their own.
     """
-    people: dict[str, int] = {}
-    person: list[int] = []
+    users: dict[str, int] = {}
+    user: list[int] = []
     reward: list[float] = []
     propensity: list[float] = []
     for one in served:
         shown = one.impression
-        number = people.setdefault(shown.user or f"\0{shown.request_id}", len(people))
+        number = users.setdefault(shown.user or f"\0{shown.request_id}", len(users))
         taken = {event.item for event in one.followed if event.kind in kinds}
-        person.extend([number] * len(shown.items))
+        user.extend([number] * len(shown.items))
         reward.extend(float(item in taken) for item in shown.items)
         propensity.extend(shown.propensities)
-    return Logged(np.array(person, np.int64), np.array(reward, np.float64), np.array(propensity, np.float64))
+    return Logged(np.array(user, np.int64), np.array(reward, np.float64), np.array(propensity, np.float64))
 
 
 def rate(logged: Logged, *, level: float = 0.95, samples: int = SAMPLES, seed: int = 0) -> Interval:
-    """The reward per place shown: the click-through rate where it is a click, conversion where it is a purchase."""
-    return bootstrap(logged.reward, logged.person, level=level, samples=samples, seed=seed)
+    """The reward per position shown: the click-through rate where it is a click, conversion where it is a
+    purchase."""
+    return bootstrap(logged.reward, logged.user, level=level, samples=samples, seed=seed)

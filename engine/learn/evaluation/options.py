@@ -14,7 +14,7 @@ class EvaluateOptions:
     """What is measured."""
 
     ks: tuple[int, ...] = (10,)
-    """Numbers of places that count; the largest is the length of the lists."""
+    """Numbers of positions that count; the largest is the length of the lists."""
     leave_seen_out: bool = True
     """Whether items of the history are not ranked. A target that was seen then is no target."""
     reference: str = ""
@@ -75,7 +75,7 @@ class Evaluation:
     options: EvaluateOptions
     events: int
     """Those that were learned from."""
-    people: int
+    users: int
     items: int
     cases: int
     dropped: int

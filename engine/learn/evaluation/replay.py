@@ -1,7 +1,7 @@
 """Served lists replayed: would another order have put what people chose higher?
 
 What was shown is ranked anew, by what was known when it was shown, and only it: an item that nobody saw could not be
-chosen. What is looked at less is chosen less, so a choice counts the inverse of how much its place is looked at
+chosen. What is looked at less is chosen less, so a choice counts the inverse of how much its position is looked at
 (Joachims et al., WSDM 2017); see `examination_probabilities`. The figure is the gain of all lists over
 the best possible gain of all lists: a list whose choice stood far down counts more than one whose choice stood first.
 Were each list held against its own best, a single choice would count the same wherever it stood, and the order that
@@ -43,13 +43,13 @@ def shown_lists(
         items: the catalogue.
         impressions: served lists, none of them learned from.
         positives: which events are choices.
-        examination: by place, from 1, how much it is looked at; see `examination_probabilities`.
+        examination: by position, from 1, how much it is looked at; see `examination_probabilities`.
     """
     chosen: dict[str, set[int]] = {}
     rows = table_rows(log, items)
     for row in np.flatnonzero(positives.of(log) & (log.request >= 0) & (rows >= 0)).tolist():
         chosen.setdefault(log.requests[log.request[row]], set()).add(int(rows[row]))
-    user_of = {user: number for number, user in enumerate(train.users)}
+    row_of = {user: number for number, user in enumerate(train.users)}
     mine = train.of_user()
     came = np.full(len(train.users), np.inf)  # the first event of each person
     done = log.kind != KIND_OF[EventKind.IMPRESSION]
@@ -59,16 +59,15 @@ def shown_lists(
     weights = position_weights(examination)
     kept: list[tuple[int, float, Rows, Rows, np.ndarray, np.ndarray]] = []
     for one in impressions:
-        person, took = user_of.get(one.user, -1), chosen.get(one.request_id)
-        if person < 0 or took is None or (not known[person] and one.time.timestamp() > came[person]):
+        row, took = row_of.get(one.user, -1), chosen.get(one.request_id)
+        if row < 0 or took is None or (not known[row] and one.time.timestamp() > came[row]):
             continue
-        shown, places = items.rows(one.items), np.array(one.positions, np.intp)
-        there = (shown >= 0) & (places < len(weights))
-        there[there] = weights[places[there]] > 0
-        positions = places[there]
+        shown, positions = items.rows(one.items), np.array(one.positions, np.intp)
+        there = (shown >= 0) & (positions < len(weights))
+        there[there] = weights[positions[there]] > 0
         hit = np.isin(shown[there], list(took))
         if hit.any():
-            kept.append((person, one.time.timestamp(), mine[person], shown[there], positions, hit))
+            kept.append((row, one.time.timestamp(), mine[row], shown[there], positions[there], hit))
     cases = Cases(
         np.array([row[0] for row in kept], np.int64),
         np.array([row[1] for row in kept], np.float64),
@@ -80,9 +79,9 @@ def shown_lists(
 
 
 def position_weights(examination: Doubles) -> Doubles:
-    """By place, from 1: how much a choice there counts, 1 at the place that is looked at most; 0 where a choice would
-    count more than `MAX_WEIGHT`. What stood there is left out: counted for less, it would be where the order that was
-    served had put it, and speak for that order."""
+    """By position, from 1: how much a choice there counts, 1 at the position that is looked at most; 0 where a
+    choice would count more than `MAX_WEIGHT`. What stood there is left out: counted for less, it would be where the
+    order that was served had put it, and speak for that order."""
     seen = examination >= 1 / MAX_WEIGHT
     return np.where(seen, 1 / np.where(seen, examination, 1), 0.0)
 

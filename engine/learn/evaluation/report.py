@@ -24,7 +24,7 @@ def as_document(done: Evaluation) -> dict[str, Json]:
     return {
         "split": done.split,
         "events": done.events,
-        "people": done.people,
+        "people": done.users,
         "items": done.items,
         "cases": done.cases,
         "dropped": done.dropped,
@@ -74,7 +74,7 @@ def as_tables(done: Evaluation) -> list[Table]:
 def _others(done: Evaluation) -> Table:
     k = max(done.options.ks)
     names = [name for name in OTHERS if any(f"{name}@{k}" in result.metrics for result in done.results)]
-    table = Table(title=f"At {k} places", title_justify="left")
+    table = Table(title=f"At {k} positions", title_justify="left")
     table.add_column("ranker", no_wrap=True)
     for name in names:
         table.add_column(name, justify="right")
@@ -137,7 +137,7 @@ def write_html(path: Path, done: Evaluation, tables: Sequence[ReportTable] = ())
     """
     best, k = done.options.main, max(done.options.ks)
     groups = [name for name, size in done.slice_sizes.items() if name != "all" and size]
-    plotted = ("ndcg", "hr", "recall", "mrr") if k > 1 else ("ndcg",)  # at one place they are all the same
+    plotted = ("ndcg", "hr", "recall", "mrr") if k > 1 else ("ndcg",)  # at one position they are all the same
     plots = [_plot(f"{name}@{k}", "", done, {}) for name in plotted]
     plots += [
         _plot(
@@ -227,7 +227,7 @@ def _title(done: Evaluation) -> str:
 def _about(done: Evaluation) -> dict[str, str]:
     return {
         "events learned from": f"{done.events:,}",
-        "people": f"{done.people:,}",
+        "people": f"{done.users:,}",
         "items": f"{done.items:,}",
         "cases": f"{done.cases:,}",
         "seen items": "left out" if done.options.leave_seen_out else "ranked too",

@@ -14,7 +14,7 @@ from engine.learn.evaluation.stats import Difference, Interval
 from engine.learn.evaluation.trial import Trial
 
 FEW = 100
-"""An estimate from fewer effective places than this is not to be believed."""
+"""An estimate from fewer effective positions than this is not to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ def served_tables(figures: ServedFigures) -> list[ReportTable]:
             rows += [("", way, *_interval(one)) for way, one in estimates.items() if one is not None]
     since = f"served after {_moment(figures.since)}, until when it learned; " if figures.since else ""
     caption = (
-        f"{figures.lists:,} lists with {figures.places:,} places, {since}{figures.left_out:,} lists are left out. "
-        f"In {figures.agreement:.1%} of places it shows the same item. "
+        f"{figures.lists:,} lists with {figures.positions:,} positions, {since}"
+        f"{figures.left_out:,} lists are left out. "
     )
     least = min((one.effective for one in figures.estimates.values()), default=0.0)
     if figures.estimates:
-        caption += f"The estimates weigh as {least:,.0f} places"
+        caption += f"The estimates weigh as {least:,.0f} positions"
         caption += ": too few to believe them." if least < FEW else "."
     else:
         caption += (
@@ -53,7 +53,7 @@ def served_tables(figures: ServedFigures) -> list[ReportTable]:
             "were not shown. Set policy.explore above 0, or compare versions by a trial (triveni model candidate)."
         )
     earned = ReportTable(
-        f"What {figures.version} would get, per place",
+        f"What {figures.version} would get, per position",
         ("", "", "mean", "interval"),
         tuple(rows),
         caption,
@@ -65,7 +65,7 @@ def served_tables(figures: ServedFigures) -> list[ReportTable]:
         (
             ("calibration error (ECE)", f"{figures.calibration_error:.4f}", ""),
             ("mean probability of a favourable answer", f"{figures.predicted:.4f}", ""),
-            ("share of places with one", f"{figures.happened:.4f}", ""),
+            ("share of positions with one", f"{figures.happened:.4f}", ""),
             (f"NDCG of choices, less as served ({replayed.count:,} lists)", *_difference(replayed)[:2]),
         ),
         "The order that was served had the advantage of being looked at from the top.",
@@ -86,15 +86,15 @@ def trial_tables(trial: Trial) -> list[ReportTable]:
         rows.append(("", "difference", *_difference(apart)))
         if trial.within:
             rows.append(("", "the same people", *_difference(trial.within[name])))
-    about = tuple((f"{arm.version}", f"{arm.lists:,}", f"{arm.people:,}", f"{arm.places:,}") for arm in arms)
+    about = tuple((f"{arm.version}", f"{arm.lists:,}", f"{arm.users:,}", f"{arm.positions:,}") for arm in arms)
     caption = (
         f"Lists from {_moment(trial.since)} to {_moment(trial.until)}, when both served. "
         f"{trial.nobody:,} lists of nobody named and {trial.both:,} people who got both are not compared as groups."
     )
     return [
-        ReportTable("The trial", ("version", "lists", "people", "places"), about, caption),
+        ReportTable("The trial", ("version", "lists", "people", "positions"), about, caption),
         ReportTable(
-            "Per place shown",
+            "Per position shown",
             ("", "", "mean", "interval", "p"),
             tuple(rows),
             "A difference whose interval holds zero cannot be told from chance.",
@@ -105,8 +105,8 @@ def trial_tables(trial: Trial) -> list[ReportTable]:
 def sheet_table(sheet: ReportTable) -> Table:
     """A sheet for the terminal."""
     table = Table(title=sheet.title, title_justify="left", caption=sheet.caption, caption_justify="left")
-    for place, heading in enumerate(sheet.headings):
-        table.add_column(heading, justify="right" if place else "left", no_wrap=not place, overflow="fold")
+    for position, heading in enumerate(sheet.headings):
+        table.add_column(heading, justify="right" if position else "left", no_wrap=not position, overflow="fold")
     for row in sheet.rows:
         table.add_row(*row)
     return table

@@ -38,50 +38,50 @@ class ServedFigures:
     since: datetime | None
     """Only lists from then on count: the version learned from what was before. None counts all."""
     lists: int
-    places: int
+    positions: int
     left_out: int
     """Lists that do not count: older, or of nobody named."""
     observed: dict[str, Interval]
-    """Per name of `RATES`, what followed the lists as they were served, per place."""
+    """Per name of `RATES`, what followed the lists as they were served, per position."""
     estimates: dict[str, OffPolicy]
     """The same, of the lists that the version would make, from those that lots were drawn for. Empty where there are
     none: then nothing can be said of what was not shown."""
     agreement: float
-    """The share of places in which the version shows the item that was there."""
+    """The share of positions in which the version shows the item that was there."""
     replayed: Difference
     """NDCG of what was chosen, in the version's order of what was shown, less in the order that was served. A choice
-    counts the more, the less its place is looked at."""
+    counts the more, the less its position is looked at."""
     calibration_error: float
     """How far the version's probabilities of a favourable answer lie from what happened (ECE)."""
     predicted: float
     """The mean of these probabilities."""
     happened: float
-    """The share of places with a favourable answer."""
+    """The share of positions with a favourable answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lists:
-    """Served lists in columns: l lists, n places of items that are in the catalogue."""
+    """Served lists in columns: l lists, n positions of items that are in the catalogue."""
 
     log: EventLog
     cases: Cases
     number: Ints
-    """(n,), the list of each place."""
+    """(n,), the list of each position."""
     row: Rows
     """(n,), its item."""
-    place: Ints
+    position: Ints
     """(n,), from 1."""
     propensity: Doubles
     followed: tuple[tuple[Event, ...], ...]
     """(n,), what followed on the item."""
 
     @property
-    def person(self) -> Ints:
+    def user(self) -> Ints:
         """(n,)."""
         return self.cases.user[self.number]
 
     def logged(self, rewards: Doubles) -> Logged:
-        return Logged(self.person, rewards, self.propensity)
+        return Logged(self.user, rewards, self.propensity)
 
 
 def judge_served(
@@ -129,8 +129,8 @@ def judge_served(
         logged = lists.logged(rewards)
         observed[name] = rate(logged, level=level, samples=samples, seed=seed)
         if drawn.any():
-            logged = Logged(logged.person[drawn], rewards[drawn], lists.propensity[drawn])
-            predicted, expected = _rewards(logged, lists.place[drawn], mine[drawn], other[drawn], seed)
+            logged = Logged(logged.user[drawn], rewards[drawn], lists.propensity[drawn])
+            predicted, expected = _rewards(logged, lists.position[drawn], mine[drawn], other[drawn], seed)
             estimates[name] = off_policy(
                 logged, same[drawn].astype(np.float64), predicted=predicted,
                 expected=np.where(own[drawn] >= 0, expected, 0.0),
@@ -159,7 +159,7 @@ def _columns(log: EventLog, items: ItemTable, served: Sequence[Served]) -> _List
     known = set(log.users)
     new = dict.fromkeys(one.impression.user for one in served if one.impression.user not in known)
     log = replace(log, users=(*log.users, *new))
-    person_of = {user: number for number, user in enumerate(log.users)}
+    row_of_user = {user: number for number, user in enumerate(log.users)}
     of_user = log.of_user()
     cases: list[tuple[int, float, Rows, Rows]] = []
     columns: list[tuple[int, int, int, float]] = []
@@ -168,19 +168,19 @@ def _columns(log: EventLog, items: ItemTable, served: Sequence[Served]) -> _List
         shown, rows = one.impression, items.rows(one.impression.items)
         if not (rows >= 0).any():
             continue
-        person, now = person_of[shown.user], shown.time.timestamp()
-        history = of_user[person][: int(np.searchsorted(log.time[of_user[person]], now))]
-        for row, place, propensity in zip(rows.tolist(), shown.positions, shown.propensities, strict=True):
+        row_user, now = row_of_user[shown.user], shown.time.timestamp()
+        history = of_user[row_user][: int(np.searchsorted(log.time[of_user[row_user]], now))]
+        for row, position, propensity in zip(rows.tolist(), shown.positions, shown.propensities, strict=True):
             if row >= 0:
-                columns.append((len(cases), row, place, propensity))
+                columns.append((len(cases), row, position, propensity))
                 followed.append(tuple(event for event in one.followed if event.item == items.ids[row]))
-        cases.append((person, now, history, rows[rows >= 0]))
+        cases.append((row_user, now, history, rows[rows >= 0]))
     table = np.array(columns, np.float64).reshape(-1, 4)
     shown_rows = tuple(rows for *_, rows in cases)
     return _Lists(
         log,
         Cases(
-            np.array([person for person, *_ in cases], np.int64),
+            np.array([row for row, *_ in cases], np.int64),
             np.array([now for _, now, *_ in cases], np.float64),
             tuple(history for _, _, history, _ in cases),
             shown_rows,
@@ -204,22 +204,22 @@ def _ranked(ranker: VersionRanker, lists: _Lists, items: ItemTable) -> tuple[Row
         cases = lists.cases.take(some)
         scores, free = ranker.score(cases), ranker.score(replace(cases, shown=None))
         at = np.flatnonzero((lists.number >= start) & (lists.number <= some[-1]))
-        best = top(free, int(lists.place[at].max()), seen_items(cases, lists.log, items))
+        best = top(free, int(lists.position[at].max()), seen_items(cases, lists.log, items))
         case = lists.number[at] - start
-        own[at] = best[case, lists.place[at] - 1]
+        own[at] = best[case, lists.position[at] - 1]
         mine[at] = scores[case, lists.row[at]]
         other[at] = np.where(own[at] >= 0, free[case, own[at]], 0)
     return own, mine, other
 
 
-def _rewards(logged: Logged, place: Ints, mine: Doubles, other: Doubles, seed: int) -> tuple[Doubles, Doubles]:
+def _rewards(logged: Logged, position: Ints, mine: Doubles, other: Doubles, seed: int) -> tuple[Doubles, Doubles]:
     """What is predicted of the logged items and of the version's own, (n,) each, by a logistic model of the version's
-    score and the place. It is fitted on other people than it predicts."""
+    score and the position. It is fitted on other people than it predicts."""
     scale = max(float(mine.std()), 1e-9)
-    places = np.eye(int(place.max()) + 1)[place]
-    seen, own = (np.column_stack([(column - mine.mean()) / scale, places]) for column in (mine, other))
-    people, number = np.unique(logged.person, return_inverse=True)
-    fold = (np.random.default_rng(seed).permutation(len(people)) % _FOLDS)[number]
+    positions = np.eye(int(position.max()) + 1)[position]
+    seen, own = (np.column_stack([(column - mine.mean()) / scale, positions]) for column in (mine, other))
+    users, number = np.unique(logged.user, return_inverse=True)
+    fold = (np.random.default_rng(seed).permutation(len(users)) % _FOLDS)[number]
     predicted, expected = np.zeros(len(mine)), np.zeros(len(mine))
     for one in range(_FOLDS):
         learn, tell = fold != one, fold == one
@@ -241,23 +241,23 @@ def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, level: float, sa
     examination = examination_probabilities(
         Exposures(
             lists.row,
-            lists.place,
+            lists.position,
             np.where(chosen, 0.0, np.nan),
-            lists.person,
+            lists.user,
             np.zeros(len(chosen)),
             lists.propensity,
         )
     )
-    weights = position_weights(examination)[lists.place]
+    weights = position_weights(examination)[lists.position]
     there = weights > 0
     parts = [np.flatnonzero(there[part]) + part.start for part in parts]
-    with_choice = [place for place, part in enumerate(parts) if chosen[part].any()]
-    parts = [parts[place] for place in with_choice]
+    with_choice = [position for position, part in enumerate(parts) if chosen[part].any()]
+    parts = [parts[position] for position in with_choice]
     utility = [chosen[part] * weights[part] for part in parts]
     best = best_gain(utility) if utility else 1.0
     ours, served = (
         np.array([gain(one, keys[part]) for one, part in zip(utility, parts, strict=True)]) / best
-        for keys in (-mine, lists.place)
+        for keys in (-mine, lists.position)
     )
     return paired(ours, served, lists.cases.user[with_choice], level=level, samples=samples, seed=seed)
 

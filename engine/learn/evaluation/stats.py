@@ -44,7 +44,7 @@ class Difference:
 
 def bootstrap(
     values: Doubles,
-    people: Ints | None = None,
+    users: Ints | None = None,
     *,
     level: float = 0.95,
     samples: int = SAMPLES,
@@ -54,7 +54,7 @@ def bootstrap(
 
     Args:
         values: (n,); NaN is left out.
-        people: (n,), whose value each is; None takes each as a person's own.
+        users: (n,), whose value each is; None takes each as a person's own.
         level: of the interval, in (0, 1).
         samples: draws.
         seed: of the draws.
@@ -62,13 +62,13 @@ def bootstrap(
     Returns:
         All NaN where there is no value.
     """
-    return ratio(values, np.ones(len(values)), people, level=level, samples=samples, seed=seed)
+    return ratio(values, np.ones(len(values)), users, level=level, samples=samples, seed=seed)
 
 
 def paired(
     ours: Doubles,
     theirs: Doubles,
-    people: Ints | None = None,
+    users: Ints | None = None,
     *,
     level: float = 0.95,
     samples: int = SAMPLES,
@@ -82,7 +82,7 @@ def paired(
     Args:
         ours: (n,); a case where either is NaN is left out.
         theirs: (n,), of the same cases.
-        people: (n,), whose case each is; None takes each as a person's own.
+        users: (n,), whose case each is; None takes each as a person's own.
         level: of the interval.
         samples: draws.
         seed: of the draws.
@@ -93,9 +93,9 @@ def paired(
     if ours.shape != theirs.shape:
         raise ValueError(f"{len(ours)} values are paired with {len(theirs)}: score the same cases with both rankers")
     apart = ours - theirs
-    interval = bootstrap(apart, people, level=level, samples=samples, seed=seed)
+    interval = bootstrap(apart, users, level=level, samples=samples, seed=seed)
     there = np.isfinite(apart)
-    total = _sums(apart[there], None if people is None else people[there])
+    total = _sums(apart[there], None if users is None else users[there])
     if not len(total):
         return Difference(np.nan, np.nan, np.nan, np.nan, 0)
     random = np.random.default_rng([seed, 1])
@@ -108,9 +108,9 @@ def paired(
 
 def unpaired(
     ours: Doubles,
-    our_people: Ints,
+    our_users: Ints,
     theirs: Doubles,
-    their_people: Ints,
+    their_users: Ints,
     *,
     level: float = 0.95,
     samples: int = SAMPLES,
@@ -123,9 +123,9 @@ def unpaired(
 
     Args:
         ours: (n,).
-        our_people: (n,), whose value each is.
+        our_users: (n,), whose value each is.
         theirs: (k,).
-        their_people: (k,); nobody is in both groups.
+        their_users: (k,); nobody is in both groups.
         level: of the interval.
         samples: draws.
         seed: of the draws.
@@ -135,7 +135,7 @@ def unpaired(
     """
     if not len(ours) or not len(theirs):
         return Difference(np.nan, np.nan, np.nan, np.nan, len(ours) + len(theirs))
-    groups = [(_sums(v, who), _sums(np.ones(len(v)), who)) for v, who in ((ours, our_people), (theirs, their_people))]
+    groups = [(_sums(v, who), _sums(np.ones(len(v)), who)) for v, who in ((ours, our_users), (theirs, their_users))]
     observed = _mean(*groups[0]) - _mean(*groups[1])
     random = np.random.default_rng(seed)
     drawn, dealt = [], []
@@ -157,14 +157,14 @@ def unpaired(
 
 
 def ratio(
-    above: Doubles, below: Doubles, people: Ints | None, *, level: float = 0.95, samples: int = SAMPLES, seed: int = 0
+    above: Doubles, below: Doubles, users: Ints | None, *, level: float = 0.95, samples: int = SAMPLES, seed: int = 0
 ) -> Interval:
     """Σ above / Σ below, with its interval over draws of people; see `bootstrap`.
 
     Args:
         above: (n,).
         below: (n,); where either is NaN, both are left out.
-        people: (n,), whose value each is; None takes each as a person's own.
+        users: (n,), whose value each is; None takes each as a person's own.
         level: of the interval.
         samples: draws.
         seed: of the draws.
@@ -172,7 +172,7 @@ def ratio(
     if not 0 < level < 1:
         raise ValueError(f"level is {level}: give one in (0, 1), such as 0.95")
     there: Mask = np.isfinite(above) & np.isfinite(below)
-    who = None if people is None else people[there]
+    who = None if users is None else users[there]
     tops, bottoms = _sums(above[there], who), _sums(below[there], who)
     if not bottoms.sum():
         return Interval(np.nan, np.nan, np.nan, int(there.sum()))
@@ -191,11 +191,11 @@ def _mean(above: Doubles, below: Doubles) -> Doubles:
     return np.asarray(above.sum(axis=-1) / below.sum(axis=-1))
 
 
-def _sums(values: Doubles, people: Ints | None) -> Doubles:
+def _sums(values: Doubles, users: Ints | None) -> Doubles:
     """The values, summed per person."""
-    if people is None:
+    if users is None:
         return values
-    _, number = np.unique(people, return_inverse=True)
+    _, number = np.unique(users, return_inverse=True)
     return np.bincount(number, weights=values).astype(np.float64) if len(values) else values
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.core.types import EventKind, UserId
 from engine.events.types import Served
-from engine.learn.evaluation.off_policy import RATES, Logged, logged_places, rate
+from engine.learn.evaluation.off_policy import RATES, Logged, logged_positions, rate
 from engine.learn.evaluation.stats import SAMPLES, Difference, Interval, paired, unpaired
 from engine.learn.splits import Mask
 from engine.models.errors import TooLittleDataError
@@ -20,10 +20,10 @@ class Arm:
 
     version: str
     lists: int
-    people: int
-    places: int
+    users: int
+    positions: int
     rates: Mapping[str, Interval]
-    """Per name of `RATES`, per place shown."""
+    """Per name of `RATES`, per position shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ def compare(
                 f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC",
                 "let the trial go on, and send a user_id with requests",
             )
-    people = {name: {one.impression.user for one in mine} for name, mine in named.items()}
+    users = {name: {one.impression.user for one in mine} for name, mine in named.items()}
     saw = [{one.impression.user for one in mine if one.impression.items} for mine in named.values()]
     both = saw[0] & saw[1]
-    numbers = {user: number for number, user in enumerate(sorted(people[ours] | people[theirs]))}
+    numbers = {user: number for number, user in enumerate(sorted(users[ours] | users[theirs]))}
     apart, within = dict[str, Difference](), dict[str, Difference]()
     for name, kinds in RATES.items():
-        columns = [_places(named[version], kinds, numbers) for version in (ours, theirs)]
+        columns = [_positions(named[version], kinds, numbers) for version in (ours, theirs)]
         mixed = np.array([numbers[user] for user in both], np.int64)
         if not any(column.reward.any() for column in columns):  # equal zeros say nothing of the versions
             nothing = Difference(np.nan, np.nan, np.nan, np.nan, sum(len(column.reward) for column in columns))
@@ -94,22 +94,22 @@ def compare(
             if both:
                 within[name] = nothing
             continue
-        alone = [_only(column, ~np.isin(column.person, mixed)) for column in columns]
+        alone = [_only(column, ~np.isin(column.user, mixed)) for column in columns]
         apart[name] = unpaired(
-            alone[0].reward, alone[0].person, alone[1].reward, alone[1].person,
+            alone[0].reward, alone[0].user, alone[1].reward, alone[1].user,
             level=level, samples=samples, seed=seed,
         )  # fmt: skip
         if both:
-            one, other = (_per_person(_only(column, np.isin(column.person, mixed))) for column in columns)
+            one, other = (_per_user(_only(column, np.isin(column.user, mixed))) for column in columns)
             within[name] = paired(one, other, level=level, samples=samples, seed=seed)
     arms = [
         Arm(
             version,
             len(named[version]),
-            len(people[version]),
+            len(users[version]),
             sum(len(one.impression.items) for one in named[version]),
             {
-                name: rate(_places(named[version], kinds, numbers), level=level, samples=samples, seed=seed)
+                name: rate(_positions(named[version], kinds, numbers), level=level, samples=samples, seed=seed)
                 for name, kinds in RATES.items()
             },
         )
@@ -161,18 +161,18 @@ def _version(one: Served) -> str:
     return one.impression.model
 
 
-def _places(served: Sequence[Served], kinds: frozenset[EventKind], numbers: Mapping[UserId, int]) -> Logged:
-    """The places of lists, the people numbered alike for both versions."""
-    person = [numbers[one.impression.user] for one in served for _ in one.impression.items]
-    found = logged_places(served, kinds)
-    return Logged(np.array(person, np.int64), found.reward, found.propensity)
+def _positions(served: Sequence[Served], kinds: frozenset[EventKind], numbers: Mapping[UserId, int]) -> Logged:
+    """The positions of lists, the people numbered alike for both versions."""
+    user = [numbers[one.impression.user] for one in served for _ in one.impression.items]
+    found = logged_positions(served, kinds)
+    return Logged(np.array(user, np.int64), found.reward, found.propensity)
 
 
 def _only(logged: Logged, rows: Mask) -> Logged:
-    return Logged(logged.person[rows], logged.reward[rows], logged.propensity[rows])
+    return Logged(logged.user[rows], logged.reward[rows], logged.propensity[rows])
 
 
-def _per_person(logged: Logged) -> np.ndarray:
-    """(p,): the mean reward per place of each person, by their number."""
-    _, number = np.unique(logged.person, return_inverse=True)
+def _per_user(logged: Logged) -> np.ndarray:
+    """(p,): the mean reward per position of each person, by their number."""
+    _, number = np.unique(logged.user, return_inverse=True)
     return np.asarray(np.bincount(number, weights=logged.reward) / np.bincount(number), np.float64)

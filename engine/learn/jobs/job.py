@@ -26,7 +26,7 @@ from engine.learn.log import EventLog
 from engine.learn.network.distil import DistilSettings
 from engine.learn.network.processes import processes
 from engine.learn.network.train import TrainSettings
-from engine.learn.network.train_taste import TasteSettings
+from engine.learn.network.train_towers import TwoTowerSettings
 from engine.learn.network.trainer import Progress, Stop
 from engine.learn.ranker import Ranker, Split
 from engine.learn.rows.attractiveness import examination_probabilities
@@ -77,7 +77,7 @@ def fit_settings(settings: JobSettings, manifest: SpaceManifest, seed: int) -> F
         width=learn.width,
         dropout=learn.dropout,
         id_dropout=learn.id_dropout,
-        taste=TasteSettings(epochs=learn.taste_epochs, seed=seed) if learn.taste_epochs else None,
+        towers=TwoTowerSettings(epochs=learn.tower_epochs, seed=seed) if learn.tower_epochs else None,
         content=ContentScorer(manifest.calibration, settings.fuse),
         utility=Utility(learn.positive_utility, learn.negative_utility, learn.new_share),
         small=DistilSettings(),

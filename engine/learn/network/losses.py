@@ -5,7 +5,7 @@
 - Outcomes: binary cross-entropy of each outcome, so that a logit is a probability and not only an order. Ranking and
   calibration trained together lose little of either (Sheng et al., JRC, KDD 2023).
 
-Rows that were shown, not retrieved, get a bias of their place added to the logit of the positive outcome: what is
+Rows that were shown, not retrieved, get a bias of their position added to the logit of the positive outcome: what is
 looked at less is clicked less. The bias is a table that is learned beside the model and left out in serving
 (Guo et al., PAL, RecSys 2019).
 """
@@ -18,7 +18,7 @@ MAX_POSITION = 100
 
 
 class PositionBias(nn.Module):
-    """The logit of being looked at, by place; place 0 stands for retrieved candidates and adds nothing."""
+    """The logit of being looked at, by position; position 0 stands for retrieved candidates and adds nothing."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -180,11 +180,11 @@ def _labels(rows: Sequence[Example], wide: int) -> tuple[np.ndarray, np.ndarray,
     """(b, c) each: positive, negative, judged, positions."""
     positive, negative, judged = (np.zeros((len(rows), wide), np.bool_) for _ in range(3))
     positions = np.zeros((len(rows), wide), np.int64)
-    for place, one in enumerate(rows):
+    for position, one in enumerate(rows):
         shown = len(one.positive)
-        positive[place, :shown], negative[place, :shown] = one.positive, one.negative
-        judged[place, :shown] = one.judged
-        positions[place, :shown] = one.positions
+        positive[position, :shown], negative[position, :shown] = one.positive, one.negative
+        judged[position, :shown] = one.judged
+        positions[position, :shown] = one.positions
     return positive, negative, judged, positions
 
 
@@ -217,7 +217,7 @@ def logits_of(
     for start in range(0, len(examples), batch):
         rows = examples[start : start + batch]
         logits = model(to_device(collate([one.request for one in rows], table), device)).float().cpu().numpy()
-        found += [logits[place, : len(one.positive)] for place, one in enumerate(rows)]
+        found += [logits[position, : len(one.positive)] for position, one in enumerate(rows)]
     return found
 
 

@@ -1,10 +1,10 @@
-"""How attractive items are where they are looked at: clicks, freed of the places that they were made at.
+"""How attractive items are where they are looked at: clicks, freed of the positions that they were made at.
 
 A position-based model (Craswell et al., *An experimental comparison of click position-bias models*, WSDM 2008): an
-item is chosen if its place is looked at and it attracts. How much each place is looked at, and how much each item
-attracts, are estimated in turn, as choices over expected choices (Zhang & Jones, *Comparing click logs and editorial
-labels for training query rewriting*, WWW 2007). What is shown often is chosen often: counts of choices alone tell
-what was shown.
+item is chosen if its position is looked at and it attracts. How much each position is looked at, and how much each
+item attracts, are estimated in turn, as choices over expected choices (Zhang & Jones, *Comparing click logs and
+editorial labels for training query rewriting*, WWW 2007). What is shown often is chosen often: counts of choices
+alone tell what was shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ ROUNDS = 50
 PRIOR = 5.0
 """Looks at an average item that each item is given: what was seldom looked at promises little."""
 LOT = 0.5
-"""Below this propensity an item was drawn for its place at random; see `engine.query.policy.explore`."""
+"""Below this propensity an item was drawn for its position at random; see `engine.query.policy.explore`."""
 ENOUGH = 100
-"""So many choices of what was drawn at random tell how much places are looked at."""
+"""So many choices of what was drawn at random tell how much positions are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exposures:
-    """n places of served lists, in columns."""
+    """n positions of served lists, in columns."""
 
     item: Rows
     """(n,)."""
@@ -39,12 +39,12 @@ class Exposures:
     """(n,), from 1."""
     answered: Doubles
     """(n,): when the person answered it favourably, seconds since 1970; NaN where they did not."""
-    person: Ints
+    user: Ints
     """(n,)."""
     time: Doubles
     """(n,), seconds since 1970."""
     propensity: Doubles
-    """(n,), with which the place showed the item."""
+    """(n,), with which the position showed the item."""
 
     def __len__(self) -> int:
         return len(self.item)
@@ -59,7 +59,7 @@ class Exposures:
         return Exposures(*(getattr(self, one.name)[rows] for one in fields(self)))
 
     def before(self, time: float) -> "Exposures":
-        """What was known at a time: the places that were shown before it, and the answers that had come."""
+        """What was known at a time: the positions that were shown before it, and the answers that had come."""
         known = self.take(self.time < time)
         return replace(known, answered=np.where(known.answered < time, known.answered, np.nan))
 
@@ -67,38 +67,38 @@ class Exposures:
 def exposures_of(
     lists: Sequence[Impression],
     rows: Mapping[ItemId, int],
-    people: Mapping[UserId, int],
+    users: Mapping[UserId, int],
     chosen: Mapping[tuple[str, int], float],
 ) -> Exposures:
-    """The places of served lists.
+    """The positions of served lists.
 
     Args:
         lists: what was served.
         rows: the row of each item; others are left out.
-        people: the number of each person; lists of others are left out.
+        users: the number of each person; lists of others are left out.
         chosen: by request and row of an item, when it was answered favourably, seconds since 1970.
     """
     never = float("nan")
     found = [
         (
             rows[name],
-            place,
+            position,
             chosen.get((one.request_id, rows[name]), never),
-            people[one.user],
+            users[one.user],
             one.time.timestamp(),
             propensity,
         )
         for one in lists
-        if one.user in people
-        for name, place, propensity in zip(one.items, one.positions, one.propensities, strict=True)
+        if one.user in users
+        for name, position, propensity in zip(one.items, one.positions, one.propensities, strict=True)
         if name in rows
     ]
-    item, place, answered, person, time, propensity = zip(*found, strict=True) if found else ((),) * 6
+    item, position, answered, user, time, propensity = zip(*found, strict=True) if found else ((),) * 6
     return Exposures(
         np.array(item, np.intp),
-        np.array(place, np.intp),
+        np.array(position, np.intp),
         np.array(answered, np.float64),
-        np.array(person, np.int64),
+        np.array(user, np.int64),
         np.array(time, np.float64),
         np.array(propensity, np.float64),
     )
@@ -108,7 +108,7 @@ def attractiveness(exposures: Exposures, size: int) -> Floats:
     """(m,) float32: how probably each item is chosen if it is looked at, 1 being an average item; 0 without shows.
 
     Args:
-        exposures: places of served lists.
+        exposures: positions of served lists.
         size: m.
     """
     if not exposures.chosen.any():
@@ -118,25 +118,25 @@ def attractiveness(exposures: Exposures, size: int) -> Floats:
 
 
 def examination_probabilities(exposures: Exposures) -> Doubles:
-    """By place, from 1: how probably it is looked at, if the place that is looked at most always is; 0 for places
-    that were never chosen, and for the place 0 that there is not.
+    """By position, from 1: how probably it is looked at, if the position that is looked at most always is; 0 for
+    positions that were never chosen, and for the position 0 that there is not.
 
-    From places that showed a random item, where enough of these were chosen: an order that suits people puts
-    what they choose first, which looks as if only the first places were looked at. It is 1 / place ** g, g by a
-    Poisson regression. Else by the click model of all places.
+    From positions that showed a random item, where enough of these were chosen: an order that suits people puts
+    what they choose first, which looks as if only the first positions were looked at. It is 1 / position ** g, g by a
+    Poisson regression. Else by the click model of all positions.
 
     Args:
-        exposures: places of served lists.
+        exposures: positions of served lists.
     """
     last, lots = int(exposures.position.max(initial=0)), exposures.take(exposures.propensity < LOT)
     if lots.chosen.sum() < ENOUGH:
         size = int(exposures.item.max(initial=0)) + 1
         return _click_model(exposures, size)[1] if exposures.chosen.any() else np.zeros(last + 1)
-    places = np.arange(1, last + 1)
-    shown = np.bincount(lots.position, minlength=len(places) + 1)[1:]
-    taken = np.bincount(lots.position, lots.chosen, minlength=len(places) + 1)[1:]
-    fitted = PoissonRegressor(alpha=0).fit(np.log(places)[:, None], taken / shown.clip(1), sample_weight=shown)
-    return np.concatenate([[0.0], places ** min(float(fitted.coef_[0]), 0.0)])
+    positions = np.arange(1, last + 1)
+    shown = np.bincount(lots.position, minlength=len(positions) + 1)[1:]
+    taken = np.bincount(lots.position, lots.chosen, minlength=len(positions) + 1)[1:]
+    fitted = PoissonRegressor(alpha=0).fit(np.log(positions)[:, None], taken / shown.clip(1), sample_weight=shown)
+    return np.concatenate([[0.0], positions ** min(float(fitted.coef_[0]), 0.0)])
 
 
 def _click_model(exposures: Exposures, size: int) -> tuple[Floats, Doubles]:
@@ -147,13 +147,16 @@ def _click_model(exposures: Exposures, size: int) -> tuple[Floats, Doubles]:
         size: m.
     """
     item, position, chosen = exposures.item, exposures.position, exposures.chosen
-    places = int(position.max()) + 1
-    at_place, of_item = np.bincount(position, chosen, minlength=places), np.bincount(item, chosen, minlength=size)
+    positions = int(position.max()) + 1
+    at_position, of_item = (
+        np.bincount(position, chosen, minlength=positions),
+        np.bincount(item, chosen, minlength=size),
+    )
     attracts = np.full(size, float(chosen.mean()))
-    examination, mean = np.ones(places), 0.0
+    examination, mean = np.ones(positions), 0.0
     for _ in range(ROUNDS):
-        examination = at_place / np.maximum(np.bincount(position, attracts[item], minlength=places), 1e-9)
-        examination /= examination.max()  # the place that is looked at most is always looked at
+        examination = at_position / np.maximum(np.bincount(position, attracts[item], minlength=positions), 1e-9)
+        examination /= examination.max()  # the position that is looked at most is always looked at
         seen = np.bincount(item, examination[position], minlength=size)
         mean = float(of_item.sum() / seen.sum())
         attracts = np.clip((of_item + PRIOR * mean) / (seen + PRIOR), 1e-6, 0.999)

@@ -5,7 +5,7 @@ query vector that are its features are cross-fitted, so that none has seen the l
 
 - `time`: the log is cut into blocks of time, and the rows of a block are counted from the blocks before it. Nothing
   in a row is younger than its label. This is what a served version is trained with.
-- `people`: the people are cut into folds, and the rows of a fold are counted from the other folds. Other people's
+- `users`: the people are cut into folds, and the rows of a fold are counted from the other folds. Other people's
   later events are in it, so it is only for evaluations whose protocol has them too (leave-last-out).
 
 Leaving only a row's own person out of the counts leaks: an item's count that is one lower than for everybody else
@@ -25,11 +25,11 @@ from engine.learn.settings import LearnSettings
 from engine.models.errors import LeakError
 from engine.rerank.statistics import Rows, count
 from engine.rerank.table import Bools, Request
-from engine.rerank.taste import Taste
+from engine.rerank.two_towers import TowerScores
 
 _DEFAULT = LearnSettings()
-CrossFit = Literal["time", "people"]
-Tastes = Callable[[int | None, float], Taste | None]
+CrossFit = Literal["time", "users"]
+TowersOf = Callable[[int | None, float], TowerScores | None]
 """What the learned query vector says without having seen a fold of people, or (None) anything at or after a time."""
 
 
@@ -43,8 +43,8 @@ class Example:
     negative: Bools
     """(c,): the candidates that were disliked or skipped."""
     positions: Rows
-    """(c,): the places they were shown in, from 1; 0 for a candidate that was only retrieved."""
-    person: int
+    """(c,): the positions they were shown in, from 1; 0 for a candidate that was only retrieved."""
+    user: int
     label_time: float
     """Seconds since 1970."""
     known_until: float
@@ -84,7 +84,7 @@ class RowSettings:
 def next_step_rows(
     point_in_time: PointInTimeFeatures,
     settings: RowSettings,
-    tastes: Tastes = nothing_known,
+    towers_of: TowersOf = nothing_known,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Iterator[Example]:
     """Rows of the people's positive steps: what did they do next? The candidates are what the sources find. Where
@@ -100,31 +100,31 @@ def next_step_rows(
     Args:
         point_in_time: the log.
         settings: which rows.
-        tastes: what the learned query vector says, as in `blocks`.
+        towers_of: what the learned query vector says, as in `blocks`.
         progress: is told the share that is done.
     """
     random = np.random.default_rng(settings.seed)
     wanted = _wanted(point_in_time, settings)
-    places = np.array(sorted(wanted), np.intp)
+    positions = np.array(sorted(wanted), np.intp)
     log, done = point_in_time.log, 0
-    people, times = log.user[places], log.time[places]
-    for known, block in blocks(point_in_time, settings, people, times, tastes):
-        moments = [float(times[place]) for place in block.tolist()]
-        before = [point_in_time.before(int(places[place])) for place in block.tolist()]
-        vectors = point_in_time.people(known, before, moments)
-        for place, history, now, person in zip(block.tolist(), before, moments, vectors, strict=True):
+    users, times = log.user[positions], log.time[positions]
+    for known, block in blocks(point_in_time, settings, users, times, towers_of):
+        moments = [float(times[position]) for position in block.tolist()]
+        before = [point_in_time.before(int(positions[position])) for position in block.tolist()]
+        vectors = point_in_time.user_embeddings(known, before, moments)
+        for position, history, now, embedding in zip(block.tolist(), before, moments, vectors, strict=True):
             done += 1
-            items = wanted[int(places[place])]
+            items = wanted[int(positions[position])]
             for withheld in (None, *_withheld(random, settings, point_in_time.size)):
-                request = point_in_time.request(known, history, now, person=person, withheld=withheld)
+                request = point_in_time.request(known, history, now, embedding=embedding, withheld=withheld)
                 positive = np.isin(request.candidates, items)
                 if positive.any():
                     none = np.zeros(len(positive), np.intp)
                     yield Example(
-                        request, positive, none.astype(np.bool_), none, int(people[place]), now, known.until
+                        request, positive, none.astype(np.bool_), none, int(users[position]), now, known.until
                     )
             if done % 256 == 0:
-                progress(done / len(places))
+                progress(done / len(positions))
 
 
 def _wanted(point_in_time: PointInTimeFeatures, settings: RowSettings) -> dict[int, Rows]:
@@ -132,42 +132,42 @@ def _wanted(point_in_time: PointInTimeFeatures, settings: RowSettings) -> dict[i
     found: dict[int, Rows] = {}
     for rows in point_in_time.of_user:
         steps = rows[point_in_time.positive[rows]]
-        free, places = point_in_time.log.request[steps] < 0, np.arange(len(steps))
-        newest, first = np.cumsum(free[::-1])[::-1] <= settings.steps, places < settings.first_steps
-        for place in np.flatnonzero(free & (newest | first)).tolist():
-            ahead = slice(place, place + (settings.ahead if first[place] else 1))
-            found[int(steps[place])] = point_in_time.item[steps[ahead][free[ahead]]]
+        free, positions = point_in_time.log.request[steps] < 0, np.arange(len(steps))
+        newest, first = np.cumsum(free[::-1])[::-1] <= settings.steps, positions < settings.first_steps
+        for position in np.flatnonzero(free & (newest | first)).tolist():
+            ahead = slice(position, position + (settings.ahead if first[position] else 1))
+            found[int(steps[position])] = point_in_time.item[steps[ahead][free[ahead]]]
     return found
 
 
 def blocks(
     point_in_time: PointInTimeFeatures,
     settings: RowSettings,
-    people: Ints,
+    users: Ints,
     times: Doubles,
-    tastes: Tastes = nothing_known,
+    towers_of: TowersOf = nothing_known,
 ) -> Iterator[tuple[Known, Rows]]:
     """Cross-fitting: what may be known, and which moments may know it.
 
     Args:
         point_in_time: the log.
         settings: how it is cut.
-        people: (k,), of the moments.
+        users: (k,), of the moments.
         times: (k,), of the moments, rising, seconds since 1970.
-        tastes: what the learned query vector says without a fold of people, or until a time.
+        towers_of: what the learned query vector says without a fold of people, or until a time.
     """
     everybody = point_in_time.sequences()
-    if settings.cross_fit == "people":
+    if settings.cross_fit == "users":
         fold = folds_of(point_in_time, settings)
         for number in range(settings.folds):
             others = everybody.of(np.flatnonzero(fold != number).tolist())
             scale = len(fold) / max(len(others.items), 1)
-            inside = np.flatnonzero(fold[people] == number)
-            exposures = point_in_time.exposures.take(fold[point_in_time.exposures.person] != number)
+            inside = np.flatnonzero(fold[users] == number)
+            exposures = point_in_time.exposures.take(fold[point_in_time.exposures.user] != number)
             counts = count(
                 others, point_in_time.size, attractiveness=attractiveness(exposures, point_in_time.size), scale=scale
             )
-            yield Known(counts, tastes(number, np.inf)), inside
+            yield Known(counts, towers_of(number, np.inf)), inside
         return
     for number in range(settings.folds):
         first, last = (len(times) * n // settings.folds for n in (number, number + 1))
@@ -175,7 +175,7 @@ def blocks(
             start = float(times[first])
             attracts = attractiveness(point_in_time.exposures.before(start), point_in_time.size)
             counts = count(everybody.before(start), point_in_time.size, attractiveness=attracts)
-            yield Known(counts, tastes(None, start), start), np.arange(first, last, dtype=np.intp)
+            yield Known(counts, towers_of(None, start), start), np.arange(first, last, dtype=np.intp)
 
 
 def folds_of(point_in_time: PointInTimeFeatures, settings: RowSettings) -> Ints:
@@ -196,11 +196,11 @@ def check_rows(examples: Sequence[Example], cross_fit: CrossFit) -> None:
     Raises:
         LeakError: if a history reaches its label's time, or counts hold what is as young as the label.
     """
-    for place, one in enumerate(examples):
+    for position, one in enumerate(examples):
         if len(one.request.tokens.gaps) and one.request.tokens.gaps.min() < 0:
-            raise LeakError(f"training row {place} has a history younger than its label", "cut it at the label")
+            raise LeakError(f"training row {position} has a history younger than its label", "cut it at the label")
         if cross_fit == "time" and one.known_until > one.label_time:
             raise LeakError(
-                f"training row {place} of {one.label_time:.0f} uses counts until {one.known_until:.0f}",
+                f"training row {position} of {one.label_time:.0f} uses counts until {one.known_until:.0f}",
                 "count only what happened before the row's block",
             )

@@ -21,7 +21,7 @@ from engine.rerank.fields import FieldScales
 from engine.rerank.statistics import Rows, Sequences, Statistics, count
 from engine.rerank.table import KINDS as TOKEN_KINDS
 from engine.rerank.table import MAX_TOKENS, NEGATIVE, Bools, Request, Table, Tokens
-from engine.rerank.taste import Taste
+from engine.rerank.two_towers import TowerScores
 
 _NONE = np.zeros(0, np.intp)
 _POPULARITY = NAMES.index("popularity")
@@ -32,7 +32,7 @@ class Known:
     """What may be known of the items at some moments."""
 
     counts: Statistics
-    taste: Taste | None = None
+    towers: TowerScores | None = None
     """What the learned query vector says of them; None where it learned nothing yet."""
     until: float = np.inf
     """Nothing that happened then or later is in it; infinite with cross-fitting by people."""
@@ -82,11 +82,11 @@ class PointInTimeFeatures:
         self.of_user = log.of_user()
         codes = [TOKEN_KINDS.index(kind) if kind in TOKEN_KINDS else -1 for kind in KINDS]
         self.kinds = np.array(codes, np.intp)[log.kind]
-        people = {user: number for number, user in enumerate(log.users)}
+        users = {user: number for number, user in enumerate(log.users)}
         chosen: dict[tuple[str, int], float] = {}
         for row in np.flatnonzero(self.positive & (log.request >= 0)).tolist():
             chosen.setdefault((log.requests[log.request[row]], int(item[row])), float(log.time[row]))
-        self.exposures = exposures_of(impressions, items.row_of, people, chosen)
+        self.exposures = exposures_of(impressions, items.row_of, users, chosen)
 
     def tokens(self, history: Rows, now: float) -> Tokens:
         """The tokens of events, rows of the log; impressions, and events on items without a row, are left out."""
@@ -108,9 +108,9 @@ class PointInTimeFeatures:
         mine = self.of_user[int(self.log.user[row])]
         return mine[: int(np.searchsorted(mine, row))]
 
-    def until(self, person: int, now: float) -> Rows:
+    def until(self, user: int, now: float) -> Rows:
         """The rows of the log of a person before a time, seconds since 1970."""
-        mine = self.of_user[person]
+        mine = self.of_user[user]
         return mine[: int(np.searchsorted(self.log.time[mine], now))]
 
     def liked(self, history: Rows) -> Rows:
@@ -136,18 +136,20 @@ class PointInTimeFeatures:
         """All that can be counted."""
         return count(self.sequences(), self.size, attractiveness=attractiveness(self.exposures, self.size))
 
-    def people(self, known: Known, histories: Sequence[Rows], times: Sequence[float]) -> Sequence[Floats | None]:
-        """Per person the taste vector (t,); None where nothing is known of tastes.
+    def user_embeddings(
+        self, known: Known, histories: Sequence[Rows], times: Sequence[float]
+    ) -> Sequence[Floats | None]:
+        """Per person the user embedding (t,); None where there are no towers.
 
         Args:
             known: what is known.
             histories: per person rows of the log, oldest first.
             times: per person the moment, seconds since 1970.
         """
-        if known.taste is None or not len(histories):
+        if known.towers is None or not len(histories):
             return (None,) * len(histories)
         tokens = [self.tokens(history, now) for history, now in zip(histories, times, strict=True)]
-        return tuple(known.taste.model.people(tokens, self.table))
+        return tuple(known.towers.model.user_embeddings(tokens, self.table))
 
     def request(
         self,
@@ -155,7 +157,7 @@ class PointInTimeFeatures:
         history: Rows,
         now: float,
         *,
-        person: Floats | None = None,
+        embedding: Floats | None = None,
         shown: Rows = _NONE,
         withheld: Rows | None = None,
     ) -> Request:
@@ -165,7 +167,7 @@ class PointInTimeFeatures:
             known: what is known of the items.
             history: rows of the log that are known, oldest first.
             now: seconds since 1970.
-            person: (t,), their taste vector, see `people`.
+            embedding: (t,), the user embedding, see `user_embeddings`.
             shown: items that are candidates in any case, besides those that the sources find.
             withheld: items that the model is not to know, as if they were new.
         """
@@ -181,10 +183,10 @@ class PointInTimeFeatures:
             sources.content_candidates(self.table, positive, new, hidden),
             sources.fresh_candidates(self.table, now, hidden),
         )
-        taste = np.zeros(self.size, np.float32)
-        if known.taste is not None and person is not None:
-            taste = known.taste.scores(person, withheld)
-            parts += (sources.taste_candidates(taste, hidden),)
+        towers = np.zeros(self.size, np.float32)
+        if known.towers is not None and embedding is not None:
+            towers = known.towers.scores(embedding, withheld)
+            parts += (sources.tower_candidates(towers, hidden),)
         candidates = np.unique(np.concatenate(parts))
         ids = np.where(new[candidates], 0, self.table.identity[candidates])
         disliked = self.disliked(history)
@@ -200,7 +202,7 @@ class PointInTimeFeatures:
             ids,
             self.table,
             content,
-            taste[candidates],
+            towers[candidates],
             now,
         )
         return Request(tokens, candidates, ids, self._dense(inputs).astype(np.float16))

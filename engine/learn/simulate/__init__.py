@@ -12,5 +12,6 @@
 
 The truth of a person's click, given that they look, is a logistic model of how near the item is to one of their
 tastes, of how good it is (which its contents do not show), and of what they cannot stand. Whether they look depends
-on the place alone. So click logs are biased as real ones are, and everything that they hide can still be looked up.
+on the position alone. So click logs are biased as real ones are, and everything that they hide can still be looked
+up.
 """

@@ -23,7 +23,7 @@ from engine.store.base import Point
 from engine.store.memory import MemoryStore
 
 FIGURES = ("click_rate", "precision", "ndcg")
-"""Of `Measured.by_person`."""
+"""Of `Measured.by_user`."""
 KNOWN, NEW = "people of the log", "new people"
 ORACLE = "best possible"
 _NEW = 30
@@ -52,10 +52,10 @@ class AtItsTime:
     def __init__(self, world: World, engine: Engine, clock: SimulatedClock) -> None:
         self._serve, self._clock = EngineServe(world, engine), clock
 
-    def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
+    def __call__(self, user: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
         """See `Serve`."""
         self._clock.now = time
-        return self._serve(person, time, history)
+        return self._serve(user, time, history)
 
 
 def memory_store(manifest: SpaceManifest, items: ItemTable) -> MemoryStore:
@@ -87,15 +87,15 @@ def log_without(
         serve: what is shown, but for exploration.
         lists: how many are served; those of the absent fall away.
         absent: numbers of people who do not come.
-        explore: how probably a place shows something else; see `ExploringServe`.
+        explore: how probably a position shows something else; see `ExploringServe`.
         watch: is told of each list.
 
     Raises:
         SimulationError: if a number is out of range.
     """
     visits = period(world, lists)
-    kept = ~np.isin(visits.person, absent)
-    visits = Visits(visits.person[kept], visits.time[kept], visits.room[kept], visits.label)
+    kept = ~np.isin(visits.user, absent)
+    visits = Visits(visits.user[kept], visits.time[kept], visits.room[kept], visits.label)
     return run(world, ExploringServe(world, serve, explore), visits, watch=watch, tag=f"-explore{explore:g}")
 
 
@@ -104,7 +104,7 @@ class ComparisonRow:
     """One figure of one group of people, under each server."""
 
     group: str
-    people: int
+    users: int
     figure: str
     """Of `FIGURES`."""
     values: Mapping[str, Interval]
@@ -137,9 +137,9 @@ def compare(
         name: run_loop(world, serve, rounds, histories=histories, tag=f"-{name.replace(' ', '-')}")
         for name, serve in everybody.items()
     }
-    found: dict[str, dict[str, Doubles]] = {name: one.measured.by_person() for name, one in diaries.items()}
+    found: dict[str, dict[str, Doubles]] = {name: one.measured.by_user() for name, one in diaries.items()}
     first, last = next(iter(servers)), list(servers)[-1]
-    is_new = np.isin(found[first]["person"], new)
+    is_new = np.isin(found[first]["user"], new)
     lines = []
     for group, mine in ((KNOWN, ~is_new), (NEW, is_new)):
         for figure in FIGURES if mine.any() else ():

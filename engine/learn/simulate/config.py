@@ -19,13 +19,13 @@ class WorldConfig:
         SimulationError: if a number is out of range, naming it.
     """
 
-    people: int = 300
+    users: int = 300
     days: float = 30.0
     """The length of the period. Tastes go on drifting after it."""
     seed: int = 0
     start: float = 1_767_225_600.0
     """When the period begins, seconds since 1970; by default the first of January 2026, UTC."""
-    places: int = 10
+    positions: int = 10
     """Items of a list."""
 
     topics: int = 40
@@ -50,15 +50,15 @@ class WorldConfig:
     dislike: float = 1.5
     """What a standard deviation of nearness to something disliked, beyond the first, takes away."""
 
-    new_people: float = 0.3
+    new_users: float = 0.3
     """The share of the people who first come during the period."""
     new_items: float = 0.1
     """The share of the items that come into the catalogue during the period."""
 
     look: Look = "power"
-    """How the probability that a place is looked at falls: "power" is 1 / place^eta (Joachims et al., *Unbiased
-    learning-to-rank with biased feedback*, WSDM 2017), "log" is 1 / log2(place + 1) (the discount of DCG), "always"
-    is no bias."""
+    """How the probability that a position is looked at falls: "power" is 1 / position^eta (Joachims et al., *Unbiased
+    learning-to-rank with biased feedback*, WSDM 2017), "log" is 1 / log2(position + 1) (the discount of DCG),
+    "always" is no bias."""
     eta: float = 1.0
     """The exponent of "power"."""
 
@@ -76,13 +76,13 @@ class WorldConfig:
     """Uploads per visit, of a picture, sound or text near one that is near a taste."""
 
     def __post_init__(self) -> None:
-        for name in ("people", "places", "topics", "max_tastes"):
+        for name in ("users", "positions", "topics", "max_tastes"):
             self._refuse(name, getattr(self, name) < 1, "set it to 1 or more")
         for name in ("days", "modality_focus"):
             self._refuse(name, not 0 < getattr(self, name) < float("inf"), "set it above 0")
         for name in ("drift", "affinity", "quality", "dislike", "eta", "seed", "start"):
             self._refuse(name, not 0 <= getattr(self, name) < float("inf"), "set it to 0 or more")
-        for name in ("personal", "new_people", "new_items", *_PROBABILITIES):
+        for name in ("personal", "new_users", "new_items", *_PROBABILITIES):
             self._refuse(name, not 0 <= getattr(self, name) <= 1, "set it to 0 to 1")
         self._refuse("base_rate", not 0 < self.base_rate < 1, "set it between 0 and 1")
         self._refuse("look", self.look not in {"power", "log", "always"}, "use power, log or always")

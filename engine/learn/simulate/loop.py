@@ -52,8 +52,8 @@ class _Figures:
     clicked: npt.NDArray[np.bool_]
 
     @classmethod
-    def empty(cls, count: int, places: int) -> "_Figures":
-        flags = [np.zeros((count, places), np.bool_) for _ in range(3)]
+    def empty(cls, count: int, positions: int) -> "_Figures":
+        flags = [np.zeros((count, positions), np.bool_) for _ in range(3)]
         return cls(np.full(count, np.nan), np.full(count, np.nan), *flags)
 
 
@@ -151,25 +151,25 @@ def run(
     Raises:
         SimulationError: if a list shows an item twice, or one that is not in the catalogue at that time.
     """
-    people, past = People(world), _Past.of(world, histories or {})
-    figures = _Figures.empty(len(visits), world.config.places)
+    users, past = People(world), _Past.of(world, histories or {})
+    figures = _Figures.empty(len(visits), world.config.positions)
     impressions: list[Impression] = []
     events: list[UserEvent] = []
     parts = list(world.parts(len(visits)))
     for part, chance in zip(parts, chances(world, visits, parts), strict=True):
-        truth = world.truth(visits.person[part], visits.time[part])
+        truth = world.truth(visits.user[part], visits.time[part])
         for one, at in enumerate(range(part.start, part.stop)):
-            number, seconds, room = int(visits.person[at]), float(visits.time[at]), float(visits.room[at])
+            number, seconds, room = int(visits.user[at]), float(visits.time[at]), float(visits.room[at])
             user, name = world.users[number], f"{world.name}-{visits.label}{tag}-{at:06d}"
             history = past.events[user]
             focus = world.tastes.focus[number].astype(np.float64)
-            before = people.before(name, seconds, room, truth.affinity[one], chance, one, focus)
+            before = users.before(name, seconds, room, truth.affinity[one], chance, one, focus)
             history.extend(before)
             time = moment(seconds)
             shown = serve(user, time, tuple(history))
             rows = _rows(world, shown, seconds)
             gain = np.where(past.used[number] | ~world.there(seconds), 0.0, truth.click[one])
-            reaction = people.after(name, seconds, room, rows, gain, truth, chance, one)
+            reaction = users.after(name, seconds, room, rows, gain, truth, chance, one)
             impression = _impression(name, user, shown, time)
             _fill(figures, at, gain, rows, reaction.looked, reaction.clicked, relevant)
             history.extend(reaction.events)
@@ -180,7 +180,7 @@ def run(
                 watch(impression, reaction.events)
     events.sort(key=lambda event: event.event.time or moment(0))
     measured = Measured(
-        visits.person, visits.time, figures.ndcg, figures.precision, figures.shown, figures.looked, figures.clicked
+        visits.user, visits.time, figures.ndcg, figures.precision, figures.shown, figures.looked, figures.clicked
     )
     return Diary(tuple(impressions), tuple(events), measured, past.events)
 
@@ -195,27 +195,27 @@ def _fill(
     relevant: int,
 ) -> None:
     """The figures of one list."""
-    count, places = len(rows), figures.shown.shape[1]
+    count, positions = len(rows), figures.shown.shape[1]
     figures.shown[at, :count] = True
     figures.looked[at, :count], figures.clicked[at, :count] = looked, clicked
-    figures.ndcg[at] = ndcg_of(gain, rows, places)
+    figures.ndcg[at] = ndcg_of(gain, rows, positions)
     free = np.flatnonzero(gain > 0)
     if len(free):
         most = min(relevant, len(free))
         least = np.partition(gain[free], len(free) - most)[len(free) - most]
-        figures.precision[at] = float((gain[rows] >= least).sum()) / places
+        figures.precision[at] = float((gain[rows] >= least).sum()) / positions
 
 
 def _rows(world: World, shown: Shown, seconds: float) -> Rows:
     """The rows of a list's items.
 
     Raises:
-        SimulationError: if there are more than places, one twice, or one that is not in the catalogue.
+        SimulationError: if there are more than positions, one twice, or one that is not in the catalogue.
     """
     count = len(shown.items)
-    if count > world.config.places or count != len(shown.propensities):
+    if count > world.config.positions or count != len(shown.propensities):
         problem = f"list has {count} items and {len(shown.propensities)} propensities"
-        raise SimulationError(problem, f"serve up to {world.config.places} items, each with a propensity")
+        raise SimulationError(problem, f"serve up to {world.config.positions} items, each with a propensity")
     if len(set(shown.items)) != count:
         raise SimulationError(f"list of model {shown.model} shows an item twice", "serve each once")
     rows = world.items.rows(shown.items)
@@ -229,5 +229,5 @@ def _rows(world: World, shown: Shown, seconds: float) -> Rows:
 
 
 def _impression(name: str, user: UserId, shown: Shown, time: datetime) -> Impression:
-    places = tuple(range(1, len(shown.items) + 1))
-    return Impression(name, user, shown.items, places, shown.propensities, shown.model, shown.tier, time)
+    positions = tuple(range(1, len(shown.items) + 1))
+    return Impression(name, user, shown.items, positions, shown.propensities, shown.model, shown.tier, time)

@@ -15,7 +15,7 @@ from engine.learn.simulate.world import SIMULATED
 _BATCH = 2000
 
 
-def refuse_real_people(store: EventStore) -> None:
+def refuse_real_users(store: EventStore) -> None:
     """Refuse a store that holds people, or served lists, which no simulation made.
 
     A model that is trained on both learns from what nobody did.
@@ -58,7 +58,7 @@ def into_store(diary: Diary, store: EventStore) -> int:
 
 
 def into_file(diary: Diary, path: Path) -> int:
-    """Write a .jsonl, .csv or .parquet file: the events, and of each served list one event per place.
+    """Write a .jsonl, .csv or .parquet file: the events, and of each served list one event per position.
 
     Returns:
         How many lines were written.
@@ -66,10 +66,10 @@ def into_file(diary: Diary, path: Path) -> int:
     Raises:
         EventFileError: if the file is of an unknown kind or cannot be written.
     """
-    return export_events(path, chain(chain.from_iterable(map(places_of, diary.impressions)), diary.events))
+    return export_events(path, chain(chain.from_iterable(map(positions_of, diary.impressions)), diary.events))
 
 
-def places_of(impression: Impression) -> Iterator[UserEvent]:
+def positions_of(impression: Impression) -> Iterator[UserEvent]:
     """A served list as events of the kind impression; position, propensity, model and tier are in the context."""
     for item, position, propensity in zip(
         impression.items, impression.positions, impression.propensities, strict=True

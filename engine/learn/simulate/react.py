@@ -24,7 +24,7 @@ _NOISE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """What followed a list of k places."""
+    """What followed a list of k positions."""
 
     looked: npt.NDArray[np.bool_]
     """(k,)."""
@@ -91,7 +91,7 @@ class People:
     ) -> Reaction:
         """What a person does with a list.
 
-        A place that is looked at is clicked with the item's true probability p. After a click comes a purchase, a
+        A position that is looked at is clicked with the item's true probability p. After a click comes a purchase, a
         like, or nothing; without one a dislike, a skip, or nothing. A click and what comes after it are two events.
 
         Args:
@@ -111,12 +111,14 @@ class People:
         after = chance.after[one, :count]
         annoyed = config.annoyed / (1 + np.exp(-2 * (truth.disliked[one, rows] - 2)))
         events: list[Event] = []
-        for place in np.flatnonzero(looked & (p > 0)).tolist():
-            kinds = _kinds(bool(clicked[place]), float(after[place]), float(p[place]), float(annoyed[place]), config)
-            item = self._world.items.ids[int(rows[place])]
+        for position in np.flatnonzero(looked & (p > 0)).tolist():
+            kinds = _kinds(
+                bool(clicked[position]), float(after[position]), float(p[position]), float(annoyed[position]), config
+            )
+            item = self._world.items.ids[int(rows[position])]
             for step, kind in enumerate(kinds):
-                time = moment(seconds + room * 0.5 * (place + 1 + 0.5 * step) / (count + 1))
-                events.append(Event(kind, item, time=time, id=f"{request}-{place + 1}-{kind}", request_id=request))
+                time = moment(seconds + room * 0.5 * (position + 1 + 0.5 * step) / (count + 1))
+                events.append(Event(kind, item, time=time, id=f"{request}-{position + 1}-{kind}", request_id=request))
         return Reaction(looked, clicked, tuple(events))
 
     def _upload(
@@ -151,7 +153,7 @@ def moment(seconds: float) -> datetime:
 
 
 def _kinds(clicked: bool, after: float, p: float, annoyed: float, config: WorldConfig) -> tuple[EventKind, ...]:
-    """The events of a place that was looked at; `after` is uniform in [0, 1)."""
+    """The events of a position that was looked at; `after` is uniform in [0, 1)."""
     if not clicked:
         if after < annoyed:
             return (EventKind.DISLIKE,)

@@ -22,11 +22,11 @@ _LIKED = frozenset({EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE})
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A list of up to k places."""
+    """A list of up to k positions."""
 
     items: tuple[ItemId, ...]
     propensities: tuple[float, ...]
-    """Of each place: the probability with which it shows this item."""
+    """Of each position: the probability with which it shows this item."""
     model: str
     tier: str = "simulation"
 
@@ -34,11 +34,11 @@ class Shown:
 class Serve(Protocol):
     """Chooses a list for a person at a moment. It is asked in the order of time."""
 
-    def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
+    def __call__(self, user: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
         """The list; no item twice, and only items that are in the catalogue at that time.
 
         Args:
-            person: who asks.
+            user: who asks.
             time: when, with a time zone.
             history: all that they did before, oldest first.
         """
@@ -54,19 +54,19 @@ class RandomServe:
     def __init__(self, world: World) -> None:
         self._world, self._random = world, world.random(_RANDOM)
 
-    def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
+    def __call__(self, user: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
         """See `Serve`."""
         rows = _can_be_shown(self._world, time, history)
-        chosen = self._random.choice(rows, min(self._world.config.places, len(rows)), replace=False)
+        chosen = self._random.choice(rows, min(self._world.config.positions, len(rows)), replace=False)
         return Shown(_names(self._world, chosen), (1 / max(1, len(rows)),) * len(chosen), "random")
 
 
 class ExploringServe:
-    """The list of another server, and at each place with a small probability another item.
+    """The list of another server, and at each position with a small probability another item.
 
-    Beside the list of k items, k of the others are drawn, all alike probable; each place by itself shows the one that
-    was drawn for it with probability ε. So the propensities are exact where the other server draws no lots: 1 - ε of
-    its item at its place, ε / (others) of each other item at each place.
+    Beside the list of k items, k of the others are drawn, all alike probable; each position by itself shows the one
+    that was drawn for it with probability ε. So the propensities are exact where the other server draws no lots: 1 -
+    ε of its item at its position, ε / (others) of each other item at each position.
 
     Args:
         world: the world.
@@ -82,9 +82,9 @@ class ExploringServe:
             raise SimulationError(f"share of exploration is {explore}", "set it above 0, to 1", field="explore")
         self._world, self._serve, self._explore, self._random = world, serve, explore, world.random(_EXPLORE)
 
-    def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
+    def __call__(self, user: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
         """See `Serve`."""
-        shown = self._serve(person, time, history)
+        shown = self._serve(user, time, history)
         usual, allowed = self._world.items.rows(shown.items), _can_be_shown(self._world, time, history)
         rows, chances = explore(usual, allowed, self._explore, self._random)
         names, model = _names(self._world, rows), f"{shown.model}-explore{self._explore:g}"
@@ -96,7 +96,7 @@ class PopularServe:
 
     Args:
         world: the world.
-        explore: how probably a place shows something else, above 0 to 1.
+        explore: how probably a position shows something else, above 0 to 1.
 
     Raises:
         SimulationError: if `explore` is out of range.
@@ -113,15 +113,15 @@ class PopularServe:
             if event.item is not None and event.kind in _LIKED:
                 self._count[self._world.items.row_of[event.item]] += 1
 
-    def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
+    def __call__(self, user: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
         """See `Serve`."""
-        return self._exploring(person, time, history)
+        return self._exploring(user, time, history)
 
-    def _most(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
+    def _most(self, user: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
         rows = _can_be_shown(self._world, time, history)
-        places = min(self._world.config.places, len(rows))
-        most = rows[np.argpartition(-self._count[rows], places - 1)[:places]] if places else rows
-        return Shown(_names(self._world, most[np.argsort(-self._count[most])]), (1.0,) * places, "popularity")
+        positions = min(self._world.config.positions, len(rows))
+        most = rows[np.argpartition(-self._count[rows], positions - 1)[:positions]] if positions else rows
+        return Shown(_names(self._world, most[np.argsort(-self._count[most])]), (1.0,) * positions, "popularity")
 
 
 class EngineServe:
@@ -136,15 +136,15 @@ class EngineServe:
     def __init__(self, world: World, engine: Engine, newest: int = 200) -> None:
         self._world, self._engine, self._newest = world, engine, newest
 
-    def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
+    def __call__(self, user: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
         """See `Serve`."""
         world = self._world
         barred = ~world.there(time.timestamp())
         barred[acted_on(world, history)] = True
         query = Query(
             history=tuple(history[-self._newest :]),
-            limit=world.config.places,
-            user=person,
+            limit=world.config.positions,
+            user=user,
             policy=PolicyOptions(exclude=_names(world, np.flatnonzero(barred))),
         )
         answer = self._engine.recommend(query)
@@ -162,10 +162,10 @@ class OracleServe:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def __call__(self, person: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
+    def __call__(self, user: UserId, time: datetime, history: Sequence[Event], /) -> Shown:
         """See `Serve`."""
         rows = _can_be_shown(self._world, time, history)
-        best = rows[np.argsort(-self._world.oracle(person, time)[rows], kind="stable")[: self._world.config.places]]
+        best = rows[np.argsort(-self._world.oracle(user, time)[rows], kind="stable")[: self._world.config.positions]]
         return Shown(_names(self._world, best), (1.0,) * len(best), "oracle")
 
 

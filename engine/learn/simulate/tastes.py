@@ -61,7 +61,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Tastes:
-    """The tastes of P people, K places for each; a place may be empty. A person's last place is what they dislike."""
+    """The tastes of P people, K positions for each; a position may be empty. A person's last position is what they
+    dislike."""
 
     topic: Ints
     """(P, K): where a taste begins."""
@@ -80,9 +81,9 @@ class Tastes:
     @classmethod
     def draw(cls, field: Field, config: WorldConfig, random: np.random.Generator) -> "Tastes":
         """Tastes for all people of a world."""
-        people, slots, topics = config.people, config.max_tastes + 1, len(field.members)
+        users, slots, topics = config.users, config.max_tastes + 1, len(field.members)
         share = random.dirichlet(np.ones(topics))  # some topics are liked by many
-        order = np.log(np.maximum(share, 1e-12)) + random.gumbel(size=(people, topics))
+        order = np.log(np.maximum(share, 1e-12)) + random.gumbel(size=(users, topics))
         ranked = np.argsort(-order, axis=1)  # without repeats, in proportion to the shares (Gumbel top-k)
         topic = ranked[:, np.arange(slots) % min(slots, topics - 1)]
         topic[:, -1] = ranked[:, min(slots, topics) - 1]  # what is disliked is none of the tastes
@@ -91,14 +92,14 @@ class Tastes:
         rate = config.drift * random.uniform(0.5, 1.5, topic.shape) / MONTH
         handicap = np.sort(random.uniform(0, 1, topic.shape), axis=1)
         handicap[:, 0] = 0.0
-        owned = random.integers(1, config.max_tastes + 1, people)
+        owned = random.integers(1, config.max_tastes + 1, users)
         handicap[np.arange(slots)[None, :] >= owned[:, None]] = np.inf
         handicap[:, -1] = 0.0
-        squares = random.dirichlet(np.full(len(field.vectors), config.modality_focus), people)
+        squares = random.dirichlet(np.full(len(field.vectors), config.modality_focus), users)
         focus = np.asarray(np.sqrt(squares), np.float32)
         return cls(topic, towards, item, rate, handicap, focus, config.personal)
 
-    def directions(self, field: Field, modality: Modality, people: Rows, seconds: Doubles) -> Floats:
+    def directions(self, field: Field, modality: Modality, users: Rows, seconds: Doubles) -> Floats:
         """Where the tastes of b people point at b times.
 
         A taste turns in the plane of its beginning and of the topic that it turns to, on the unit sphere, a quarter
@@ -107,18 +108,18 @@ class Tastes:
         Args:
             field: the catalogue.
             modality: of the vectors.
-            people: (b,).
+            users: (b,).
             seconds: (b,), since the world began.
 
         Returns:
             (b, K, d): unit vectors; zeros where the taste says nothing about the modality.
         """
         topics, vectors = field.topics[modality], field.vectors[modality]
-        topic = topics[self.topic[people]]  # (b, K, d)
-        begin = unit_rows((1 - self.personal) * topic + self.personal * vectors[self.item[people]])
-        aim = topics[self.towards[people]]
+        topic = topics[self.topic[users]]  # (b, K, d)
+        begin = unit_rows((1 - self.personal) * topic + self.personal * vectors[self.item[users]])
+        aim = topics[self.towards[users]]
         across = unit_rows(aim - (aim * begin).sum(axis=-1, keepdims=True) * begin)
-        angle = np.clip(self.rate[people] * seconds[:, None], 0, np.pi / 2)[..., None]  # (b, K, 1)
+        angle = np.clip(self.rate[users] * seconds[:, None], 0, np.pi / 2)[..., None]  # (b, K, 1)
         return unit_rows(np.cos(angle).astype(np.float32) * begin + np.sin(angle).astype(np.float32) * across)
 
 

@@ -20,7 +20,7 @@ _GAP = 120.0
 class Visits:
     """n visits, in the order of time. A person sees one list at each."""
 
-    person: Rows
+    user: Rows
     """(n,)."""
     time: Doubles
     """(n,): when the list is asked for, seconds since 1970."""
@@ -31,12 +31,12 @@ class Visits:
     """Tells the visits of different plans of one world apart: a part of all ids, and chance goes by it."""
 
     def __len__(self) -> int:
-        return len(self.person)
+        return len(self.user)
 
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """What is drawn for b visits with k places, uniform in [0, 1)."""
+    """What is drawn for b visits with k positions, uniform in [0, 1)."""
 
     look: Doubles
     """(b, k)."""
@@ -63,19 +63,19 @@ def period(world: World, count: int) -> Visits:
     if count < 1:
         raise SimulationError(f"number of served lists is {count}", "ask for 1 or more", field="impressions")
     config = world.config
-    length = config.end - world.person_from  # (P,)
+    length = config.end - world.user_from  # (P,)
     weight = world.activity * length
     counts = world.random(_WHO).multinomial(count, weight / weight.sum())
-    person = np.repeat(np.arange(config.people), counts)
+    user = np.repeat(np.arange(config.users), counts)
     first = np.cumsum(counts) - counts
-    nth = np.arange(count) - first[person]
+    nth = np.arange(count) - first[user]
     gap = np.minimum(_GAP, length / (2 * (counts + 1)))  # (P,)
     free = length - (counts + 1) * gap
     uniform = world.random(_WHEN).random(count)
-    uniform = uniform[np.lexsort((uniform, person))]  # rising within each person
-    time = world.person_from[person] + uniform * free[person] + (nth + 1) * gap[person]
+    uniform = uniform[np.lexsort((uniform, user))]  # rising within each person
+    time = world.user_from[user] + uniform * free[user] + (nth + 1) * gap[user]
     order = np.argsort(time, kind="stable")
-    return Visits(person[order], time[order], gap[person][order], f"log{count}")
+    return Visits(user[order], time[order], gap[user][order], f"log{count}")
 
 
 def rounds(
@@ -99,26 +99,26 @@ def rounds(
     if not 0 < hours < float("inf"):
         raise SimulationError(f"a round is {hours} hours long", "set it above 0", field="hours")
     begin = world.config.end if since is None else since
-    if begin < world.person_from.max():
+    if begin < world.user_from.max():
         raise SimulationError(
             "the first round begins before everybody has come", "begin at the end of the period", field="since"
         )
-    people, seconds = world.config.people, hours * 3600
-    person = np.tile(np.arange(people), count)
-    offset = world.random(_WHEN, _stream(label)).uniform(0.3, 0.7, people * count)
-    time = begin + (np.repeat(np.arange(count), people) + offset) * seconds
+    users, seconds = world.config.users, hours * 3600
+    user = np.tile(np.arange(users), count)
+    offset = world.random(_WHEN, _stream(label)).uniform(0.3, 0.7, users * count)
+    time = begin + (np.repeat(np.arange(count), users) + offset) * seconds
     order = np.argsort(time, kind="stable")
     room = np.full(len(order), min(_GAP, seconds / 2))
-    return Visits(person[order], time[order], room, label)
+    return Visits(user[order], time[order], room, label)
 
 
 def chances(world: World, visits: Visits, parts: list[slice]) -> Iterator[Chance]:
     """What is drawn for parts of visits; for the n-th visit always the same, however the parts are cut."""
-    places = world.config.places
+    positions = world.config.positions
     streams = [world.random(_CHANCE, _stream(visits.label), number) for number in range(5)]
     for part in parts:
         count = part.stop - part.start
-        shapes = [(count, places)] * 3 + [(count, 2)] * 2
+        shapes = [(count, positions)] * 3 + [(count, 2)] * 2
         yield Chance(*(stream.random(shape) for stream, shape in zip(streams, shapes, strict=True)))
 
 

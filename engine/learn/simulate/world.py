@@ -69,7 +69,7 @@ class World:
         said = f"{config.said()} {fingerprint}\0" + "\0".join(items.ids)
         self.name = f"sim-{hashlib.blake2b(said.encode(), digest_size=4).hexdigest()}"
         """Begins the ids of people, requests and events: different worlds can share an event store."""
-        self.users = tuple(UserId(f"{self.name}-{number:05d}") for number in range(config.people))
+        self.users = tuple(UserId(f"{self.name}-{number:05d}") for number in range(config.users))
         self.number_of = {user: number for number, user in enumerate(self.users)}
         """The number of each person."""
 
@@ -79,11 +79,11 @@ class World:
         self.appeal = self.random(_APPEAL).standard_normal(len(items))
         """(m,): the base appeal of each item, which its contents do not show."""
         random = self.random(_ARRIVALS)
-        self.person_from = _arrivals(config.people, config.new_people, config, random)
+        self.user_from = _arrivals(config.users, config.new_users, config, random)
         """(P,): when each person first comes, seconds since 1970."""
         self.item_from = _arrivals(len(items), config.new_items, config, random)
         """(m,): when each item comes into the catalogue, seconds since 1970."""
-        self.activity = self.random(_ACTIVITY).lognormal(0.0, 0.7, config.people)
+        self.activity = self.random(_ACTIVITY).lognormal(0.0, 0.7, config.users)
         """(P,): how often each person comes, beside others."""
         self.items = replace(items, indexed_at=self.item_from)
         """The catalogue; its items are as old as they are in this world."""
@@ -94,14 +94,14 @@ class World:
         """Chance for one purpose: the same for the same world and stream."""
         return np.random.default_rng([self.config.seed, *stream])
 
-    def truth(self, people: Rows, times: Doubles) -> Truth:
+    def truth(self, users: Rows, times: Doubles) -> Truth:
         """How people feel about all items.
 
         Args:
-            people: (b,), numbers of people.
+            users: (b,), numbers of people.
             times: (b,), seconds since 1970.
         """
-        logits, nearest, disliked = self._logits(people, times)
+        logits, nearest, disliked = self._logits(users, times)
         return Truth(np.asarray(expit(logits), np.float64), nearest, disliked)
 
     def parts(self, count: int) -> Iterator[slice]:
@@ -110,7 +110,7 @@ class World:
         for start in range(0, count, step):
             yield slice(start, min(start + step, count))
 
-    def oracle(self, person: UserId, time: datetime) -> Doubles:
+    def oracle(self, user: UserId, time: datetime) -> Doubles:
         """What the best possible ranker would know: (m,), the probability of a click on each item if looked at.
 
         It is 0 for items that are not in the catalogue at that time. What the person has acted on already is not
@@ -119,11 +119,9 @@ class World:
         Raises:
             SimulationError: if there is no such person.
         """
-        number = self.number_of.get(person)
+        number = self.number_of.get(user)
         if number is None:
-            raise SimulationError(
-                f"there is nobody {person!r} in this world", "name one of its people", field="person"
-            )
+            raise SimulationError(f"there is nobody {user!r} in this world", "name one of its people", field="user")
         seconds = time.timestamp()
         click = self.truth(np.array([number]), np.array([seconds])).click[0]
         return np.where(self.there(seconds), click, 0.0)
@@ -132,38 +130,38 @@ class World:
         """(m,): which items are in the catalogue at a time, in seconds since 1970."""
         return self.item_from <= seconds
 
-    def examination(self, places: int) -> Doubles:
-        """(places,): the probability that each place is looked at, from the first on.
+    def examination(self, positions: int) -> Doubles:
+        """(positions,): the probability that each position is looked at, from the first on.
 
         Places are looked at independently of what they show and of each other: the examination hypothesis (Craswell
         et al., *An experimental comparison of click position-bias models*, WSDM 2008).
         """
-        place = np.arange(1, places + 1, dtype=np.float64)
+        position = np.arange(1, positions + 1, dtype=np.float64)
         match self.config.look:
             case "power":
-                return np.asarray(place**-self.config.eta, np.float64)
+                return np.asarray(position**-self.config.eta, np.float64)
             case "log":
-                return discounts(places)
+                return discounts(positions)
             case _:
-                return np.ones(places)
+                return np.ones(positions)
 
-    def _logits(self, people: Rows, times: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+    def _logits(self, users: Rows, times: Doubles) -> tuple[Doubles, Doubles, Doubles]:
         config, tastes = self.config, self.tastes
-        near = np.zeros((len(people), tastes.topic.shape[1], len(self.items)), np.float32)  # (b, K, m)
+        near = np.zeros((len(users), tastes.topic.shape[1], len(self.items)), np.float32)  # (b, K, m)
         for column, (modality, vectors) in enumerate(self.field.vectors.items()):
-            directions = tastes.directions(self.field, modality, people, times - config.start)
-            weight = tastes.focus[people, column] / np.float32(self.field.scale[modality])
+            directions = tastes.directions(self.field, modality, users, times - config.start)
+            weight = tastes.focus[users, column] / np.float32(self.field.scale[modality])
             near += (directions.reshape(-1, vectors.shape[1]) @ vectors.T).reshape(near.shape) * weight[:, None, None]
         disliked = near[:, -1].astype(np.float64)
-        nearest = (near[:, :-1] - tastes.handicap[people, :-1, None]).max(axis=1)
+        nearest = (near[:, :-1] - tastes.handicap[users, :-1, None]).max(axis=1)
         logits = config.affinity * nearest + config.quality * self.appeal + self._constant
         logits -= config.dislike * np.maximum(disliked - 1, 0)
         return logits, nearest, disliked
 
     def _find_constant(self) -> float:
-        people = np.arange(min(_SAMPLE, self.config.people))
-        middle = np.full(len(people), (self.config.start + self.config.end) / 2)
-        parts = [self._logits(people[[one]], middle[[one]])[0].astype(np.float32) for one in people.tolist()]
+        users = np.arange(min(_SAMPLE, self.config.users))
+        middle = np.full(len(users), (self.config.start + self.config.end) / 2)
+        parts = [self._logits(users[[one]], middle[[one]])[0].astype(np.float32) for one in users.tolist()]
         logits = np.concatenate(parts)
         rate = self.config.base_rate
         return float(brentq(lambda constant: float(expit(logits + constant).mean()) - rate, -100, 100))

@@ -49,7 +49,7 @@ class SearchResult:
     until: datetime
     tried: tuple[Tried, ...]
     """The best first; those without a figure last."""
-    people: Ints
+    users: Ints
     """(r,): whose each held-out row is."""
 
     @property
@@ -69,7 +69,7 @@ class SearchResult:
         """
         if self.best is None or self.now is None or self.best is self.now:
             return None
-        return paired(self.best.values, self.now.values, self.people)
+        return paired(self.best.values, self.now.values, self.users)
 
 
 def found(folder: Path) -> SearchResult | None:
@@ -81,8 +81,8 @@ def found(folder: Path) -> SearchResult | None:
         map(_tried, study.get_trials()),
         key=lambda one: (one.state != "done", one.figure is None, -(one.figure or 0.0), one.number),
     )
-    people = np.array(study.user_attrs.get("people", []), np.int64)
-    return SearchResult(datetime.fromisoformat(study.user_attrs["until"]), tuple(tried), people)
+    users = np.array(study.user_attrs.get("people", []), np.int64)
+    return SearchResult(datetime.fromisoformat(study.user_attrs["until"]), tuple(tried), users)
 
 
 def clean(setting: Mapping[str, Any]) -> dict[str, float | int]:

@@ -100,7 +100,7 @@ class SettingsSearch:
         check_enough(learn)
         if not any(one.positive.any() for one in check):
             raise TooLittleDataError("no held-out row has a positive candidate to measure on", "record more events")
-        self._same(_signature(rows, settings), np.array([one.person for one in check], np.int64))
+        self._same(_signature(rows, settings), np.array([one.user for one in check], np.int64))
         self._take_up()
         began, seed = time.monotonic(), settings.training.seed
         while (done := self._done()) < trials and time.monotonic() - began < seconds:
@@ -166,10 +166,10 @@ class SettingsSearch:
                 marks = {"again": again, "now": bool(dead.user_attrs.get("now"))}
                 self._study.enqueue_trial(dead.params, user_attrs=marks)
 
-    def _same(self, signature: str, people: Ints) -> None:
+    def _same(self, signature: str, users: Ints) -> None:
         before = self._study.user_attrs.get("rows")
         if before is None:
-            self._study.set_user_attr("people", people.tolist())
+            self._study.set_user_attr("people", users.tolist())
             self._study.set_user_attr("rows", signature)
         elif before != signature:
             raise TrainingError(

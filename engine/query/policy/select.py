@@ -1,14 +1,15 @@
 """The policy stage: which of the candidates are shown, and in which order.
 
-Three things are weighed at every place of the list:
+Three things are weighed at every position of the list:
 
-- *slots*: where the history has several interests, places go to them by D'Hondt's method, so that a strong interest
+- *slots*: where the history has several interests, positions go to them by D'Hondt's method, so that a strong
+interest
   does not crowd out the others. What an interest claims is its weight times the similarity of its best candidate
   beyond a merely related one: an interest for which a filter left nothing good claims little, and one for which
   nothing is related claims nothing before the others have had theirs;
 - *diversity*: within the interest whose turn it is, maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998)
   between the score and the likeness to what was chosen. It is sought among the best 1 + 2 d times as many as there
-  are places: among what is relevant, not away from it;
+  are positions: among what is relevant, not away from it;
 - *caps*: at most so many results with one value of a payload field.
 
 So scores fall from rank to rank only where there is one interest and no diversity.
@@ -42,7 +43,7 @@ class Policy:
     max_per_value: Mapping[str, int]
     min_score: float | None
     explore: float = 0.0
-    """How probably a place shows another candidate."""
+    """How probably a position shows another candidate."""
 
     @classmethod
     def of(cls, options: PolicyOptions, settings: PolicySettings) -> "Policy":
@@ -71,7 +72,7 @@ def select(
         candidates: n, scored.
         interest: (n,), the interest that each is for.
         shares: (c,), the part of each interest, positive; empty to take all as one.
-        limit: places in the list.
+        limit: positions in the list.
         policy: the rules.
         calibration: of the space.
         correlation: see `engine.query.similarity`.
@@ -92,9 +93,9 @@ def select(
     )
 
 
-def _claims(shares: Doubles, scores: Floats, places: Doubles | Rows, related: float) -> Doubles:
-    """D'Hondt's quotients, any shape: what an interest claims whose best is such, if it gets so many places."""
-    return np.asarray(shares * np.maximum(scores - np.float32(related), 0) / places, np.float64)
+def _claims(shares: Doubles, scores: Floats, positions: Doubles | Rows, related: float) -> Doubles:
+    """D'Hondt's quotients, any shape: what an interest claims whose best is such, if it gets so many positions."""
+    return np.asarray(shares * np.maximum(scores - np.float32(related), 0) / positions, np.float64)
 
 
 def _by_slots(scores: Floats, interest: Rows, shares: Doubles, related: float) -> Rows:
@@ -119,7 +120,7 @@ def _greedy(
     alike: Floats | None,
     caps: CappedRows,
 ) -> Rows:
-    """Fill place after place from the first `pool` rows of `order`, then, if caps emptied it, from the rest."""
+    """Fill position after position from the first `pool` rows of `order`, then, if caps emptied it, from the rest."""
     rows = order[:pool]
     value = (1 - diversity) * _relevance(scores[rows], limit)
     nearest = np.zeros(pool, np.float32)

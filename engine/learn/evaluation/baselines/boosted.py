@@ -36,7 +36,7 @@ class LambdaMart:
     What is said of them comes from rankers and counts that have not seen them (`cross_fit`):
 
     - `time`: they learn from the log without everybody's labels and what came after.
-    - `people`: the people are cut into folds, and for each fold they learn from the other people. So other people's
+    - `users`: the people are cut into folds, and for each fold they learn from the other people. So other people's
       later events are in it, which is fair only where the evaluation has them too, as leave-last-out does.
 
     Then they learn from the whole log, and the trees rank by what they say.
@@ -215,7 +215,7 @@ def earlier_steps(log: EventLog, items: ItemTable, positives: Positives, steps: 
     frame = Frame.of(log, items, positives)
     keep = np.ones(len(log), np.bool_)
     user, label, history = [], [], []
-    for person, mine in enumerate(log.of_user()):
+    for number, mine in enumerate(log.of_user()):
         ends = np.flatnonzero(frame.good[mine])
         _, first = np.unique(frame.rows[mine[ends]], return_index=True)
         fresh = set(first.tolist())
@@ -223,11 +223,11 @@ def earlier_steps(log: EventLog, items: ItemTable, positives: Positives, steps: 
         if not count:
             continue
         keep[mine[ends[-count] :]] = False
-        for place in range(len(ends) - count, len(ends)):
-            if place in fresh:
-                user.append(person)
-                label.append(mine[ends[place]])
-                history.append(mine[: ends[place]])
+        for position in range(len(ends) - count, len(ends)):
+            if position in fresh:
+                user.append(number)
+                label.append(mine[ends[position]])
+                history.append(mine[: ends[position]])
     labels = np.array(label, np.intp)
     targets = tuple(frame.rows[labels][:, None])
     return log.take(np.flatnonzero(keep)), Cases(

@@ -44,7 +44,7 @@ class BaselineOptions:
     fields: Mapping[str, FieldUse] = field(default_factory=dict)
     """Payload fields that are features of LambdaMART; as in training."""
     cross_fit: CrossFit = "time"
-    """How LambdaMART is; "people" only where the split knows other people's later events too, as leave-last-out
+    """How LambdaMART is; "users" only where the split knows other people's later events too, as leave-last-out
     does."""
     seed: int = 0
     """Of those that are random."""

@@ -69,8 +69,8 @@ class Scores:
         if len(set(users.tolist())) < len(users):
             raise TrainingError(f"{self._path} names a person twice", "write one row of scores per person")
         self._user_row = {UserId(str(user)): row for row, user in enumerate(users.tolist())}
-        places = {ItemId(str(item)): place for place, item in enumerate(names.tolist())}
-        self._columns = np.array([places.get(item, -1) for item in items.ids], np.intp)
+        positions = {ItemId(str(item)): position for position, item in enumerate(names.tolist())}
+        self._columns = np.array([positions.get(item, -1) for item in items.ids], np.intp)
         self._scores = np.asarray(scores, np.float32)
         self._users = log.users
 

@@ -78,8 +78,8 @@ class Als:
     def score(self, cases: Cases) -> Floats:
         """See `Ranker.score`."""
         assert self._frame is not None, "fit first"
-        people = self._model.recalculate_user(np.arange(len(cases)), _csr(self._frame.case_matrix(cases)))
-        return np.asarray(people @ self._model.item_factors.T, np.float32)
+        users = self._model.recalculate_user(np.arange(len(cases)), _csr(self._frame.case_matrix(cases)))
+        return np.asarray(users @ self._model.item_factors.T, np.float32)
 
 
 class Bpr:
@@ -136,8 +136,8 @@ class Bpr:
         history = self._frame.case_matrix(cases)
         number = np.maximum(np.diff(history.indptr), 1)[:, None]
         folded = (history @ self._model.item_factors) / number
-        people = np.where(self._known[cases.user][:, None], self._model.user_factors[cases.user], folded)
-        return np.asarray(people @ self._model.item_factors.T, np.float32)
+        users = np.where(self._known[cases.user][:, None], self._model.user_factors[cases.user], folded)
+        return np.asarray(users @ self._model.item_factors.T, np.float32)
 
 
 def _csr(matrix: sparse.csr_array) -> Any:

@@ -85,18 +85,18 @@ class UserKnn:
     def __init__(self, neighbours: int = 100, positives: Positives = ALL_POSITIVES) -> None:
         self._neighbours, self._positives = neighbours, positives
         self._frame: Frame | None = None
-        self._matrix = self._people = sparse.csr_array((0, 0), dtype=np.float32)
+        self._matrix = self._users = sparse.csr_array((0, 0), dtype=np.float32)
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """See `Ranker.fit`."""
         self._frame = Frame.of(log, items, self._positives)
         self._matrix = self._frame.matrix()
-        self._people = _unit(self._matrix)
+        self._users = _unit(self._matrix)
 
     def score(self, cases: Cases) -> Floats:
         """See `Ranker.score`."""
         assert self._frame is not None, "fit first"
-        near = (_unit(self._frame.case_matrix(cases)) @ self._people.T).toarray()  # (b, u)
+        near = (_unit(self._frame.case_matrix(cases)) @ self._users.T).toarray()  # (b, u)
         near[np.arange(len(cases)), cases.user] = 0
         kept = nearest(sparse.csr_array(near), self._neighbours)
         return np.asarray((kept @ self._matrix).toarray(), np.float32)

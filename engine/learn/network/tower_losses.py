@@ -1,4 +1,4 @@
-"""What training of the taste vector minimises: the next item before the others.
+"""What training of the user embedding minimises: the next item before the others.
 
 A softmax over all items, or over sampled ones. A sample that is drawn with probability q stands for 1 / (k q) items,
 so log(k q) is taken off its logit (Bengio and Senécal, IEEE TNN 2008; Yi et al., RecSys 2019). The positive is always

@@ -1,4 +1,4 @@
-"""The items' taste vectors of a version in a store: beside those of other versions, and dropped with their version.
+"""The item embeddings of a version in a store: beside those of other versions, and dropped with their version.
 
 A search by the learned query vector finds them there, filters and all.
 """
@@ -14,7 +14,7 @@ from engine.core.types import ItemId
 from engine.rerank.fields import Fields
 from engine.rerank.statistics import Rows
 from engine.rerank.table import Table
-from engine.rerank.taste import TasteModel
+from engine.rerank.two_towers import TwoTowerModel
 from engine.store.base import Point, VectorStore
 
 PREFIX = "taste-"
@@ -30,8 +30,8 @@ def vector_name(version: str) -> str:
     return f"{PREFIX}{version}"
 
 
-class TasteIndex:
-    """Keeps the taste vectors of all items in a store, in a thread of its own once it is started.
+class TowerIndex:
+    """Keeps the user embeddings of all items in a store, in a thread of its own once it is started.
 
     Args:
         store: where the items are.
@@ -42,11 +42,11 @@ class TasteIndex:
     """
 
     def __init__(
-        self, store: VectorStore, version: str, model: TasteModel, identity: Identity, *, batch: int = 256
+        self, store: VectorStore, version: str, model: TwoTowerModel, identity: Identity, *, batch: int = 256
     ) -> None:
         self._store, self._name, self._model, self._identity = store, vector_name(version), model, identity
         self._batch = batch
-        self._log = structlog.get_logger("triveni.taste").bind(version=version)
+        self._log = structlog.get_logger("triveni.towers").bind(version=version)
         self._stopped, self._woken = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._changed: dict[ItemId, None] = {}
@@ -111,7 +111,7 @@ class TasteIndex:
             return 0
         names = [point.id for point in points]
         table = _table(points, self._model, self._identity(names))
-        return self._store.put_vectors(self._name, names, self._model.items(table))
+        return self._store.put_vectors(self._name, names, self._model.item_embeddings(table))
 
     def _follow(self) -> None:
         while not self._stopped.is_set():
@@ -120,10 +120,10 @@ class TasteIndex:
                     written = self.fill()
                     if not self._stopped.is_set() and not self._ready:
                         self._ready = True
-                        self._log.info("taste vectors are there", written=written)
+                        self._log.info("item embeddings are there", written=written)
                 self._write_changed()
             except Exception as error:  # noqa: BLE001 (the thread has to live as long as the model)
-                self._log.error("taste vectors not written", exc_info=error)
+                self._log.error("item embeddings not written", exc_info=error)
             self._woken.wait(RESCAN_SECONDS)
             self._woken.clear()
 
@@ -139,14 +139,14 @@ class TasteIndex:
 
 
 def drop_others(store: VectorStore, versions: set[str]) -> None:
-    """Remove the taste vectors of all versions but these."""
+    """Remove the user embeddings of all versions but these."""
     keep = {vector_name(version) for version in versions}
     for name in store.vectors:
         if name.startswith(PREFIX) and name not in keep:
             store.drop_vector(name)
 
 
-def _table(points: Sequence[Point], model: TasteModel, identity: Rows) -> Table:
+def _table(points: Sequence[Point], model: TwoTowerModel, identity: Rows) -> Table:
     """The contents of points."""
     config = model.network.config
     vectors, present = {}, {}

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.learn.network.taste_steps import Bools
-from engine.learn.network.train_taste import TasteSettings, train_taste
+from engine.learn.network.train_towers import TwoTowerSettings, train_towers
 from engine.learn.network.trainer import Progress, Report, Stopped
-from engine.learn.rows.dataset import RowSettings, Tastes, folds_of
+from engine.learn.network.user_sequences import Bools
+from engine.learn.rows.dataset import RowSettings, TowersOf, folds_of
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.models.errors import TooLittleDataError
-from engine.rerank.taste import Taste, TasteConfig, TasteModel
+from engine.rerank.two_towers import TowerScores, TwoTowerConfig, TwoTowerModel
 
 CUTS = (0.35, 0.7)
 """The shares of the positive events before the two moments."""
 
 
-class CrossTaste:
+class CrossFittedTowers:
     """Trains the vectors.
 
     Args:
@@ -38,8 +38,8 @@ class CrossTaste:
         self,
         point_in_time: PointInTimeFeatures,
         rows: RowSettings,
-        config: TasteConfig,
-        settings: TasteSettings,
+        config: TwoTowerConfig,
+        settings: TwoTowerSettings,
         *,
         device: str = "cpu",
         folder: Path | None = None,
@@ -52,15 +52,15 @@ class CrossTaste:
         self._report = report
         self._done = 0.0
 
-    def tastes(self) -> Tastes:
+    def towers_of(self) -> TowersOf:
         """What rows may know; see `engine.learn.rows.dataset.blocks`.
 
         Raises:
             Stop: if `stopped` says so.
         """
-        return self._by_people() if self._rows.cross_fit == "people" else self._by_time()
+        return self._by_user() if self._rows.cross_fit == "users" else self._by_time()
 
-    def whole(self) -> TasteModel | None:
+    def whole(self) -> TwoTowerModel | None:
         """The vector that is learned from everything; None if that is too little.
 
         Raises:
@@ -68,38 +68,38 @@ class CrossTaste:
         """
         return self._train(None, "whole", 1.0 - self._done)
 
-    def _by_people(self) -> Tastes:
+    def _by_user(self) -> TowersOf:
         half = folds_of(self._point_in_time, self._rows) % 2
         mine = half[self._point_in_time.log.user]  # (n,)
         made = [self._laid(mine != one, f"half-{one}", 0.25) for one in (0, 1)]
 
-        def of(fold: int | None, until: float) -> Taste | None:
+        def of(fold: int | None, until: float) -> TowerScores | None:
             return None if fold is None else made[fold % 2]
 
         return of
 
-    def _by_time(self) -> Tastes:
+    def _by_time(self) -> TowersOf:
         time = self._point_in_time.log.time
         steps = time[self._point_in_time.positive]
-        made: list[tuple[float, Taste | None]] = []
-        for place, share in enumerate(CUTS if len(steps) else ()):
+        made: list[tuple[float, TowerScores | None]] = []
+        for position, share in enumerate(CUTS if len(steps) else ()):
             cut = float(np.quantile(steps, share))
-            made.append((cut, self._laid(time < cut, f"cut-{place}", share / (1 + sum(CUTS)))))
+            made.append((cut, self._laid(time < cut, f"cut-{position}", share / (1 + sum(CUTS)))))
 
-        def of(fold: int | None, until: float) -> Taste | None:
-            return next((taste for cut, taste in reversed(made) if cut <= until), None)
+        def of(fold: int | None, until: float) -> TowerScores | None:
+            return next((towers for cut, towers in reversed(made) if cut <= until), None)
 
         return of
 
-    def _train(self, targets: Bools | None, name: str, share: float) -> TasteModel | None:
+    def _train(self, targets: Bools | None, name: str, share: float) -> TwoTowerModel | None:
         done, self._done = self._done, self._done + share
 
         def report(one: Progress) -> None:
-            self._report(Progress(done + share * one.share, f"taste, {name}: {one.stage}", one.figures))
+            self._report(Progress(done + share * one.share, f"two towers, {name}: {one.stage}", one.figures))
 
         folder = None if self._folder is None else self._folder / f"taste-{name}"
         try:
-            made = train_taste(
+            made = train_towers(
                 self._point_in_time,
                 self._config,
                 self._settings,
@@ -113,8 +113,8 @@ class CrossTaste:
             return None
         return made.model
 
-    def _laid(self, targets: Bools, name: str, share: float) -> Taste | None:
+    def _laid(self, targets: Bools, name: str, share: float) -> TowerScores | None:
         model, point_in_time = self._train(targets, name, share), self._point_in_time
         known = np.zeros(point_in_time.size, np.bool_)
         known[point_in_time.item[point_in_time.positive & targets]] = True
-        return None if model is None else Taste(model, point_in_time.table, known)
+        return None if model is None else TowerScores(model, point_in_time.table, known)

@@ -14,8 +14,8 @@ from engine.core.types import ItemId
 from engine.learn.rows.point_in_time import table_of
 from engine.rerank.fields import fit_scales
 from engine.rerank.statistics import Rows
-from engine.rerank.taste import TasteConfig, TasteModel, TwoTowers
-from engine.rerank.taste_index import TasteIndex, drop_others, vector_name
+from engine.rerank.tower_index import TowerIndex, drop_others, vector_name
+from engine.rerank.two_towers import TwoTowerConfig, TwoTowerModel, TwoTowers
 from engine.store.base import Point, VectorQuery, VectorStore
 from tests.learn.world import catalogue
 from tests.store.implementations import open_store
@@ -24,17 +24,19 @@ ITEMS = catalogue()
 TABLE = table_of(ITEMS, fit_scales(ITEMS.payloads, {}), np.ones(len(ITEMS), np.bool_))
 
 
-def towers(seed: int, taste: int = 8) -> TasteModel:
+def towers(seed: int, embedding: int = 8) -> TwoTowerModel:
     torch.manual_seed(seed)
-    return TasteModel(TwoTowers(TasteConfig(("text", "image"), 16, items=len(ITEMS), taste=taste, width=16)))
+    return TwoTowerModel(
+        TwoTowers(TwoTowerConfig(("text", "image"), 16, items=len(ITEMS), embedding=embedding, width=16))
+    )
 
 
 def identity(ids: Sequence[ItemId]) -> Rows:
     return TABLE.identity[ITEMS.rows(ids)]
 
 
-def index(store: VectorStore, version: str, model: TasteModel, batch: int = 32) -> TasteIndex:
-    return TasteIndex(store, version, model, identity, batch=batch)
+def index(store: VectorStore, version: str, model: TwoTowerModel, batch: int = 32) -> TowerIndex:
+    return TowerIndex(store, version, model, identity, batch=batch)
 
 
 def point(row: int, contents: int | None = None) -> Point:
@@ -59,12 +61,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> VectorStore:
 
 
 def test_vectors_of_versions_stand_beside_each_other(store: VectorStore) -> None:
-    old, new = towers(1), towers(2, taste=4)
+    old, new = towers(1), towers(2, embedding=4)
     assert index(store, "1", old, batch=20).fill() == 80
     assert index(store, "2", new).fill() == 80
     assert dict(store.vectors) == {"taste-1": 8, "taste-2": 4}
     for version, model in (("1", old), ("2", new)):
-        matrix = model.items(TABLE, np.arange(96))
+        matrix = model.item_embeddings(TABLE, np.arange(96))
         kept, there = store.read_vectors(vector_name(version), ITEMS.ids)
         assert np.array_equal(np.flatnonzero(there), np.arange(80))
         assert np.allclose(kept[:80], matrix[:80], atol=1e-5)
@@ -83,7 +85,9 @@ def test_only_what_is_missing_is_written(store: VectorStore) -> None:
     assert half.write(ITEMS.ids[:30]) == 30
     assert half.fill() == 50
     assert half.fill() == 0
-    assert np.allclose(store.read_vectors("taste-1", ITEMS.ids[:80])[0], model.items(TABLE, np.arange(80)), atol=1e-5)
+    assert np.allclose(
+        store.read_vectors("taste-1", ITEMS.ids[:80])[0], model.item_embeddings(TABLE, np.arange(80)), atol=1e-5
+    )
 
 
 def test_what_is_written_while_it_runs_gets_its_vector(store: VectorStore) -> None:
@@ -98,7 +102,7 @@ def test_what_is_written_while_it_runs_gets_its_vector(store: VectorStore) -> No
     running.close()
     moved = TABLE.identity.copy()
     moved[44] = TABLE.identity[3]  # the contents of the one, the id of the other
-    expected = model.items(replace(TABLE, identity=moved), np.array([44]))
+    expected = model.item_embeddings(replace(TABLE, identity=moved), np.array([44]))
     found, there = store.read_vectors("taste-1", [ITEMS.ids[3], ITEMS.ids[90]])
     assert there.tolist() == [True, False]
     assert np.allclose(found[0], expected[0], atol=1e-5)
@@ -107,4 +111,4 @@ def test_what_is_written_while_it_runs_gets_its_vector(store: VectorStore) -> No
 def test_another_dimension_under_the_same_version_is_refused(store: VectorStore) -> None:
     index(store, "1", towers(1)).fill()
     with pytest.raises(StoreError, match="taste-1 has 8 dimensions"):
-        index(store, "1", towers(1, taste=4)).fill()
+        index(store, "1", towers(1, embedding=4)).fill()

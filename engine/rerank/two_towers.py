@@ -1,15 +1,15 @@
-"""The learned query vector: two towers that meet in a taste space.
+"""The learned query vector: two towers that meet in one space.
 
-    person:  tokens ── contents, id, kind, value, time until the next ──▶ causal Transformer ──▶ taste vector
-    item:    contents, id ──▶ taste vector                            score = dot product / temperature
+    user:    tokens ── contents, id, kind, value, time until the next ──▶ causal Transformer ──▶ user embedding
+    item:    contents, id ──▶ item embedding                            score = dot product / temperature
 
 Contents are the vectors of the modalities that an item or upload has, each projected, and averaged; a missing one is
-left out. After every token stands the taste vector of that moment, so that one pass trains all steps of a history
+left out. After every token stands the user embedding of that moment, so that one pass trains all steps of a history
 (Kang and McAuley, SASRec, ICDM 2018). Ids are dropped at random in training, so that items without one are placed by
 what they are (Volkovs et al., DropoutNet, NIPS 2017). Attention knows how far back a token is by a learned bias per
 distance (Raffel et al., T5, JMLR 2020), and so a history may begin anywhere.
 
-Shapes: b histories, h tokens, n items, r rows of the table that the batch uses, m modalities, d width, t taste.
+Shapes: b histories, h tokens, n items, r rows of the table that the batch uses, m modalities, d width, t embedding.
 """
 
 import json
@@ -28,14 +28,16 @@ from encoders.types import Floats
 from engine.rerank.names import rows_by_name
 from engine.rerank.statistics import Rows
 from engine.rerank.table import GAPS, KINDS, MAX_TOKENS, Bools, Table, Tokens
-from engine.rerank.taste_collate import Histories, gather, histories
+from engine.rerank.tower_collate import Histories, gather, histories
 
 SHAPE, WEIGHTS = "taste.json", "taste.safetensors"
+_RENAMED = {"taste": "embedding", "to_taste": "to_user_embedding", "item_to_taste": "to_item_embedding"}
+"""What was called otherwise in versions written before: keys of the shape, and modules."""
 _KIND_ROWS = "kind.weight"
 
 
 @dataclass(frozen=True, slots=True)
-class TasteConfig:
+class TwoTowerConfig:
     """The shape of the two towers; part of a version's card."""
 
     modalities: tuple[str, ...]
@@ -43,8 +45,8 @@ class TasteConfig:
     """Of the space's vectors."""
     items: int
     """Items with an id of their own; 0 knows items by their contents alone."""
-    taste: int = 64
-    """Of the taste space."""
+    embedding: int = 64
+    """Of the space that both towers meet in."""
     width: int = 64
     heads: int = 2
     layers: int = 2
@@ -56,7 +58,7 @@ class TasteConfig:
 class Contents(nn.Module):
     """Rows of the table become vectors of width d: the modalities that a row has, projected and averaged."""
 
-    def __init__(self, config: TasteConfig) -> None:
+    def __init__(self, config: TwoTowerConfig) -> None:
         super().__init__()
         m, d = len(config.modalities), config.width
         self.centre = nn.Buffer(torch.zeros(m, config.dimension))  # of the training items, see `fit`
@@ -87,7 +89,7 @@ class Contents(nn.Module):
 class Layer(nn.Module):
     """A pre-norm causal Transformer layer with a bias per distance."""
 
-    def __init__(self, config: TasteConfig) -> None:
+    def __init__(self, config: TwoTowerConfig) -> None:
         super().__init__()
         d = config.width
         self.heads, self.dropout = config.heads, config.dropout
@@ -102,8 +104,8 @@ class Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b, h, d) → (b, h, d)."""
         b, h, d = x.shape
-        place = torch.arange(h, device=x.device)
-        back = place[:, None] - place[None]  # (h, h): how far behind
+        position = torch.arange(h, device=x.device)
+        back = position[:, None] - position[None]  # (h, h): how far behind
         bias = self.far[:, back.clamp(0, MAX_TOKENS)].masked_fill(back < 0, float("-inf"))  # (heads, h, h)
         q, k, v = (
             self.qkv(self.norm(x)).view(b, h, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
@@ -117,7 +119,7 @@ class Layer(nn.Module):
 class TwoTowers(nn.Module):
     """Histories and items → unit vectors of one space."""
 
-    def __init__(self, config: TasteConfig) -> None:
+    def __init__(self, config: TwoTowerConfig) -> None:
         super().__init__()
         self.config, d = config, config.width
         self.contents = Contents(config)
@@ -127,18 +129,18 @@ class TwoTowers(nn.Module):
         self.value = nn.Linear(2, d, bias=False)
         self.nobody = nn.Parameter(torch.zeros(1, 1, d))  # where a history begins: all there is of a new person
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
-        self.to_taste = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, config.taste))
+        self.to_user_embedding = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, config.embedding))
 
         self.item_contents = Contents(config)
-        self.item_to_taste = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, config.taste))
+        self.to_item_embedding = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, config.embedding))
         self.log_temperature = nn.Parameter(torch.tensor(0.1).log())
         for table in (self.identity, self.kind, self.wait):
             nn.init.normal_(table.weight, std=0.02)
         with torch.no_grad():
             self.identity.weight[0].zero_()
 
-    def people(self, batch: Histories) -> Tensor:
-        """(b, 1 + h, t): the taste vector before the first token, and after each."""
+    def user_embeddings(self, batch: Histories) -> Tensor:
+        """(b, 1 + h, t): the user embedding before the first token, and after each."""
         x = (
             F.embedding(batch.rows, self.contents(batch.vectors, batch.present))
             + self.identity(self._dropped(batch.ids))
@@ -150,12 +152,12 @@ class TwoTowers(nn.Module):
         x = torch.cat([self.nobody.expand(len(x), 1, -1), x], 1)  # (b, 1 + h, d)
         for layer in self.layers:
             x = layer(x)  # (b, 1 + h, d)
-        return F.normalize(self.to_taste(x), dim=-1)  # (b, 1 + h, t)
+        return F.normalize(self.to_user_embedding(x), dim=-1)  # (b, 1 + h, t)
 
-    def items(self, vectors: Tensor, present: Tensor, ids: Tensor) -> Tensor:
+    def item_embeddings(self, vectors: Tensor, present: Tensor, ids: Tensor) -> Tensor:
         """(n, m, dimension), (n, m), (n,) → (n, t)."""
         x = self.item_contents(vectors, present) + self.identity(self._dropped(ids))  # (n, d)
-        return F.normalize(self.item_to_taste(x), dim=-1)  # (n, t)
+        return F.normalize(self.to_item_embedding(x), dim=-1)  # (n, t)
 
     @property
     def temperature(self) -> Tensor:
@@ -169,7 +171,7 @@ class TwoTowers(nn.Module):
         return ids.masked_fill(torch.rand(ids.shape, device=ids.device) < self.config.id_dropout, 0)
 
 
-class TasteModel:
+class TwoTowerModel:
     """The towers at work, on the CPU.
 
     Args:
@@ -182,30 +184,32 @@ class TasteModel:
     @property
     def dimension(self) -> int:
         """t."""
-        return self.network.config.taste
+        return self.network.config.embedding
 
     @property
     def temperature(self) -> float:
         """What dot products of a person and items are divided by."""
         return float(self.network.temperature.detach())
 
-    def person(self, tokens: Tokens, table: Table) -> Floats:
-        """(t,): the taste vector of a history at the moment of the request; of nobody's if it is empty."""
-        vector: Floats = self.people([tokens], table)[0]
+    def user_embedding(self, tokens: Tokens, table: Table) -> Floats:
+        """(t,): the user embedding of a history at the moment of the request; of nobody's if it is empty."""
+        vector: Floats = self.user_embeddings([tokens], table)[0]
         return vector
 
     @torch.inference_mode()
-    def people(self, people: Sequence[Tokens], table: Table, *, batch: int = 256) -> Floats:
-        """(b, t): the taste vectors of histories; the newest `MAX_TOKENS` tokens of each count."""
+    def user_embeddings(self, users: Sequence[Tokens], table: Table, *, batch: int = 256) -> Floats:
+        """(b, t): the user embeddings of histories; the newest `MAX_TOKENS` tokens of each count."""
         found = [np.zeros((0, self.dimension), np.float32)]
-        for start in range(0, len(people), batch):
-            some = histories([one.newest() for one in people[start : start + batch]], table)
-            found.append(self.network.people(some)[torch.arange(len(some.lengths)), some.lengths].numpy())
+        for start in range(0, len(users), batch):
+            some = histories([one.newest() for one in users[start : start + batch]], table)
+            found.append(self.network.user_embeddings(some)[torch.arange(len(some.lengths)), some.lengths].numpy())
         return np.concatenate(found)
 
     @torch.inference_mode()
-    def items(self, table: Table, rows: Rows | None = None, *, new: bool = False, batch: int = 4096) -> Floats:
-        """(n, t): the taste vectors of rows of the table, by default of all.
+    def item_embeddings(
+        self, table: Table, rows: Rows | None = None, *, new: bool = False, batch: int = 4096
+    ) -> Floats:
+        """(n, t): the item embeddings of rows of the table, by default of all.
 
         Args:
             table: the contents, and the ids that the model knows; id 0 places an item by its contents alone.
@@ -218,20 +222,20 @@ class TasteModel:
         for start in range(0, len(wanted), batch):
             some = wanted[start : start + batch]
             ids = torch.from_numpy(table.identity[some] * (not new))
-            found.append(self.network.items(*gather(table, some), ids).numpy())
+            found.append(self.network.item_embeddings(*gather(table, some), ids).numpy())
         return np.concatenate(found)
 
-    def scores(self, items: Floats, person: Floats, known: Bools) -> Floats:
-        """(n,): how much a person's taste vector (t,) speaks for items, by their vectors (n, t); 0 for new ones.
+    def scores(self, items: Floats, user: Floats, known: Bools) -> Floats:
+        """(n,): how much a user embedding (t,) speaks for items, by their vectors (n, t); 0 for new ones.
 
         Of items that training saw, the towers know the contents by heart; what they say of others is not comparable.
 
         Args:
-            items: their taste vectors.
-            person: the taste vector.
+            items: their embeddings.
+            user: the user embedding.
             known: (n,), the items that training saw acted on.
         """
-        return np.where(known, np.asarray(items @ person / self.temperature, np.float32), np.float32(0))
+        return np.where(known, np.asarray(items @ user / self.temperature, np.float32), np.float32(0))
 
     def save(self, folder: Path) -> None:
         """Write `taste.json` and `taste.safetensors` into a folder that is there."""
@@ -241,7 +245,7 @@ class TasteModel:
         )
 
     @classmethod
-    def load(cls, folder: Path, kinds: Sequence[str] = KINDS) -> "TasteModel":
+    def load(cls, folder: Path, kinds: Sequence[str] = KINDS) -> "TwoTowerModel":
         """Read what `save` wrote.
 
         Args:
@@ -251,15 +255,16 @@ class TasteModel:
         Raises:
             Exception: of any kind, if it is something else; whoever loads says which version it is.
         """
-        shape: dict[str, Any] = json.loads((folder / SHAPE).read_text(encoding="utf-8"))
-        network = TwoTowers(TasteConfig(**{**shape, "modalities": tuple(shape["modalities"])}))
-        weights = load_file(folder / WEIGHTS)
+        written: dict[str, Any] = json.loads((folder / SHAPE).read_text(encoding="utf-8"))
+        shape = {_RENAMED.get(name, name): value for name, value in written.items()}
+        network = TwoTowers(TwoTowerConfig(**{**shape, "modalities": tuple(shape["modalities"])}))
+        weights = {_new_name(name): value for name, value in load_file(folder / WEIGHTS).items()}
         weights[_KIND_ROWS] = rows_by_name(weights[_KIND_ROWS], kinds, KINDS)
         network.load_state_dict(weights)
         return cls(network)
 
 
-class Taste:
+class TowerScores:
     """Towers laid over the items of a table: what they say of each.
 
     Args:
@@ -268,14 +273,20 @@ class Taste:
         known: (m,) bool, the items that its training saw acted on; they are the first rows.
     """
 
-    def __init__(self, model: TasteModel, table: Table, known: Bools) -> None:
+    def __init__(self, model: TwoTowerModel, table: Table, known: Bools) -> None:
         self.model = model
-        self._items = model.items(table, np.arange(len(known), dtype=np.intp))  # (m, t)
+        self._items = model.item_embeddings(table, np.arange(len(known), dtype=np.intp))  # (m, t)
         self._known = known
 
-    def scores(self, person: Floats, withheld: Rows | None = None) -> Floats:
-        """(m,): how much a person's taste vector (t,) speaks for items; 0 for new ones, and for `withheld` ones."""
-        found = self.model.scores(self._items, person, self._known)
+    def scores(self, user: Floats, withheld: Rows | None = None) -> Floats:
+        """(m,): how much a user embedding (t,) speaks for items; 0 for new ones, and for `withheld` ones."""
+        found = self.model.scores(self._items, user, self._known)
         if withheld is not None:
             found[withheld] = 0
         return found
+
+
+def _new_name(weight: str) -> str:
+    """The name of a weight, which may be that of a version written before."""
+    module, dot, rest = weight.partition(".")
+    return _RENAMED.get(module, module) + dot + rest

@@ -1,4 +1,4 @@
-"""Histories, cut into what the taste vector is trained on and measured by.
+"""Histories, cut into what the user embedding is trained on and measured by.
 
 After the first j events of a history the vector is to find a positive one behind them. A window is a run of such
 positions j, with the tokens before them; every position is in one window, with at least half of `MAX_TOKENS` before
@@ -32,20 +32,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class UserSequence:
     """One person's events, as far as they are read: up to the last that may be learned from."""
 
     rows: Rows
     """(e,), rows of the log that make tokens, oldest first."""
     targets: Rows
-    """(p,), places among `rows` that may be learned from, rising."""
+    """(p,), positions among `rows` that may be learned from, rising."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The positions j, `first` <= j < `end`, of a person, with tokens from the place `start`."""
+    """The positions j, `first` <= j < `end`, of a person, with tokens from the position `start`."""
 
-    person: int
+    user: int
     start: int
     first: int
     end: int
@@ -69,7 +69,7 @@ def steps_of(point_in_time: PointInTimeFeatures, rows: Rows) -> list[Step]:
     return found
 
 
-def people_of(point_in_time: PointInTimeFeatures, allowed: Bools) -> list[Person]:
+def sequences_of(point_in_time: PointInTimeFeatures, allowed: Bools) -> list[UserSequence]:
     """Everybody who has an event that may be learned from.
 
     Args:
@@ -77,22 +77,22 @@ def people_of(point_in_time: PointInTimeFeatures, allowed: Bools) -> list[Person
         allowed: (n,) bool, over the log: positive events.
     """
     usable = (point_in_time.token_rows >= 0) & (point_in_time.kinds >= 0)
-    found: list[Person] = []
+    found: list[UserSequence] = []
     for mine in point_in_time.of_user:
         rows = mine[usable[mine]]
         targets = np.flatnonzero(allowed[rows])
         if len(targets):
-            found.append(Person(rows[: targets[-1] + 1], targets))
+            found.append(UserSequence(rows[: targets[-1] + 1], targets))
     return found
 
 
-def windows_of(people: Sequence[Person], random: np.random.Generator) -> list[Window]:
+def windows_of(users: Sequence[UserSequence], random: np.random.Generator) -> list[Window]:
     """Everybody's positions, each once, cut at another place each time."""
     found: list[Window] = []
-    for number, person in enumerate(people):
+    for number, user in enumerate(users):
         first, end = 0, MAX_TOKENS + 1 - int(random.integers(_STRIDE))
-        while first < len(person.rows):
-            end = min(end, len(person.rows))
+        while first < len(user.rows):
+            end = min(end, len(user.rows))
             found.append(Window(number, max(end - 1 - MAX_TOKENS, 0), first, end))
             first, end = end, end + _STRIDE
     return found
@@ -100,14 +100,14 @@ def windows_of(people: Sequence[Person], random: np.random.Generator) -> list[Wi
 
 def examples(
     point_in_time: PointInTimeFeatures,
-    people: Sequence[Person],
+    users: Sequence[UserSequence],
     windows: Sequence[Window],
 ) -> tuple[list[Tokens], Rows, Rows, Rows]:
     """What a batch of windows trains.
 
     Args:
         point_in_time: the log over the item table.
-        people: whose they are.
+        users: whose they are.
         windows: of people.
 
     Returns:
@@ -116,14 +116,14 @@ def examples(
     """
     tokens: list[Tokens] = []
     parts: list[tuple[Rows, Rows, Rows]] = []
-    for place, window in enumerate(windows):
-        person = people[window.person]
+    for number, window in enumerate(windows):
+        user = users[window.user]
         known = np.arange(window.first, window.end)
-        following = np.searchsorted(person.targets, known)  # the first target among what is not known
-        item = point_in_time.item[person.rows[person.targets[following]]]
-        parts.append((np.full(len(known), place), known - window.start, item))
-        now = float(point_in_time.log.time[person.rows[window.end - 1]])
-        tokens.append(point_in_time.tokens(person.rows[window.start : window.end - 1], now))
+        following = np.searchsorted(user.targets, known)  # the first target among what is not known
+        item = point_in_time.item[user.rows[user.targets[following]]]
+        parts.append((np.full(len(known), number), known - window.start, item))
+        now = float(point_in_time.log.time[user.rows[window.end - 1]])
+        tokens.append(point_in_time.tokens(user.rows[window.start : window.end - 1], now))
     which, position, wanted = (np.concatenate(column) for column in zip(*parts, strict=True))
     return tokens, which, position, wanted
 
@@ -136,10 +136,10 @@ def ranks_of(scores: Floats, steps: Sequence[Step]) -> Rows:
         steps: s steps.
     """
     ranks = np.zeros(len(steps), np.intp)
-    for place, one in enumerate(steps):
-        row = np.array(scores[place], np.float32)
+    for position, one in enumerate(steps):
+        row = np.array(scores[position], np.float32)
         row[one.seen[one.seen != one.item]] = -np.inf
-        ranks[place] = int((row > row[one.item]).sum()) + int((row[: one.item] == row[one.item]).sum())
+        ranks[position] = int((row > row[one.item]).sum()) + int((row[: one.item] == row[one.item]).sum())
     return ranks
 
 

@@ -5,7 +5,7 @@ token the vector is to find a positive item that follows. The newest step of som
 that ranks it best is kept. How it is run is in `trainer`, beside this.
 
 What the vector may learn from can be limited (`targets`), so that a model above it can be trained on steps that the
-vector has not seen: see `cross_taste`.
+vector has not seen: see `cross_fitted_towers`.
 """
 
 from collections.abc import Sequence
@@ -19,26 +19,26 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from encoders.types import Floats
-from engine.learn.network.taste_losses import softmax
-from engine.learn.network.taste_steps import (
+from engine.learn.network.tower_losses import softmax
+from engine.learn.network.trainer import LoopSettings, Report, Stopped, Task, run_epochs
+from engine.learn.network.user_sequences import (
     Bools,
-    Person,
     Step,
+    UserSequence,
     Window,
     examples,
     figures_of_ranks,
     newest_steps,
-    people_of,
     ranks_of,
+    sequences_of,
     steps_of,
     windows_of,
 )
-from engine.learn.network.trainer import LoopSettings, Report, Stopped, Task, run_epochs
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.models.errors import TooLittleDataError
 from engine.rerank.statistics import Rows
-from engine.rerank.taste import TasteConfig, TasteModel, TwoTowers
-from engine.rerank.taste_collate import gather, histories, to_device
+from engine.rerank.tower_collate import gather, histories, to_device
+from engine.rerank.two_towers import TwoTowerConfig, TwoTowerModel, TwoTowers
 
 MIN_STEPS = 50
 _AT_ONCE = 64
@@ -48,7 +48,7 @@ _FITTED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class TasteSettings(LoopSettings):
+class TwoTowerSettings(LoopSettings):
     """How the vector is trained; a step sees `batch` windows."""
 
     epochs: int = 12
@@ -65,26 +65,26 @@ class TasteSettings(LoopSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class TasteTrained:
+class TrainedTowers:
     """What training gives."""
 
-    model: TasteModel
+    model: TwoTowerModel
     """The best of the epochs."""
     history: tuple[dict[str, float], ...]
     """Per epoch the loss and the held-out figures."""
 
 
-def train_taste(
+def train_towers(
     point_in_time: PointInTimeFeatures,
-    config: TasteConfig,
-    settings: TasteSettings,
+    config: TwoTowerConfig,
+    settings: TwoTowerSettings,
     *,
     targets: Bools | None = None,
     device: str = "cpu",
     folder: Path | None = None,
     report: Report = lambda _: None,
     stopped: Stopped = lambda: False,
-) -> TasteTrained:
+) -> TrainedTowers:
     """Train the towers of user and item embeddings on histories.
 
     Args:
@@ -106,29 +106,29 @@ def train_taste(
     held = newest_steps(point_in_time, allowed, settings.held_out, settings.seed)
     if (many := int(allowed.sum()) - len(held)) < MIN_STEPS:
         raise TooLittleDataError(
-            f"there are {many} positive events to learn the taste vector from",
+            f"there are {many} positive events to learn the user embedding from",
             f"collect at least {MIN_STEPS} beside the held-out",
         )
     check = steps_of(point_in_time, held)
     learned = allowed.copy()
     learned[held] = False
-    people = people_of(point_in_time, learned)
+    users = sequences_of(point_in_time, learned)
     torch.manual_seed(settings.seed)
     network = TwoTowers(config)
     some = np.arange(0, point_in_time.size, max(point_in_time.size // _FITTED, 1))
     for tower in (network.contents, network.item_contents):
         tower.fit(*gather(point_in_time.table, some))
     network.to(device)
-    steps = max(len(windows_of(people, np.random.default_rng(settings.seed))) // settings.batch, 1)
+    steps = max(len(windows_of(users, np.random.default_rng(settings.seed))) // settings.batch, 1)
     negatives = _Negatives(point_in_time, learned, settings.negatives)
 
     def batches(random: np.random.Generator) -> list[list[Window]]:
-        windows = windows_of(people, random)
+        windows = windows_of(users, random)
         order = np.resize(random.permutation(len(windows)), steps * min(settings.batch, len(windows)))
-        return [[windows[place] for place in places.tolist()] for places in np.array_split(order, steps)]
+        return [[windows[position] for position in positions.tolist()] for positions in np.array_split(order, steps)]
 
     def figures(loss: float) -> dict[str, float]:
-        found = {"loss": loss, **measure_taste(TasteModel(network), point_in_time, check)}
+        found = {"loss": loss, **measure_towers(TwoTowerModel(network), point_in_time, check)}
         network.to(device)
         return found
 
@@ -139,7 +139,7 @@ def train_taste(
             _groups(network, settings.weight_decay),
             steps,
             batches,
-            lambda windows, random: _loss(network, point_in_time, people, windows, negatives, random, device),
+            lambda windows, random: _loss(network, point_in_time, users, windows, negatives, random, device),
             figures,
             held_out=bool(check),
             seed=settings.seed,
@@ -151,15 +151,17 @@ def train_taste(
         report=report,
         stopped=stopped,
     )
-    return TasteTrained(TasteModel(network), history)
+    return TrainedTowers(TwoTowerModel(network), history)
 
 
-def measure_taste(model: TasteModel, point_in_time: PointInTimeFeatures, steps: Sequence[Step]) -> dict[str, float]:
+def measure_towers(
+    model: TwoTowerModel, point_in_time: PointInTimeFeatures, steps: Sequence[Step]
+) -> dict[str, float]:
     """NDCG@10 and recall@50 and @100 of the items of steps among all items that the person had not acted on."""
-    matrix = model.items(point_in_time.table, np.arange(point_in_time.size))  # (m, t)
-    people = model.people([one.tokens for one in steps], point_in_time.table)  # (s, t)
+    matrix = model.item_embeddings(point_in_time.table, np.arange(point_in_time.size))  # (m, t)
+    users = model.user_embeddings([one.tokens for one in steps], point_in_time.table)  # (s, t)
     parts = range(0, len(steps), _AT_ONCE)
-    ranks = [ranks_of(people[at : at + _AT_ONCE] @ matrix.T, steps[at : at + _AT_ONCE]) for at in parts]
+    ranks = [ranks_of(users[at : at + _AT_ONCE] @ matrix.T, steps[at : at + _AT_ONCE]) for at in parts]
     return figures_of_ranks(np.concatenate([np.zeros(0, np.intp), *ranks]))
 
 
@@ -182,9 +184,9 @@ class _Negatives:
         """(k,) items; and the log of how often each is expected, None where they are all items."""
         if self._all:
             return self._items, None
-        places = np.searchsorted(self._sums, random.random(self._count) * self._sums[-1], side="right")
-        expected = np.log(self._count * self._q[places]).astype(np.float32)
-        return self._items[places], expected
+        positions = np.searchsorted(self._sums, random.random(self._count) * self._sums[-1], side="right")
+        expected = np.log(self._count * self._q[positions]).astype(np.float32)
+        return self._items[positions], expected
 
 
 def _groups(network: TwoTowers, weight_decay: float) -> list[dict[str, Any]]:
@@ -197,7 +199,7 @@ def _groups(network: TwoTowers, weight_decay: float) -> list[dict[str, Any]]:
 def _loss(
     network: TwoTowers,
     point_in_time: PointInTimeFeatures,
-    people: Sequence[Person],
+    users: Sequence[UserSequence],
     windows: Sequence[Window],
     negatives: _Negatives,
     random: np.random.Generator,
@@ -205,17 +207,17 @@ def _loss(
 ) -> Tensor:
     """The loss of some windows."""
     table = point_in_time.table
-    tokens, which, position, wanted = examples(point_in_time, people, windows)
+    tokens, which, position, wanted = examples(point_in_time, users, windows)
     drawn, log_expected = negatives.draw(random)
     used, columns = np.unique(np.concatenate([wanted, drawn]), return_inverse=True)
     vectors, present = gather(table, used)
     ids = torch.from_numpy(table.identity[used])
-    items = network.items(vectors.to(device), present.to(device), ids.to(device))  # (u, t)
-    positions = network.people(to_device(histories(tokens, table), device))  # (b, 1 + h, t)
-    taste = positions[torch.from_numpy(which), torch.from_numpy(position)] / network.temperature  # (n, t)
+    items = network.item_embeddings(vectors.to(device), present.to(device), ids.to(device))  # (u, t)
+    positions = network.user_embeddings(to_device(histories(tokens, table), device))  # (b, 1 + h, t)
+    user = positions[torch.from_numpy(which), torch.from_numpy(position)] / network.temperature  # (n, t)
     yes, no = (torch.from_numpy(part).to(device) for part in np.split(columns, [len(wanted)]))
-    positive = (taste * F.embedding(yes, items)).sum(1)  # (n,)
-    others = taste @ F.embedding(no, items).T  # (n, k)
+    positive = (user * F.embedding(yes, items)).sum(1)  # (n,)
+    others = user @ F.embedding(no, items).T  # (n, k)
     hits = yes[:, None] == no[None]  # (n, k)
     expected = None if log_expected is None else torch.from_numpy(log_expected).to(device)
     return softmax(positive, others, hits, expected)

@@ -1,11 +1,11 @@
-"""The loss of the taste vector against what it promises."""
+"""The loss of the user embedding against what it promises."""
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from engine.learn.network.taste_losses import softmax
+from engine.learn.network.tower_losses import softmax
 
 ITEMS, POSITIONS = 40, 200
 

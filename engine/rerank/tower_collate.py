@@ -1,4 +1,4 @@
-"""Histories become tensors for the two towers of `engine.rerank.taste`.
+"""Histories become tensors for the two towers of `engine.rerank.two_towers`.
 
 Shapes: b histories, h tokens, n items, r rows of the table that the batch uses, m modalities.
 """
@@ -36,30 +36,30 @@ class Histories:
     """(b,) int64: how many tokens there are."""
 
 
-def histories(people: Sequence[Tokens], table: Table) -> Histories:
+def histories(users: Sequence[Tokens], table: Table) -> Histories:
     """Pad histories to one length, and gather the rows of the table that they use.
 
     Args:
-        people: at least one; each at most `MAX_TOKENS` tokens.
+        users: at least one; each at most `MAX_TOKENS` tokens.
         table: what their rows are rows of.
     """
-    shape = len(people), max(len(one.rows) for one in people)
+    shape = len(users), max(len(one.rows) for one in users)
     rows, ids, kinds, waits = (np.zeros(shape, np.int64) for _ in range(4))
     values = np.zeros((*shape, 2), np.float32)
-    lengths = np.array([len(one.rows) for one in people], np.int64)
-    for place, (one, length) in enumerate(zip(people, lengths.tolist(), strict=True)):
-        rows[place, :length], kinds[place, :length] = one.rows, one.kinds
-        ids[place, :length] = table.identity[one.rows]
-        waits[place, :length] = gap_buckets(one.gaps - np.append(one.gaps[1:], 0.0))
+    lengths = np.array([len(one.rows) for one in users], np.int64)
+    for position, (one, length) in enumerate(zip(users, lengths.tolist(), strict=True)):
+        rows[position, :length], kinds[position, :length] = one.rows, one.kinds
+        ids[position, :length] = table.identity[one.rows]
+        waits[position, :length] = gap_buckets(one.gaps - np.append(one.gaps[1:], 0.0))
         there = np.isfinite(one.values)
-        values[place, :length, 0] = np.log1p(np.maximum(np.where(there, one.values, 0), 0))
-        values[place, :length, 1] = there
-    used, places = np.unique(rows, return_inverse=True)
+        values[position, :length, 0] = np.log1p(np.maximum(np.where(there, one.values, 0), 0))
+        values[position, :length, 1] = there
+    used, positions = np.unique(rows, return_inverse=True)
     vectors, present = gather(table, used)
     return Histories(
         vectors,
         present,
-        torch.from_numpy(places.reshape(shape)),
+        torch.from_numpy(positions.reshape(shape)),
         *(torch.from_numpy(column) for column in (ids, kinds, waits, values, lengths)),
     )
 

@@ -22,7 +22,7 @@ _LARGEST = 1e30
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class UserFeatures:
     """One person at the moment of a request: h tokens, m counted items."""
 
     moment: float
@@ -37,11 +37,11 @@ class Person:
     """The tokens that speak against an item."""
     counted: Floats
     """(s, m): what the counts say of the version's items."""
-    taste: Floats | None
+    embedding: Floats | None
     """(t,): the learned query vector; None where the version has none."""
 
 
-class Reader:
+class FeatureReader:
     """Reads people and candidates for a version.
 
     Args:
@@ -57,7 +57,7 @@ class Reader:
         self._dense = DenseFeatures(version.features, feature_names(modalities, version.scales))
         self._row_of = {name: row for row, name in enumerate(version.items)}
 
-    def person(self, query: Query, given: QuerySignals) -> Person:
+    def user(self, query: Query, given: QuerySignals) -> UserFeatures:
         """The person who asks.
 
         Args:
@@ -90,16 +90,18 @@ class Reader:
         turned = of_items & np.array([event.kind in NEGATIVE for event in events], np.bool_)
         liked = self._items.counted(rows[favoured])
         counted = scores(self._made.statistics, liked[liked >= 0], moment, self._recent)
-        taste = None if self._made.taste is None else self._made.taste.person(tokens, table)
-        return Person(moment, tokens, table, np.flatnonzero(favoured), np.flatnonzero(turned), counted, taste)
+        embedding = None if self._made.towers is None else self._made.towers.user_embedding(tokens, table)
+        return UserFeatures(
+            moment, tokens, table, np.flatnonzero(favoured), np.flatnonzero(turned), counted, embedding
+        )
 
-    def request(self, person: Person, candidates: Candidates) -> tuple[Request, Table]:
+    def request(self, user: UserFeatures, candidates: Candidates) -> tuple[Request, Table]:
         """A person and candidates as numbers: the table's rows are the candidates, then the tokens."""
         size = len(candidates)
-        rows, places = self._items.rows(candidates.ids), np.arange(size, dtype=np.intp)
+        rows, positions = self._items.rows(candidates.ids), np.arange(size, dtype=np.intp)
         known = self._items.counted(rows)
-        counted = np.where(known >= 0, person.counted[:, known], np.float32(0)) if size else person.counted[:, :0]
-        modalities = person.table.vectors
+        counted = np.where(known >= 0, user.counted[:, known], np.float32(0)) if size else user.counted[:, :0]
+        modalities = user.table.vectors
         own = Table(
             {m: _column(candidates.vectors, m, size, modalities[m].shape[1]) for m in modalities},
             {m: candidates.present.get(m, np.zeros(size, np.bool_)) for m in modalities},
@@ -107,24 +109,26 @@ class Reader:
             self._items.since(rows),
             self._items.identity(rows),
         )
-        taste = np.zeros(size, np.float32)
-        if self._made.taste is not None and person.taste is not None:
-            taste = self._made.taste.scores(self._made.taste.items(own, places), person.taste, own.identity > 0)
-        table = _joined(own, person.table)
-        tokens = replace(person.tokens, rows=person.tokens.rows + size)
+        towers = np.zeros(size, np.float32)
+        if self._made.towers is not None and user.embedding is not None:
+            towers = self._made.towers.scores(
+                self._made.towers.item_embeddings(own, positions), user.embedding, own.identity > 0
+            )
+        table = _joined(own, user.table)
+        tokens = replace(user.tokens, rows=user.tokens.rows + size)
         inputs = Inputs(
             counted,
             tokens,
-            person.positive + size,
-            person.negative + size,
-            places,
+            user.positive + size,
+            user.negative + size,
+            positions,
             own.identity,
             table,
             candidates.scores,
-            taste,
-            person.moment,
+            towers,
+            user.moment,
         )
-        return Request(tokens.newest(), places, own.identity, self._dense(inputs)), table
+        return Request(tokens.newest(), positions, own.identity, self._dense(inputs)), table
 
     def hidden(self, exclude: Sequence[ItemId]) -> Rows:
         """The rows in the counts of items that are not to be candidates."""
