@@ -119,8 +119,8 @@ def open_serving(settings: Settings, space: Space, store: VectorStore) -> Servin
     )
 
 
-def open_trainings(settings: Settings, serving: Serving, store: VectorStore) -> Trainings:
-    """The trainings of a server.
+def open_trainings(settings: Settings, serving: Serving, store: VectorStore) -> Trainings | None:
+    """The trainings of a server; None where the libraries of training are not installed.
 
     Args:
         settings: the settings.
@@ -130,6 +130,10 @@ def open_trainings(settings: Settings, serving: Serving, store: VectorStore) -> 
     from functools import partial
 
     from engine.catalog.items import read_items, save_items
+    from engine.core.extras import missing
+
+    if missing("sklearn"):
+        return None
     from engine.learn.jobs.job import train_version
     from engine.learn.jobs.trainings import Trainings
 

@@ -12,6 +12,7 @@ from encoders.errors import TriveniError
 from engine.cli import ask, encode, evaluate, events, index, model, serve, simulate, space, train, tune
 from engine.cli.common import tell
 from engine.cli.demo import command as demo
+from engine.core.extras import named_extras
 
 app = typer.Typer(
     name="triveni",
@@ -63,7 +64,8 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # what a terminal cannot show is no reason to end
     try:
         try:
-            app(with_new_names(sys.argv[1:]))
+            with named_extras():
+                app(with_new_names(sys.argv[1:]))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader has enough, as `head` has; what is left must not be written at the end

@@ -68,7 +68,8 @@ def _serve(settings: Settings, address: str) -> None:
             serving.start()
             found["version"] = serving.version or "none"
             trainings = compose.open_trainings(settings, serving, store)
-            opened.callback(trainings.close)
+            if trainings is not None:
+                opened.callback(trainings.close)
         engine = compose.build_engine(settings, space, store, encoder, search, serving)
         listening = options.model_copy(update={"address": address}) if address else options
         server = Server(engine, encoder, store, events, space, listening, serving=serving, trainings=trainings)

@@ -51,6 +51,12 @@ class SettingsError(TriveniError):
     status = "FAILED_PRECONDITION"
 
 
+class MissingExtraError(TriveniError):
+    """A library that only this part needs is not installed; the remedy names the extra that brings it."""
+
+    status = "FAILED_PRECONDITION"
+
+
 class PluginError(TriveniError):
     """A part that another distribution adds is broken."""
 

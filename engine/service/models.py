@@ -39,7 +39,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     @property
     def _trainings(self) -> Trainings:
         if self._given_trainings is None:
-            raise ModelError("this server has no trainings", "start it with `triveni serve`")
+            raise ModelError("this server does not train", "start `triveni serve` where triveni[train] is installed")
         return self._given_trainings
 
     async def ListModels(  # noqa: N802

@@ -157,7 +157,7 @@ def train(until: datetime) -> str:
 
 
 def test_a_version_and_the_pipeline_beside_the_baselines(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"EPOCHS": "1", "TASTE_EPOCHS": "1", "WIDTH": "16", "STEPS": "3"}.items():
+    for name, value in {"EPOCHS": "1", "TOWER_EPOCHS": "1", "WIDTH": "16", "STEPS": "3"}.items():
         monkeypatch.setenv(f"TRIVENI_LEARN__{name}", value)
     index(CONCEPTS)
     record()

@@ -28,7 +28,7 @@ THINGS = {
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    quick = {"EPOCHS": "1", "TASTE_EPOCHS": "1", "WIDTH": "16", "STEPS": "5"}
+    quick = {"EPOCHS": "1", "TOWER_EPOCHS": "1", "WIDTH": "16", "STEPS": "5"}
     learn = {f"LEARN__{name}": value for name, value in quick.items()}
     for name, value in {
         "SPACE__CACHE": str(MODELS),

@@ -16,7 +16,7 @@ from engine.learn.evaluation.baselines.boosted import LambdaMart, earlier_steps
 from engine.learn.evaluation.baselines.choose import Baseline, BaselineOptions, baselines
 from engine.learn.evaluation.baselines.combined import Scores, Sum, standardised
 from engine.learn.evaluation.baselines.content import MeanVector, Tfidf, without, words_of
-from engine.learn.evaluation.baselines.factors import Als, Bpr, extra
+from engine.learn.evaluation.baselines.factors import Als, Bpr
 from engine.learn.evaluation.baselines.linear import Ease, ItemKnn, UserKnn, nearest
 from engine.learn.evaluation.baselines.matrix import Frame, seen_items
 from engine.learn.evaluation.baselines.names import BASELINES, baseline_named
@@ -263,8 +263,6 @@ def test_what_cannot_run_is_left_out_with_its_reason_or_refused() -> None:
         baselines(bare, ["mean-vector"])
     with pytest.raises(TrainingError, match="'sasrec'"):
         baselines(bare, ["sasrec"])
-    with pytest.raises(TrainingError, match=r"triveni\[evaluate\]"):
-        extra("a_library_that_nobody_has.part")
 
 
 def popularity_of(options: BaselineOptions, items: ItemTable) -> Ranker:

@@ -7,8 +7,8 @@ import numpy as np
 
 from encoders.types import Floats
 from engine.catalog.items import ItemTable
+from engine.core.extras import load
 from engine.learn.evaluation.baselines.combined import standardised
-from engine.learn.evaluation.baselines.factors import extra
 from engine.learn.evaluation.baselines.matrix import Frame, seen_items
 from engine.learn.evaluation.metrics import top
 from engine.learn.log import EventLog
@@ -97,7 +97,7 @@ class LambdaMart:
             TooLittleDataError: if no label is among the candidates.
             TrainingError: if LightGBM is not installed.
         """
-        lightgbm = extra("lightgbm")
+        lightgbm = load("lightgbm")
         self._scales = fit_scales(items.payloads, self._fields)
         lot = np.random.default_rng([self._seed, 1])
         rows, labels, groups = [], [], []

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 
 from engine.catalog.items import ItemTable
+from engine.core.extras import missing
 from engine.learn.evaluation.baselines.boosted import LambdaMart
 from engine.learn.evaluation.baselines.combined import Sum
 from engine.learn.evaluation.baselines.content import MeanVector, Tfidf, words_of
@@ -60,10 +60,6 @@ class Baseline:
     """Why it cannot run on a catalogue: what the items lack, or a library that is not installed. "" if it can."""
 
 
-def _without(library: str) -> str:
-    return "" if find_spec(library) else f"{library} is not installed: pip install 'triveni[evaluate]'"
-
-
 def _too_many(items: ItemTable) -> str:
     return f"there are {len(items)} items, its limit is {MAX_DENSE}" if len(items) > MAX_DENSE else ""
 
@@ -95,10 +91,10 @@ BUILT_IN: Mapping[str, Baseline] = {
     "tf-idf": Baseline(lambda options, _: Tfidf(positives=options.positives), _no_texts),
     "mean-vector": Baseline(lambda options, _: MeanVector(options.positives), _no_vectors),
     "als": Baseline(
-        lambda options, _: Als(seed=options.seed, positives=options.positives), lambda _: _without("implicit")
+        lambda options, _: Als(seed=options.seed, positives=options.positives), lambda _: missing("implicit")
     ),
     "bpr": Baseline(
-        lambda options, _: Bpr(seed=options.seed, positives=options.positives), lambda _: _without("implicit")
+        lambda options, _: Bpr(seed=options.seed, positives=options.positives), lambda _: missing("implicit")
     ),
     "ease": Baseline(lambda options, _: Ease(options.regularization, options.positives), _too_many),
     "ease-markov": Baseline(
@@ -107,7 +103,7 @@ BUILT_IN: Mapping[str, Baseline] = {
         ),
         _too_many,
     ),
-    "lambdamart": Baseline(_lambdamart, lambda _: _without("lightgbm")),
+    "lambdamart": Baseline(_lambdamart, lambda _: missing("lightgbm")),
 }
 """Triveni's own baselines."""
 

@@ -1,6 +1,5 @@
 """Matrix factorisation, by the library implicit."""
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -8,26 +7,11 @@ from scipy import sparse
 
 from encoders.types import Floats
 from engine.catalog.items import ItemTable
+from engine.core.extras import load
 from engine.learn.evaluation.baselines.matrix import Frame
 from engine.learn.log import EventLog
 from engine.learn.ranker import Cases
 from engine.learn.splits import ALL_POSITIVES, Positives
-from engine.models.errors import TrainingError
-
-
-def extra(module: str) -> Any:
-    """A module of a library that only evaluation needs.
-
-    Raises:
-        TrainingError: if it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError:
-        name = module.partition(".")[0]
-        raise TrainingError(
-            f"{name} is not installed", "pip install 'triveni[evaluate]', or leave that baseline out"
-        ) from None
 
 
 class Als:
@@ -62,7 +46,7 @@ class Als:
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """See `Ranker.fit`."""
-        cpu = extra("implicit.cpu.als")
+        cpu = load("implicit.cpu.als")
         factors, regularisation, alpha, iterations = self._sizes
         self._frame = Frame.of(log, items, self._positives)
         self._model = cpu.AlternatingLeastSquares(
@@ -115,7 +99,7 @@ class Bpr:
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """See `Ranker.fit`."""
-        cpu = extra("implicit.cpu.bpr")
+        cpu = load("implicit.cpu.bpr")
         factors, learning_rate, regularisation, iterations = self._sizes
         self._frame = Frame.of(log, items, self._positives)
         matrix = _csr(self._frame.matrix())
