@@ -101,12 +101,12 @@ def csv_rows(
             such a line in a quoted cell is refused, and the lines after its first are read again.
 
     Yields:
-        The number of the line that a row begins on, from 1, and its cells by column, or why it cannot be read.
-        Bytes that are not UTF-8 are surrogates.
+        The number of the line that a row begins on, from 1, and its cells that are not empty by column, or why
+        it cannot be read. Bytes that are not UTF-8 are surrogates.
     """
     with _opened(path) as file:
         lines = _Lines(file)
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        reader = csv.reader(file if is_row is None else lines, delimiter=delimiter, strict=True)
         names = next(reader, [])
 
         def swallowed() -> bool:
@@ -120,7 +120,7 @@ def csv_rows(
             return False
 
         while True:
-            number = lines.begin_row()
+            number = reader.line_num + 1 - lines.begin_row()
             try:
                 cells = next(reader)
             except StopIteration:
@@ -133,7 +133,7 @@ def csv_rows(
                 lines.again()
                 yield number, _unclosed(refused)
             elif len(cells) == len(names):
-                yield number, dict(zip(names, cells, strict=True))
+                yield number, {name: cell for name, cell in zip(names, cells, strict=True) if cell}
             elif cells:
                 separators = "commas" if delimiter == "," else "tabs"
                 problem = f"row has {len(cells)} cells, the header has {len(names)}"
@@ -150,7 +150,7 @@ class _Lines:
     def __init__(self, file: Iterator[str]) -> None:
         self._file = file
         self._ahead: deque[str] = deque()
-        self._number = 1
+        self._twice = 0
         self.row: list[str] = []
         """The lines of the row."""
 
@@ -163,17 +163,15 @@ class _Lines:
         return line
 
     def begin_row(self) -> int:
-        """Begin a row, and say the number of its first line."""
-        self._number += len(self.row)
+        """Begin a row, and say how many lines before it were read twice."""
         self.row = []
-        return self._number
+        return self._twice
 
     def again(self) -> bool:
         """Let all lines of the row but the first be read again; False if there is one only."""
         self._ahead.extendleft(reversed(self.row[1:]))
-        several = len(self.row) > 1
-        del self.row[1:]
-        return several
+        self._twice += len(self.row) - 1
+        return len(self.row) > 1
 
 
 def _unclosed(refused: type[Refused]) -> Refused:

@@ -34,6 +34,8 @@ _HEAD = 512
 _COUNTED = 1 << 28
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,18})")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+"""What stands for bytes that are not UTF-8."""
 _BOOLS = {"true": True, "false": False}
 
 Cells = tuple[int, dict[str, str]]
@@ -74,7 +76,7 @@ class Delimited:
         csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW_BYTES))
         self._header()
         for line, cells in csv_rows(self.path, RowError, self.delimiter):
-            yield BadRow(line, cells) if isinstance(cells, RowError) else _filled(line, cells)
+            yield BadRow(line, cells) if isinstance(cells, RowError) else _decoded(line, cells)
 
     def _header(self) -> list[str]:
         names = csv_header(self.path, CatalogError, self.delimiter)
@@ -111,11 +113,9 @@ def open_tsv(options: ReadOptions) -> Delimited:
     return Delimited(options.path, "\t", options.columns, dict(options.fields))
 
 
-def _filled(line: int, row: dict[str, str]) -> Cells | BadRow:
-    """The cells that are not empty."""
-    cells = {name: cell for name, cell in row.items() if cell}
+def _decoded(line: int, cells: dict[str, str]) -> Cells | BadRow:
     for name, cell in cells.items():
-        if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
+        if not cell.isascii() and _NOT_UTF8.search(cell):
             error = RowError(f"column {name} is not UTF-8: {cell[:40]!r}", "save the catalogue as UTF-8", field=name)
             return BadRow(line, error)
     return line, cells
