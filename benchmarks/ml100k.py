@@ -202,17 +202,9 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def main() -> int:
-    """Evaluate the baselines and print the table."""
-    from engine.cli.common import console
-    from engine.events.files import export_events
-    from engine.learn.evaluation.baselines.choose import BaselineOptions, baselines
-    from engine.learn.evaluation.baselines.combined import Scores
+def parsed() -> argparse.Namespace:
+    """What is asked for on the command line."""
     from engine.learn.evaluation.baselines.names import BASELINES
-    from engine.learn.evaluation.evaluate import evaluate
-    from engine.learn.evaluation.options import EvaluateOptions
-    from engine.learn.evaluation.report import as_document, as_tables, write_html
-    from engine.learn.splits import Positives, by_time, hide_items, leave_last_out
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rankers", nargs="*", choices=BASELINES, default=None)
@@ -229,6 +221,23 @@ def main() -> int:
     parser.add_argument("--report", type=Path, help="an HTML page to write")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    if arguments.hidden and arguments.split == "time":
+        parser.error("--hidden hides films from leave-last-out: give no --split time with it")
+    return arguments
+
+
+def main() -> int:
+    """Evaluate the baselines and print the table."""
+    from engine.cli.common import console
+    from engine.events.files import export_events
+    from engine.learn.evaluation.baselines.choose import BaselineOptions, baselines
+    from engine.learn.evaluation.baselines.combined import Scores
+    from engine.learn.evaluation.evaluate import evaluate
+    from engine.learn.evaluation.options import EvaluateOptions
+    from engine.learn.evaluation.report import as_document, as_tables, write_html
+    from engine.learn.splits import Positives, by_time, hide_items, leave_last_out
+
+    arguments = parsed()
     folder = data_folder()
     if folder is None:
         print(
@@ -240,8 +249,6 @@ def main() -> int:
     log, films = read_ratings(folder), read_films(folder, Path("var/ml100k/vectors.npz"))
     log = log.take(np.flatnonzero(Positives(least={EventKind.RATE: arguments.min_value}).of(log)))
     hidden, by_moment = arguments.hidden, arguments.split == "time"
-    if hidden and by_moment:
-        parser.error("--hidden hides films from leave-last-out: give no --split time with it")
     cross_fit: CrossFit = "time" if by_moment else "users"
     last = by_time(log, films, share=LAST) if by_moment else leave_last_out(log, films)
     split = hide_items(last.train, films, hidden, arguments.seed) if hidden else last

@@ -199,7 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=50)
-    parser.add_argument("--persons", type=int, default=40)
+    parser.add_argument("--users", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--store", type=Path, help="keep the store in this folder")
     parser.add_argument("--url", action="append", default=[], help="compare with this Qdrant server instead")

@@ -41,6 +41,11 @@ from engine.rerank.version import Version
 
 Work = Callable[[], Any]
 
+LEARNED = FitSettings(
+    rows=RowSettings(steps=5, folds=2), training=TrainSettings(epochs=1), small=DistilSettings(epochs=1)
+)
+"""As little as makes a version."""
+
 
 class CutModel:
     """A model with one of its tiers, over at most so many candidates; keeps what it was asked last."""
@@ -120,32 +125,17 @@ def tiers_line(p50: Mapping[str, float]) -> str:
     return f"{'; '.join(said)} (goal 3)"
 
 
-def main() -> None:
-    """Build, train, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--candidates", type=int, default=200)
-    parser.add_argument("--events", type=int, default=50)
-    parser.add_argument("--persons", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--store", type=Path)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    one_blas_thread()
-    torch.set_num_threads(2)
+def measure(options: argparse.Namespace) -> dict[str, list[float]]:
+    """Per work how long each request took, in milliseconds."""
     made = catalogue(options.items)
     random = np.random.default_rng(1)
+    columns: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         store = build(made, options.store or Path(scratch))
         learned_from = [
             UserEvent(UserId(f"u{number}"), event) for number in range(200) for event in user(made, random, 20, 2)
         ]
-        settings = FitSettings(
-            rows=RowSettings(steps=5, folds=2),
-            training=TrainSettings(epochs=1),
-            small=DistilSettings(epochs=1),
-        )
-        version = fit(event_log(learned_from), read_items(store), settings).version
+        version = fit(event_log(learned_from), read_items(store), LEARNED).version
         recorder = Recorder(store)
         model, recorded = (
             LearnedModel(version, "v", made.manifest.fingerprint, held, clock=lambda: NOW)  # type: ignore[arg-type]
@@ -157,7 +147,6 @@ def main() -> None:
             Engine(NoEncoder(), made.manifest, held, models=Fixed(one), clock=lambda: NOW)  # type: ignore[arg-type]
             for one, held in ((cut["full"], store), (cut["small"], store), (kept, recorder))
         )
-        columns: dict[str, list[float]] = {}
         queries = [Query(history=user(made, random, options.events, 4), limit=20) for _ in range(options.users)]
         for turn in range(options.rounds + 1):
             for query in queries:
@@ -175,6 +164,23 @@ def main() -> None:
                 }
                 by_turns(works, columns if turn else {})  # the first round warms up
         store.close()
+    return columns
+
+
+def main() -> None:
+    """Build, train, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--candidates", type=int, default=200)
+    parser.add_argument("--events", type=int, default=50)
+    parser.add_argument("--users", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--store", type=Path)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    one_blas_thread()
+    torch.set_num_threads(2)
+    columns = measure(options)
     p50 = {name: float(np.median(column)) for name, column in columns.items()}
     ratios = {"ratio": p50["recommend"] / (p50["store"] + p50["full_forward"]), **tier_ratios(p50)}
     if options.json:

@@ -153,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", default=[], metavar="wire|concurrent|start", help="all if not given")
     parser.add_argument("--items", type=int, default=100_000, help="of the wire's catalogue")
-    parser.add_argument("--persons", type=int, default=40)
+    parser.add_argument("--users", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--calls", type=int, default=64, help="searches per round, one at a time; four times that at once"

@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--version", type=Path, help="a folder that keeps the trained version")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--candidates", type=int, default=200)
-    parser.add_argument("--persons", type=int, default=40)
+    parser.add_argument("--users", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
