@@ -71,6 +71,14 @@ class _Encoded:
     descriptors: Floats
     """(n, p)."""
 
+    def take(self, rows: list[int]) -> "_Encoded":
+        """Some of them."""
+        return _Encoded([self.items[row] for row in rows], self.features[rows], self.descriptors[rows])
+
+    def placed(self, head: Callable[[Floats], Floats], appearance: Appearance) -> Floats:
+        """(n, d): their vectors in the space."""
+        return appearance(head(self.features), self.descriptors)
+
 
 def build_starter(
     sources: Path,
@@ -120,36 +128,36 @@ def build_starter(
     audio = fit_audio(sounds.features, audio_class_texts(bank, text))
     looks = fit_appearance(drawings.descriptors, PICTURE_GROUPS, free[:APPEARANCE], PICTURE_SHARE, seed)
     noise = fit_appearance(sounds.descriptors, SOUND_GROUPS, free[APPEARANCE:], SOUND_SHARE, seed)
-    held = [row for row in folds.check if drawings.items[row].titled]
-    checked = Checked(
-        bank=bank,
-        text=text,
-        drawings=[drawings.items[row] for row in held],
-        drawing_vectors=looks(trial(drawings.features[held]), drawings.descriptors[held]),
-        photos=photos.items,
-        photo_vectors=looks(trial(photos.features), photos.descriptors),
-        sounds=sounds.items,
-        sound_vectors=noise(audio(sounds.features), sounds.descriptors),
-    )
+    held = drawings.take([row for row in folds.check if drawings.items[row].titled])
+    placed = held.placed(trial, looks), photos.placed(trial, looks), sounds.placed(audio, noise)
+    checked = Checked(bank, text, held.items, placed[0], photos.items, placed[1], sounds.items, placed[2])
     calibration, pairs = calibrate(checked)
-    metrics = _metrics(checked)
+    card = _card(seed, drawings.items, checked, pairs)
     report("fitting pictures on all")
     image = fit_image(drawings.features, captions, classes)
-    card = {
-        "command": COMMAND,
-        "seed": seed,
-        "data": DATA,
-        "licence": "Apache-2.0",
-        "fitted_on": {"drawings": len(drawings.items), "titled": sum(d.titled for d in drawings.items)},
-        "checked_on": {"drawings": len(held), "photos": len(photos.items), "sounds": len(sounds.items)},
-        "metrics": metrics,
-        "calibration_pairs": pairs,
-        "networks": {spec.name: spec.checksum for spec in CATALOG.values()},
-    }
     fitted = StarterHeads(text, image, audio, {Modality.IMAGE: looks, Modality.AUDIO: noise}, calibration, card)
     _write(out, fitted)
     report(f"wrote {out} after {time.monotonic() - started:.0f} s")
     return read_heads(out)
+
+
+def _card(seed: int, drawings: Sequence[Captioned], checked: Checked, pairs: dict[str, Any]) -> dict[str, Any]:
+    """What the space says of itself, for people."""
+    return {
+        "command": COMMAND,
+        "seed": seed,
+        "data": DATA,
+        "licence": "Apache-2.0",
+        "fitted_on": {"drawings": len(drawings), "titled": sum(one.titled for one in drawings)},
+        "checked_on": {
+            "drawings": len(checked.drawings),
+            "photos": len(checked.photos),
+            "sounds": len(checked.sounds),
+        },
+        "metrics": _metrics(checked),
+        "calibration_pairs": pairs,
+        "networks": {spec.name: spec.checksum for spec in CATALOG.values()},
+    }
 
 
 def _metrics(checked: Checked) -> dict[str, dict[str, float]]:
@@ -161,7 +169,7 @@ def _metrics(checked: Checked) -> dict[str, dict[str, float]]:
         ("text_to_sound", checked.sounds, checked.sound_vectors),
     ):
         first = list({item.title: row for row, item in reversed(list(enumerate(items)))}.values())[::-1]
-        queries = checked.text(checked.bank([items[row].title for row in first]))
+        queries = checked.titles([items[row] for row in first])
         scores = retrieval_metrics(queries, vectors[first])
         found[name] = {"items": len(first), **{key: round(value, 4) for key, value in scores.items()}}
     return found
@@ -207,11 +215,11 @@ def _run(
     with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
         for start in range(0, len(items), 64):
             prepared = list(pool.map(prepare, items[start : start + 64]))
-            read = [place for place, value in enumerate(prepared) if not isinstance(value, ContentError)]
+            read = [row for row, value in enumerate(prepared) if not isinstance(value, ContentError)]
             if read:
-                parts.append(network.features([prepared[place] for place in read]))
-                descriptors.extend(describe(prepared[place]) for place in read)
-                rows.extend(start + place for place in read)
+                parts.append(network.features([prepared[row] for row in read]))
+                descriptors.extend(describe(prepared[row]) for row in read)
+                rows.extend(start + row for row in read)
             report(f"{kind}: {min(start + 64, len(items))} of {len(items)}, {len(rows)} read")
     return np.concatenate(parts), np.stack(descriptors), rows
 

@@ -12,8 +12,8 @@ import numpy as np
 from encoders.decoding.decode import decoding_audio
 from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.networks.known import YAMNET, ModelSpec
-from encoders.networks.text import identity_of
-from encoders.networks.weights import cached_onnx, exporter, find_weights, open_session
+from encoders.networks.network import Network
+from encoders.networks.weights import find_weights
 from encoders.types import Content, Floats, Modality, Prepared
 
 WINDOW, HOP = 400, 160
@@ -77,7 +77,7 @@ class SoundEncoder:
         archive = find_weights(self.spec, source) / self.spec.files[0].path
         self._limits = limits
         self._mel = _mel_transform(int(self.spec.input["sample_rate"]))
-        self._session = open_session(cached_onnx(self.spec, cache, exporter(self.spec, archive)), threads)
+        self._network = Network(self.spec, archive, cache, threads=threads)
 
     @property
     def modality(self) -> Modality:
@@ -87,7 +87,7 @@ class SoundEncoder:
     @property
     def identity(self) -> dict[str, str]:
         """Name, revision, licence, and the checksums of the weights."""
-        return identity_of(self.spec)
+        return self.spec.identity
 
     def prepare(self, content: Content) -> Prepared:
         """Decode a sound into `Patches`, 1 ≤ p ≤ 128.
@@ -128,7 +128,7 @@ class SoundEncoder:
             patches: Patches = prepared.value
             for start in range(0, len(patches.values), _BATCH):
                 part = slice(start, start + _BATCH)
-                pooled, logits = self._session.run(None, {"audio": patches.values[part]})
+                pooled, logits = self._network(audio=patches.values[part])
                 probabilities = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
                 found[row] += patches.weights[part] @ np.concatenate([pooled, probabilities], axis=1)
         return found

@@ -10,8 +10,8 @@ from PIL import Image as Pillow
 from encoders.decoding.decode import decoding_image
 from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.networks.known import EFFICIENTNET_LITE2, ModelSpec
-from encoders.networks.text import identity_of
-from encoders.networks.weights import cached_onnx, exporter, find_weights, open_session, resolve_device
+from encoders.networks.network import Network
+from encoders.networks.weights import find_weights
 from encoders.types import Content, Floats, Modality, Prepared
 
 DECODED_SIDE = 400
@@ -26,9 +26,6 @@ _BATCH = 16
 
 class PictureEncoder:
     """EfficientNet-Lite2 at 260 pixels: a picture → 1280 pooled features and 1000 ImageNet logits.
-
-    On the CPU it runs in ONNX Runtime, about three times as fast as PyTorch; on a GPU in PyTorch. Both give
-    the same features to 1e-3.
 
     Args:
         cache: folder of translated networks.
@@ -53,15 +50,7 @@ class PictureEncoder:
     ) -> None:
         weights = find_weights(self.spec, source) / self.spec.files[0].path
         self._limits = limits
-        self._device = resolve_device(device)
-        self._session: Any = None
-        self._network: Any = None
-        if self._device == "cpu":
-            self._session = open_session(cached_onnx(self.spec, cache, exporter(self.spec, weights)), threads)
-        else:
-            from encoders.networks.torch import PictureNetwork, load_torch
-
-            self._network = load_torch(PictureNetwork(weights), self._device)
+        self._network = Network(self.spec, weights, cache, device, threads)
 
     @property
     def modality(self) -> Modality:
@@ -71,7 +60,7 @@ class PictureEncoder:
     @property
     def identity(self) -> dict[str, str]:
         """Name, revision, licence, and the checksums of the weights."""
-        return identity_of(self.spec)
+        return self.spec.identity
 
     def prepare(self, content: Content) -> Prepared:
         """Decode a picture, cut off its white margins and fit it into a white square: uint8 (260, 260, 3).
@@ -89,17 +78,9 @@ class PictureEncoder:
         for start in range(0, len(batch), _BATCH):
             pixels = np.stack([prepared.value for prepared in batch[start : start + _BATCH]])  # (b, 260, 260, 3)
             scaled = (pixels.transpose(0, 3, 1, 2).astype(np.float32) - mean) / scale  # (b, 3, 260, 260)
-            found[start : start + len(pixels)] = self._run(np.ascontiguousarray(scaled))
+            outputs = self._network(pixels=np.ascontiguousarray(scaled))
+            found[start : start + len(pixels)] = np.concatenate(outputs, axis=1)
         return found
-
-    def _run(self, pixels: Floats) -> Floats:
-        if self._session is not None:
-            return np.concatenate(self._session.run(["pooled", "logits"], {"pixels": pixels}), axis=1)
-        import torch
-
-        with torch.inference_mode():
-            outputs = self._network(torch.from_numpy(pixels).to(self._device))
-            return np.asarray(torch.cat(outputs, dim=1).float().cpu().numpy(), np.float32)
 
 
 def fit_square(picture: Pillow.Image, side: int) -> Any:

@@ -59,6 +59,17 @@ class ModelSpec:
         """The checksums of all files, joined by "+" and cut to 16 hex digits each."""
         return "+".join(file.sha256[:16] for file in self.files)
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a manifest says of it: name, revision, licence, checksums, preparation."""
+        return {
+            "name": self.name,
+            "revision": self.revision,
+            "licence": self.licence,
+            "weights": self.checksum,
+            "preparation": self.preparation,
+        }
+
 
 MINILM = ModelSpec(
     name="all-MiniLM-L6-v2",

@@ -10,7 +10,8 @@ import numpy as np
 from encoders.decoding.decode import decode_text
 from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.networks.known import MINILM, ModelSpec
-from encoders.networks.weights import cached_onnx, exporter, find_weights, open_session, resolve_device
+from encoders.networks.network import Network
+from encoders.networks.weights import find_weights
 from encoders.types import Content, Floats, Modality, Prepared
 
 _CELLS = 4096
@@ -19,9 +20,6 @@ _CELLS = 4096
 
 class SentenceEncoder:
     """MiniLM: the first 256 tokens of a text → 384 numbers.
-
-    On the CPU it runs in ONNX Runtime, several times as fast as PyTorch; on a GPU in PyTorch. Both give the
-    same vectors to 1e-4.
 
     Args:
         cache: folder of translated networks.
@@ -52,15 +50,7 @@ class SentenceEncoder:
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(int(self.spec.input["max_tokens"]))
-        self._device = resolve_device(device)
-        self._session: Any = None
-        self._network: Any = None
-        if self._device == "cpu":
-            self._session = open_session(cached_onnx(self.spec, cache, exporter(self.spec, folder)), threads)
-        else:
-            from encoders.networks.torch import SentenceNetwork, load_torch
-
-            self._network = load_torch(SentenceNetwork(folder), self._device)
+        self._network = Network(self.spec, folder, cache, device, threads)
 
     @property
     def modality(self) -> Modality:
@@ -70,7 +60,7 @@ class SentenceEncoder:
     @property
     def identity(self) -> dict[str, str]:
         """Name, revision, licence, and the checksums of the weights."""
-        return identity_of(self.spec)
+        return self.spec.identity
 
     def prepare(self, content: Content) -> Prepared:
         """Check and tokenize a text: token ids, int64 (t,), t ≤ 256.
@@ -92,28 +82,8 @@ class SentenceEncoder:
                 tokens = batch[row].value
                 ids[place, : len(tokens)] = tokens
                 mask[place, : len(tokens)] = 1
-            vectors[rows] = self._run(ids, mask)
+            vectors[rows] = self._network(ids=ids, mask=mask)[0]
         return vectors
-
-    def _run(self, ids: Any, mask: Any) -> Floats:
-        if self._session is not None:
-            return np.asarray(self._session.run(None, {"ids": ids, "mask": mask})[0], np.float32)
-        import torch
-
-        with torch.inference_mode():
-            put = [torch.from_numpy(array).to(self._device) for array in (ids, mask)]
-            return np.asarray(self._network(*put).float().cpu().numpy(), np.float32)
-
-
-def identity_of(spec: ModelSpec) -> dict[str, str]:
-    """What a manifest says of a network: name, revision, licence, checksums, preparation."""
-    return {
-        "name": spec.name,
-        "revision": spec.revision,
-        "licence": spec.licence,
-        "weights": spec.checksum,
-        "preparation": spec.preparation,
-    }
 
 
 def _by_length(lengths: Sequence[int]) -> list[list[int]]:

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -156,6 +156,10 @@ EXPORTS: Mapping[str, Callable[[Path, Path], None]] = MappingProxyType(
 """Per network of the catalogue what translates it: its weights, and the file to write."""
 
 
-def load_torch(network: nn.Module, device: str) -> Any:
-    """The network on a device, for inference only."""
-    return cast(Any, network.eval().requires_grad_(False).to(device))
+def load_torch(name: str, weights: Path, device: str) -> nn.Module:
+    """A network of the catalogue that runs in PyTorch, on a device, for inference only."""
+    modules: dict[str, Callable[[Path], nn.Module]] = {
+        MINILM.name: SentenceNetwork,
+        EFFICIENTNET_LITE2.name: PictureNetwork,
+    }
+    return modules[name](weights).eval().requires_grad_(False).to(device)

@@ -132,27 +132,8 @@ def load_space_folder(
         WeightsError: if the model, an extractor or the tensors are missing or not the ones that it was built with.
     """
     document = read_card(folder)
-    try:
-        packed = (folder / TENSORS).read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{folder / TENSORS} cannot be read ({error.strerror})", "build the space anew") from error
-    found = hashlib.sha256(packed).hexdigest()
-    if found != document["tensors"]["sha256"]:
-        raise WeightsError(
-            f"{folder / TENSORS} has checksum {found}, {CARD} says {document['tensors']['sha256']}",
-            "restore the file or build the space anew",
-        )
-    tensors = read_tensors(packed)
-    loaded: dict[str, FeatureExtractor] = {}
-    for head, identity in document["heads"].items():
-        if head not in extractors:
-            raise WeightsError(f"space {document['name']} needs an extractor for {head}", "give one that loads it")
-        loaded[head] = extractors[head]()
-        if loaded[head].identity != identity:
-            raise WeightsError(
-                f"extractor for {head} is {loaded[head].identity}, the space was built with {identity}",
-                "install that version or build the space anew",
-            )
+    tensors = _read_tensors(folder, document["tensors"]["sha256"])
+    loaded = _load_extractors(document, extractors)
     model = document["model"]
     clip = load_openclip(source or model["source"], device=device, limits=limits, checksum=model["checksum"])
     parts = SpaceParts(
@@ -195,6 +176,35 @@ def read_card(folder: Path) -> dict[str, Any]:
     if absent:
         raise SpaceError(f"{folder / CARD} has no {', '.join(sorted(absent))}", "build the space anew")
     return document
+
+
+def _read_tensors(folder: Path, checksum: str) -> dict[str, Floats]:
+    try:
+        packed = (folder / TENSORS).read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{folder / TENSORS} cannot be read ({error.strerror})", "build the space anew") from error
+    found = hashlib.sha256(packed).hexdigest()
+    if found != checksum:
+        raise WeightsError(
+            f"{folder / TENSORS} has checksum {found}, {CARD} says {checksum}",
+            "restore the file or build the space anew",
+        )
+    return read_tensors(packed)
+
+
+def _load_extractors(document: Mapping[str, Any], extractors: Extractors) -> dict[str, FeatureExtractor]:
+    """By head, those that the space was built with."""
+    loaded: dict[str, FeatureExtractor] = {}
+    for head, identity in document["heads"].items():
+        if head not in extractors:
+            raise WeightsError(f"space {document['name']} needs an extractor for {head}", "give one that loads it")
+        loaded[head] = extractors[head]()
+        if loaded[head].identity != identity:
+            raise WeightsError(
+                f"extractor for {head} is {loaded[head].identity}, the space was built with {identity}",
+                "install that version or build the space anew",
+            )
+    return loaded
 
 
 def _read_calibration(pairs: Mapping[str, Mapping[str, float]]) -> dict[tuple[Modality, Modality], PairCalibration]:
