@@ -3,8 +3,11 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from encoders.errors import SpaceError, TriveniError
@@ -67,45 +70,45 @@ def index(
         raise SpaceError(problem, "index into a new store, or choose the space that it was built with")
     watcher = watcher or Silent()
     begun = time.monotonic()
-    tally, interrupted, pruned = Tally(), False, 0
-    failure: TriveniError | None = None
+    tally, ending, stored, pruned = Tally(), _Ending(), 0, 0
     with DeadLetters(dead_letters) as letters, IdSet() as seen:
         if not dry_run:
             _index_fields(store, catalog)
+        flow = partial(Flow, store, space, tally, letters, batch=batch, dry_run=dry_run, strict=strict)
         watcher.start(catalog.reader().total())
-        try:
-            interrupted = _run(catalog, store, space, seen, tally, letters, watcher, batch, decoders, dry_run, strict)
-            if prune and not interrupted:
+        with _finished(store, watcher, ending, dry_run):
+            ending.interrupted = _run(flow, catalog, seen, tally, watcher, decoders or os.cpu_count() or 1)
+            if prune and not ending.interrupted:
                 watcher.phase("pruning")
                 pruned = prune_store(store, seen, nameless=tally.nameless, force=force, dry_run=dry_run)
-        except KeyboardInterrupt:
-            interrupted = True
-        except TriveniError as error:
-            failure = error
-        finally:
-            try:
-                _finish(store, watcher, complete=not (interrupted or dry_run))
-            except TriveniError as error:
-                failure = failure or error
-            except KeyboardInterrupt:
-                interrupted = True
-            finally:
-                watcher.close()
-    stored = 0
-    try:
+    with ending.noted():
         stored = store.count()
-    except TriveniError as error:
-        failure = failure or error
+    seconds = time.monotonic() - begun
     report = tally.report(
-        seconds=time.monotonic() - begun,
-        stored=stored,
-        pruned=pruned,
-        dry_run=dry_run,
-        interrupted=interrupted,
+        seconds=seconds, stored=stored, pruned=pruned, dry_run=dry_run, interrupted=ending.interrupted
     )
-    if failure is not None:
-        raise IndexStoppedError(report, failure) from failure
+    if ending.failure is not None:
+        raise IndexStoppedError(report, ending.failure) from ending.failure
     return report
+
+
+@dataclass(slots=True)
+class _Ending:
+    """How a run ended."""
+
+    failure: TriveniError | None = None
+    """The first."""
+    interrupted: bool = False
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """What is done within may fail or be interrupted."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except TriveniError as error:
+            self.failure = self.failure or error
 
 
 def _index_fields(store: VectorStore, catalog: Catalog) -> None:
@@ -118,26 +121,28 @@ def _index_fields(store: VectorStore, catalog: Catalog) -> None:
 
 
 def _run(
+    flow: Callable[[Executor, StopStages], Flow],
     catalog: Catalog,
-    store: VectorStore,
-    space: Space,
     seen: IdSet,
     tally: Tally,
-    letters: DeadLetters,
     watcher: Watcher,
-    batch: int,
-    decoders: int,
-    dry_run: bool,
-    strict: bool,
+    threads_each: int,
 ) -> bool:
-    """Run all stages to their end, and say whether they were interrupted."""
+    """Run all stages to their end, and say whether they were interrupted.
+
+    Args:
+        flow: makes the stages, from what decodes and what ends them.
+        catalog: what is indexed.
+        seen: takes the ids of all rows.
+        tally: counts.
+        watcher: is told how it goes.
+        threads_each: threads that read, and as many that decode.
+    """
     stop, interrupted = StopStages(), False
-    count = decoders or os.cpu_count() or 1
-    readers = ThreadPoolExecutor(count, thread_name_prefix="read")
-    pool = ThreadPoolExecutor(count, thread_name_prefix="decode")
+    readers = ThreadPoolExecutor(threads_each, thread_name_prefix="read")
+    pool = ThreadPoolExecutor(threads_each, thread_name_prefix="decode")
     try:
-        flow = Flow(store, space, tally, letters, pool, stop, batch=batch, dry_run=dry_run, strict=strict)
-        stages = flow.stages(catalog, seen, readers)
+        stages = flow(pool, stop).stages(catalog, seen, readers)
         threads = [threading.Thread(target=stage, daemon=True) for stage in stages]
         for thread in threads:
             thread.start()
@@ -163,8 +168,18 @@ def _watch(threads: Sequence[threading.Thread], tally: Tally, watcher: Watcher) 
             watcher.update(*tally.done())
 
 
-def _finish(store: VectorStore, watcher: Watcher, *, complete: bool) -> None:
-    store.flush()
-    if complete:
-        watcher.phase("building search indexes")
-        store.optimize()
+@contextmanager
+def _finished(store: VectorStore, watcher: Watcher, ending: _Ending, dry_run: bool) -> Iterator[None]:
+    """What is done within is brought to the disk, however it ends."""
+    try:
+        with ending.noted():
+            yield
+    finally:
+        try:
+            with ending.noted():
+                store.flush()
+                if not (ending.interrupted or dry_run):
+                    watcher.phase("building search indexes")
+                    store.optimize()
+        finally:
+            watcher.close()
