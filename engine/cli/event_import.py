@@ -63,12 +63,9 @@ def import_(
     options = FileOptions(column, kind, kind_map, timezone, ignore)
     lines = options.read(file)
     bad: list[BadLine] = []
-    refused = 0
 
     def on_bad(line: BadLine) -> None:
-        nonlocal refused
-        refused += 1
-        if refused <= SHOWN:
+        if len(bad) < SHOWN:
             bad.append(line)
 
     with (
@@ -82,24 +79,25 @@ def import_(
         counts = {"recorded": done.recorded, "duplicates": done.duplicates, "rejected": done.rejected}
         console.print_json(json.dumps({**counts, "examples": examples}))
     else:
-        table = Table(title="Imported", title_justify="left")
-        table.add_column("lines")
-        table.add_column("", justify="right")
-        table.add_row("recorded", f"{done.recorded:,}")
-        table.add_row("there already", f"{done.duplicates:,}")
-        table.add_row("refused", f"{done.rejected:,}", style="red" if done.rejected else None)
-        console.print(table)
-        for line in bad:
-            stderr.print(f"line {line.number}: {line.error}", highlight=False, markup=False, soft_wrap=True)
-        if done.rejected > len(bad):
-            again = options.command(ctx, "events", "check", str(file), check_items=check_items)
-            stderr.print(
-                f"and {done.rejected - len(bad):,} more, which this counts by cause: {again}",
-                highlight=False,
-                soft_wrap=True,
-            )
+        _show(done, bad, options.command(ctx, "events", "check", str(file), check_items=check_items))
     if done.rejected > max_errors:
         raise typer.Exit(1)
+
+
+def _show(done: Imported, bad: list[BadLine], check: str) -> None:
+    """The counts, and the first bad lines; `check` is the command that counts all of them."""
+    table = Table(title="Imported", title_justify="left")
+    table.add_column("lines")
+    table.add_column("", justify="right")
+    table.add_row("recorded", f"{done.recorded:,}")
+    table.add_row("there already", f"{done.duplicates:,}")
+    table.add_row("refused", f"{done.rejected:,}", style="red" if done.rejected else None)
+    console.print(table)
+    for line in bad:
+        stderr.print(f"line {line.number}: {line.error}", highlight=False, markup=False, soft_wrap=True)
+    if done.rejected > len(bad):
+        more = f"and {done.rejected - len(bad):,} more, which this counts by cause: {check}"
+        stderr.print(more, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from engine.cli.common import console, settings_of, stderr
+from engine.cli.groups import grouped
 from engine.core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from engine.core.types import Event
     from engine.events.base import EventStore
     from engine.events.types import Impression
-    from engine.learn.simulate.config import WorldConfig
     from engine.learn.simulate.loop import Diary
     from engine.learn.simulate.world import World
 
@@ -39,35 +40,55 @@ class ServedBy(StrEnum):
     ORACLE = "oracle"
 
 
-def simulate(
-    ctx: typer.Context,
-    users: Annotated[int, typer.Option(min=1, help="How many people there are.")] = 300,
-    impressions: Annotated[int, typer.Option(min=1, help="How many lists are served to them.")] = 20_000,
-    days: Annotated[float, typer.Option(help="The length of the period.")] = 30.0,
-    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal events.")] = 0,
+@dataclass(frozen=True, slots=True)
+class WorldOptions:
+    """Who visits, and what they are shown."""
+
+    users: Annotated[int, typer.Option(min=1, help="How many people there are.")] = 300
+    impressions: Annotated[int, typer.Option(min=1, help="How many lists are served to them.")] = 20_000
+    days: Annotated[float, typer.Option(help="The length of the period.")] = 30.0
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal events.")] = 0
     policy: Annotated[
         ServedBy, typer.Option(help="What is shown: popular items with exploration, any, the engine's, or the best.")
-    ] = ServedBy.POPULARITY,
+    ] = ServedBy.POPULARITY
     explore: Annotated[
         float,
         typer.Option(
             help="How probably a position shows another item than the popular or the engine's; 0: engine alone."
         ),
-    ] = 0.2,
-    positions: Annotated[int, typer.Option(min=1, help="Items of a list.")] = 10,
+    ] = 0.2
+    positions: Annotated[int, typer.Option(min=1, help="Items of a list.")] = 10
     until: Annotated[
         str, typer.Option(help="When the period ends: RFC 3339; the last midnight, UTC, if not given.")
-    ] = "",
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Where the events go."""
+
     store: Annotated[
         str, typer.Option(help="The URL of an event store to write to; one of its own in var/simulated if not given.")
-    ] = "",
-    mix: Annotated[bool, typer.Option("--mix", help="Write even into a store that holds real people.")] = False,
+    ] = ""
+    mix: Annotated[bool, typer.Option("--mix", help="Write even into a store that holds real people.")] = False
     out: Annotated[
         Path | None,
         typer.Option(help="A .jsonl, .csv or .parquet file to write, instead of an event store.", dir_okay=False),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
-) -> None:
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False
+
+    def check(self) -> None:
+        """Refuse options that contradict each other.
+
+        Raises:
+            BadParameter: if they do.
+        """
+        if self.out is not None and (self.store or self.mix):
+            raise typer.BadParameter("--out writes a file, --store and --mix are of an event store: give one of them")
+
+
+@grouped
+def simulate(ctx: typer.Context, asked: WorldOptions, to: LogOptions) -> None:
     """Let made-up people with tastes of their own visit the catalogue, and record what they see and do.
 
     They look at high positions more often, drift, dislike things, search and upload; some people and items are new.
@@ -76,36 +97,29 @@ def simulate(
 
     Example: triveni simulate --users 300 --impressions 20000 --days 30 --seed 1
     """
-    from engine.learn.simulate.config import WorldConfig
     from engine.learn.simulate.output import into_file, into_store, refuse_real_users
 
-    if out is not None and (store or mix):
-        raise typer.BadParameter("--out writes a file, --store and --mix are of an event store: give one of them")
+    to.check()
     settings = settings_of(ctx)
-    if store and not mix:
-        with _opened(settings, store) as events:
+    if to.store and not to.mix:
+        with _opened(settings, to.store) as events:
             refuse_real_users(events)
-    start = _end(until).timestamp() - days * 86400
-    config = WorldConfig(users=users, days=days, seed=seed, positions=positions, start=start)
-    world, diary, made_by = _run(settings, config, policy, explore, impressions)
-    own = OWN / f"{world.name}{made_by}-{impressions}"
-    url = store or f"sqlite:///{own / 'events.db'}"
-    if out is not None:
-        written, place = into_file(diary, out), str(out)
+    world, diary, made_by = _run(settings, asked)
+    own = OWN / f"{world.name}{made_by}-{asked.impressions}"
+    url = to.store or f"sqlite:///{own / 'events.db'}"
+    if to.out is not None:
+        written, place = into_file(diary, to.out), str(to.out)
     else:
         with _opened(settings, url) as events:
             written, place = into_store(diary, events), _without_password(url)
-    _show(world, diary, policy, written, place, as_json)
-    if as_json:
+    _show(world, diary, asked.policy, written, place, to.as_json)
+    if to.as_json:
         return
-    if out is not None:
-        console.print(f"{written:,} lines in {place}", highlight=False, soft_wrap=True)
-        return
-    console.print(f"{written:,} new events in {place}", highlight=False, soft_wrap=True)
-    if not store:
+    what = "new events" if to.out is None else "lines"
+    console.print(f"{written:,} {what} in {place}", highlight=False, soft_wrap=True)
+    if to.out is None and not to.store:
         console.print("to train on them, apart from what serves real people:")
-        registry = own / "trained"
-        told = f"    TRIVENI_EVENTS__URL={url} TRIVENI_MODELS__PATH={registry} triveni train"
+        told = f"    TRIVENI_EVENTS__URL={url} TRIVENI_MODELS__PATH={own / 'trained'} triveni train"
         console.print(told, highlight=False, soft_wrap=True)
 
 
@@ -125,27 +139,28 @@ def _without_password(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
-def _run(
-    settings: Settings, config: WorldConfig, policy: ServedBy, explore: float, impressions: int
-) -> tuple[World, Diary, str]:
+def _run(settings: Settings, asked: WorldOptions) -> tuple[World, Diary, str]:
     """Make a world over the catalogue, and let its people visit; what served them is named too."""
     from engine import compose, opening
     from engine.catalog.ingest import INDEXED_AT
     from engine.catalog.items import read_items
     from engine.core.filters import FieldKind
     from engine.learn.simulate import serving
+    from engine.learn.simulate.config import WorldConfig
     from engine.learn.simulate.loop import simulate as visit
     from engine.learn.simulate.world import World
 
+    start = _end(asked.until).timestamp() - asked.days * 86400
+    config = WorldConfig(users=asked.users, days=asked.days, seed=asked.seed, positions=asked.positions, start=start)
     if opening.store_collections(settings).current(settings.store.collection) is None:
         raise NotFoundError("there is no catalogue to simulate people over", "index it first")
-    space = opening.open_space(settings)
+    space, explore = opening.open_space(settings), asked.explore
     with closing(opening.open_store(settings, space)) as store:
         world = World(read_items(store), config, space.fingerprint)
         watch = None
-        tag = f"-{policy}"
+        tag = f"-{asked.policy}"
         serve: serving.Serve
-        match policy:
+        match asked.policy:
             case ServedBy.POPULARITY:
                 serve = popular = serving.PopularServe(world, explore)
                 watch = popular.learn
@@ -160,14 +175,14 @@ def _run(
             case ServedBy.ORACLE:
                 serve = serving.OracleServe(world)
         with Progress(console=stderr, transient=True) as bar:
-            task = bar.add_task("lists", total=impressions)
+            task = bar.add_task("lists", total=asked.impressions)
 
             def told(shown: Impression, followed: Sequence[Event]) -> None:
                 bar.advance(task)
                 if watch is not None:
                     watch(shown, followed)
 
-            return world, visit(world, serve, impressions, watch=told, tag=tag), tag
+            return world, visit(world, serve, asked.impressions, watch=told, tag=tag), tag
 
 
 def _show(world: World, diary: Diary, policy: ServedBy, written: int, place: str, as_json: bool) -> None:

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from engine.core.types import Event
     from engine.events.types import Impression
     from engine.learn.simulate.compare import ComparisonRow
+    from engine.learn.simulate.loop import Diary
+    from engine.learn.simulate.serving import Serve
+    from engine.learn.simulate.world import World
     from engine.models.card import ModelCard
     from engine.rerank.served import LearnedModel
+    from engine.rerank.statistics import Rows
     from engine.store.memory import MemoryStore
 
 UNTRAINED, TRAINED = "untrained", "trained"
@@ -83,7 +87,6 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
     from engine.catalog.items import read_items
     from engine.learn.simulate import compare
     from engine.learn.simulate.config import MIN_ITEMS, WorldConfig
-    from engine.learn.simulate.output import into_store
     from engine.learn.simulate.world import World
     from engine.query.models import Fixed
 
@@ -102,22 +105,7 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
         return compare.AtItsTime(world, engine, clock)
 
     new = compare.newcomers(world, plan.new_users)
-    with Progress(console=stderr, transient=True) as bar:
-        task = bar.add_task("the untrained engine serves made-up people", total=plan.lists)
-
-        def told(shown: Impression, followed: Sequence[Event]) -> None:
-            bar.advance(task)
-
-        diary = compare.log_without(
-            world, serve(None, compare.SimulatedClock()), plan.lists, new, explore=plan.explore, watch=told
-        )
-    with closing(opening.open_events(settings)) as events:
-        into_store(diary, events)
-    console.print(
-        f"the untrained engine served {len(diary.impressions):,} lists to {plan.users - len(new)} made-up people, "
-        f"who did {len(diary.events):,} things; one place in {1 / plan.explore:.0f} showed something at random",
-        highlight=False,
-    )
+    diary = _recorded(settings, plan, world, serve(None, compare.SimulatedClock()), new)
     began = time.monotonic()
     train()
     seconds = time.monotonic() - began
@@ -141,6 +129,29 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
         plan.rounds,
         tiers.count("full") / len(tiers),
     )
+
+
+def _recorded(settings: Settings, plan: Plan, world: World, untrained: Serve, new: Rows) -> Diary:
+    """What all made-up people but the new ones do with the untrained engine's lists; the event store has it then."""
+    from engine import opening
+    from engine.learn.simulate import compare
+    from engine.learn.simulate.output import into_store
+
+    with Progress(console=stderr, transient=True) as bar:
+        task = bar.add_task("the untrained engine serves made-up people", total=plan.lists)
+
+        def told(shown: Impression, followed: Sequence[Event]) -> None:
+            bar.advance(task)
+
+        diary = compare.log_without(world, untrained, plan.lists, new, explore=plan.explore, watch=told)
+    with closing(opening.open_events(settings)) as events:
+        into_store(diary, events)
+    console.print(
+        f"the untrained engine served {len(diary.impressions):,} lists to {plan.users - len(new)} made-up people, "
+        f"who did {len(diary.events):,} things; one place in {1 / plan.explore:.0f} showed something at random",
+        highlight=False,
+    )
+    return diary
 
 
 def table(learned: Learned) -> Table:
