@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from encoders.errors import TriveniError
@@ -93,27 +94,8 @@ def train_apart(
     process.start()
     theirs.close()
     result: ModelCard | Failure | None = None
-    kill_at = float("inf")
     try:
-        while result is None:
-            if stop.is_set() and kill_at == float("inf"):
-                kill_at = time.monotonic() + grace_seconds
-                _send(ours, _STOP)
-            if time.monotonic() > kill_at:
-                break
-            if ours.poll(_POLL_SECONDS):
-                try:
-                    message = json.loads(ours.recv_bytes())
-                except (EOFError, OSError):
-                    break
-                if "part" in message:
-                    progress(message["part"], message["stage"])
-                elif "card" in message:
-                    result = ModelCard.model_validate_json(message["card"])
-                else:
-                    result = Failure(**message)
-            elif not process.is_alive() and not ours.poll():  # its own children may hold the pipe open
-                break
+        result = _heard(ours, process, progress, stop, grace_seconds)
     finally:
         ours.close()
         process.join(grace_seconds if result is not None else _POLL_SECONDS)
@@ -132,6 +114,35 @@ def train_apart(
         f"the training's process ended with exit code {code}",
         "see whether memory ran out, and train again",
     )
+
+
+def _heard(
+    pipe: Connection,
+    process: BaseProcess,
+    progress: Callable[[float, str], None],
+    stop: threading.Event,
+    grace_seconds: float,
+) -> ModelCard | Failure | None:
+    """What the training ends with; None if it says nothing, or does not stop in time."""
+    kill_at = float("inf")
+    while time.monotonic() <= kill_at:
+        if stop.is_set() and kill_at == float("inf"):
+            kill_at = time.monotonic() + grace_seconds
+            _send(pipe, _STOP)
+        if pipe.poll(_POLL_SECONDS):
+            try:
+                message = json.loads(pipe.recv_bytes())
+            except (EOFError, OSError):
+                return None
+            if "part" in message:
+                progress(message["part"], message["stage"])
+            elif "card" in message:
+                return ModelCard.model_validate_json(message["card"])
+            else:
+                return Failure(**message)
+        elif not process.is_alive() and not pipe.poll():  # its own children may hold the pipe open
+            return None
+    return None
 
 
 def _child(pipe: Connection, train: Train, window: TimeWindow, seed: int) -> None:
