@@ -26,7 +26,7 @@ from engine.encode.encoding import DirectEncoder
 from engine.learn.fit import Fitted, fit
 from engine.learn.jobs.job import fit_settings
 from engine.learn.log import encode_texts, event_log
-from engine.learn.network.trainer import Progress
+from engine.learn.network.trainer import Progress, Run
 from engine.learn.simulate import compare
 from engine.learn.simulate.config import WorldConfig
 from engine.learn.simulate.loop import Diary, run
@@ -48,7 +48,8 @@ def trained(settings: Settings, space: Space, items: ItemTable, diary: Diary, se
         if "ndcg_at_10" in progress.figures:
             print(progress.stage, progress.figures, file=sys.stderr, flush=True)
 
-    return fit(log, items, fit_settings(settings, space.manifest, seed), impressions=diary.impressions, report=report)
+    made = fit_settings(settings, space.manifest, seed)
+    return fit(log, items, made, Run(report=report), impressions=diary.impressions)
 
 
 def popular_log(world: World, lists: int, absent: np.ndarray) -> Diary:

@@ -74,7 +74,7 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
     from engine.catalog.items import read_items
     from engine.learn.fit import training_rows
     from engine.learn.jobs.job import fit_settings
-    from engine.learn.network.trainer import Progress
+    from engine.learn.network.trainer import Progress, Run
     from engine.learn.splits import by_time
     from engine.learn.training_data import read_training_data
     from engine.learn.tuning.tried import SEARCHED
@@ -102,9 +102,8 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
         with data.told(made.positives):
             split = by_time(data.log, items, share=settings.learn.held_out, positives=made.positives)
             served = data.before(float(split.cases.time.min()))
-            rows = training_rows(
-                split.train, items, made, impressions=served, device=device, folder=search.folder, report=making
-            )
+            run = Run(device, search.folder, making)
+            rows = training_rows(split.train, items, made, run, impressions=served)
             seconds = float("inf") if minutes is None else minutes * 60
             search.run(rows, made, trials, seconds=seconds, device=device, report=tried)
 

@@ -1,8 +1,7 @@
 """From what people did to a version of the model: rows, training, calibration."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -15,7 +14,7 @@ from engine.learn.network.distil import DistilSettings, SmallFigures, distil
 from engine.learn.network.processes import processes
 from engine.learn.network.train import TrainSettings, held_out, logits_of, train
 from engine.learn.network.train_towers import TwoTowerSettings
-from engine.learn.network.trainer import Progress, Report, Stopped
+from engine.learn.network.trainer import HERE, Run
 from engine.learn.rows.dataset import (
     CrossFit,
     Example,
@@ -45,7 +44,7 @@ _CERTAIN_ROWS = 20
 
 _LEAST_SLOPE = 1e-3
 
-_TASTE = 0.65
+_TOWERS = 0.65
 """The share of the time of rows in which the learned query vector is trained, if it is."""
 _ROWS, _NETWORK = 0.35, 0.8
 """The shares of the time after which the rows are made, and the network is trained, as measured."""
@@ -106,52 +105,37 @@ def training_rows(
     log: EventLog,
     items: ItemTable,
     settings: FitSettings,
+    run: Run = HERE,
     *,
     impressions: Sequence[Impression] = (),
     cross_fit: CrossFit | None = None,
-    device: str = "cpu",
-    folder: Path | None = None,
-    report: Report = lambda _: None,
-    stopped: Stopped = lambda: False,
 ) -> TrainingRows:
     """Make the rows that a network is trained on, and train the query vector that they know; see `fit`.
 
     Raises:
         LeakError: if a row knows the future.
-        Stop: if `stopped` says so.
+        Stop: if the run is stopped.
     """
     rows_as = settings.rows if cross_fit is None else replace(settings.rows, cross_fit=cross_fit)
-    report(Progress(0.0, "laying out histories", {}))
+    run.stage("laying out histories")
     scales = fit_scales(items.payloads, settings.fields)
     rows, acted = table_rows(log, items), np.zeros(len(items), np.bool_)
     acted[rows[settings.positives.of(log) & (rows >= 0)]] = True
     point_in_time = PointInTimeFeatures(log, items, scales, acted, settings.positives, settings.content, impressions)
     towers_of: TowersOf = nothing_known
     towers: TwoTowerModel | None = None
-    making = report
+    making = run
     if settings.towers is not None and items.vectors:
-        making = _within(report, _TASTE, 1.0)
-        crossed = CrossFittedTowers(
-            point_in_time,
-            rows_as,
-            TwoTowerConfig(*_vectors_of(point_in_time), int(acted.sum())),
-            settings.towers,
-            device=device,
-            folder=folder,
-            report=_within(report, 0.0, _TASTE),
-            stopped=stopped,
-        )
+        config = TwoTowerConfig(*_vectors_of(point_in_time), int(acted.sum()))
+        crossed = CrossFittedTowers(point_in_time, rows_as, config, settings.towers, run.part(0.0, _TOWERS))
         towers_of, towers = crossed.towers_of(), crossed.whole()
-
-    def said(first: float, last: float, stage: str) -> Callable[[float], None]:
-        making(Progress(first, stage, {}))
-        return lambda share: making(Progress(first + (last - first) * share, stage, {}))
-
+        making = run.part(_TOWERS, 1.0)
     steps = int(point_in_time.positive.sum())
     middle = steps / max(steps + len(impressions), 1)
-    examples = list(next_step_rows(point_in_time, rows_as, towers_of, said(0.0, middle, "making training rows")))
-    made_of_lists = said(middle, 1.0, "making training rows of served lists")
-    examples += shown_rows(point_in_time, impressions, rows_as, towers_of, made_of_lists)
+    told = making.part(0.0, middle).stage("making training rows")
+    examples = list(next_step_rows(point_in_time, rows_as, towers_of, told))
+    told = making.part(middle, 1.0).stage("making training rows of served lists")
+    examples += shown_rows(point_in_time, impressions, rows_as, towers_of, told)
     check_rows(examples, rows_as.cross_fit)
     silent = silent_positions(point_in_time, impressions)
     return TrainingRows(tuple(examples), point_in_time, scales, acted, towers, silent)
@@ -177,13 +161,10 @@ def fit(
     log: EventLog,
     items: ItemTable,
     settings: FitSettings,
+    run: Run = HERE,
     *,
     impressions: Sequence[Impression] = (),
     cross_fit: CrossFit | None = None,
-    device: str = "cpu",
-    folder: Path | None = None,
-    report: Report = lambda _: None,
-    stopped: Stopped = lambda: False,
 ) -> Fitted:
     """Train a version. Of several processes the first makes the small network, the others leave it out.
 
@@ -191,56 +172,26 @@ def fit(
         log: what people did; searched texts as vectors, see `encode_texts`.
         items: the catalogue.
         settings: what and how.
+        run: where, who hears of it and who may stop it.
         impressions: lists that were served to people of the log.
         cross_fit: overrides the settings'.
-        device: "cpu" or "cuda".
-        folder: where an interrupted training goes on from; None keeps nothing.
-        report: is told of the progress.
-        stopped: says whether to stop.
 
     Raises:
         TooLittleDataError: if there is too little to learn from.
         LeakError: if a row knows the future.
-        Stop: if `stopped` says so.
+        Stop: if the run is stopped.
     """
-    rows = training_rows(
-        log,
-        items,
-        settings,
-        impressions=impressions,
-        cross_fit=cross_fit,
-        device=device,
-        folder=folder,
-        report=_within(report, 0.0, _ROWS),
-        stopped=stopped,
-    )
-    trained = train(
-        rows.examples,
-        rows.point_in_time.table,
-        network_of(rows, settings),
-        settings.training,
-        device=device,
-        folder=folder,
-        report=_within(report, _ROWS, _NETWORK),
-        stopped=stopped,
-    )
-    report(Progress(_NETWORK, "calibrating", {}))
-    learn, check = held_out(rows.examples, settings.training.held_out)
-    certain = calibrate(check, logits_of(trained.model, check, rows.point_in_time.table), rows.silent)
+    rows = training_rows(log, items, settings, run.part(0.0, _ROWS), impressions=impressions, cross_fit=cross_fit)
+    table, training = rows.point_in_time.table, settings.training
+    trained = train(rows.examples, table, network_of(rows, settings), training, run.part(_ROWS, _NETWORK))
+    distilling = run.part(_NETWORK, 1.0)
+    distilling.stage("calibrating")
+    learn, check = held_out(rows.examples, training.held_out)
+    certain = calibrate(check, logits_of(trained.model, check, table), rows.silent)
     small: SmallNetwork | None = None
     figures: SmallFigures | None = None
     if settings.small is not None and processes().first:
-        small, figures = distil(
-            trained.model,
-            learn,
-            check,
-            rows.point_in_time.table,
-            settings.small,
-            seed=settings.training.seed,
-            device=device,
-            report=_within(report, _NETWORK, 1.0),
-            stopped=stopped,
-        )
+        small, figures = distil(trained.model, learn, check, table, settings.small, distilling, seed=training.seed)
     version = Version(
         trained.model,
         rows.point_in_time.counts(),
@@ -262,11 +213,6 @@ def _vectors_of(point_in_time: PointInTimeFeatures) -> tuple[tuple[str, ...], in
     """The modalities of the vectors, and their dimension."""
     vectors = point_in_time.table.vectors
     return tuple(modality.value for modality in vectors), next((one.shape[1] for one in vectors.values()), 0)
-
-
-def _within(report: Report, first: float, last: float) -> Report:
-    """Reports of a part as those of the whole."""
-    return lambda one: report(Progress(first + (last - first) * one.share, one.stage, one.figures))
 
 
 def calibrate(

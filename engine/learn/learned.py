@@ -10,7 +10,7 @@ from engine.events.types import Impression
 from engine.learn.fit import FitSettings, Fitted, fit
 from engine.learn.log import Doubles, EventLog
 from engine.learn.network.train import logits_of
-from engine.learn.network.trainer import Report
+from engine.learn.network.trainer import Report, Run
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import CrossFit, Example
 from engine.learn.rows.point_in_time import Known, PointInTimeFeatures
@@ -139,14 +139,8 @@ class LearnedRanker:
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """Train a version on the log."""
-        self.fitted = fit(
-            log,
-            items,
-            self.settings,
-            impressions=self._impressions,
-            cross_fit=self._cross_fit,
-            report=self._report,
-        )
+        run = Run(report=self._report)
+        self.fitted = fit(log, items, self.settings, run, impressions=self._impressions, cross_fit=self._cross_fit)
         self.ranker = VersionRanker(
             self.fitted.version, self.settings.positives, self.settings.content, name=self._name
         )

@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.learn.fit import FitSettings, Fitted, TrainingRows, fit, training_rows
 from engine.learn.network.distil import DistilSettings, Student, distil, distilled, export, quantised, small_logits
 from engine.learn.network.train import TrainSettings, held_out, logits_of, ndcg
-from engine.learn.network.trainer import Stop
+from engine.learn.network.trainer import Run, Stop
 from engine.learn.rows.dataset import RowSettings
 from engine.rerank.model import OUTCOMES
 from engine.rerank.small import SMALL, SmallNetwork
@@ -103,15 +103,8 @@ def test_the_same_seed_gives_the_same_file(fitted: Fitted, rows: TrainingRows) -
 def test_it_stops_when_told(fitted: Fitted, rows: TrainingRows) -> None:
     said: list[str] = []
     with pytest.raises(Stop):
-        distil(
-            fitted.version.network,
-            rows.examples,
-            rows.examples,
-            rows.point_in_time.table,
-            SMALLER,
-            report=lambda one: said.append(one.stage),
-            stopped=lambda: "training the small network" in said,
-        )
+        run = Run(report=lambda one: said.append(one.stage), stopped=lambda: "training the small network" in said)
+        distil(fitted.version.network, rows.examples, rows.examples, rows.point_in_time.table, SMALLER, run)
     assert said.index("training the small network") == len(said) - 1
 
 

@@ -18,7 +18,7 @@ from engine.learn.learned import LearnedRanker
 from engine.learn.log import EventLog, event_log
 from engine.learn.network.train import TrainSettings
 from engine.learn.network.train_towers import TwoTowerSettings
-from engine.learn.network.trainer import Progress, Stop
+from engine.learn.network.trainer import Progress, Run, Stop
 from engine.learn.ranker import Cases
 from engine.learn.rows.dataset import Example, RowSettings, blocks, check_rows, next_step_rows
 from engine.learn.rows.point_in_time import PointInTimeFeatures
@@ -243,15 +243,10 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> Non
 
     with pytest.raises(Stop):
         fit(
-            log,
-            items,
-            QUICK,
-            folder=tmp_path,
-            report=lambda one: epochs.append(1) if _is_epoch(one) else None,
-            stopped=stopped,
+            log, items, QUICK, Run("cpu", tmp_path, lambda one: epochs.append(1) if _is_epoch(one) else None, stopped)
         )
     seen: list[str] = []
-    resumed = fit(log, items, QUICK, folder=tmp_path, report=lambda one: seen.append(one.stage))
+    resumed = fit(log, items, QUICK, Run("cpu", tmp_path, lambda one: seen.append(one.stage)))
     assert not any(stage.startswith(("epoch 1", "epoch 2")) for stage in seen)
     assert resumed.epochs == whole.epochs
     states = [one.version.network.state_dict() for one in (whole, resumed)]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.learn.network.train_towers import TwoTowerSettings, measure_towers, train_towers
-from engine.learn.network.trainer import Progress, Stop
+from engine.learn.network.trainer import Progress, Run, Stop
 from engine.learn.network.user_sequences import Step, figures_of_ranks, ranks_of, steps_of
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.splits import ALL_POSITIVES
@@ -101,9 +101,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
         return len([one for one in told if "ndcg_at_10" in one.figures]) == 2
 
     with pytest.raises(Stop):
-        train_towers(point_in_time, CONFIG, settings, folder=tmp_path, report=told.append, stopped=stopped)
+        train_towers(point_in_time, CONFIG, settings, Run("cpu", tmp_path, told.append, stopped))
     told.clear()
-    rest = train_towers(point_in_time, CONFIG, settings, folder=tmp_path, report=told.append)
+    rest = train_towers(point_in_time, CONFIG, settings, Run("cpu", tmp_path, told.append))
     assert told[0].stage == "epoch 3 of 3"
     assert rest.history == whole.history
     assert same(rest.model, whole.model)

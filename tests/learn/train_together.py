@@ -10,6 +10,7 @@ import torch
 from engine.learn.fit import network_of, training_rows
 from engine.learn.network.processes import part, processes
 from engine.learn.network.train import train
+from engine.learn.network.trainer import Run
 from tests.learn.test_fit import QUICK
 from tests.learn.world import catalogue, walks
 
@@ -20,7 +21,7 @@ if __name__ == "__main__":
     settings = replace(QUICK, towers=None, training=replace(QUICK.training, epochs=2))
     rows = training_rows(walks(items), items, settings)
     table, network = rows.point_in_time.table, network_of(rows, settings)
-    trained = train(rows.examples, table, network, settings.training, folder=folder / "run")
+    trained = train(rows.examples, table, network, settings.training, Run(folder=folder / "run"))
     weights = {name: value.tolist() for name, value in trained.model.state_dict().items()}
     said = {"of": mine.count, "first": mine.first, "history": trained.history, "weights": weights}
     (folder / f"{mine.rank}.json").write_text(json.dumps(said))

@@ -27,7 +27,7 @@ from engine.learn.network.distil import DistilSettings
 from engine.learn.network.processes import processes
 from engine.learn.network.train import TrainSettings
 from engine.learn.network.train_towers import TwoTowerSettings
-from engine.learn.network.trainer import Progress, Stop
+from engine.learn.network.trainer import Progress, Run, Stop
 from engine.learn.ranker import Ranker, Split
 from engine.learn.rows.attractiveness import examination_probabilities
 from engine.learn.rows.dataset import RowSettings
@@ -180,16 +180,9 @@ def fitted_on(
             split = by_time(data.log, items, share=settings.learn.held_out, positives=made.positives)
             until = float(split.cases.time.min())
             before = data.before(until)
-            fitted = fit(
-                split.train,
-                items,
-                made,
-                impressions=before,
-                device=opening.torch_device(settings),
-                folder=_run_folder(settings, seed, split.train, items, len(before)),
-                report=report,
-                stopped=cancelled,
-            )
+            folder = _run_folder(settings, seed, split.train, items, len(before))
+            run = Run(opening.torch_device(settings), folder, report, cancelled)
+            fitted = fit(split.train, items, made, run, impressions=before)
     except Stop:
         raise CancelledError("the training was cancelled", "start it again") from None
     return FittedOn(space, items, data, made, split, until, fitted)

@@ -4,12 +4,12 @@ By time, the log is cut at two moments: rows behind a cut use the vector that wa
 rows none. By people, there are two halves, and each half's rows use the vector of the other.
 """
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
 from engine.learn.network.train_towers import TwoTowerSettings, train_towers
-from engine.learn.network.trainer import Progress, Report, Stopped
+from engine.learn.network.trainer import HERE, Progress, Run
 from engine.learn.network.user_sequences import Bools
 from engine.learn.rows.dataset import RowSettings, TowersOf, folds_of
 from engine.learn.rows.point_in_time import PointInTimeFeatures
@@ -28,10 +28,7 @@ class CrossFittedTowers:
         rows: how rows are cross-fitted.
         config: the towers.
         settings: how they are trained.
-        device: "cpu" or "cuda".
-        folder: where interrupted trainings go on from; None keeps nothing.
-        report: is told of the progress.
-        stopped: says whether to stop.
+        run: where, who hears of it and who may stop it.
     """
 
     def __init__(
@@ -40,23 +37,17 @@ class CrossFittedTowers:
         rows: RowSettings,
         config: TwoTowerConfig,
         settings: TwoTowerSettings,
-        *,
-        device: str = "cpu",
-        folder: Path | None = None,
-        report: Report = lambda _: None,
-        stopped: Stopped = lambda: False,
+        run: Run = HERE,
     ) -> None:
         self._point_in_time, self._rows = point_in_time, rows
-        self._config, self._settings = config, settings
-        self._device, self._folder, self._stopped = device, folder, stopped
-        self._report = report
+        self._config, self._settings, self._run = config, settings, run
         self._done = 0.0
 
     def towers_of(self) -> TowersOf:
         """What rows may know; see `engine.learn.rows.dataset.blocks`.
 
         Raises:
-            Stop: if `stopped` says so.
+            Stop: if the run is stopped.
         """
         return self._by_user() if self._rows.cross_fit == "users" else self._by_time()
 
@@ -64,7 +55,7 @@ class CrossFittedTowers:
         """The vector that is learned from everything; None if that is too little.
 
         Raises:
-            Stop: if `stopped` says so.
+            Stop: if the run is stopped.
         """
         return self._train(None, "whole", 1.0 - self._done)
 
@@ -95,23 +86,14 @@ class CrossFittedTowers:
         done, self._done = self._done, self._done + share
 
         def report(one: Progress) -> None:
-            self._report(Progress(done + share * one.share, f"two towers, {name}: {one.stage}", one.figures))
+            self._run.report(Progress(done + share * one.share, f"two towers, {name}: {one.stage}", one.figures))
 
-        folder = None if self._folder is None else self._folder / f"taste-{name}"
+        folder = None if self._run.folder is None else self._run.folder / f"towers-{name}"
+        run = replace(self._run, folder=folder, report=report)
         try:
-            made = train_towers(
-                self._point_in_time,
-                self._config,
-                self._settings,
-                targets=targets,
-                device=self._device,
-                folder=folder,
-                report=report,
-                stopped=self._stopped,
-            )
+            return train_towers(self._point_in_time, self._config, self._settings, run, targets=targets).model
         except TooLittleDataError:
             return None
-        return made.model
 
     def _laid(self, targets: Bools, name: str, share: float) -> TowerScores | None:
         model, point_in_time = self._train(targets, name, share), self._point_in_time

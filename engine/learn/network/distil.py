@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from encoders.types import Floats
 from engine.learn.network.train import logits_of, ndcg
-from engine.learn.network.trainer import Progress, Report, Stop, Stopped, rising_then_falling
+from engine.learn.network.trainer import HERE, Progress, Run, rising_then_falling
 from engine.learn.rows.dataset import Example
 from engine.rerank.model import OUTCOMES, CrossAttentionReranker
 from engine.rerank.small import SmallNetwork
@@ -97,11 +97,9 @@ def distil(
     check: Sequence[Example],
     table: Table,
     settings: DistilSettings,
+    run: Run = HERE,
     *,
     seed: int = 0,
-    device: str = "cpu",
-    report: Report = lambda _: None,
-    stopped: Stopped = lambda: False,
 ) -> tuple[SmallNetwork, SmallFigures]:
     """Make the small network of a full one.
 
@@ -111,29 +109,26 @@ def distil(
         check: the rows that decide between 8 bits and 32.
         table: what the rows are rows of.
         settings: how.
+        run: where the full network runs, who hears of it and who may stop it; nothing is kept.
         seed: makes it repeatable.
-        device: of the full network, "cpu" or "cuda".
-        report: is told of the progress.
-        stopped: says whether to stop.
 
     Raises:
-        Stop: if `stopped` says so.
+        Stop: if the run is stopped.
     """
     random = np.random.default_rng(seed)
     chosen = np.sort(random.permutation(len(learn))[: settings.rows])
     rows = [learn[row] for row in chosen.tolist()]
     told: list[Floats] = []
-    full.to(device)
+    full.to(run.device)
     for start in range(0, len(rows), _PART):
-        if stopped():
-            raise Stop
-        report(Progress(0.25 * start / len(rows), "asking the full network", {}))
-        told += logits_of(full, rows[start : start + _PART], table, device)
+        run.go_on()
+        run.report(Progress(0.25 * start / len(rows), "asking the full network", {}))
+        told += logits_of(full, rows[start : start + _PART], table, run.device)
     full.to("cpu")
     torch.manual_seed(seed)
     student = Student(full.dense_mean, full.dense_scale, settings.width)
-    _learn(student, [one.request.dense for one in rows], told, settings, random, report, stopped)
-    report(Progress(0.9, "measuring the small network", {}))
+    _learn(student, [one.request.dense for one in rows], told, settings, random, run)
+    run.report(Progress(0.9, "measuring the small network", {}))
     exact = export(student)
     graphs = {"float32": exact, "int8": quantised(exact)}
     networks = {name: SmallNetwork(graph, student.mean.numel()) for name, graph in graphs.items()}
@@ -154,8 +149,7 @@ def _learn(
     told: Sequence[Floats],
     settings: DistilSettings,
     random: np.random.Generator,
-    report: Report,
-    stopped: Stopped,
+    run: Run,
 ) -> None:
     """Train it in place.
 
@@ -165,16 +159,14 @@ def _learn(
         told: per row (c, outcomes), the full network's logits.
         settings: how.
         random: draws the order.
-        report: is told of the progress.
-        stopped: says whether to stop.
+        run: who hears of it and who may stop it.
     """
     steps = math.ceil(len(dense) / settings.batch) * settings.epochs
     optimizer = torch.optim.AdamW(student.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rising_then_falling(steps, settings.warm_up))
     order = np.concatenate([random.permutation(len(dense)) for _ in range(settings.epochs)])
     for step, some in enumerate(np.array_split(order, steps)):
-        if stopped():
-            raise Stop
+        run.go_on()
         features, wanted, there = (
             pad_sequence(list(columns), batch_first=True)
             for columns in zip(*(_tensors(dense[row], told[row]) for row in some.tolist()), strict=True)
@@ -185,7 +177,7 @@ def _learn(
         optimizer.step()
         schedule.step()
         if step % 20 == 0:
-            report(Progress(0.25 + 0.65 * step / steps, "training the small network", {"loss": loss.item()}))
+            run.report(Progress(0.25 + 0.65 * step / steps, "training the small network", {"loss": loss.item()}))
 
 
 def _tensors(dense: np.ndarray, told: Floats) -> tuple[Tensor, Tensor, Tensor]:

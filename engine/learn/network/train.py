@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from engine.learn.dcg import discounts
 from engine.learn.network.losses import PositionBias, listwise, outcomes
 from engine.learn.network.processes import processes
-from engine.learn.network.trainer import LoopSettings, Report, Stopped, Task, run_epochs
+from engine.learn.network.trainer import HERE, LoopSettings, Run, Task, run_epochs
 from engine.learn.rows.dataset import Example
 from engine.learn.settings import LearnSettings
 from engine.models.errors import TooLittleDataError
@@ -68,11 +68,7 @@ def train(
     table: Table,
     config: ModelConfig,
     settings: TrainSettings,
-    *,
-    device: str = "cpu",
-    folder: Path | None = None,
-    report: Report = lambda _: None,
-    stopped: Stopped = lambda: False,
+    run: Run = HERE,
 ) -> Trained:
     """Train the reranker's network on rows.
 
@@ -81,14 +77,11 @@ def train(
         table: what they are rows of.
         config: the network.
         settings: how.
-        device: "cpu" or "cuda".
-        folder: where the state of the run is kept, and its logs for TensorBoard; None keeps nothing.
-        report: is told of the progress.
-        stopped: says whether to stop.
+        run: where, who hears of it and who may stop it; its folder has logs for TensorBoard too.
 
     Raises:
         TooLittleDataError: if there are fewer than `MIN_ROWS` rows to learn from.
-        Stop: if `stopped` says so.
+        Stop: if the run is stopped.
     """
     learn, check = held_out(examples, settings.held_out)
     check_enough(learn)
@@ -96,13 +89,13 @@ def train(
     mine = processes()
     model = CrossAttentionReranker(config)
     _standardise(model, learn)
-    both = nn.ModuleDict({"model": model, "position": PositionBias()}).to(device)
+    both = nn.ModuleDict({"model": model, "position": PositionBias()}).to(run.device)
     loss = DistributedDataParallel(_Loss(both, settings)) if mine.count > 1 else _Loss(both, settings)
     at_once = settings.batch * mine.count
 
     def loss_of(rows: np.ndarray, random: np.random.Generator) -> Tensor:
         chosen = [thinned(learn[row], settings.candidates, random) for row in rows.tolist()]
-        found: Tensor = loss(chosen[mine.rank :: mine.count], table, device)
+        found: Tensor = loss(chosen[mine.rank :: mine.count], table, run.device)
         return found
 
     history = run_epochs(
@@ -113,17 +106,15 @@ def train(
             max(math.ceil(len(learn) / at_once), 1),
             lambda random: _batches(len(learn), at_once, random),
             loss_of,
-            lambda loss: mine.agreed({"loss": loss, **measure(model, check, table, device)}),
+            lambda loss: mine.agreed({"loss": loss, **measure(model, check, table, run.device)}),
             held_out=True,
             seed=settings.seed,
             settings={**asdict(settings), "processes": mine.count},
             config=asdict(config),
         ),
         settings,
-        folder=folder,
-        logs=_writer(folder) if mine.first else None,
-        report=report,
-        stopped=stopped,
+        run,
+        logs=_writer(run.folder) if mine.first else None,
     )
     return Trained(model.to("cpu").eval(), history)
 

@@ -10,7 +10,6 @@ vector has not seen: see `cross_fitted_towers`.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from encoders.types import Floats
 from engine.learn.network.tower_losses import softmax
-from engine.learn.network.trainer import LoopSettings, Report, Stopped, Task, run_epochs
+from engine.learn.network.trainer import HERE, LoopSettings, Run, Task, run_epochs
 from engine.learn.network.user_sequences import (
     Bools,
     Step,
@@ -78,12 +77,9 @@ def train_towers(
     point_in_time: PointInTimeFeatures,
     config: TwoTowerConfig,
     settings: TwoTowerSettings,
+    run: Run = HERE,
     *,
     targets: Bools | None = None,
-    device: str = "cpu",
-    folder: Path | None = None,
-    report: Report = lambda _: None,
-    stopped: Stopped = lambda: False,
 ) -> TrainedTowers:
     """Train the towers of user and item embeddings on histories.
 
@@ -91,34 +87,17 @@ def train_towers(
         point_in_time: the log over the item table.
         config: the towers.
         settings: how.
+        run: where, who hears of it and who may stop it.
         targets: (n,) bool, over the log: the positive events that may be learned from; None allows all. What follows
             a person's last allowed event is not read at all; what comes before it is read as history.
-        device: "cpu" or "cuda".
-        folder: where the state of the run is kept; None keeps nothing.
-        report: is told of the progress.
-        stopped: says whether to stop.
 
     Raises:
         TooLittleDataError: if there are fewer than `MIN_STEPS` positive events to learn from.
-        Stop: if `stopped` says so.
+        Stop: if the run is stopped.
     """
-    allowed = point_in_time.positive if targets is None else point_in_time.positive & targets
-    held = newest_steps(point_in_time, allowed, settings.held_out, settings.seed)
-    if (many := int(allowed.sum()) - len(held)) < MIN_STEPS:
-        raise TooLittleDataError(
-            f"there are {many} positive events to learn the user embedding from",
-            f"collect at least {MIN_STEPS} beside the held-out",
-        )
-    check = steps_of(point_in_time, held)
-    learned = allowed.copy()
-    learned[held] = False
+    learned, check = _parted(point_in_time, settings, targets)
     users = sequences_of(point_in_time, learned)
-    torch.manual_seed(settings.seed)
-    network = TwoTowers(config)
-    some = np.arange(0, point_in_time.size, max(point_in_time.size // _FITTED, 1))
-    for tower in (network.contents, network.item_contents):
-        tower.fit(*gather(point_in_time.table, some))
-    network.to(device)
+    network = _untrained(point_in_time, config, settings.seed).to(run.device)
     steps = max(len(windows_of(users, np.random.default_rng(settings.seed))) // settings.batch, 1)
     negatives = _Negatives(point_in_time, learned, settings.negatives)
 
@@ -129,7 +108,7 @@ def train_towers(
 
     def figures(loss: float) -> dict[str, float]:
         found = {"loss": loss, **measure_towers(TwoTowerModel(network), point_in_time, check)}
-        network.to(device)
+        network.to(run.device)
         return found
 
     history = run_epochs(
@@ -139,7 +118,7 @@ def train_towers(
             _groups(network, settings.weight_decay),
             steps,
             batches,
-            lambda windows, random: _loss(network, point_in_time, users, windows, negatives, random, device),
+            lambda windows, random: _loss(network, point_in_time, users, windows, negatives, random, run.device),
             figures,
             held_out=bool(check),
             seed=settings.seed,
@@ -147,11 +126,35 @@ def train_towers(
             config=asdict(config),
         ),
         settings,
-        folder=folder,
-        report=report,
-        stopped=stopped,
+        run,
     )
     return TrainedTowers(TwoTowerModel(network), history)
+
+
+def _parted(
+    point_in_time: PointInTimeFeatures, settings: TwoTowerSettings, targets: Bools | None
+) -> tuple[Bools, list[Step]]:
+    """The positive events that are learned from, (n,), and the steps that are held out."""
+    allowed = point_in_time.positive if targets is None else point_in_time.positive & targets
+    held = newest_steps(point_in_time, allowed, settings.held_out, settings.seed)
+    if (many := int(allowed.sum()) - len(held)) < MIN_STEPS:
+        raise TooLittleDataError(
+            f"there are {many} positive events to learn the user embedding from",
+            f"collect at least {MIN_STEPS} beside the held-out",
+        )
+    learned = allowed.copy()
+    learned[held] = False
+    return learned, steps_of(point_in_time, held)
+
+
+def _untrained(point_in_time: PointInTimeFeatures, config: TwoTowerConfig, seed: int) -> TwoTowers:
+    """Towers at the start, centred by the catalogue's contents."""
+    torch.manual_seed(seed)
+    network = TwoTowers(config)
+    some = np.arange(0, point_in_time.size, max(point_in_time.size // _FITTED, 1))
+    for tower in (network.contents, network.item_contents):
+        tower.fit(*gather(point_in_time.table, some))
+    return network
 
 
 def measure_towers(

@@ -7,7 +7,7 @@ it was.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -45,6 +45,45 @@ Stopped = Callable[[], bool]
 
 class Stop(Exception):  # noqa: N818
     """The training was cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a training, or a part of one, runs, who hears of it and who may stop it."""
+
+    device: str = "cpu"
+    """"cpu" or "cuda"."""
+    folder: Path | None = None
+    """Where its state is kept, from which an interrupted one goes on; None keeps nothing."""
+    report: Report = lambda _: None
+    """Is told of the progress."""
+    stopped: Stopped = lambda: False
+    """Says whether to stop."""
+
+    def part(self, first: float, last: float) -> "Run":
+        """The run of a part between two shares of the whole."""
+        return replace(
+            self,
+            report=lambda one: self.report(Progress(first + (last - first) * one.share, one.stage, one.figures)),
+        )
+
+    def stage(self, name: str) -> Callable[[float], None]:
+        """Report that a stage begins; takes the share of it that is done."""
+        self.report(Progress(0.0, name, {}))
+        return lambda share: self.report(Progress(share, name, {}))
+
+    def go_on(self) -> None:
+        """Nothing, unless it is to stop.
+
+        Raises:
+            Stop: then.
+        """
+        if self.stopped():
+            raise Stop
+
+
+HERE = Run()
+"""On the CPU, unheard, to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,33 +131,28 @@ class Task(Generic[Batch]):
 def run_epochs(
     task: Task[Batch],
     settings: LoopSettings,
-    *,
-    folder: Path | None = None,
+    run: Run,
     logs: "SummaryWriter | None" = None,
-    report: Report = lambda _: None,
-    stopped: Stopped = lambda: False,
 ) -> tuple[dict[str, float], ...]:
     """Train the network of a task in place; it ends with the weights of its best epoch.
 
     Args:
         task: what is trained.
         settings: how long and how fast.
-        folder: where the state of the run is kept; None keeps nothing.
+        run: where, who hears of it and who may stop it.
         logs: take the figures of every epoch; None keeps none.
-        report: is told of the progress.
-        stopped: says whether to stop.
 
     Returns:
         Per epoch its figures.
 
     Raises:
-        Stop: if `stopped` says so.
+        Stop: if the run is stopped.
     """
     optimizer = torch.optim.AdamW(task.groups, settings.learning_rate)
     factor = rising_then_falling(task.steps * settings.epochs, settings.warm_up)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     first, best, history, best_weights = 0, -1.0, list[dict[str, float]](), _copied(task.network)
-    if folder is not None and (state := load_state(folder, task.settings, task.config)) is not None:
+    if run.folder is not None and (state := load_state(run.folder, task.settings, task.config)) is not None:
         first, best, history, best_weights = state.epoch, state.best, state.history, state.best_weights
         task.trained.load_state_dict(state.weights)
         state.restore(optimizer, schedule)
@@ -131,24 +165,23 @@ def run_epochs(
         total = 0.0
         task.trained.train()
         for step, batch in enumerate(task.batches(random)):
-            if stopped():
-                raise Stop
+            run.go_on()
             loss = _step(task, batch, random, optimizer)
             schedule.step()
             total += loss
             if step % _TOLD_EVERY == 0:
-                report(Progress((epoch + step / task.steps) / settings.epochs, stage, {"loss": loss}))
+                run.report(Progress((epoch + step / task.steps) / settings.epochs, stage, {"loss": loss}))
         figures = task.figures(total / task.steps)
         history.append(figures)
         if figures[METRIC] > best or not task.held_out:
             best, best_weights = figures[METRIC], _copied(task.network)
-        report(Progress((epoch + 1) / settings.epochs, stage, figures))
+        run.report(Progress((epoch + 1) / settings.epochs, stage, figures))
         if logs is not None:
             for name, value in figures.items():
                 logs.add_scalar(name, value, epoch)
-        if folder is not None and processes().first:
+        if run.folder is not None and processes().first:
             weights, about = task.trained.state_dict(), (task.settings, task.config)
-            save_state(folder, epoch + 1, best, history, weights, best_weights, optimizer, schedule, *about)
+            save_state(run.folder, epoch + 1, best, history, weights, best_weights, optimizer, schedule, *about)
     task.network.load_state_dict(best_weights)
     return tuple(history)
 

@@ -24,7 +24,7 @@ from optuna.trial import TrialState
 from engine.learn.fit import FitSettings, TrainingRows, network_of
 from engine.learn.log import Ints
 from engine.learn.network.train import check_enough, held_out, logits_of, row_ndcg, train
-from engine.learn.network.trainer import Progress, Report, Stop
+from engine.learn.network.trainer import Progress, Run, Stop
 from engine.learn.tuning.tried import WHOLE, Setting, clean, newest, storage_of
 from engine.models.errors import TooLittleDataError, TrainingError
 
@@ -112,17 +112,15 @@ class SettingsSearch:
             def told(one: Progress, done: int = done) -> None:
                 report((done + one.share) / trials, f"trial {done + 1} of {trials}: {one.stage}")
 
-            self._try(trial, rows, settings, device, told)
+            self._try(trial, rows, settings, Run(device, report=told))
 
-    def _try(
-        self, trial: optuna.Trial, rows: TrainingRows, settings: FitSettings, device: str, report: Report
-    ) -> None:
+    def _try(self, trial: optuna.Trial, rows: TrainingRows, settings: FitSettings, run: Run) -> None:
         made, began = with_setting(settings, trial.params), time.monotonic()
         behind, epochs = False, 0
 
         def told(one: Progress) -> None:
             nonlocal behind, epochs
-            report(one)
+            run.report(one)
             if "ndcg_at_10" in one.figures:
                 epochs += 1
                 trial.report(one.figures["ndcg_at_10"], epochs)
@@ -130,15 +128,8 @@ class SettingsSearch:
 
         table = rows.point_in_time.table
         try:
-            trained = train(
-                rows.examples,
-                table,
-                network_of(rows, made),
-                made.training,
-                device=device,
-                report=told,
-                stopped=lambda: behind,
-            )
+            heard = replace(run, report=told, stopped=lambda: behind)
+            trained = train(rows.examples, table, network_of(rows, made), made.training, heard)
         except Stop:
             trial.set_user_attr("epochs", epochs)
             trial.set_user_attr("seconds", time.monotonic() - began)
@@ -148,7 +139,7 @@ class SettingsSearch:
             self._study.tell(trial, state=TrialState.FAIL)
             raise
         _, check = held_out(rows.examples, made.training.held_out)
-        values = row_ndcg(check, logits_of(trained.model.to(device), check, table, device))
+        values = row_ndcg(check, logits_of(trained.model.to(run.device), check, table, run.device))
         trial.set_user_attr("epochs", epochs)
         trial.set_user_attr("seconds", time.monotonic() - began)
         trial.set_user_attr("values", [None if np.isnan(value) else round(value, 5) for value in values.tolist()])
