@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.catalog.items import ItemTable
     from engine.cli.evaluate_versions import Trained
     from engine.config.settings import Settings
-    from engine.learn.evaluation.options import Evaluation
+    from engine.learn.evaluation.options import EvaluateOptions, Evaluation
     from engine.learn.evaluation.report_tables import ReportTable
     from engine.learn.evaluation.served_lists import ServedFigures
     from engine.learn.evaluation.stats import Interval
@@ -173,22 +173,11 @@ def _compare(
     from engine.learn.evaluation.baselines.choose import BaselineOptions, baselines
     from engine.learn.evaluation.baselines.combined import Scores
     from engine.learn.evaluation.evaluate import evaluate as run
-    from engine.learn.evaluation.options import EvaluateOptions
 
     named = [baseline_named(name) for name in compared.ranker] if compared.ranker else None
-    seed, positives = counted.seed, counted.positives
-    chosen = baselines(
-        items,
-        named,
-        BaselineOptions(
-            counted.positives,
-            not counted.seen,
-            counted.regularization,
-            settings.learn.fields,
-            asked.split.cross_fit,
-            counted.seed,
-        ),
-    )
+    seed, positives, cross_fit = counted.seed, counted.positives, asked.split.cross_fit
+    fitted_as = positives, not counted.seen, counted.regularization, settings.learn.fields, cross_fit, seed
+    chosen = baselines(items, named, BaselineOptions(*fitted_as))
     rankers: list[Ranker] = [*chosen.rankers, *(Scores(path) for path in compared.scores or ())]
     trained: list[Trained] = []
     with console.status("") as status:
@@ -200,13 +189,8 @@ def _compare(
             parted = evaluate_versions.with_vectors(there, parted)
             rankers += [one.ranker for one in trained]
             if compared.learned:
-                tell_step = status.update
-                rankers.append(evaluate_versions.learned(settings, there, asked.split, before, seed, tell_step))
-        names = [one.name for one in rankers]
-        among = SIMPLE if set(SIMPLE) & set(names) else tuple(names[:1])
-        reference = OLD.get(compared.reference, compared.reference)
-        ks = tuple(sorted(set(counted.k or [10])))
-        options = EvaluateOptions(ks, not counted.seen, reference, among, positives, seed=seed)
+                rankers.append(evaluate_versions.learned(settings, there, asked.split, before, seed, status.update))
+        options = _options(compared, counted, [one.name for one in rankers])
         notes = {one.ranker.name: note for one in trained if (note := one.note(parted))}
         done = run(
             parted,
@@ -224,6 +208,17 @@ def _compare(
     _tell_compared(done, judged, {} if asked.file else evaluate_versions.shown(settings, begin), written)
     for name, note in notes.items():
         tell("warning", "yellow", f"{name}: {note}")
+
+
+def _options(compared: RankerOptions, counted: CountOptions, names: list[str]) -> EvaluateOptions:
+    """What is measured of the rankers of these names."""
+    from engine.learn.evaluation.options import EvaluateOptions
+    from engine.learn.evaluation.stats import Draws
+
+    ks = tuple(sorted(set(counted.k or [10])))
+    reference = OLD.get(compared.reference, compared.reference)
+    among = SIMPLE if set(SIMPLE) & set(names) else tuple(names[:1])
+    return EvaluateOptions(ks, not counted.seen, reference, among, counted.positives, draws=Draws(seed=counted.seed))
 
 
 def _tell_compared(

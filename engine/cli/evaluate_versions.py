@@ -133,6 +133,7 @@ def judged(
     """What the lists that were served since a version learned say of it; one with too few lists is told and left
     out."""
     from engine.learn.evaluation.served_lists import judge_served
+    from engine.learn.evaluation.stats import Draws
     from engine.learn.log import event_log
     from engine.models.errors import TooLittleDataError
 
@@ -144,7 +145,7 @@ def judged(
     for one in trained:
         try:
             since = one.card.data_until or one.card.created
-            found.append(judge_served(one.as_served, log, catalogue.items, served, since=since, seed=seed))
+            found.append(judge_served(one.as_served, log, catalogue.items, served, since, Draws(seed=seed)))
         except TooLittleDataError as error:
             tell("no off-policy estimates", "yellow", f"{one.card.version}: {error}")
     return found
@@ -158,6 +159,7 @@ def trial(settings: Settings, names: Sequence[str], begin: datetime | None, seed
     """
     from engine import opening
     from engine.core.types import UNTRAINED
+    from engine.learn.evaluation.stats import Draws
     from engine.learn.evaluation.trial import compare, latest_pair
 
     if names and len(names) != 2:
@@ -170,7 +172,7 @@ def trial(settings: Settings, names: Sequence[str], begin: datetime | None, seed
         ours, theirs = pointer.candidate, pointer.serving or UNTRAINED
     else:
         ours, theirs = latest_pair(served)
-    return compare(served, ours, theirs, seed=seed)
+    return compare(served, ours, theirs, Draws(seed=seed))
 
 
 def served_lists(settings: Settings, since: datetime | None = None) -> Iterator[Served]:

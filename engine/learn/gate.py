@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.core.errors import SettingsError
-from engine.learn.evaluation.stats import paired
+from engine.learn.evaluation.stats import Draws, paired
 from engine.learn.log import Doubles, Ints
 from engine.models.verdict import Verdict
 
@@ -76,18 +76,19 @@ def judge_candidate(
         )
     if not (np.isfinite(new).all() and np.isfinite(old).all()):
         raise SettingsError(f"a value of {metric} is not finite", "leave cases without a value out of both")
-    count, users = len(new), len(np.unique(who))
-    if users < min_cases:
-        problem = f"{users} people in the held-out cases are too few, {min_cases} are needed"
+    count, distinct = len(new), len(np.unique(who))
+    if distinct < min_cases:
+        problem = f"{distinct} people in the held-out cases are too few, {min_cases} are needed"
         said = f"{problem}: collect events of more people, or hold out more of them (learn.held_out)"
         return Verdict(False, said, metric, count, confidence=confidence)
-    gap = paired(new, old, who, level=confidence, samples=RESAMPLES, seed=seed)
+    draws = Draws(confidence, RESAMPLES, seed)
+    gap = paired(new, old, who, draws)
     figures = (
         f"{metric} {gap.mean:+.4f} on {count} cases, {confidence:.0%} interval {gap.low:+.4f} to {gap.high:+.4f}"
     )
     better = gap.low > 0
     reason = f"better: {figures}" if better else f"not better: {figures} does not lie above zero"
-    harm, said = ("", "") if new_users is None else _harm(new_users, metric, confidence, seed)
+    harm, said = ("", "") if new_users is None else _harm(new_users, metric, draws)
     if harm:
         reason = f"{harm}; on the whole {reason}"
     elif said:
@@ -95,15 +96,12 @@ def judge_candidate(
     return Verdict(better and not harm, reason, metric, count, gap.mean, gap.low, gap.high, confidence)
 
 
-def _harm(new: NewUsers, metric: str, confidence: float, seed: int) -> tuple[str, str]:
+def _harm(new: NewUsers, metric: str, draws: Draws) -> tuple[str, str]:
     """What harm is done to new people, and else how they fare; "" for the other."""
     users = len(np.unique(new.users))
     if users < MIN_NEW:
         return "", f"{users} new people are too few to judge on, {MIN_NEW} are needed"
-    gaps = {
-        name: paired(new.candidate, values, new.users, level=confidence, samples=RESAMPLES, seed=seed)
-        for name, values in new.others.items()
-    }
+    gaps = {name: paired(new.candidate, values, new.users, draws) for name, values in new.others.items()}
     said = {name: f"{gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) against {name}" for name, gap in gaps.items()}
     harms = " and ".join(said[name] for name, gap in gaps.items() if gap.high < 0)
     if harms:

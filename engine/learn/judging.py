@@ -16,7 +16,7 @@ from engine.learn.evaluation import metrics
 from engine.learn.evaluation.baselines.matrix import seen_items
 from engine.learn.evaluation.baselines.simple import Popularity
 from engine.learn.evaluation.replay import replayed_ndcg, shown_lists
-from engine.learn.evaluation.stats import Interval, bootstrap
+from engine.learn.evaluation.stats import Draws, Interval, bootstrap
 from engine.learn.gate import MIN_NEW, NewUsers, judge_candidate
 from engine.learn.log import Doubles, EventLog, Ints
 from engine.learn.ranker import Ranker, Split
@@ -114,7 +114,7 @@ def judge_versions(
     )
     return Judgement(
         verdict,
-        {name: bootstrap(values, whose[name], seed=seed) for name, values in ours.items()},
+        {name: bootstrap(values, whose[name], Draws(seed=seed)) for name, values in ours.items()},
         {name: float(values.mean()) for name, values in theirs.items()},
         {name: float(values.mean()) for name, values in popular.items()},
         int((~stranger).sum()),

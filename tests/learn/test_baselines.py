@@ -23,6 +23,7 @@ from engine.learn.evaluation.baselines.names import BASELINES, baseline_named
 from engine.learn.evaluation.baselines.simple import Markov, Popularity
 from engine.learn.evaluation.evaluate import evaluate
 from engine.learn.evaluation.options import EvaluateOptions
+from engine.learn.evaluation.stats import Draws
 from engine.learn.log import event_log
 from engine.learn.ranker import Cases, Ranker, Split
 from engine.models.errors import TooLittleDataError, TrainingError
@@ -297,7 +298,7 @@ def test_published_figures_on_movielens() -> None:
     split = splits.leave_last_out(log, films)
     done = evaluate(
         split, films, baselines(films, ["popularity", "ease", "markov", "ease-markov"]).rankers,
-        EvaluateOptions(reference="ease-markov", samples=200),
+        EvaluateOptions(reference="ease-markov", draws=Draws(samples=200)),
     )  # fmt: skip
     told = {result.name: result.metrics["ndcg@10"].mean for result in done.results}
     assert done.cases == 943

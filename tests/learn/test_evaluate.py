@@ -17,6 +17,7 @@ from engine.learn.evaluation.baselines.simple import Markov, Popularity
 from engine.learn.evaluation.evaluate import evaluate
 from engine.learn.evaluation.options import EvaluateOptions
 from engine.learn.evaluation.report import as_document, as_tables, write_html
+from engine.learn.evaluation.stats import Draws
 from engine.learn.log import EventLog, event_log
 from engine.learn.ranker import Cases
 from engine.models.errors import TooLittleDataError, TrainingError
@@ -193,7 +194,7 @@ def test_reports(tmp_path: Path) -> None:
     oracle.name = markup
     done = evaluate(
         SPLIT, two_modalities(), [oracle, Markov(), MeanVector()],
-        EvaluateOptions(ks=(1, 10), reference="markov", samples=100),
+        EvaluateOptions(ks=(1, 10), reference="markov", draws=Draws(samples=100)),
         ablate=True, left_out=(("als", "implicit is not installed"),), notes={"markov": "it has seen it all"},
     )  # fmt: skip
     document = json.loads(json.dumps(as_document(done), allow_nan=False))
@@ -219,7 +220,7 @@ def test_reports(tmp_path: Path) -> None:
 def test_the_name_of_a_version_is_whole_in_the_page(tmp_path: Path) -> None:
     version, long = Oracle(), Oracle()
     version.name, long.name = "20261128-185607-feffc1", "scores of somebody else, made long ago.npz"
-    done = evaluate(SPLIT, ITEMS, [version, long, Markov()], EvaluateOptions(samples=10))
+    done = evaluate(SPLIT, ITEMS, [version, long, Markov()], EvaluateOptions(draws=Draws(samples=10)))
     write_html(tmp_path / "report.html", done)
     page = (tmp_path / "report.html").read_text()
     assert page.count(f">{version.name}<title>") >= 4

@@ -14,6 +14,7 @@ from engine.events.types import Impression, Served
 from engine.learn.evaluation.baselines.content import without
 from engine.learn.evaluation.report_tables import plain, served_tables
 from engine.learn.evaluation.served_lists import judge_served
+from engine.learn.evaluation.stats import Draws
 from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import VersionRanker
 from engine.learn.log import EventLog
@@ -76,7 +77,7 @@ def own_lists(ranker: VersionRanker, log: EventLog, items: ItemTable) -> np.ndar
 
 
 def test_the_estimates_find_what_the_version_would_get(ranker: VersionRanker) -> None:
-    told = judge_served(ranker, LOG, ITEMS, lists(600), samples=500)
+    told = judge_served(ranker, LOG, ITEMS, lists(600), draws=Draws(samples=500))
     truth = PAYS[own_lists(ranker, LOG, ITEMS)].mean()
     found = told.estimates[CTR]
     assert found.dr is not None
@@ -91,16 +92,18 @@ def test_the_estimates_find_what_the_version_would_get(ranker: VersionRanker) ->
 
 
 def test_without_lots_nothing_is_estimated_and_that_is_said(ranker: VersionRanker) -> None:
-    told = judge_served(ranker, LOG, ITEMS, lists(200, explore=False), samples=50)
+    told = judge_served(ranker, LOG, ITEMS, lists(200, explore=False), draws=Draws(samples=50))
     assert told.estimates == {}
     earned, predicts = served_tables(told)
     assert "without drawing lots" in earned.caption
     assert len(predicts.rows) == 4
     assert json.loads(json.dumps(plain(told), allow_nan=False))["version"] == "v1"
-    mixed = judge_served(ranker, LOG, ITEMS, [*lists(200, explore=False, seed=1), *lists(50)], samples=50)
-    alone = judge_served(ranker, LOG, ITEMS, lists(50), samples=50)
+    mixed = judge_served(
+        ranker, LOG, ITEMS, [*lists(200, explore=False, seed=1), *lists(50)], draws=Draws(samples=50)
+    )
+    alone = judge_served(ranker, LOG, ITEMS, lists(50), draws=Draws(samples=50))
     assert mixed.estimates[CTR].ips == alone.estimates[CTR].ips
-    few = judge_served(ranker, LOG, ITEMS, lists(50), samples=50)
+    few = judge_served(ranker, LOG, ITEMS, lists(50), draws=Draws(samples=50))
     assert "too few to believe" in served_tables(few)[0].caption
 
 
@@ -109,7 +112,7 @@ def test_only_lists_since_then_of_somebody_named_count(ranker: VersionRanker) ->
     nobody = replace(every[-1], impression=replace(every[-1].impression, user=UserId("")))
     stranger = replace(every[-2], impression=replace(every[-2].impression, user=UserId("new here")))
     since = every[9].impression.time
-    told = judge_served(ranker, LOG, ITEMS, [*every[:-2], stranger, nobody], since=since, samples=50)
+    told = judge_served(ranker, LOG, ITEMS, [*every[:-2], stranger, nobody], since=since, draws=Draws(samples=50))
     assert (told.lists, told.positions, told.left_out) == (29, 87, 11)
     with pytest.raises(TooLittleDataError, match="none of 40 served lists"):
         judge_served(ranker, LOG, ITEMS, every, since=every[-1].impression.time)
@@ -118,7 +121,7 @@ def test_only_lists_since_then_of_somebody_named_count(ranker: VersionRanker) ->
 def test_items_outside_the_catalogue_are_left_out(ranker: VersionRanker) -> None:
     one = lists(1)[0]
     gone = replace(one, impression=replace(one.impression, items=(ItemId("gone"), *one.impression.items[1:])))
-    assert judge_served(ranker, LOG, ITEMS, [gone], samples=50).positions == 2
+    assert judge_served(ranker, LOG, ITEMS, [gone], draws=Draws(samples=50)).positions == 2
 
 
 def test_an_order_that_puts_choices_higher_is_told(ranker: VersionRanker) -> None:
@@ -136,9 +139,9 @@ def test_an_order_that_puts_choices_higher_is_told(ranker: VersionRanker) -> Non
             shown = Impression(f"q{number}", user, order, (1, 2, 3), (1.0,) * 3, "m", "full", LATER)
             found.append(Served(shown, (event,)))
     # Nobody ever chooses the second position, so it is left out; the others are looked at alike.
-    found_both = judge_served(ranker, LOG, ITEMS, [*worse, *equal], samples=50).replayed
+    found_both = judge_served(ranker, LOG, ITEMS, [*worse, *equal], draws=Draws(samples=50)).replayed
     assert found_both.mean == pytest.approx((1 - 1 / np.log2(3)) / 2)
-    assert judge_served(ranker, LOG, ITEMS, equal, samples=50).replayed.mean == 0
+    assert judge_served(ranker, LOG, ITEMS, equal, draws=Draws(samples=50)).replayed.mean == 0
 
 
 def test_probabilities_are_what_the_score_is_made_of(ranker: VersionRanker) -> None:

@@ -9,12 +9,12 @@ from scipy import stats as reference
 from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.types import Impression, Served
 from engine.learn.evaluation.off_policy import Logged, logged_positions, off_policy, rate
-from engine.learn.evaluation.stats import bootstrap, paired, unpaired
+from engine.learn.evaluation.stats import Draws, bootstrap, paired, unpaired
 
 
 def test_the_interval_is_scipys() -> None:
     values = np.random.default_rng(1).gamma(2, size=150)
-    ours = bootstrap(values, samples=20_000)
+    ours = bootstrap(values, draws=Draws(samples=20_000))
     theirs = reference.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=2)
     low, high = theirs.confidence_interval
     assert ours.mean == pytest.approx(values.mean())
@@ -24,7 +24,7 @@ def test_the_interval_is_scipys() -> None:
 def test_the_p_value_is_scipys() -> None:
     random = np.random.default_rng(3)
     ours, theirs = random.random(40) + 0.05, random.random(40)
-    told = paired(ours, theirs, samples=20_000)
+    told = paired(ours, theirs, draws=Draws(samples=20_000))
     exact = reference.permutation_test(
         (ours, theirs), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=20_000, rng=4
     )
@@ -35,7 +35,7 @@ def test_the_p_value_is_scipys() -> None:
 def test_unpaired_is_scipys() -> None:
     random = np.random.default_rng(3)
     ours, theirs = random.gamma(2, size=60) + 0.3, random.gamma(2, size=45)
-    told = unpaired(ours, np.arange(60), theirs, np.arange(45), samples=20_000)
+    told = unpaired(ours, np.arange(60), theirs, np.arange(45), draws=Draws(samples=20_000))
 
     def apart(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
         return np.mean(a, axis=axis) - np.mean(b, axis=axis)
@@ -75,11 +75,11 @@ def test_people_are_drawn_whole() -> None:
 
 def test_equal_seeds_give_equal_intervals_and_nan_is_left_out() -> None:
     values = np.append(np.random.default_rng(7).random(30), np.nan)
-    assert bootstrap(values, seed=1) == bootstrap(values[:-1], seed=1)
-    assert bootstrap(values, seed=1) != bootstrap(values, seed=2)
+    assert bootstrap(values, draws=Draws(seed=1)) == bootstrap(values[:-1], draws=Draws(seed=1))
+    assert bootstrap(values, draws=Draws(seed=1)) != bootstrap(values, draws=Draws(seed=2))
     assert np.isnan(bootstrap(np.array([])).mean)
     with pytest.raises(ValueError, match="level is 2"):
-        bootstrap(values, level=2)
+        bootstrap(values, draws=Draws(level=2))
 
 
 def test_off_policy_estimates_find_the_truth() -> None:

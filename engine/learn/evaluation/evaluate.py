@@ -2,32 +2,19 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from encoders.types import Modality
 from engine.catalog.items import ItemTable
 from engine.learn.evaluation.baselines.content import without
-from engine.learn.evaluation.judge import Judge
+from engine.learn.evaluation.judge import Judge, Judged
 from engine.learn.evaluation.options import EvaluateOptions, Evaluation
-from engine.learn.log import Doubles
 from engine.learn.ranker import Ranker, Reads, Split
 from engine.models.errors import TrainingError
 
 Progress = Callable[[str], None]
 DEFAULT = EvaluateOptions()
-
-
-@dataclass(slots=True)
-class _Found:
-    """What was found of a ranker."""
-
-    values: Mapping[str, Doubles]
-    together: Mapping[str, float]
-    seconds: tuple[float, float]
-    """Of fitting, of scoring."""
-    lost: list[tuple[Modality, Mapping[str, Doubles]]] = field(default_factory=list)
 
 
 def evaluate(
@@ -60,14 +47,9 @@ def evaluate(
     """
     _check(rankers, options)
     judge = Judge.of(split, items, options)
-    found: dict[str, _Found] = {}
+    found: dict[str, Judged] = {}
     for ranker in rankers:
-        on_step(ranker.name)
-        start = time.perf_counter()
-        ranker.fit(split.train, items)
-        fitted = time.perf_counter()
-        values, together = judge.judge(ranker)
-        found[ranker.name] = one = _Found(values, together, (fitted - start, time.perf_counter() - fitted))
+        found[ranker.name] = one = _fitted(ranker, judge, split, items, on_step)
         if ablate and isinstance(ranker, Reads):
             for modality in (m for m, mask in items.present.items() if mask.any()):
                 on_step(f"{ranker.name} without {modality}")
@@ -86,15 +68,7 @@ def evaluate(
         len(judge.cases),
         len(split.cases) - len(judge.cases),
         tuple(
-            judge.result(
-                name,
-                one.values,
-                one.together,
-                one.seconds,
-                None if name == options.reference else reference,
-                one.lost,
-            )
-            for name, one in found.items()
+            judge.result(name, one, None if name == options.reference else reference) for name, one in found.items()
         ),
         {name: int(mask.sum()) for name, mask in judge.groups.items()},
         left_out,
@@ -102,7 +76,16 @@ def evaluate(
     )
 
 
-def _best(found: Mapping[str, _Found], options: EvaluateOptions) -> str:
+def _fitted(ranker: Ranker, judge: Judge, split: Split, items: ItemTable, on_step: Progress) -> Judged:
+    on_step(ranker.name)
+    start = time.perf_counter()
+    ranker.fit(split.train, items)
+    fitted = time.perf_counter()
+    values, together = judge.judge(ranker)
+    return Judged(values, together, (fitted - start, time.perf_counter() - fitted))
+
+
+def _best(found: Mapping[str, Judged], options: EvaluateOptions) -> str:
     """Of the rankers among which the reference is chosen, the best by the main metric; "" where there is none."""
     there = [name for name in found if name in options.among]
     return max(there, key=lambda name: float(np.nanmean(found[name].values[options.main])), default="")

@@ -1,7 +1,7 @@
 """The cases of a split, and how good a ranker's lists are for them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +16,20 @@ from engine.learn.log import Doubles, Ints
 from engine.learn.ranker import Cases, Ranker, Rows, Split
 from engine.learn.splits import slices
 from engine.models.errors import TooLittleDataError, TrainingError
+
+
+@dataclass(slots=True)
+class Judged:
+    """What was found of a ranker."""
+
+    values: Mapping[str, Doubles]
+    """Per metric and case, (b,)."""
+    together: Mapping[str, float]
+    """Figures of all lists."""
+    seconds: tuple[float, float]
+    """Of fitting, of scoring."""
+    lost: list[tuple[Modality, Mapping[str, Doubles]]] = field(default_factory=list)
+    """The values without the vectors of a modality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +96,12 @@ class Judge:
         except ValueError as error:
             raise TrainingError(f"{ranker.name}: {error}") from None
 
-    def result(
-        self,
-        name: str,
-        values: Mapping[str, Doubles],
-        together: Mapping[str, float],
-        seconds: tuple[float, float],
-        reference: Mapping[str, Doubles] | None,
-        lost: Sequence[tuple[Modality, Mapping[str, Doubles]]],
-    ) -> Result:
+    def result(self, name: str, judged: Judged, reference: Mapping[str, Doubles] | None) -> Result:
         """The figures with intervals. `coverage` is one figure of all lists: its interval is itself."""
         groups = {group: mask for group, mask in self.groups.items() if group != "all" and mask.any()}
         best = self.options.main
-        whole = {key: Interval(value, value, value, len(self.cases)) for key, value in together.items()}
+        whole = {key: Interval(value, value, value, len(self.cases)) for key, value in judged.together.items()}
+        values = judged.values
         return Result(
             name,
             {**self._intervals(values), **whole},
@@ -104,37 +111,24 @@ class Judge:
             {}
             if reference is None
             else {group: self._difference(values[best], reference[best], mask) for group, mask in groups.items()},
-            seconds[0],
-            seconds[1],
+            *judged.seconds,
             tuple(
-                Ablation(modality, self._intervals(less), self._differences(less, values)) for modality, less in lost
+                Ablation(modality, self._intervals(less), self._differences(less, values))
+                for modality, less in judged.lost
             ),
         )
 
     def _intervals(self, values: Mapping[str, Doubles], mask: Mask | None = None) -> dict[str, Interval]:
         rows = np.arange(len(self.cases)) if mask is None else np.flatnonzero(mask)
-        options = self.options
-        return {
-            name: bootstrap(
-                value[rows], self.cases.user[rows], level=options.level, samples=options.samples, seed=options.seed
-            )
-            for name, value in values.items()
-        }
+        users, draws = self.cases.user[rows], self.options.draws
+        return {name: bootstrap(value[rows], users, draws) for name, value in values.items()}
 
     def _differences(self, ours: Mapping[str, Doubles], theirs: Mapping[str, Doubles]) -> dict[str, Difference]:
         everybody = self.groups["all"]
         return {name: self._difference(ours[name], theirs[name], everybody) for name in ours if name in theirs}
 
     def _difference(self, ours: Doubles, theirs: Doubles, mask: Mask) -> Difference:
-        options = self.options
-        return paired(
-            ours[mask],
-            theirs[mask],
-            self.cases.user[mask],
-            level=options.level,
-            samples=options.samples,
-            seed=options.seed,
-        )
+        return paired(ours[mask], theirs[mask], self.cases.user[mask], self.options.draws)
 
 
 def _unseen(cases: Cases, split: Split, items: ItemTable, batch: int) -> Cases:

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.core.types import EventKind
 from engine.events.types import Served
-from engine.learn.evaluation.stats import SAMPLES, Interval, bootstrap, ratio
+from engine.learn.evaluation.stats import DRAWS, Draws, Interval, bootstrap, ratio
 from engine.learn.log import Doubles, Ints
 
 CHOICES = frozenset({EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE})
@@ -49,9 +49,7 @@ def off_policy(
     *,
     predicted: Doubles | None = None,
     expected: Doubles | None = None,
-    level: float = 0.95,
-    samples: int = SAMPLES,
-    seed: int = 0,
+    draws: Draws = DRAWS,
 ) -> OffPolicy:
     """What a policy would have earned per position, from lists that another one showed.
 
@@ -63,9 +61,7 @@ def off_policy(
         probability: (n,), with which the policy in question would put the logged item into that position.
         predicted: (n,), the reward that a model predicts of the logged item; None makes no DR.
         expected: (n,), the reward that the model expects of the policy in question in that position.
-        level: of the intervals.
-        samples: draws.
-        seed: of the draws.
+        draws: of the intervals.
 
     Raises:
         ValueError: if a propensity is not in (0, 1], a probability not in [0, 1], or only one of `predicted` and
@@ -80,13 +76,11 @@ def off_policy(
     weight = probability / logged.propensity
     doubly = None
     if predicted is not None and expected is not None:
-        doubly = bootstrap(
-            expected + weight * (logged.reward - predicted), logged.user, level=level, samples=samples, seed=seed
-        )
+        doubly = bootstrap(expected + weight * (logged.reward - predicted), logged.user, draws)
     squares = float(np.square(weight).sum())
     return OffPolicy(
-        bootstrap(weight * logged.reward, logged.user, level=level, samples=samples, seed=seed),
-        ratio(weight * logged.reward, weight, logged.user, level=level, samples=samples, seed=seed),
+        bootstrap(weight * logged.reward, logged.user, draws),
+        ratio(weight * logged.reward, weight, logged.user, draws),
         doubly,
         float(weight.sum()) ** 2 / squares if squares else 0.0,
     )
@@ -111,7 +105,7 @@ def logged_positions(served: Iterable[Served], kinds: frozenset[EventKind]) -> L
     return Logged(np.array(user, np.int64), np.array(reward, np.float64), np.array(propensity, np.float64))
 
 
-def rate(logged: Logged, *, level: float = 0.95, samples: int = SAMPLES, seed: int = 0) -> Interval:
+def rate(logged: Logged, draws: Draws = DRAWS) -> Interval:
     """The reward per position shown: the click-through rate where it is a click, conversion where it is a
     purchase."""
-    return bootstrap(logged.reward, logged.user, level=level, samples=samples, seed=seed)
+    return bootstrap(logged.reward, logged.user, draws)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from encoders.types import Modality
-from engine.learn.evaluation.stats import SAMPLES, Difference, Interval
+from engine.learn.evaluation.stats import DRAWS, Difference, Draws, Interval
 from engine.learn.log import Doubles
 from engine.learn.splits import ALL_POSITIVES, Positives
 
@@ -25,11 +25,8 @@ class EvaluateOptions:
     """The events that an item's popularity counts (for novelty)."""
     batch: int = 256
     """Cases that are scored at once."""
-    level: float = 0.95
-    """Of intervals."""
-    samples: int = SAMPLES
-    """Draws for intervals and tests."""
-    seed: int = 0
+    draws: Draws = DRAWS
+    """For intervals and tests."""
 
     @property
     def main(self) -> str:

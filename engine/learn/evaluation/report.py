@@ -31,8 +31,8 @@ def as_document(done: Evaluation) -> dict[str, Json]:
         "ks": list(done.options.ks),
         "leave_seen_out": done.options.leave_seen_out,
         "reference": done.options.reference or None,
-        "level": done.options.level,
-        "seed": done.options.seed,
+        "level": done.options.draws.level,
+        "seed": done.options.draws.seed,
         "slices": dict(done.slice_sizes),
         "left_out": dict(done.left_out),
         "rankers": [
@@ -60,7 +60,12 @@ def as_tables(done: Evaluation) -> list[Table]:
     best, reference = done.options.main, done.options.reference
     table = Table(title=_title(done), title_justify="left", caption=_caption(done), caption_justify="left")
     table.add_column("ranker", overflow="fold")
-    for heading in (best, f"{done.options.level:.0%}", *((f"less {reference}", "p") if reference else ()), "seconds"):
+    for heading in (
+        best,
+        f"{done.options.draws.level:.0%}",
+        *((f"less {reference}", "p") if reference else ()),
+        "seconds",
+    ):
         table.add_column(heading, justify="right", min_width=16 if heading.endswith("%") else None)
     for result in _ordered(done):
         interval, apart = result.metrics[best], result.against.get(best)
@@ -231,7 +236,7 @@ def _about(done: Evaluation) -> dict[str, str]:
         "items": f"{done.items:,}",
         "cases": f"{done.cases:,}",
         "seen items": "left out" if done.options.leave_seen_out else "ranked too",
-        "seed": str(done.options.seed),
+        "seed": str(done.options.draws.seed),
     }
 
 

@@ -19,7 +19,7 @@ from engine.learn.evaluation.baselines.matrix import seen_items
 from engine.learn.evaluation.metrics import calibration_error, top
 from engine.learn.evaluation.off_policy import RATES, Logged, OffPolicy, off_policy, rate
 from engine.learn.evaluation.replay import best_gain, gain, position_weights
-from engine.learn.evaluation.stats import SAMPLES, Difference, Interval, paired
+from engine.learn.evaluation.stats import DRAWS, Difference, Draws, Interval, paired
 from engine.learn.learned import VersionRanker
 from engine.learn.log import Doubles, EventLog, Ints
 from engine.learn.ranker import Cases, Rows
@@ -89,11 +89,8 @@ def judge_served(
     log: EventLog,
     items: ItemTable,
     served: Sequence[Served],
-    *,
     since: datetime | None = None,
-    level: float = 0.95,
-    samples: int = SAMPLES,
-    seed: int = 0,
+    draws: Draws = DRAWS,
 ) -> ServedFigures:
     """Judge a version by lists that were served after its last training event.
 
@@ -103,9 +100,7 @@ def judge_served(
         items: the catalogue.
         served: lists with what followed.
         since: lists before it are left out.
-        level: of intervals.
-        samples: draws.
-        seed: of the draws.
+        draws: of intervals.
 
     Raises:
         TooLittleDataError: if no list counts.
@@ -120,22 +115,7 @@ def judge_served(
         )
     ranker.fit(lists.log, items)
     own, mine, other = _ranked(ranker, lists, items)
-    same = own == lists.row
-    drawn = np.isin(lists.number, lists.number[lists.propensity < 1])  # lists that lots were drawn for
-    observed: dict[str, Interval] = {}
-    estimates: dict[str, OffPolicy] = {}
-    for name, kinds in RATES.items():
-        rewards = np.array([any(one.kind in kinds for one in events) for events in lists.followed], np.float64)
-        logged = lists.logged(rewards)
-        observed[name] = rate(logged, level=level, samples=samples, seed=seed)
-        if drawn.any():
-            logged = Logged(logged.user[drawn], rewards[drawn], lists.propensity[drawn])
-            predicted, expected = _rewards(logged, lists.position[drawn], mine[drawn], other[drawn], seed)
-            estimates[name] = off_policy(
-                logged, same[drawn].astype(np.float64), predicted=predicted,
-                expected=np.where(own[drawn] >= 0, expected, 0.0),
-                level=level, samples=samples, seed=seed,
-            )  # fmt: skip
+    observed, estimates = _rates(lists, own, mine, other, draws)
     favourable = np.array([any(map(ranker.version.favours, events)) for events in lists.followed], np.bool_)
     likely = _likely(ranker, lists)
     return ServedFigures(
@@ -146,8 +126,8 @@ def judge_served(
         len(served) - len(lists.cases),
         observed,
         estimates,
-        float(same.mean()),
-        _replayed(lists, favourable, mine, level, samples, seed),
+        float((own == lists.row).mean()),
+        _replayed(lists, favourable, mine, draws),
         calibration_error(likely, favourable),
         float(likely.mean()),
         float(favourable.mean()),
@@ -212,6 +192,26 @@ def _ranked(ranker: VersionRanker, lists: _Lists, items: ItemTable) -> tuple[Row
     return own, mine, other
 
 
+def _rates(
+    lists: _Lists, own: Rows, mine: Doubles, other: Doubles, draws: Draws
+) -> tuple[dict[str, Interval], dict[str, OffPolicy]]:
+    """Per name of `RATES` what followed, and what would have followed the version's own lists; see `_ranked`."""
+    tried = np.isin(lists.number, lists.number[lists.propensity < 1])  # lists that lots were drawn for
+    observed: dict[str, Interval] = {}
+    estimates: dict[str, OffPolicy] = {}
+    for name, kinds in RATES.items():
+        rewards = np.array([any(one.kind in kinds for one in events) for events in lists.followed], np.float64)
+        logged = lists.logged(rewards)
+        observed[name] = rate(logged, draws)
+        if tried.any():
+            logged = Logged(logged.user[tried], rewards[tried], lists.propensity[tried])
+            predicted, expected = _rewards(logged, lists.position[tried], mine[tried], other[tried], draws.seed)
+            same = (own == lists.row)[tried].astype(np.float64)
+            expected = np.where(own[tried] >= 0, expected, 0.0)
+            estimates[name] = off_policy(logged, same, predicted=predicted, expected=expected, draws=draws)
+    return observed, estimates
+
+
 def _rewards(logged: Logged, position: Ints, mine: Doubles, other: Doubles, seed: int) -> tuple[Doubles, Doubles]:
     """What is predicted of the logged items and of the version's own, (n,) each, by a logistic model of the version's
     score and the position. It is fitted on other people than it predicts."""
@@ -234,7 +234,7 @@ def _rewards(logged: Logged, position: Ints, mine: Doubles, other: Doubles, seed
     return predicted, expected
 
 
-def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, level: float, samples: int, seed: int) -> Difference:
+def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, draws: Draws) -> Difference:
     """NDCG of the choices in the version's order, less in the order that was served."""
     starts = np.searchsorted(lists.number, np.arange(len(lists.cases) + 1))
     parts = [slice(first, last) for first, last in pairwise(starts.tolist())]
@@ -259,7 +259,7 @@ def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, level: float, sa
         np.array([gain(one, keys[part]) for one, part in zip(utility, parts, strict=True)]) / best
         for keys in (-mine, lists.position)
     )
-    return paired(ours, served, lists.cases.user[with_choice], level=level, samples=samples, seed=seed)
+    return paired(ours, served, lists.cases.user[with_choice], draws)
 
 
 def _likely(ranker: VersionRanker, lists: _Lists) -> Doubles:

@@ -10,10 +10,31 @@ import numpy as np
 from engine.learn.evaluation.metrics import Mask
 from engine.learn.log import Doubles, Ints
 
-SAMPLES = 2000
-"""Draws of a bootstrap or a permutation test."""
 _CELLS = 1 << 22
 """Cells of a matrix of draws that is held at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What intervals and tests are drawn with."""
+
+    level: float = 0.95
+    """Of intervals, in (0, 1)."""
+    samples: int = 2000
+    """Draws of a bootstrap or a permutation test."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise ValueError(f"level is {self.level}: give one in (0, 1), such as 0.95")
+
+    @property
+    def tails(self) -> tuple[float, float]:
+        """The quantiles between which the interval lies."""
+        return (1 - self.level) / 2, (1 + self.level) / 2
+
+
+DRAWS = Draws()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +66,26 @@ class Difference:
 def bootstrap(
     values: Doubles,
     users: Ints | None = None,
-    *,
-    level: float = 0.95,
-    samples: int = SAMPLES,
-    seed: int = 0,
+    draws: Draws = DRAWS,
 ) -> Interval:
     """The percentile bootstrap interval of a mean (Efron & Tibshirani, 1993, chapter 13).
 
     Args:
         values: (n,); NaN is left out.
         users: (n,), whose value each is; None takes each as a person's own.
-        level: of the interval, in (0, 1).
-        samples: draws.
-        seed: of the draws.
+        draws: how.
 
     Returns:
         All NaN where there is no value.
     """
-    return ratio(values, np.ones(len(values)), users, level=level, samples=samples, seed=seed)
+    return ratio(values, np.ones(len(values)), users, draws)
 
 
 def paired(
     ours: Doubles,
     theirs: Doubles,
     users: Ints | None = None,
-    *,
-    level: float = 0.95,
-    samples: int = SAMPLES,
-    seed: int = 0,
+    draws: Draws = DRAWS,
 ) -> Difference:
     """The difference of two rankers on the same cases: a bootstrap interval, and a paired permutation test.
 
@@ -83,9 +96,7 @@ def paired(
         ours: (n,); a case where either is NaN is left out.
         theirs: (n,), of the same cases.
         users: (n,), whose case each is; None takes each as a person's own.
-        level: of the interval.
-        samples: draws.
-        seed: of the draws.
+        draws: how.
 
     Raises:
         ValueError: if the two are not of the same length.
@@ -93,17 +104,17 @@ def paired(
     if ours.shape != theirs.shape:
         raise ValueError(f"{len(ours)} values are paired with {len(theirs)}: score the same cases with both rankers")
     apart = ours - theirs
-    interval = bootstrap(apart, users, level=level, samples=samples, seed=seed)
+    interval = bootstrap(apart, users, draws)
     there = np.isfinite(apart)
     total = _sums(apart[there], None if users is None else users[there])
     if not len(total):
         return Difference(np.nan, np.nan, np.nan, np.nan, 0)
-    random = np.random.default_rng([seed, 1])
+    random = np.random.default_rng([draws.seed, 1])
     observed, extreme = abs(total.sum()), 0
-    for size in _parts(samples, len(total)):
+    for size in _parts(draws.samples, len(total)):
         signs = random.integers(0, 2, (size, len(total)), np.int8) * 2.0 - 1.0
         extreme += int((np.abs(signs @ total) >= observed * (1 - 1e-12)).sum())
-    return Difference(interval.mean, interval.low, interval.high, (extreme + 1) / (samples + 1), interval.count)
+    return Difference(interval.mean, interval.low, interval.high, (extreme + 1) / (draws.samples + 1), interval.count)
 
 
 def unpaired(
@@ -111,10 +122,7 @@ def unpaired(
     our_users: Ints,
     theirs: Doubles,
     their_users: Ints,
-    *,
-    level: float = 0.95,
-    samples: int = SAMPLES,
-    seed: int = 0,
+    draws: Draws = DRAWS,
 ) -> Difference:
     """The difference of two means of different people: a bootstrap interval, and a permutation test.
 
@@ -126,9 +134,7 @@ def unpaired(
         our_users: (n,), whose value each is.
         theirs: (k,).
         their_users: (k,); nobody is in both groups.
-        level: of the interval.
-        samples: draws.
-        seed: of the draws.
+        draws: how.
 
     Returns:
         All NaN where a group is empty. Its count is that of all values.
@@ -137,11 +143,11 @@ def unpaired(
         return Difference(np.nan, np.nan, np.nan, np.nan, len(ours) + len(theirs))
     groups = [(_sums(v, who), _sums(np.ones(len(v)), who)) for v, who in ((ours, our_users), (theirs, their_users))]
     observed = _mean(*groups[0]) - _mean(*groups[1])
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(draws.seed)
     drawn, dealt = [], []
     tops, bottoms = (np.concatenate(column) for column in zip(*groups, strict=True))
     first = len(groups[0][0])
-    for size in _parts(samples, len(tops)):
+    for size in _parts(draws.samples, len(tops)):
         means = []
         for above, below in groups:
             rows = random.integers(0, len(above), (size, len(above)))
@@ -150,39 +156,33 @@ def unpaired(
         order = random.permuted(np.tile(np.arange(len(tops)), (size, 1)), axis=1)
         mine, other = order[:, :first], order[:, first:]
         dealt.append(_mean(tops[mine], bottoms[mine]) - _mean(tops[other], bottoms[other]))
-    low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(np.concatenate(drawn), draws.tails)
     extreme = int((np.abs(np.concatenate(dealt)) >= abs(observed) * (1 - 1e-12)).sum())
     count = len(ours) + len(theirs)
-    return Difference(float(observed), float(low), float(high), (extreme + 1) / (samples + 1), count)
+    return Difference(float(observed), float(low), float(high), (extreme + 1) / (draws.samples + 1), count)
 
 
-def ratio(
-    above: Doubles, below: Doubles, users: Ints | None, *, level: float = 0.95, samples: int = SAMPLES, seed: int = 0
-) -> Interval:
+def ratio(above: Doubles, below: Doubles, users: Ints | None, draws: Draws = DRAWS) -> Interval:
     """Σ above / Σ below, with its interval over draws of people; see `bootstrap`.
 
     Args:
         above: (n,).
         below: (n,); where either is NaN, both are left out.
         users: (n,), whose value each is; None takes each as a person's own.
-        level: of the interval.
-        samples: draws.
-        seed: of the draws.
+        draws: how.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}: give one in (0, 1), such as 0.95")
     there: Mask = np.isfinite(above) & np.isfinite(below)
     who = None if users is None else users[there]
     tops, bottoms = _sums(above[there], who), _sums(below[there], who)
     if not bottoms.sum():
         return Interval(np.nan, np.nan, np.nan, int(there.sum()))
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(draws.seed)
     drawn = []
-    for size in _parts(samples, len(tops)):
+    for size in _parts(draws.samples, len(tops)):
         rows = random.integers(0, len(tops), (size, len(tops)))
         total = bottoms[rows].sum(axis=1)
         drawn.append(np.divide(tops[rows].sum(axis=1), total, out=np.full(size, np.nan), where=total != 0))
-    low, high = np.nanquantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.nanquantile(np.concatenate(drawn), draws.tails)
     return Interval(float(tops.sum() / bottoms.sum()), float(low), float(high), int(there.sum()))
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from engine.core.types import EventKind, UserId
 from engine.events.types import Served
 from engine.learn.evaluation.off_policy import RATES, Logged, logged_positions, rate
-from engine.learn.evaluation.stats import SAMPLES, Difference, Interval, paired, unpaired
+from engine.learn.evaluation.stats import DRAWS, Difference, Draws, Interval, paired, unpaired
+from engine.learn.log import Ints
 from engine.learn.splits import Mask
 from engine.models.errors import TooLittleDataError
 
@@ -46,15 +47,7 @@ class Trial:
     """Ours less theirs, of the people who got both, each compared with themselves; empty where there are none."""
 
 
-def compare(
-    served: Sequence[Served],
-    ours: str,
-    theirs: str,
-    *,
-    level: float = 0.95,
-    samples: int = SAMPLES,
-    seed: int = 0,
-) -> Trial:
+def compare(served: Sequence[Served], ours: str, theirs: str, draws: Draws = DRAWS) -> Trial:
     """Compare two versions by their served lists, from when the second of them began until the first of them ended.
 
     People get a version by a hash of their id, so those of one version are compared with those of the other. Who got
@@ -64,76 +57,67 @@ def compare(
         served: lists of any versions, with what followed.
         ours: the version in question, as lists name it; "untrained" is the engine without a version.
         theirs: what it is compared with.
-        level: of intervals.
-        samples: draws.
-        seed: of the draws.
+        draws: of intervals and tests.
 
     Raises:
         TooLittleDataError: if a version served no list to somebody named while the other did.
     """
     since, until, inside = _side_by_side(served, ours, theirs)
-    named = {name: [one for one in mine if one.impression.user] for name, mine in inside.items()}
-    for name, mine in named.items():
+    named = [[one for one in mine if one.impression.user] for mine in inside]
+    for name, mine in zip((ours, theirs), named, strict=True):
         if not mine:
             raise TooLittleDataError(
                 f"{name} served no list to somebody named while the other version did, from "
                 f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC",
                 "let the trial go on, and send a user_id with requests",
             )
-    users = {name: {one.impression.user for one in mine} for name, mine in named.items()}
-    saw = [{one.impression.user for one in mine if one.impression.items} for mine in named.values()]
-    both = saw[0] & saw[1]
-    numbers = {user: number for number, user in enumerate(sorted(users[ours] | users[theirs]))}
+    users = [{one.impression.user for one in mine} for mine in named]
+    saw = [{one.impression.user for one in mine if one.impression.items} for mine in named]
+    numbers = {user: number for number, user in enumerate(sorted(users[0] | users[1]))}
+    both = np.array([numbers[user] for user in saw[0] & saw[1]], np.int64)
+    rates: list[dict[str, Interval]] = [{}, {}]
     apart, within = dict[str, Difference](), dict[str, Difference]()
     for name, kinds in RATES.items():
-        columns = [_positions(named[version], kinds, numbers) for version in (ours, theirs)]
-        mixed = np.array([numbers[user] for user in both], np.int64)
-        if not any(column.reward.any() for column in columns):  # equal zeros say nothing of the versions
-            nothing = Difference(np.nan, np.nan, np.nan, np.nan, sum(len(column.reward) for column in columns))
-            apart[name] = nothing
-            if both:
-                within[name] = nothing
-            continue
-        alone = [_only(column, ~np.isin(column.user, mixed)) for column in columns]
-        apart[name] = unpaired(
-            alone[0].reward, alone[0].user, alone[1].reward, alone[1].user,
-            level=level, samples=samples, seed=seed,
-        )  # fmt: skip
-        if both:
-            one, other = (_per_user(_only(column, np.isin(column.user, mixed))) for column in columns)
-            within[name] = paired(one, other, level=level, samples=samples, seed=seed)
+        columns = [_positions(mine, kinds, numbers) for mine in named]
+        for found, column in zip(rates, columns, strict=True):
+            found[name] = rate(column, draws)
+        apart[name], of_both = _differences(columns, both, draws)
+        if of_both is not None:
+            within[name] = of_both
     arms = [
-        Arm(
-            version,
-            len(named[version]),
-            len(users[version]),
-            sum(len(one.impression.items) for one in named[version]),
-            {
-                name: rate(_positions(named[version], kinds, numbers), level=level, samples=samples, seed=seed)
-                for name, kinds in RATES.items()
-            },
-        )
-        for version in (ours, theirs)
+        Arm(version, len(mine), len(who), sum(len(one.impression.items) for one in mine), found)
+        for version, mine, who, found in zip((ours, theirs), named, users, rates, strict=True)
     ]
-    nobody = sum(len(mine) for mine in inside.values()) - sum(len(mine) for mine in named.values())
+    nobody = sum(map(len, inside)) - sum(map(len, named))
     return Trial(arms[0], arms[1], since, until, nobody, len(both), apart, within)
 
 
-def _side_by_side(
-    served: Sequence[Served], ours: str, theirs: str
-) -> tuple[datetime, datetime, dict[str, list[Served]]]:
+def _differences(columns: Sequence[Logged], both: Ints, draws: Draws) -> tuple[Difference, Difference | None]:
+    """Ours less theirs: between people who got only one version, and within those who got both, if there are any."""
+    if not any(column.reward.any() for column in columns):  # equal zeros say nothing of the versions
+        nothing = Difference(np.nan, np.nan, np.nan, np.nan, sum(len(column.reward) for column in columns))
+        return nothing, nothing if len(both) else None
+    mixed = [np.isin(column.user, both) for column in columns]
+    ours, theirs = (_only(column, ~rows) for column, rows in zip(columns, mixed, strict=True))
+    apart = unpaired(ours.reward, ours.user, theirs.reward, theirs.user, draws)
+    if not len(both):
+        return apart, None
+    one, other = (_per_user(_only(column, rows)) for column, rows in zip(columns, mixed, strict=True))
+    return apart, paired(one, other, draws=draws)
+
+
+def _side_by_side(served: Sequence[Served], ours: str, theirs: str) -> tuple[datetime, datetime, list[list[Served]]]:
     """From when to when both versions served, and the lists of each in that time."""
-    lists = {name: [one for one in served if _version(one) == name] for name in (ours, theirs)}
-    for name, mine in lists.items():
+    lists = [[one for one in served if _version(one) == name] for name in (ours, theirs)]
+    for name, mine in zip((ours, theirs), lists, strict=True):
         if not mine:
             raise TooLittleDataError(
                 f"no list of {name} was logged",
                 "try it on a share of people: triveni model candidate VERSION --share 0.1",
             )
-    ends = [(min(times), max(times)) for times in ([one.impression.time for one in mine] for mine in lists.values())]
+    ends = [(min(times), max(times)) for times in ([one.impression.time for one in mine] for mine in lists)]
     since, until = max(first for first, _ in ends), min(last for _, last in ends)
-    inside = {name: [one for one in mine if since <= one.impression.time <= until] for name, mine in lists.items()}
-    return since, until, inside
+    return since, until, [[one for one in mine if since <= one.impression.time <= until] for mine in lists]
 
 
 def latest_pair(served: Sequence[Served]) -> tuple[str, str]:
