@@ -19,10 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from encoders.spaces.space import Space
-from engine import opening
+from engine import compose, opening
 from engine.catalog.items import ItemTable, read_items
 from engine.config.settings import Settings, load_settings
-from engine.encode.encoding import DirectEncoder
 from engine.learn.fit import Fitted, fit
 from engine.learn.jobs.job import fit_settings
 from engine.learn.log import encode_texts, event_log
@@ -34,7 +33,6 @@ from engine.learn.simulate.serving import PopularServe, Serve
 from engine.learn.simulate.visits import Visits, period
 from engine.learn.simulate.world import World
 from engine.query.models import Fixed, ServedModel
-from engine.query.pipeline import Engine
 from engine.rerank.served import LearnedModel
 
 EXPLORE = 0.2
@@ -79,16 +77,7 @@ def main() -> int:
     clock, memory = compare.SimulatedClock(), compare.memory_store(space.manifest, world.items)
 
     def serving(model: ServedModel | None) -> Serve:
-        engine = Engine(
-            DirectEncoder(space),
-            space.manifest,
-            memory,
-            fuse_settings=settings.fuse,
-            retrieve_settings=settings.retrieve,
-            policy_settings=settings.policy,
-            models=Fixed(model),
-            clock=clock,
-        )
+        engine = compose.build_engine(settings, space, memory, models=Fixed(model), clock=clock)
         return compare.AtItsTime(world, engine, clock)
 
     absent = compare.newcomers(world, 0.2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,9 +14,7 @@ from engine.cli.common import stderr
 
 if TYPE_CHECKING:
     from engine.config.settings import Settings
-
-Tell = Callable[[float, str], None]
-"""Is told the share that is done, 0 to 1, and what is being done."""
+    from engine.learn.pace import Tell
 
 EVERY_SECONDS = 10.0
 """A line is written so often, also where a stage tells nothing."""

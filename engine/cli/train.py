@@ -14,10 +14,11 @@ from rich.table import Table
 
 from engine.cli import times
 from engine.cli.common import console, settings_of
-from engine.cli.progress import Tell, told
+from engine.cli.progress import told
 
 if TYPE_CHECKING:
     from engine.config.settings import Settings
+    from engine.learn.pace import Tell
     from engine.models.card import ModelCard
 
 

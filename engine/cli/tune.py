@@ -74,7 +74,8 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
     from engine.catalog.items import read_items
     from engine.learn.fit import training_rows
     from engine.learn.jobs.job import fit_settings
-    from engine.learn.network.trainer import Progress, Run
+    from engine.learn.network.trainer import Run, heard_by
+    from engine.learn.pace import within
     from engine.learn.splits import by_time
     from engine.learn.training_data import read_training_data
     from engine.learn.tuning.tried import SEARCHED
@@ -88,24 +89,16 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
         with closing(opening.open_store(settings, space)) as store:
             items = read_items(store)
         search = SettingsSearch(folder, now, datetime.now(UTC), fresh=fresh)
-        data = read_training_data(
-            settings, space, items, TimeWindow(None, search.until), lambda share, stage: tell(0.02 * share, stage)
-        )
+        window = TimeWindow(None, search.until)
+        data = read_training_data(settings, space, items, window, within(tell, 0.0, 0.02))
         made = fit_settings(settings, space.manifest, seed)
-
-        def making(one: Progress) -> None:
-            tell(0.02 + 0.18 * one.share, one.stage)
-
-        def tried(share: float, stage: str) -> None:
-            tell(0.2 + 0.8 * min(share, 1.0), stage)
-
         with data.told(made.positives):
             split = by_time(data.log, items, share=settings.learn.held_out, positives=made.positives)
             served = data.before(float(split.cases.time.min()))
-            run = Run(device, search.folder, making)
+            run = Run(device, search.folder, heard_by(within(tell, 0.02, 0.2)))
             rows = training_rows(split.train, items, made, run, impressions=served)
             seconds = float("inf") if minutes is None else minutes * 60
-            search.run(rows, made, trials, seconds=seconds, device=device, report=tried)
+            search.run(rows, made, trials, seconds=seconds, device=device, report=within(tell, 0.2, 1.0))
 
 
 def write_learn(path: Path, setting: Setting) -> None:

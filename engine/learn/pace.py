@@ -4,10 +4,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+Tell = Callable[[float, str], None]
+"""Is told the share that is done, 0 to 1, and what is being done."""
+
 _SETTLED = 5.0
 """Seconds before a pace is told."""
 _BEGINNING = 0.05
 """Until this share there is no pace: what is loaded first takes as long however much follows."""
+
+
+def within(tell: Tell, first: float, last: float) -> Tell:
+    """Tells of a part, between two shares of the whole, as of the whole."""
+    return lambda share, stage: tell(first + (last - first) * share, stage)
 
 
 class Pace:

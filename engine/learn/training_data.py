@@ -9,14 +9,13 @@ from encoders.spaces.space import Space
 from engine.catalog.items import ItemTable
 from engine.events.types import ASKED, Impression
 from engine.learn.log import EventLog, encode_texts, event_log
+from engine.learn.pace import Tell
 from engine.learn.splits import Positives, table_rows
 from engine.learn.window import TimeWindow
 from engine.models.errors import TooLittleDataError
 from engine.opening import OpeningSettings, open_events
 
 _One = TypeVar("_One")
-Tell = Callable[[float, str], None]
-"""Is told the share that is done, 0 to 1, and what is being done."""
 _TOLD_EVERY = 1000
 
 MAX_PER_PERSON = 2000

@@ -27,14 +27,15 @@ from engine.learn.network.distil import DistilSettings
 from engine.learn.network.processes import processes
 from engine.learn.network.train import TrainSettings
 from engine.learn.network.train_towers import TwoTowerSettings
-from engine.learn.network.trainer import Progress, Run, Stop
+from engine.learn.network.trainer import Run, Stop, heard_by
+from engine.learn.pace import Tell, within
 from engine.learn.ranker import Ranker, Split
 from engine.learn.rows.attractiveness import examination_probabilities
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.settings import LearnSettings
 from engine.learn.splits import Positives, by_time
-from engine.learn.training_data import Tell, TrainingData, read_training_data
+from engine.learn.training_data import TrainingData, read_training_data
 from engine.learn.untrained import UntrainedRanker
 from engine.learn.watched import Watched
 from engine.learn.window import TimeWindow
@@ -164,16 +165,11 @@ def fitted_on(
     """The first part of `train_version`: all that several processes do together."""
     progress(0.0, "loading the encoders")
     space, items = opening.open_space(settings), load_items(items_file)
-    reading = _within(progress, _LOADED, _READ)
+    reading = within(progress, _LOADED, _READ)
     mine = processes()  # an event may come or go meanwhile: all learn from what the first has read
     data = mine.agreed(read_training_data(settings, space, items, window, reading) if mine.first else None)
     assert data is not None
     made = fit_settings(settings, space.manifest, seed)
-
-    fitting = _within(progress, _READ, _FITTED)
-
-    def report(one: Progress) -> None:
-        fitting(one.share, one.stage)
 
     try:
         with data.told(made.positives):
@@ -181,16 +177,12 @@ def fitted_on(
             until = float(split.cases.time.min())
             before = data.before(until)
             folder = _run_folder(settings, seed, split.train, items, len(before))
+            report = heard_by(within(progress, _READ, _FITTED))
             run = Run(opening.torch_device(settings), folder, report, cancelled)
             fitted = fit(split.train, items, made, run, impressions=before)
     except Stop:
         raise CancelledError("the training was cancelled", "start it again") from None
     return FittedOn(space, items, data, made, split, until, fitted)
-
-
-def _within(progress: Tell, first: float, last: float) -> Tell:
-    """Tells of a part as of the whole."""
-    return lambda share, stage: progress(first + (last - first) * share, stage)
 
 
 def _draft(
@@ -231,7 +223,7 @@ def _draft(
 
 def _judging(progress: Tell, most: int) -> Callable[[int], None]:
     """Counts the cases that were judged, of at most so many."""
-    part, done = _within(progress, _FITTED, _JUDGED), 0
+    part, done = within(progress, _FITTED, _JUDGED), 0
 
     def scored(more: int) -> None:
         nonlocal done

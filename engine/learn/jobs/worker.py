@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from encoders.errors import TriveniError
+from engine.learn.pace import Tell
 from engine.learn.window import TimeWindow
 from engine.models.card import ModelCard
 
@@ -32,9 +33,7 @@ _STOP = b"stop"
 class Train(Protocol):
     """Makes a version in the registry. It has to be a function of a module, or a `functools.partial` of one."""
 
-    def __call__(
-        self, progress: Callable[[float, str], None], cancelled: Callable[[], bool], window: TimeWindow, seed: int
-    ) -> ModelCard:
+    def __call__(self, progress: Tell, cancelled: Callable[[], bool], window: TimeWindow, seed: int) -> ModelCard:
         """Train a version and put it into the registry.
 
         Args:
@@ -74,7 +73,7 @@ def train_apart(
     train: Train,
     window: TimeWindow,
     seed: int,
-    progress: Callable[[float, str], None],
+    progress: Tell,
     stop: threading.Event,
     grace_seconds: float = GRACE_SECONDS,
 ) -> ModelCard | Failure | Stopped:
@@ -119,7 +118,7 @@ def train_apart(
 def _heard(
     pipe: Connection,
     process: BaseProcess,
-    progress: Callable[[float, str], None],
+    progress: Tell,
     stop: threading.Event,
     grace_seconds: float,
 ) -> ModelCard | Failure | None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from engine.learn.network.processes import processes
 from engine.learn.network.resume import load_state, save_state
+from engine.learn.pace import Tell
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -41,6 +42,11 @@ class Progress:
 
 Report = Callable[[Progress], None]
 Stopped = Callable[[], bool]
+
+
+def heard_by(tell: Tell) -> Report:
+    """Reports without their figures."""
+    return lambda one: tell(one.share, one.stage)
 
 
 class Stop(Exception):  # noqa: N818

@@ -9,7 +9,7 @@ others is ended early. What was tried is in an SQLite database, so that a search
 import fcntl
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from engine.learn.fit import FitSettings, TrainingRows, network_of
 from engine.learn.log import Ints
 from engine.learn.network.train import check_enough, held_out, logits_of, row_ndcg, train
 from engine.learn.network.trainer import Progress, Run, Stop
+from engine.learn.pace import Tell
 from engine.learn.tuning.tried import WHOLE, Setting, clean, newest, storage_of
 from engine.models.errors import TooLittleDataError, TrainingError
 
@@ -80,7 +81,7 @@ class SettingsSearch:
         *,
         seconds: float = float("inf"),
         device: str = "cpu",
-        report: Callable[[float, str], None] = lambda share, stage: None,
+        report: Tell = lambda share, stage: None,
     ) -> None:
         """Try until so many trials are done, or the time is over; a trial that began is brought to its end.
 
