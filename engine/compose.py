@@ -71,9 +71,9 @@ def build_engine(
         SettingsError: if the settings name a source or rule that is not there, or one of its settings is wrong.
         PluginError: if the distribution that adds one is broken.
     """
+    from engine.core.times import now_utc
     from engine.encode.encoding import DirectEncoder
     from engine.encode.text_cache import TextEmbeddingCache
-    from engine.events.times import now_utc
     from engine.query.pipeline import Engine
     from engine.query.policy.rules import RULES
     from engine.query.sources import SOURCES

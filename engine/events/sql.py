@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select, tuple_
 
+from engine.core.times import now_utc
 from engine.core.types import EventKind, UserId
 from engine.events import tables
 from engine.events.base import MAX_PAGE
@@ -15,7 +16,7 @@ from engine.events.database import Database
 from engine.events.errors import EventError
 from engine.events.identity import event_id
 from engine.events.insert import insert_new
-from engine.events.times import bound, from_micros, micros, now_utc
+from engine.events.times import bound, from_micros, micros
 from engine.events.types import (
     EventStats,
     HistoryPage,

@@ -29,8 +29,3 @@ def bound(time: datetime | None, field: str) -> int | None:
     if time.tzinfo is None:
         raise EventError(f"{field} {time} has no time zone", "add one, such as UTC", field=field)
     return micros(time)
-
-
-def now_utc() -> datetime:
-    """Now, in UTC."""
-    return datetime.now(UTC)

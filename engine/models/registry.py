@@ -9,20 +9,21 @@ Any number of processes may read and write at once. kill -9 at any moment leaves
 """
 
 import fcntl
-import hashlib
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from safetensors import SafetensorError
 
+from encoders.networks.weights import sha256_of
 from engine.core.errors import DiskError, NotFoundError, SettingsError
-from engine.core.files import disk_errors, write_atomically
+from engine.core.files import disk_errors, sync, write_atomically
+from engine.core.times import now_utc
 from engine.models.card import CARD, VERSION, CardDraft, ModelCard, is_plain, read_card, version_name
 from engine.models.errors import CheckpointError, ModelError
 from engine.models.pointer import Pointer, pointer_json, read_pointer
@@ -34,10 +35,6 @@ SUFFIXES = frozenset({".safetensors", ".onnx", ".json"})
 _NEW, _GONE = ".new-", ".gone-"
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Registry:
     """The versions below one folder.
 
@@ -46,7 +43,7 @@ class Registry:
         clock: tells the time, with a time zone.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], datetime] = now_utc) -> None:
         self.path = path
         self._clock = clock
 
@@ -86,7 +83,7 @@ class Registry:
                 raise DiskError(f"cannot write {self.path}: {error}", "free space, then try again") from error
             finally:
                 shutil.rmtree(folder, ignore_errors=True)  # it is not there any more if all went well
-            _sync(self.path)
+            sync(self.path)
         return card
 
     def _finish(self, folder: Path, draft: CardDraft, version: str) -> ModelCard:
@@ -97,7 +94,7 @@ class Registry:
                 f"model files are {', '.join(names) or 'missing'}",
                 f"write {', '.join(sorted(SUFFIXES))}, but no {CARD}",
             )
-        files = {name: _checksum(folder / name) for name in names}
+        files = {name: sha256_of(folder / name) for name in names}
         now = self._clock()
         card = ModelCard(
             **dict(draft),
@@ -107,8 +104,8 @@ class Registry:
         )
         (folder / CARD).write_text(card.to_json(), encoding="utf-8")
         for name in (*names, CARD):
-            _sync(folder / name)
-        _sync(folder)
+            sync(folder / name)
+        sync(folder)
         return card
 
     def _has(self, version: str) -> bool:
@@ -170,7 +167,7 @@ class Registry:
             )
         for name, wanted in card.files.items():
             try:
-                found = _checksum(folder / name) if is_plain(folder / name) else "missing, as it is no plain file"
+                found = sha256_of(folder / name) if is_plain(folder / name) else "missing, as it is no plain file"
             except OSError as error:
                 found = f"missing ({error.strerror})"
             if found != wanted:
@@ -299,16 +296,3 @@ class Registry:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))[:400] or "no files"
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -17,11 +17,12 @@ one formula, which is in engine/query/similarity.py; what scores mean goes with 
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from encoders.errors import SpaceError
 from encoders.spaces.space import SpaceManifest
 from engine.core.deadline import Deadline
+from engine.core.times import now_utc
 from engine.core.types import UNTRAINED, Query, Recommendations
 from engine.core.validate import check_query
 from engine.encode.encoding import ContentEncoder
@@ -36,10 +37,6 @@ from engine.query.sources import CandidateSource, Sources
 from engine.query.stages import Request, Stages, Tools
 from engine.query.tiers import Tiers
 from engine.store.base import VectorStore
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Engine:
@@ -76,7 +73,7 @@ class Engine:
         models: Models | None = None,
         deadline_share: float = 0.5,
         search: Search | None = None,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = now_utc,
         stages: Stages | None = None,
         sources: Mapping[str, CandidateSource] | None = None,
         rules: Mapping[str, PolicyRule] | None = None,

@@ -1,11 +1,12 @@
 """A version of the model as the engine serves it: its tiers, and the candidates that it adds."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
+from engine.core.times import now_utc
 from engine.core.types import ItemId, Query
 from engine.models.card import ModelCard
 from engine.query.models import ExtraSearch, Reading
@@ -18,11 +19,6 @@ from engine.rerank.tower_index import TowerIndex
 from engine.rerank.user import FeatureReader
 from engine.rerank.version import Version, load_version
 from engine.store.base import VectorStore
-
-
-def now() -> datetime:
-    """Now, in UTC."""
-    return datetime.now(UTC)
 
 
 class LearnedModel:
@@ -43,7 +39,7 @@ class LearnedModel:
         fingerprint: str,
         store: VectorStore,
         *,
-        clock: Callable[[], datetime] = now,
+        clock: Callable[[], datetime] = now_utc,
     ) -> None:
         identity = np.zeros(len(version.items), np.intp)
         identity[np.flatnonzero(version.known)] = np.arange(1, int(version.known.sum()) + 1)

@@ -30,9 +30,9 @@ class MemoryStore:
     """
 
     def __init__(self, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> None:
-        self._fingerprint = fingerprint
-        self._dimension = dimension
-        self._modalities = tuple(modalities)
+        self.fingerprint = fingerprint
+        self.dimension = dimension
+        self.modalities = tuple(modalities)
         self._schema: Schema = {}
         self._lock = threading.RLock()
         self._points: dict[ItemId, Point] = {}
@@ -41,21 +41,6 @@ class MemoryStore:
         self._columns: dict[str, tuple[list[ItemId], Floats]] = {}
         self._order: list[tuple[str, ItemId]] = []
         self._closed = False
-
-    @property
-    def fingerprint(self) -> str:
-        """The fingerprint of the space whose vectors it keeps."""
-        return self._fingerprint
-
-    @property
-    def dimension(self) -> int:
-        """The dimension of every vector."""
-        return self._dimension
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        """The modalities that it keeps."""
-        return self._modalities
 
     @property
     def schema(self) -> Schema:
@@ -101,7 +86,7 @@ class MemoryStore:
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
         vectors: list[dict[Modality, Floats]] = [{} for _ in points]
-        for modality, (positions, matrix) in validate.check_points(points, self._dimension, self._modalities).items():
+        for modality, (positions, matrix) in validate.check_points(points, self.dimension, self.modalities).items():
             for position, vector in zip(positions, matrix, strict=True):
                 vectors[position][modality] = vector
         with self._opened():
@@ -134,12 +119,12 @@ class MemoryStore:
     def candidates(self, ids: Sequence[ItemId], *, with_payload: bool = True) -> Candidates:
         """The same in columns, for ranking: ids that are not there are left out, scores are zero."""
         points = self.retrieve(ids, with_payload=with_payload)
-        return columns_of([point for point in points if point is not None], self._dimension, self._modalities)
+        return columns_of([point for point in points if point is not None], self.dimension, self.modalities)
 
     def query(self, queries: Sequence[VectorQuery]) -> list[Hits]:
         """Search by several vectors, exactly; see `VectorStore.query`."""
         with self._opened():
-            validate.check_queries(queries, self._dimension, self._modalities, self._schema, self._extra)
+            validate.check_queries(queries, self.dimension, self.modalities, self._schema, self._extra)
             return [self._search(query) for query in queries]
 
     def _search(self, query: VectorQuery) -> Hits:
@@ -164,7 +149,7 @@ class MemoryStore:
             if name in self._extra:
                 dimension, vectors = self._extra[name], self._named[name]
             else:
-                modality, dimension = Modality(name), self._dimension
+                modality, dimension = Modality(name), self.dimension
                 owners = [point for point in self._points.values() if modality in point.vectors]
                 vectors = {point.id: point.vectors[modality] for point in owners}
             matrix = np.stack([*vectors.values()]) if vectors else np.zeros((0, dimension), np.float32)

@@ -65,9 +65,9 @@ class ServerStore:
         layout: Layout | None = None,
         cache_bytes: int = DEFAULTS.cache_mb << 20,
     ) -> None:
-        self._fingerprint = fingerprint
-        self._dimension = dimension
-        self._modalities = tuple(modalities)
+        self.fingerprint = fingerprint
+        self.dimension = dimension
+        self.modalities = tuple(modalities)
         self._ef = ef
         self._collection = ServerCollection(client, collection)
         hnsw = models.HnswConfigDiff(m=m, ef_construct=ef_construct)
@@ -76,21 +76,6 @@ class ServerStore:
         self._writing = threading.Lock()
         self._reader = ServerReader(self._collection, dimension, modalities, cache_bytes)
         self._extra = ServerVectors(self._collection, _CHUNK)
-
-    @property
-    def fingerprint(self) -> str:
-        """The fingerprint of the space whose vectors it keeps."""
-        return self._fingerprint
-
-    @property
-    def dimension(self) -> int:
-        """The dimension of every vector."""
-        return self._dimension
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        """The modalities that it keeps."""
-        return self._modalities
 
     @property
     def schema(self) -> Schema:
@@ -124,12 +109,12 @@ class ServerStore:
     def _check(self, filters: Sequence[Filter | None]) -> None:
         """Read the schema again if a filter names a field that another process may have indexed."""
         if any(field not in self._schema for one in filters if one is not None for field in fields(one)):
-            self._schema = self._collection.schema(self._fingerprint, self._dimension)
+            self._schema = self._collection.schema(self.fingerprint, self.dimension)
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
         points = list({point.id: point for point in points}.values())
-        columns = validate.check_points(points, self._dimension, self._modalities)
+        columns = validate.check_points(points, self.dimension, self.modalities)
         vectors: list[dict[str, Floats]] = [{} for _ in points]
         for modality, (positions, matrix) in columns.items():
             for position, vector in zip(positions, matrix, strict=True):
@@ -161,7 +146,7 @@ class ServerStore:
 
     def _space(self, with_vectors: bool) -> bool | list[str]:
         """The vectors of the space to ask for, without the extra ones."""
-        return [modality.value for modality in self._modalities] if with_vectors else False
+        return [modality.value for modality in self.modalities] if with_vectors else False
 
     def candidates(self, ids: Sequence[ItemId], *, with_payload: bool = True) -> Candidates:
         """The same in columns, for ranking: ids that are not there are left out, scores are zero."""
@@ -175,7 +160,7 @@ class ServerStore:
         """Search by several vectors in one batch; see `VectorStore.query`."""
         self._check([query.filter for query in queries])
         if any(
-            query.modality not in self._modalities and query.modality not in self._extra.dimensions
+            query.modality not in self.modalities and query.modality not in self._extra.dimensions
             for query in queries
         ):
             self._extra.look()
@@ -205,7 +190,7 @@ class ServerStore:
             raise
 
     def _check_queries(self, queries: Sequence[VectorQuery]) -> None:
-        validate.check_queries(queries, self._dimension, self._modalities, self._schema, self._extra.dimensions)
+        validate.check_queries(queries, self.dimension, self.modalities, self._schema, self._extra.dimensions)
 
     def scroll(
         self,
@@ -251,7 +236,7 @@ class ServerStore:
 
     def index_fields(self, schema: Schema) -> None:
         """Make payload fields filterable; those that already are stay; see `VectorStore.index_fields`."""
-        there = self._collection.schema(self._fingerprint, self._dimension)
+        there = self._collection.schema(self.fingerprint, self.dimension)
         fresh = validate.new_fields(schema, there)
         if fresh:
             self._collection.index(fresh, {**there, **fresh})

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from engine.core.types import Json
 from engine.learn.evaluation.options import Evaluation, Result
-from engine.learn.evaluation.report_tables import ReportTable
+from engine.learn.evaluation.report_tables import ReportTable, number, plain, sheet_table
 from engine.learn.evaluation.stats import Difference, Interval
 
 LONGEST_NAME = 30
@@ -41,12 +41,12 @@ def as_document(done: Evaluation) -> dict[str, Json]:
                 "note": done.notes.get(result.name),
                 "fit_seconds": round(result.fit_seconds, 3),
                 "score_seconds": round(result.score_seconds, 3),
-                "metrics": _intervals(result.metrics),
-                "against_reference": _differences(result.against),
-                "slices": {group: _intervals(values) for group, values in result.slices.items()},
-                "slices_against_reference": _differences(result.slices_against),
+                "metrics": plain(result.metrics),
+                "against_reference": plain(result.against),
+                "slices": {group: plain(values) for group, values in result.slices.items()},
+                "slices_against_reference": plain(result.slices_against),
                 "without": {
-                    str(one.modality): {"metrics": _intervals(one.metrics), "loss": _differences(one.difference)}
+                    str(one.modality): {"metrics": plain(one.metrics), "loss": plain(one.difference)}
                     for one in result.ablations
                 },
             }
@@ -69,46 +69,32 @@ def as_tables(done: Evaluation) -> list[Table]:
         table.add_column(heading, justify="right", min_width=16 if heading.endswith("%") else None)
     for result in _ordered(done):
         interval, apart = result.metrics[best], result.against.get(best)
-        cells = [_number(interval.mean), f"{_number(interval.low)} to {_number(interval.high)}"]
+        cells = [number(interval.mean), f"{number(interval.low)} to {number(interval.high)}"]
         if reference:
             cells += [f"{apart.mean:+.4f}", f"{apart.p_value:.4f}"] if apart else ["", ""]
         table.add_row(result.name, *cells, f"{result.fit_seconds + result.score_seconds:.1f}")
-    return [table, _others(done), *_groups(done), *_losses(done)]
+    return [table, *map(sheet_table, [_others(done), *_groups(done), *_losses(done)])]
 
 
-def _others(done: Evaluation) -> Table:
+def _others(done: Evaluation) -> ReportTable:
     k = max(done.options.ks)
     names = [name for name in OTHERS if any(f"{name}@{k}" in result.metrics for result in done.results)]
-    table = Table(title=f"At {k} positions", title_justify="left")
-    table.add_column("ranker", no_wrap=True)
-    for name in names:
-        table.add_column(name, justify="right")
-    for result in _ordered(done):
-        table.add_row(result.name, *(_number(result.metrics[f"{name}@{k}"].mean) for name in names))
-    return table
+    rows = ((one.name, *(number(one.metrics[f"{name}@{k}"].mean) for name in names)) for one in _ordered(done))
+    return ReportTable(f"At {k} positions", ("ranker", *names), tuple(rows))
 
 
-def _groups(done: Evaluation) -> list[Table]:
+def _groups(done: Evaluation) -> list[ReportTable]:
     groups = [name for name, size in done.slice_sizes.items() if name != "all" and size]
     if not groups:
         return []
     best, told = done.options.main, any(result.slices_against for result in done.results)
-    caption = f"+ and -: the interval of the difference from {done.options.reference} lies above or below zero"
-    table = Table(
-        title=f"{best} by group of cases",
-        title_justify="left",
-        caption=caption if told else None,
-        caption_justify="left",
+    headings = ("ranker", *(f"{group} ({done.slice_sizes[group]:,})" for group in groups))
+    rows = (
+        (one.name, *(number(one.slices[group][best].mean) + _sign(one.slices_against.get(group)) for group in groups))
+        for one in _ordered(done)
     )
-    table.add_column("ranker", no_wrap=True)
-    for group in groups:
-        table.add_column(f"{group} ({done.slice_sizes[group]:,})", justify="right")
-    for result in _ordered(done):
-        cells = [
-            _number(result.slices[group][best].mean) + _sign(result.slices_against.get(group)) for group in groups
-        ]
-        table.add_row(result.name, *cells)
-    return [table]
+    caption = f"+ and -: the interval of the difference from {done.options.reference} lies above or below zero"
+    return [ReportTable(f"{best} by group of cases", headings, tuple(rows), caption if told else "")]
 
 
 def _sign(apart: Difference | None) -> str:
@@ -118,18 +104,21 @@ def _sign(apart: Difference | None) -> str:
     return " +" if apart.low > 0 else " -" if apart.high < 0 else "  "
 
 
-def _losses(done: Evaluation) -> list[Table]:
+def _losses(done: Evaluation) -> list[ReportTable]:
     best = done.options.main
-    rows = [(result, one) for result in _ordered(done) for one in result.ablations]
-    if not rows:
-        return []
-    table = Table(title=f"{best} without a modality, scored by what learned with all", title_justify="left")
-    for heading in ("ranker", "without", best, "change", "p"):
-        table.add_column(heading, justify="left" if heading in {"ranker", "without"} else "right")
-    for result, one in rows:
-        apart, mean = one.difference[best], one.metrics[best].mean
-        table.add_row(result.name, one.modality, _number(mean), f"{apart.mean:+.4f}", f"{apart.p_value:.4f}")
-    return [table]
+    rows = tuple(
+        (
+            result.name,
+            str(one.modality),
+            number(one.metrics[best].mean),
+            f"{one.difference[best].mean:+.4f}",
+            f"{one.difference[best].p_value:.4f}",
+        )
+        for result in _ordered(done)
+        for one in result.ablations
+    )
+    title = f"{best} without a modality, scored by what learned with all"
+    return [ReportTable(title, ("ranker", "without", best, "change", "p"), rows)] if rows else []
 
 
 def write_html(path: Path, done: Evaluation, tables: Sequence[ReportTable] = ()) -> None:
@@ -174,7 +163,7 @@ def _write(path: Path, **said: object) -> None:
     template = Environment(loader=PackageLoader("engine.learn.evaluation", ""), autoescape=True).get_template(
         "report.html.jinja"
     )
-    page = template.render(number=_number, longest=LONGEST_NAME, **said)
+    page = template.render(number=number, longest=LONGEST_NAME, **said)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_text(page, encoding="utf-8")
@@ -210,7 +199,7 @@ def _plot(metric: str, group: str, done: Evaluation, values: Mapping[str, Mappin
     found = [(result.name, (values.get(result.name) or result.metrics)[metric]) for result in _ordered(done)]
     widest = max((one.high for _, one in found if math.isfinite(one.high)), default=0.0) or 1.0
     bars = tuple(
-        ReportBar(name, _number(one.mean), *(_share(value, widest) for value in (one.mean, one.low, one.high)))
+        ReportBar(name, number(one.mean), *(_share(value, widest) for value in (one.mean, one.low, one.high)))
         for name, one in found
     )
     return Plot(metric, group, bars)
@@ -247,33 +236,3 @@ def _caption(done: Evaluation) -> str:
     said.extend(f"{name} left out: {reason}" for name, reason in done.left_out)
     said.extend(f"{name}: {note}" for name, note in done.notes.items())
     return "; ".join(said)
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return "-"
-    return f"{value:.4f}" if abs(value) < 2 else f"{value:.2f}"
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _intervals(values: Mapping[str, Interval]) -> dict[str, Json]:
-    return {
-        name: {"mean": _plain(one.mean), "low": _plain(one.low), "high": _plain(one.high), "count": one.count}
-        for name, one in values.items()
-    }
-
-
-def _differences(values: Mapping[str, Difference]) -> dict[str, Json]:
-    return {
-        name: {
-            "mean": _plain(one.mean),
-            "low": _plain(one.low),
-            "high": _plain(one.high),
-            "p_value": _plain(one.p_value),
-            "count": one.count,
-        }
-        for name, one in values.items()
-    }

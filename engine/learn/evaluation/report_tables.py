@@ -128,7 +128,7 @@ def plain(value: Any) -> Json:
 
 
 def _interval(one: Interval) -> tuple[str, str]:
-    return _number(one.mean), f"{_number(one.low)} to {_number(one.high)}"
+    return number(one.mean), f"{number(one.low)} to {number(one.high)}"
 
 
 def _difference(one: Difference) -> tuple[str, str, str]:
@@ -137,8 +137,11 @@ def _difference(one: Difference) -> tuple[str, str, str]:
     return f"{one.mean:+.4f}", f"{one.low:+.4f} to {one.high:+.4f}", f"{one.p_value:.4f}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.4f}" if math.isfinite(value) else "-"
+def number(value: float) -> str:
+    """A figure with four digits that count."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 2 else f"{value:.2f}"
 
 
 def _moment(time: datetime) -> str:

@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -15,6 +15,7 @@ import structlog
 from encoders.errors import TriveniError
 from engine.core.errors import InvalidQueryError, NotFoundError, OverloadedError
 from engine.core.files import disk_errors
+from engine.core.times import now_utc
 from engine.learn.jobs.training_list import LIVE, Training, TrainingList, TrainingState
 from engine.learn.jobs.worker import Failure, Stopped, Train, train_apart
 from engine.learn.pace import Pace
@@ -28,10 +29,6 @@ MAX_WAITING = 16
 WRITTEN_SECONDS = 2.0
 """How far a training is, is written down so often, for the servers that do not run it."""
 _SERVER_STOPPED = Failure("TrainingError", "UNAVAILABLE", "the server stopped", "train again")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Trainings:
@@ -54,7 +51,7 @@ class Trainings:
         *,
         keep: int,
         prepare: Callable[[], None] = lambda: None,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = now_utc,
     ) -> None:
         self._folder, self._train, self._serving = folder, train, serving
         self._keep, self._prepare, self._clock = keep, prepare, clock

@@ -1,7 +1,6 @@
 """The state of a training run on disk, replaced whole after every epoch: kill -9 loses at most one epoch."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from engine.core.files import sync
 
 _STATE = "state.safetensors"
 
@@ -72,8 +73,7 @@ def save_state(
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{_STATE}.part"
     save_file({name: value.clone() for name, value in tensors.items()}, part, {"about": json.dumps(about)})
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(part)
     part.replace(folder / _STATE)
 
 

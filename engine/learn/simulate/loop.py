@@ -42,22 +42,6 @@ class Diary:
 
 
 @dataclass(slots=True)
-class _Figures:
-    """Columns of `Measured` while they are filled."""
-
-    ndcg: Doubles
-    precision: Doubles
-    shown: npt.NDArray[np.bool_]
-    looked: npt.NDArray[np.bool_]
-    clicked: npt.NDArray[np.bool_]
-
-    @classmethod
-    def empty(cls, count: int, positions: int) -> "_Figures":
-        flags = [np.zeros((count, positions), np.bool_) for _ in range(3)]
-        return cls(np.full(count, np.nan), np.full(count, np.nan), *flags)
-
-
-@dataclass(slots=True)
 class _Past:
     """What the people of a world did so far."""
 
@@ -152,7 +136,7 @@ def run(
         SimulationError: if a list shows an item twice, or one that is not in the catalogue at that time.
     """
     users, past = People(world), _Past.of(world, histories or {})
-    figures = _Figures.empty(len(visits), world.config.positions)
+    measured = Measured.empty(visits.user, visits.time, world.config.positions)
     impressions: list[Impression] = []
     events: list[UserEvent] = []
     parts = list(world.parts(len(visits)))
@@ -171,7 +155,7 @@ def run(
             gain = np.where(past.used[number] | ~world.there(seconds), 0.0, truth.click[one])
             reaction = users.after(name, seconds, room, rows, gain, truth, chance, one)
             impression = _impression(name, user, shown, time)
-            _fill(figures, at, gain, rows, reaction.looked, reaction.clicked, relevant)
+            _fill(measured, at, gain, rows, reaction.looked, reaction.clicked, relevant)
             history.extend(reaction.events)
             past.used[number, acted_on(world, reaction.events)] = True
             impressions.append(impression)
@@ -179,14 +163,11 @@ def run(
             if watch is not None:
                 watch(impression, reaction.events)
     events.sort(key=lambda event: event.event.time or moment(0))
-    measured = Measured(
-        visits.user, visits.time, figures.ndcg, figures.precision, figures.shown, figures.looked, figures.clicked
-    )
     return Diary(tuple(impressions), tuple(events), measured, past.events)
 
 
 def _fill(
-    figures: _Figures,
+    measured: Measured,
     at: int,
     gain: Doubles,
     rows: Rows,
@@ -195,15 +176,15 @@ def _fill(
     relevant: int,
 ) -> None:
     """The figures of one list."""
-    count, positions = len(rows), figures.shown.shape[1]
-    figures.shown[at, :count] = True
-    figures.looked[at, :count], figures.clicked[at, :count] = looked, clicked
-    figures.ndcg[at] = ndcg_of(gain, rows, positions)
+    count, positions = len(rows), measured.shown.shape[1]
+    measured.shown[at, :count] = True
+    measured.looked[at, :count], measured.clicked[at, :count] = looked, clicked
+    measured.ndcg[at] = ndcg_of(gain, rows, positions)
     free = np.flatnonzero(gain > 0)
     if len(free):
         most = min(relevant, len(free))
         least = np.partition(gain[free], len(free) - most)[len(free) - most]
-        figures.precision[at] = float((gain[rows] >= least).sum()) / positions
+        measured.precision[at] = float((gain[rows] >= least).sum()) / positions
 
 
 def _rows(world: World, shown: Shown, seconds: float) -> Rows:

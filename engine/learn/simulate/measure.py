@@ -35,6 +35,12 @@ class Measured:
     clicked: npt.NDArray[np.bool_]
     """(n, k)."""
 
+    @classmethod
+    def empty(cls, user: Rows, time: Doubles, positions: int) -> "Measured":
+        """Of lists that are still to be served; the columns are filled in place."""
+        flags = [np.zeros((len(user), positions), np.bool_) for _ in range(3)]
+        return cls(user, time, np.full(len(user), np.nan), np.full(len(user), np.nan), *flags)
+
     def __len__(self) -> int:
         return len(self.user)
 
