@@ -99,17 +99,11 @@ def overlap(space: Space, stamps: Path, count: int | None, rounds: int) -> dict[
                 for name, value in timed.items():
                     seconds[name].append(value)
     median = {name: statistics.median(values) for name, values in seconds.items()}
-    ratios = [
-        whole / sum(alone) for *alone, whole in zip(*(seconds[name] for name in seconds), strict=True)
-    ]  # in the order of `seconds`: decode, encode, upsert, index
-    total = median["decode"] + median["encode"] + median["upsert"]
+    ratios = [whole / sum(alone) for *alone, whole in zip(*seconds.values(), strict=True)]  # `index` is the last
     return {
         "items": items,
-        "decode_s": median["decode"],
-        "encode_s": median["encode"],
-        "upsert_s": median["upsert"],
-        "sum_of_parts_s": total,
-        "index_s": median["index"],
+        **{f"{name}_s": value for name, value in median.items()},
+        "sum_of_parts_s": sum(median.values()) - median["index"],
         "ratio": statistics.median(ratios),
         "ratios": " ".join(f"{ratio:.3f}" for ratio in ratios),
         "within_1.1": statistics.median(ratios) <= 1.1,

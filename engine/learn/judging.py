@@ -125,8 +125,7 @@ def _ranked(ranker: Ranker, held: HeldOut) -> dict[str, Doubles]:
     """Per metric (b,): its value in each case, over all items but the seen; the ranker was fitted."""
     cases, train, items = held.split.cases, held.split.train, held.items
     found: list[dict[str, Doubles]] = []
-    for start in range(0, len(cases), _BATCH):
-        some = cases.take(np.arange(start, min(start + _BATCH, len(cases)), dtype=np.intp))
+    for some in cases.batches(_BATCH):
         best = metrics.top(ranker.score(some), max(KS), seen_items(some, train, items))
         found.append(metrics.per_case(best, some.targets, KS))
     return {name.replace("@", "_at_"): np.concatenate([part[name] for part in found]) for name in found[0]}

@@ -1,5 +1,6 @@
 """The protocol of everything that can be evaluated: baselines, the engine, and what it learned."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -44,6 +45,11 @@ class Cases:
             self.log,
             None if self.shown is None else tuple(self.shown[row] for row in rows.tolist()),
         )
+
+    def batches(self, size: int) -> Iterator["Cases"]:
+        """The cases in their order, at most `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.take(np.arange(start, min(start + size, len(self)), dtype=np.intp))
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,11 +64,7 @@ class Judge:
 
     def judge(self, ranker: Ranker) -> tuple[dict[str, Doubles], dict[str, float]]:
         """Values per case, and values of all lists together; the ranker was fitted."""
-        best = []
-        for first in range(0, len(self.cases), self.options.batch):
-            batch = self.cases.take(np.arange(first, min(first + self.options.batch, len(self.cases)), dtype=np.intp))
-            best.append(self._top(ranker, batch))
-        lists: Rows = np.concatenate(best)
+        lists: Rows = np.concatenate([self._top(ranker, some) for some in self.cases.batches(self.options.batch)])
         values = metrics.per_case(lists, self.cases.targets, self.options.ks)
         together: dict[str, float] = {}
         users = len(np.unique(self.split.train.user))
@@ -134,12 +130,9 @@ class Judge:
 def _unseen(cases: Cases, split: Split, items: ItemTable, batch: int) -> Cases:
     """The cases without the targets that were seen, and without those that then have none."""
     targets: list[Rows] = []
-    for first in range(0, len(cases), batch):
-        rows = np.arange(first, min(first + batch, len(cases)), dtype=np.intp)
-        seen = seen_items(cases.take(rows), split.train, items)
-        targets.extend(
-            cases.targets[row][~seen[position, cases.targets[row]]] for position, row in enumerate(rows.tolist())
-        )
+    for some in cases.batches(batch):
+        seen = seen_items(some, split.train, items)
+        targets.extend(rows[~seen[position, rows]] for position, rows in enumerate(some.targets))
     left = Cases(cases.user, cases.time, cases.history, tuple(targets), cases.log)
     return left.take(np.flatnonzero([len(rows) > 0 for rows in targets]))
 

@@ -102,9 +102,8 @@ def replayed_ndcg(ranker: Ranker, cases: Cases, utility: Sequence[Doubles], *, b
     The mean of them is an NDCG, 1 at best; a single one may be above 1.
     """
     found: list[float] = []
-    for start in range(0, len(cases), batch):
-        some = cases.take(np.arange(start, min(start + batch, len(cases)), dtype=np.intp))
+    for some in cases.batches(batch):
         scores = ranker.score(some)
         for row, shown in enumerate(some.shown or ()):
-            found.append(gain(utility[start + row], -scores[row, shown]))
+            found.append(gain(utility[len(found)], -scores[row, shown]))
     return np.array(found, np.float64) / best_gain(utility)

@@ -179,16 +179,16 @@ def _ranked(ranker: VersionRanker, lists: _Lists, items: ItemTable) -> tuple[Row
     version's own; each (n,)."""
     own = np.full(len(lists.row), -1, np.intp)
     mine, other = np.zeros(len(lists.row)), np.zeros(len(lists.row))
-    for start in range(0, len(lists.cases), _BATCH):
-        some = np.arange(start, min(start + _BATCH, len(lists.cases)), dtype=np.intp)
-        cases = lists.cases.take(some)
+    start = 0
+    for cases in lists.cases.batches(_BATCH):
         scores, free = ranker.score(cases), ranker.score(replace(cases, shown=None))
-        at = np.flatnonzero((lists.number >= start) & (lists.number <= some[-1]))
+        at = np.flatnonzero((lists.number >= start) & (lists.number < start + len(cases)))
         best = top(free, int(lists.position[at].max()), seen_items(cases, lists.log, items))
         case = lists.number[at] - start
         own[at] = best[case, lists.position[at] - 1]
         mine[at] = scores[case, lists.row[at]]
         other[at] = np.where(own[at] >= 0, free[case, own[at]], 0)
+        start += len(cases)
     return own, mine, other
 
 
@@ -264,8 +264,5 @@ def _replayed(lists: _Lists, chosen: np.ndarray, mine: Doubles, draws: Draws) ->
 
 def _likely(ranker: VersionRanker, lists: _Lists) -> Doubles:
     """(n,): the version's probability of a favourable answer."""
-    found = [np.zeros(0)]
-    for start in range(0, len(lists.cases), _BATCH):
-        some = lists.cases.take(np.arange(start, min(start + _BATCH, len(lists.cases)), dtype=np.intp))
-        found += ranker.likely(some)
-    return np.concatenate(found)
+    found = [one for some in lists.cases.batches(_BATCH) for one in ranker.likely(some)]
+    return np.concatenate([np.zeros(0), *found])

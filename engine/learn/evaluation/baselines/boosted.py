@@ -178,8 +178,7 @@ class LambdaMart:
 
     def _batches(self, cases: Cases) -> Iterator[Cases]:
         size = max(1, min(256, _CELLS // max(len(self._parts) * len(self._items), 1)))
-        for start in range(0, len(cases), size):
-            yield cases.take(np.arange(start, min(start + size, len(cases)), dtype=np.intp))
+        return cases.batches(size)
 
     def _look(self, cases: Cases) -> tuple[Floats, list[tuple[Rows, Floats]]]:
         """The sum of the standardised scores (b, m), and per case the candidates (c,) with their features (c, f)."""
