@@ -191,10 +191,10 @@ class AsyncClient(Connection):
                     except Exception as error:  # noqa: BLE001 (what is under way is answered first)
                         broken = error
                 if not sending.under_way:
-                    break
+                    queue.put_nowait(None)
                 response = await call.read()
                 if not isinstance(response, catalog_pb2.UpsertItemsResponse):  # the end of the stream
-                    raise sending.explain(ServerError("the server ended the stream before its time"))
+                    break
                 yield sending.result(response)
         except grpc.RpcError as error:
             raise sending.explain(error_of(error, self.address)) from None
@@ -203,6 +203,8 @@ class AsyncClient(Connection):
             call.cancel()
         if broken is not None:
             raise broken
+        if sending.under_way:
+            raise sending.explain(ServerError("the server ended the stream before its time"))
 
     async def _call(self, call: Call) -> Any:
         make = self._channel.unary_unary(

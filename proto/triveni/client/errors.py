@@ -19,7 +19,7 @@ class TriveniError(Exception):
         problem: what is wrong, with the offending value.
         remedy: what to do about it; "" where there is nothing to do.
         status: the name of the gRPC status; that of the class if not given.
-        reason: the kind of problem, one word in capitals, such as LIMIT; "" if unknown.
+        reason: the kind of problem, one word in capitals, such as LIMIT; the status if none is said.
         fields: what is wrong with which field of the request.
         retry_after: seconds after which the call may be tried again; None if it would fail again.
         request_id: names the call in the server's log; "" if it never got there.
@@ -38,10 +38,10 @@ class TriveniError(Exception):
         retry_after: float | None = None,
         request_id: str = "",
     ) -> None:
-        super().__init__(problem if not remedy or remedy in problem else f"{problem}: {remedy}")
+        super().__init__(f"{problem}: {remedy}" if remedy else problem)
         self.problem, self.remedy = problem, remedy
         self.status = status or self.default_status
-        self.reason = reason
+        self.reason = reason or self.status
         self.fields = dict(fields or {})
         self.retry_after = retry_after
         self.request_id = request_id
@@ -128,7 +128,9 @@ def error_of(call: grpc.RpcError, address: str) -> TriveniError:
         return _detailed(kind, status, details)
     if status == "UNAVAILABLE":  # said by gRPC, not by a server of ours
         remedy = 'start one with `triveni serve`, or name another: Client("host:port"), or TRIVENI_SERVER'
-        return UnavailableError(f"no server answers at {address} ({message})", remedy)
+        said = message.rpartition("last error: ")[2]
+        why = "connection refused" if said.lower().endswith("connection refused") else said
+        return UnavailableError(f"no server answers at {address} ({why})", remedy)
     if status == "DEADLINE_EXCEEDED":
         return DeadlineError(f"no answer from {address} in time", "give a longer timeout=")
     return kind(message or f"the server at {address} answered {status}", status=status)
@@ -143,9 +145,10 @@ def _detailed(kind: type[TriveniError], status: str, details: str | bytes) -> Tr
     for detail in whole.details:
         for message in (info, request, bad, retry):
             detail.Unpack(message)
+    remedy = info.metadata.get("remedy", "")
     return kind(
-        whole.message,
-        info.metadata.get("remedy", ""),
+        whole.message.removesuffix(f": {remedy}"),
+        remedy,
         status=status,
         reason=info.reason,
         fields={violation.field: violation.description for violation in bad.field_violations},

@@ -178,10 +178,10 @@ class Client(Connection):
                     except Exception as error:  # noqa: BLE001 (what is under way is answered first)
                         broken = error
                 if not sending.under_way:
-                    break
+                    queue.put(None)
                 response = next(call, None)
                 if response is None:
-                    raise sending.explain(ServerError("the server ended the stream before its time"))
+                    break
                 yield sending.result(response)
         except grpc.RpcError as error:
             raise sending.explain(error_of(error, self.address)) from None
@@ -190,6 +190,8 @@ class Client(Connection):
             call.cancel()
         if broken is not None:
             raise broken
+        if sending.under_way:
+            raise sending.explain(ServerError("the server ended the stream before its time"))
 
     def _call(self, call: Call) -> Any:
         make = self._channel.unary_unary(
