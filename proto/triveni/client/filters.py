@@ -45,14 +45,15 @@ def filter_of(given: Filter | None) -> filter_pb2.Filter | None:
     if given is None:
         return None
     if isinstance(given, str):
-        return _all([_worded(words) for words in _AND.split(given.strip())])
+        return all_of([condition(words) for words in _AND.split(given.strip())])
     if isinstance(given, Mapping):
-        return _all([_named(name, value) for name, value in given.items()])
+        return all_of([_named(name, value) for name, value in given.items()])
     found = [filter_of(one) for one in given]
-    return _all([one for one in found if one is not None])
+    return all_of([one for one in found if one is not None])
 
 
-def _all(filters: Sequence[filter_pb2.Filter]) -> filter_pb2.Filter | None:
+def all_of(filters: Sequence[filter_pb2.Filter]) -> filter_pb2.Filter | None:
+    """That all of them hold; None if there is none."""
     if len(filters) < 2:
         return filters[0] if filters else None
     return filter_pb2.Filter(all_of=filter_pb2.FilterList(filters=filters))
@@ -61,16 +62,21 @@ def _all(filters: Sequence[filter_pb2.Filter]) -> filter_pb2.Filter | None:
 # In words ---------------------------------------------------------------------------------------------------
 
 
-def _worded(condition: str) -> filter_pb2.Filter:
-    found = _CONDITION.match(condition.strip())
+def condition(said: str) -> filter_pb2.Filter:
+    """One condition in words.
+
+    Raises:
+        InvalidError: if it cannot be read.
+    """
+    found = _CONDITION.match(said.strip())
     if found is None:
         remedy = "write field=value, field!=value, field<number or field>=2025-01-31"
-        raise InvalidError(f"cannot read the filter {condition!r}", remedy, reason="FILTER")
+        raise InvalidError(f"cannot read the filter {said!r}", remedy, reason="FILTER")
     field, op, words = found["field"], found["op"], found["value"]
     if op in BOUNDS:
         bound = _ordered(words)
         if bound is None:
-            problem = f"{words!r} in the filter {condition!r} is neither a number nor a time"
+            problem = f"{words!r} in the filter {said!r} is neither a number nor a time"
             remedy = "compare with one such as 10, 2025-01-31 or 2025-01-31T12:00:00Z"
             raise InvalidError(problem, remedy, reason="FILTER")
         return _range(field, {BOUNDS[op]: bound})
