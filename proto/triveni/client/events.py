@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -73,7 +73,7 @@ def user_event(row: Row, field: str, user: str = "") -> event_pb2.UserEvent:
     if not message.user_id:
         raise InvalidError(f"{field} names no user", 'give user=, or a key "user"', reason="EVENT")
     if not message.event.id and not message.event.HasField("time"):
-        message.event.id = uuid.uuid4().hex
+        message.event.id = os.urandom(16).hex()
     return message
 
 

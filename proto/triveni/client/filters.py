@@ -15,11 +15,11 @@ Filter: TypeAlias = str | Mapping[str, Any] | Sequence["str | Mapping[str, Any]"
 """A filter, as it may be written; see `filter_of`."""
 
 BOUNDS = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt"}
-_CONDITION = re.compile(r"^(?P<field>[^=<>!]+?)\s*(?P<op>!=|>=|<=|=|>|<)\s*(?P<value>.+)$", re.DOTALL)
-_AND = re.compile(r'\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)', re.IGNORECASE)
+_CONDITION = r"(?s)^(?P<field>[^=<>!]+?)\s*(?P<op>!=|>=|<=|=|>|<)\s*(?P<value>.+)$"
+_AND = r'(?i)\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)'
 """An "and" outside of double quotes."""
-_NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:.*)?")
+_NUMBER = r"[+-]?(\d{1,18}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?"
+_TIME = r"\d{4}-\d\d-\d\d([Tt ]\d\d:.*)?"
 _EXACT = 10**15
 """Whole numbers from here on a floating-point number may not hold."""
 _GROUPS = ("all_of", "any_of")
@@ -45,7 +45,7 @@ def filter_of(given: Filter | None) -> filter_pb2.Filter | None:
     if given is None:
         return None
     if isinstance(given, str):
-        return all_of([condition(words) for words in _AND.split(given.strip())])
+        return all_of([condition(words) for words in re.split(_AND, given.strip())])
     if isinstance(given, Mapping):
         return all_of([_named(name, value) for name, value in given.items()])
     found = [filter_of(one) for one in given]
@@ -68,7 +68,7 @@ def condition(said: str) -> filter_pb2.Filter:
     Raises:
         InvalidError: if it cannot be read.
     """
-    found = _CONDITION.match(said.strip())
+    found = re.match(_CONDITION, said.strip())
     if found is None:
         remedy = "write field=value, field!=value, field<number or field>=2025-01-31"
         raise InvalidError(f"cannot read the filter {said!r}", remedy, reason="FILTER")
@@ -86,9 +86,9 @@ def condition(said: str) -> filter_pb2.Filter:
 
 def _ordered(words: str) -> int | float | datetime | None:
     """A number, or a time with a zone; None for anything else."""
-    if _NUMBER.fullmatch(words):
+    if re.fullmatch(_NUMBER, words):
         return int(words) if re.fullmatch(r"-?\d+", words) else float(words)
-    if not _TIME.fullmatch(words):
+    if not re.fullmatch(_TIME, words):
         return None
     try:
         time = datetime.fromisoformat(words.upper())

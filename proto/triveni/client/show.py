@@ -1,10 +1,10 @@
-"""Lists as tables: of plain text as wide as the terminal, or HTML with small pictures."""
+"""Lists as tables: of plain text as wide as the terminal, or HTML with small pictures.
+
+What only showing needs is imported then: most clients show nothing.
+"""
 
 from __future__ import annotations
 
-import base64
-import html
-import shutil
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,6 +66,8 @@ class Table:
 
     def _widths(self, wanted: list[int], columns: int) -> list[int]:
         """What each column gets: the widest ones give way."""
+        import shutil
+
         room = (columns or shutil.get_terminal_size((100, 24)).columns) - 2 * (len(wanted) - 1)
         widths = list(wanted)
         while sum(widths) > room:
@@ -77,19 +79,21 @@ class Table:
 
     def html(self) -> str:
         """A table in HTML; whatever the cells hold is text."""
+        from html import escape
+
         pictured = bool(self.pictures)
-        heads = "".join(f"<th>{html.escape(head)}</th>" for head in (*([""] if pictured else []), *self.heads))
+        heads = "".join(f"<th>{escape(head)}</th>" for head in (*([""] if pictured else []), *self.heads))
         lines = []
         for number, row in enumerate(self.rows):
             sides = ("right" if column in self.right else "left" for column in range(len(row)))
             cells = "".join(
-                f'<td style="text-align:{side}">{html.escape(_clean(cell))}</td>'
+                f'<td style="text-align:{side}">{escape(_clean(cell))}</td>'
                 for side, cell in zip(sides, row, strict=True)
             )
             lines.append(f"<tr>{f'<td>{self.pictures[number]}</td>' if pictured else ''}{cells}</tr>")
-        below = "".join(f"<p>{html.escape(_clean(note))}</p>" for note in self.notes)
+        below = "".join(f"<p>{escape(_clean(note))}</p>" for note in self.notes)
         if not lines:
-            return f"<p>{html.escape(self.empty)}</p>{below}" if self.empty else below
+            return f"<p>{escape(self.empty)}</p>{below}" if self.empty else below
         return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>{below}"
 
 
@@ -107,6 +111,8 @@ def thumbnails(root: Path, paths: Sequence[str]) -> list[str]:
 
     Large pictures are shown where Pillow is installed, which makes them small.
     """
+    import base64
+
     found, room = [], MAX_PICTURES
     for path in paths:
         picture = _picture(root, path) if path else None
