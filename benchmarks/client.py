@@ -4,8 +4,8 @@
 
 Imports are processes of their own, by turns: Python that does nothing, grpcio alone, `from triveni.client import
 Client`; medians of the seconds from the start to the end, less those of Python alone. The client is installed from
-`proto/` with its requirements, of the versions in constraints.txt, into an environment of its own, for which pip needs
-a package registry; what is counted is its site-packages without pip, as `du` does.
+`proto/` with its requirements, of the versions in constraints.txt, into an environment of its own; pip needs a
+package registry for that. What is counted is its site-packages without pip, as `du` does.
 """
 
 import argparse

@@ -44,7 +44,7 @@ def test_the_python_of_the_readme_runs(name: str, server: Running, capsys: pytes
     for block in blocks:
         exec(compile(block.replace("127.0.0.1:50051", server.address), name, "exec"), names)
     said = capsys.readouterr().out
-    assert any(label in said for label in ("upload photo.jpg", "like 42", "search running"))
+    assert any(label in said for label in ("upload photo.jpg", "like 42", "search “running”"))
     history = list(server.event_store.history("ann", limit=9, cursor=None).events)  # type: ignore[arg-type]
     assert [event.kind for event in history] == ["click"]
     assert history[0].request_id

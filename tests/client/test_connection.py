@@ -193,7 +193,7 @@ def test_secrets_are_sent_with_every_call(connect: Any) -> None:
     try:
         client = connect(f"127.0.0.1:{port}", token="one", api_key="two")
         for call in (lambda: client.search("x"), lambda: client.upsert([{"id": "1", "text": "a"}])):
-            with pytest.raises(Exception, match="Method not found"):
+            with pytest.raises(Exception, match=r"Method not found|broke off"):
                 call()
     finally:
         other.stop(None)

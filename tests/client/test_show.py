@@ -2,6 +2,7 @@
 
 import base64
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,18 @@ import pytest
 
 from tests.service.running import Running
 from tests.tiny import concept_png, png_bytes
-from triveni.client import Answer, Client, Event, History, Reason, Result, Skipped
+from triveni.client import (
+    Answer,
+    Client,
+    Event,
+    History,
+    Item,
+    Problem,
+    Reason,
+    Result,
+    Skipped,
+    Training,
+)
 from triveni.client.show import MAX_PICTURES, Table, _width, thumbnails
 
 
@@ -121,3 +133,11 @@ def test_an_answer_shows_the_pictures_of_its_catalogue(server: Running, tmp_path
 def test_a_table_without_rows() -> None:
     assert Table(("a",), [], ["a note"]).text() == "a note"
     assert Table(("a",), [], ["<b>"]).html() == "<p>&lt;b&gt;</p>"
+
+
+def test_reprs_leave_out_what_says_nothing() -> None:
+    time = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert repr(Event("like", "42", time=time)) == "Event(kind='like', item='42', time=2026-01-31T12:00:00+00:00)"
+    assert repr(Item("a", payload={"price": 1})) == "Item(id='a', payload={'price': 1})"
+    assert "reason" not in repr(Problem("wrong", "do better"))
+    assert repr(Training("t", "running", 0.123456)) == "Training(id='t', state='running', progress=0.1235)"

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from engine.service.server import ServerOptions
 from tests.client.conftest import MAX_MESSAGE
-from tests.service.running import Running
-from tests.tiny import concept_png, concept_wav
-from triveni.client import AsyncClient, DeadlineError
+from tests.service.running import Running, open_edge, open_events, running
+from tests.tiny import concept_png, concept_space, concept_wav
+from triveni.client import AsyncClient, DeadlineError, TriveniError
 from triveni.client.upserting import WINDOW
 
 COUNT = 1000
@@ -175,3 +176,24 @@ def test_an_asynchronous_iterable_and_a_stream_that_is_cancelled(server: Running
             assert server.server._calls.running == 0  # and the server has let go of the stream
 
     asyncio.run(run())
+
+
+def test_a_server_that_goes_away_in_the_middle_ends_the_stream(connect: Any, tmp_path: Path) -> None:
+    space = concept_space()
+    store, events = open_edge(tmp_path / "items", space), open_events(tmp_path)
+    options = ServerOptions(address="127.0.0.1:0", drain_seconds=0)
+    with running(space, store, events, options) as server:
+        client = connect(server.address)
+
+        def rows() -> Iterator[dict[str, Any]]:
+            for number in range(10**9):
+                if number == 300:
+                    server.do(server.server.stop)
+                yield {"id": str(number), **GOOD}
+
+        with pytest.raises(TriveniError) as gone:
+            client.upsert(rows())
+    assert "send all again" in gone.value.__notes__[0]
+    assert 170 < store.count() <= 600  # what was answered is there
+    events.close()
+    store.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 from triveni.client import show
+from triveni.client.brief import Brief
 from triveni.client.contents import Modality
 
 Row = TypeVar("Row")
@@ -45,8 +46,8 @@ class Rows(Sequence[Row]):
         return self._table().html()
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+@dataclass(frozen=True, slots=True, repr=False)
+class Problem(Brief):
     """What is wrong with one item, event or content, where the call as a whole went on."""
 
     message: str
@@ -63,8 +64,8 @@ class Problem:
         return ": ".join(part for part in (self.field, self.message, self.remedy) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+@dataclass(frozen=True, slots=True, repr=False)
+class Reason(Brief):
     """Why an item is shown."""
 
     kind: Literal["query", "event", "popular", "fresh", "learned", "unspecified"]
@@ -112,8 +113,8 @@ class Result:
         return f"Result({self.rank}, {self.id!r}, {self.title!r}, score={self.score:.3g})"
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+@dataclass(frozen=True, slots=True, repr=False)
+class Skipped(Brief):
     """An event that could not be used."""
 
     reason: str

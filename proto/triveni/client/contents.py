@@ -59,7 +59,7 @@ class Part:
     weight: float = 1.0
 
     def __str__(self) -> str:
-        return label(self.item if self.content is None else self.content)
+        return label(self.content if self.item is None else self.item, is_id=self.item is not None)
 
 
 Query: TypeAlias = "Content | Vector | Part | tuple[Content | Vector, float]"
@@ -220,12 +220,13 @@ def part_message(part: Part, field: str) -> recommendation_pb2.QueryPart:
     return message
 
 
-def label(source: object) -> str:
-    """A short name of a content, an item or a vector."""
+def label(source: object, *, is_id: bool = False) -> str:
+    """A short name of a content, an item or a vector; a text stands in quotes."""
     if isinstance(source, Path):
         return source.name
     if isinstance(source, str):
-        return source if len(source) <= 40 else source[:39] + "…"
+        short = source if len(source) <= 40 else source[:39] + "…"
+        return short if is_id else f"“{short}”"
     return "vector" if source is None else f"{len(source):,} bytes" if isinstance(source, bytes) else str(source)
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 DETAILS = "grpc-status-details-bin"
 """The trailing metadata key of a google.rpc.Status (https://google.aip.dev/193)."""
+_WRITE_FAILED = "Internal error from Core"
+"""What grpc.aio says where a server ends a stream that is written to, and its status is not read yet."""
 
 
 class TriveniError(Exception):
@@ -131,6 +133,8 @@ def error_of(call: grpc.RpcError, address: str) -> TriveniError:
         said = message.rpartition("last error: ")[2]
         why = "connection refused" if said.lower().endswith("connection refused") else said
         return UnavailableError(f"no server answers at {address} ({why})", remedy)
+    if message == _WRITE_FAILED:
+        return UnavailableError(f"the stream to {address} broke off", "see the server's log")
     if status == "DEADLINE_EXCEEDED":
         return DeadlineError(f"no answer from {address} in time", "give a longer timeout=")
     return kind(message or f"the server at {address} answered {status}", status=status)

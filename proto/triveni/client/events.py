@@ -84,12 +84,13 @@ def request_id(request: str | Answer) -> str:
 
 def event_label(message: event_pb2.Event, row: Row | None = None) -> str:
     """A short name of an event, such as "like 42"."""
-    source: object = message.item_id or message.content.text
-    if not source:
+    if message.item_id or message.content.text:
+        named = label(message.item_id or message.content.text, is_id=bool(message.item_id))
+    else:
         said = _fields(row, "event") if row is not None else {}
-        source = next((said[key] for key in _TARGETS if isinstance(said.get(key), Path)), None)
-        source = source or f"({message.content.WhichOneof('content') or 'nothing'})"
-    return f"{kind_of(message)} {label(source)}"
+        files = [said[key].name for key in _TARGETS if isinstance(said.get(key), Path)]
+        named = files[0] if files else f"({message.content.WhichOneof('content')})"
+    return f"{kind_of(message)} {named}"
 
 
 def kind_of(message: event_pb2.Event) -> str:

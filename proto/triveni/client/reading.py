@@ -152,7 +152,7 @@ def training(message: model_pb2.Training) -> Training:
     return Training(
         message.id,
         model_pb2.TrainingState.Name(message.state).removeprefix("TRAINING_STATE_").lower(),  # type: ignore[arg-type]
-        message.progress,
+        round(message.progress, 4),
         message.stage,
         time_of(message.start_time) if message.HasField("start_time") else None,
         time_of(message.end_time) if message.HasField("end_time") else None,

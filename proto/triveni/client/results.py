@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from triveni.client import show
 from triveni.client.answers import Problem, Rows
+from triveni.client.brief import Brief
 from triveni.client.contents import Modality, Vector
 
 Outcome: TypeAlias = Literal["stored", "unchanged", "rejected"]
@@ -18,8 +19,8 @@ TrainingState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "
 # Catalogue --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+@dataclass(frozen=True, slots=True, repr=False)
+class Item(Brief):
     """An item as the catalogue holds it."""
 
     id: str
@@ -41,8 +42,8 @@ class Item:
         return show.title(self.payload, self.text, self.id)
 
 
-@dataclass(frozen=True, slots=True)
-class ItemResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class ItemResult(Brief):
     """What became of an item that was sent."""
 
     index: int
@@ -85,8 +86,8 @@ class Upserted(Rows[ItemResult]):
 # Events -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+@dataclass(frozen=True, slots=True, repr=False)
+class Event(Brief):
     """Something that a user did. Of pictures and sounds that were recorded the bytes are gone."""
 
     kind: str
@@ -131,8 +132,8 @@ class History(Rows[Event]):
         return show.Table(("time (UTC)", "kind", "what", "value"), rows, right=(3,), empty="no events")
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedEvent:
+@dataclass(frozen=True, slots=True, repr=False)
+class RejectedEvent(Brief):
     """An event that was refused."""
 
     index: int
@@ -140,8 +141,8 @@ class RejectedEvent:
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+@dataclass(frozen=True, slots=True, repr=False)
+class Recorded(Brief):
     """What became of events that were sent."""
 
     recorded: int
@@ -166,8 +167,8 @@ class Embedded:
     """Why contents could not be read, by their position, from 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+@dataclass(frozen=True, slots=True, repr=False)
+class Model(Brief):
     """A version of the ranking model."""
 
     version: str
@@ -182,8 +183,8 @@ class Model:
     fingerprint: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Switched:
+@dataclass(frozen=True, slots=True, repr=False)
+class Switched(Brief):
     """Which version serves now, and which did before."""
 
     model: Model | None
@@ -192,8 +193,8 @@ class Switched:
     """"" if none did."""
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
+@dataclass(frozen=True, slots=True, repr=False)
+class Training(Brief):
     """A training, and how far it is."""
 
     id: str

@@ -23,6 +23,8 @@ def sign(method: Callable[..., Any], plan: Callable[..., Any], rows: str) -> Non
     if found is None:
         raise TypeError(f"{plan.__name__} is no plan")
     result = found[2] if found[1] == "Plan" else f"{rows}[{found[2]}]"
-    method.__signature__ = signature.replace(return_annotation=result)  # type: ignore[attr-defined]
+    first, *others = signature.parameters.values()
+    parameters = [first.replace(annotation=inspect.Parameter.empty), *others]
+    method.__signature__ = inspect.Signature(parameters, return_annotation=result)  # type: ignore[attr-defined]
     method.__annotations__ = {**plan.__annotations__, "return": result}
     method.__qualname__ = method.__name__
