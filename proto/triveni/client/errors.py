@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     import grpc
 
+    from triveni.client.answers import Problem
+
 DETAILS = "grpc-status-details-bin"
 """The trailing metadata key of a google.rpc.Status (https://google.aip.dev/193)."""
 _WRITE_FAILED = "Internal error from Core"
@@ -112,6 +114,13 @@ _KINDS: dict[str, type[TriveniError]] = {
     "INTERNAL": ServerError,
     "UNIMPLEMENTED": ServerError,
 }
+
+
+def refusal(problem: Problem) -> TriveniError:
+    """The error that a problem stands for where nothing else was asked for."""
+    kind = _KINDS.get(problem.status, TriveniError)
+    fields = {problem.field: problem.message} if problem.field else {}
+    return kind(problem.message, problem.remedy, status=problem.status, reason=problem.reason, fields=fields)
 
 
 def error_of(call: grpc.RpcError, address: str) -> TriveniError:

@@ -10,7 +10,7 @@ from triveni.client import contents, reading
 from triveni.client.answers import Answer, Problem
 from triveni.client.connection import Connection
 from triveni.client.contents import Content
-from triveni.client.errors import InvalidError
+from triveni.client.errors import InvalidError, refusal
 from triveni.client.events import Row as EventRow
 from triveni.client.events import user_event
 from triveni.client.items import problem
@@ -57,17 +57,16 @@ def record(
         How many were new, how many known; and those that were refused.
 
     Raises:
-        TriveniError: if there is no such event to begin with, or a call fails; what was recorded before it stays.
+        InvalidError: if the one event is refused.
+        TriveniError: if a call fails; what was recorded before it stays.
     """
     one: dict[str, Any] = {"kind": kind, "item": item, "content": content, "value": value, "time": time}
     one |= {"id": id, "request": request, "context": context}
     if events is None:
         answer = yield _recording([user_event(one, "event", user)], timeout)
-        return Recorded(
-            answer.recorded_count,
-            answer.duplicate_count,
-            tuple(RejectedEvent(0, problem(each.problem)) for each in answer.rejected),
-        )
+        if answer.rejected:
+            raise refusal(problem(answer.rejected[0].problem))
+        return Recorded(answer.recorded_count, answer.duplicate_count)
     if any(each not in (None, "") for each in one.values()):
         raise InvalidError("many events and parts of one are given", "give either, beside user= and timeout=")
     recorded = duplicates = 0
