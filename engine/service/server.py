@@ -124,6 +124,7 @@ class Server:
                 ("grpc.max_receive_message_length", self._options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
+                ("grpc.http2.min_ping_interval_without_data_ms", 30_000),  # keepalive of clients, each minute
             ),
         )
         for service in READY:

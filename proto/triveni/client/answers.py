@@ -1,0 +1,162 @@
+"""Answers: what was recommended or found, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, overload
+
+from triveni.client import show
+from triveni.client.brief import Brief
+from triveni.client.contents import Modality
+
+Row = TypeVar("Row")
+
+
+class Rows(Sequence[Row]):
+    """A list of results, which prints as a table, in a notebook too."""
+
+    __slots__ = ()
+
+    @property
+    def _rows(self) -> Sequence[Row]:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        return self._rows[index]
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    def _table(self) -> show.Table:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self._table().text()
+
+    def _repr_html_(self) -> str:
+        return self._table().html()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Problem(Brief):
+    """What is wrong with one item, event or content, where the call as a whole went on."""
+
+    message: str
+    """What is wrong, with the offending value."""
+    remedy: str = ""
+    reason: str = ""
+    """The kind of problem, one word in capitals, such as LIMIT."""
+    status: str = "INVALID_ARGUMENT"
+    """The gRPC status that a call of its own would get."""
+    field: str = ""
+    """The path of the field at fault, such as contents[1].image."""
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.field, self.message, self.remedy) if part)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reason(Brief):
+    """Why an item is shown."""
+
+    kind: Literal["query", "event", "popular", "fresh", "learned", "unspecified"]
+    label: str
+    """In words, such as "like 42"."""
+    share: float
+    """The part of the score that falls away without it; the shares of a result sum to 1."""
+    index: int = -1
+    """Which part of the query, or event of the request, from 0."""
+    event_id: str = ""
+    """Of an event that was recorded before."""
+    modality: Modality | None = None
+    """The modality of the item that answered most."""
+    modality_shares: Mapping[Modality, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.share:.0%}" if self.kind in ("query", "event") else self.label
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A recommended or found item."""
+
+    rank: int
+    """From 1."""
+    id: str
+    score: float
+    """Higher is better; comparable within one answer."""
+    text: str = ""
+    """The beginning of the item's text, at most 200 characters."""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    reasons: tuple[Reason, ...] = ()
+    image_path: str = ""
+    """Of the item's picture, below the catalogue's root."""
+    audio_path: str = ""
+    propensity: float = 1.0
+    """The probability with which this place shows this item."""
+
+    @property
+    def title(self) -> str:
+        """What the item is called: its payload's title or name, else its text, else its id."""
+        return show.title(self.payload, self.text, self.id)
+
+    def __repr__(self) -> str:
+        return f"Result({self.rank}, {self.id!r}, {self.title!r}, score={self.score:.3g})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Skipped(Brief):
+    """An event that could not be used."""
+
+    reason: str
+    index: int = -1
+    """In the request's history, from 0; -1 for one that was recorded before."""
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Answer(Rows[Result]):
+    """The results of `recommend` or `search`, best first."""
+
+    results: tuple[Result, ...]
+    request_id: str
+    """Names this answer in the events that follow from it: `record(..., request=answer)`."""
+    model: str = ""
+    """The version of the model that answers; "untrained" where there is none."""
+    tier: str = ""
+    """The stage that decided the order: full, small, retrieval or cold."""
+    fingerprint: str = ""
+    """Of the space that answered."""
+    skipped: tuple[Skipped, ...] = ()
+    compared_model: str = ""
+    """While a candidate is on trial: the version that others get."""
+    media: Path | None = None
+    """The folder of the catalogue's media here, for thumbnails."""
+
+    @property
+    def _rows(self) -> Sequence[Result]:
+        return self.results
+
+    def __repr__(self) -> str:
+        ids = ", ".join(repr(result.id) for result in self.results[:3]) + (", …" if len(self) > 3 else "")
+        return f"Answer({len(self)} results: {ids}; tier={self.tier!r}, request_id={self.request_id!r})"
+
+    def _table(self) -> show.Table:
+        rows = [
+            (str(one.rank), f"{one.score:.2f}", one.id, one.title, "; ".join(map(str, one.reasons[:2])))
+            for one in self.results
+        ]
+        notes = [f"left out: {one.reason}" for one in self.skipped]
+        table = show.Table(("#", "score", "id", "title", "why"), rows, notes, right=(0, 1), empty="no results")
+        if self.media is None:
+            return table
+        return table.with_pictures(show.thumbnails(self.media, [one.image_path for one in self.results]))
