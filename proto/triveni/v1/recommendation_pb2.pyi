@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from triveni.v1 import content_pb2 as _content_pb2
 from triveni.v1 import event_pb2 as _event_pb2
@@ -60,7 +63,7 @@ class PolicyOptions(_message.Message):
     def __init__(self, exclude_item_ids: _Optional[_Iterable[str]] = ..., include_seen: _Optional[bool] = ..., diversity: _Optional[float] = ..., max_per_value: _Optional[_Mapping[str, int]] = ..., min_score: _Optional[float] = ...) -> None: ...
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "parts", "history", "filter", "limit", "modalities", "policy", "context")
+    __slots__ = ("user_id", "parts", "history", "filter", "limit", "modalities", "policy", "context", "trace", "model", "half_life")
     class ContextEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +79,9 @@ class RecommendRequest(_message.Message):
     MODALITIES_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    HALF_LIFE_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     parts: _containers.RepeatedCompositeFieldContainer[QueryPart]
     history: _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]
@@ -84,10 +90,13 @@ class RecommendRequest(_message.Message):
     modalities: _containers.RepeatedScalarFieldContainer[_content_pb2.Modality]
     policy: PolicyOptions
     context: _containers.ScalarMap[str, str]
-    def __init__(self, user_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ..., context: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    trace: bool
+    model: str
+    half_life: _duration_pb2.Duration
+    def __init__(self, user_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ..., context: _Optional[_Mapping[str, str]] = ..., trace: _Optional[bool] = ..., model: _Optional[str] = ..., half_life: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "skipped", "compared_model")
+    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "skipped", "compared_model", "stages")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +104,7 @@ class RecommendResponse(_message.Message):
     TIER_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     COMPARED_MODEL_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[Recommendation]
     request_id: str
     fingerprint: str
@@ -102,7 +112,18 @@ class RecommendResponse(_message.Message):
     tier: str
     skipped: _containers.RepeatedCompositeFieldContainer[SkippedEvent]
     compared_model: str
-    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., skipped: _Optional[_Iterable[_Union[SkippedEvent, _Mapping]]] = ..., compared_model: _Optional[str] = ...) -> None: ...
+    stages: _containers.RepeatedCompositeFieldContainer[Stage]
+    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., skipped: _Optional[_Iterable[_Union[SkippedEvent, _Mapping]]] = ..., compared_model: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ...) -> None: ...
+
+class Stage(_message.Message):
+    __slots__ = ("name", "count", "duration")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    duration: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Recommendation(_message.Message):
     __slots__ = ("item_id", "score", "rank", "payload", "reasons", "image_path", "audio_path", "text", "propensity")
@@ -153,31 +174,37 @@ class SkippedEvent(_message.Message):
     def __init__(self, index: _Optional[int] = ..., reason: _Optional[str] = ..., event_id: _Optional[str] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
-    __slots__ = ("parts", "filter", "limit", "modalities", "policy")
+    __slots__ = ("parts", "filter", "limit", "modalities", "policy", "trace", "model")
     PARTS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     MODALITIES_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
     parts: _containers.RepeatedCompositeFieldContainer[QueryPart]
     filter: _filter_pb2.Filter
     limit: int
     modalities: _containers.RepeatedScalarFieldContainer[_content_pb2.Modality]
     policy: PolicyOptions
-    def __init__(self, parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ...) -> None: ...
+    trace: bool
+    model: str
+    def __init__(self, parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ..., trace: _Optional[bool] = ..., model: _Optional[str] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "compared_model")
+    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "compared_model", "stages")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     COMPARED_MODEL_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[Recommendation]
     request_id: str
     fingerprint: str
     model: str
     tier: str
     compared_model: str
-    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., compared_model: _Optional[str] = ...) -> None: ...
+    stages: _containers.RepeatedCompositeFieldContainer[Stage]
+    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., compared_model: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ...) -> None: ...
