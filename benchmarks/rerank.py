@@ -31,7 +31,7 @@ from engine.learn.log import event_log
 from engine.learn.network.distil import DistilSettings
 from engine.learn.network.train import TrainSettings
 from engine.learn.rows.dataset import RowSettings
-from engine.query.models import Fixed, Reading
+from engine.query.models import Contribution, Fixed
 from engine.query.pipeline import Engine
 from engine.query.reranker import Reranker
 from engine.query.resolve import QuerySignals
@@ -55,11 +55,11 @@ class CutModel:
         self.version, self.fingerprint = model.version, model.fingerprint
         self.asked: tuple[Query, QuerySignals, Candidates] | None = None
 
-    def read(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Reading:
+    def contribute(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Contribution:
         """The model's, with one tier."""
-        reading = self._model.read(query, signals, exclude)
+        contribution = self._model.contribute(query, signals, exclude)
         return replace(
-            reading, rerankers=tuple(Cut(one, self) for one in reading.rerankers if one.tier == self._tier)
+            contribution, rerankers=tuple(Cut(one, self) for one in contribution.rerankers if one.tier == self._tier)
         )
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ def tier_works(
     version: Version, model: LearnedModel, query: Query, signals: QuerySignals, candidates: Candidates
 ) -> dict[str, Work]:
     """What each tier does with a request: its step, and its bare forward pass."""
-    full, small = model.read(query, signals, ()).rerankers
+    full, small = model.contribute(query, signals, ()).rerankers
     request, table = model.reader.request(model.reader.user(query, signals), candidates)
     batch, network = collate([request], table), version.small
     assert network is not None

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from engine.encode.batching import MicroBatcher
     from engine.encode.encoding import ContentEncoder
     from engine.learn.jobs.trainings import Trainings
-    from engine.models.serving import Loader, Serving
+    from engine.models.loaded import Loader
+    from engine.models.serving import Serving
     from engine.query.models import Models
     from engine.query.pipeline import Engine
     from engine.query.search import BatchedSearch, Search
@@ -115,6 +116,7 @@ def open_serving(settings: Settings, space: Space, store: VectorStore) -> Servin
         model_loaders(store),
         space.fingerprint,
         standby=settings.models.standby,
+        on_request=settings.models.on_request,
         kept=partial(drop_others, store),
     )
 

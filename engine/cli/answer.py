@@ -105,6 +105,11 @@ def left_out(skipped: recommendation_pb2.SkippedEvent, names: Names = NO_NAMES) 
     )
 
 
+def way(stages: Sequence[recommendation_pb2.Stage]) -> str:
+    """What a request went through, in one line, such as `history 3 (1.2 ms) → interests 2 (0.4 ms) → …`."""
+    return " → ".join(f"{one.name} {one.count:,} ({one.duration.ToNanoseconds() / 1e6:.1f} ms)" for one in stages)
+
+
 def title_of(result: recommendation_pb2.Recommendation) -> str:
     """What a result is called."""
     return title(result.payload, result.text, result.item_id)

@@ -80,6 +80,12 @@ class AnswerOptions:
     server: Annotated[
         str, typer.Option(help="Ask the server at HOST:PORT; one that has the store open is found without it.")
     ] = ""
+    model: Annotated[
+        str, typer.Option(help="The version of the model to answer with; `untrained` for none. `triveni model list`")
+    ] = ""
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Also what the request went through: how many, how long.")
+    ] = False
 
 
 @grouped
@@ -101,6 +107,8 @@ def search(
         parts=_parts(" ".join(words or ()), contents),
         filter=request.filter_of(answer.filter_ or ()),
         limit=answer.limit,
+        model=request.typed(answer.model),
+        trace=answer.trace,
     )
     if not asked.parts:
         raise typer.BadParameter("say what to look for: words, --image, --audio or --item")
@@ -129,6 +137,8 @@ def recommend(
         history=history.events(),
         filter=request.filter_of(answer.filter_ or ()),
         limit=answer.limit,
+        model=request.typed(answer.model),
+        trace=answer.trace,
     )
     _show(ctx, "Recommended", asked, answer)
 
@@ -160,6 +170,8 @@ def _show(
         console.print(answers.table(caption, answer, asked.parts, asked.history, names))
     for skipped in answer.skipped:
         console.print(answers.left_out(skipped, names), style="yellow")
+    if answer.stages:
+        console.print(answers.way(answer.stages), style="dim", highlight=False, soft_wrap=True)
 
 
 def _running(ctx: typer.Context) -> str:
@@ -200,7 +212,9 @@ def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) 
     from engine import compose, opening
     from engine.cli import named
     from engine.core.deadline import Deadline
+    from engine.core.types import UNTRAINED
     from engine.events.history import Joined
+    from engine.query.trace import UNTRACED, Trace
     from engine.service import convert
     from engine.service.logs import configure_logs
 
@@ -214,10 +228,12 @@ def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) 
     with ExitStack() as opened:
         store = opened.enter_context(closing(opening.open_store(settings, space)))
         models = None
-        if opening.registry(settings).pointer().serving:  # else PyTorch, which takes seconds to load, is not needed
+        version = query.model or opening.registry(settings).pointer().serving
+        if version not in ("", UNTRAINED):  # else PyTorch, which takes seconds to load, is not needed
             configure_logs("warning", json_lines=settings.log.json_lines)  # standard output is the answer's
             models = opened.enter_context(closing(compose.open_serving(settings, space, store)))
             models.start()
         engine = compose.build_engine(settings, space, store, models=models)
-        answer = convert.recommend_response(engine.recommend(joined.query), joined)
+        trace = Trace() if asked.trace else UNTRACED
+        answer = convert.recommend_response(engine.recommend(joined.query, trace=trace), joined)
         return answer, named.from_store(store, joined, asked, answer)

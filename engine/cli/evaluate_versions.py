@@ -176,20 +176,19 @@ def trial(settings: Settings, names: Sequence[str], begin: datetime | None, seed
 
 
 def served_lists(settings: Settings, since: datetime | None = None) -> Iterator[Served]:
-    """All lists that were served, or those from a time on, with what followed."""
+    """All lists that were served, or those from a time on, with what followed; without those of a version that the
+    request named."""
     from engine import opening
 
     with closing(opening.open_events(settings)) as store:
-        yield from store.impressions(since=since)
+        yield from (one for one in store.impressions(since=since) if one.impression.of_the_policy)
 
 
 def lists_before(settings: Settings, split: Split, since: datetime | None = None) -> list[Impression]:
     """The lists that were served before a split by time, from a time on, but those that answered a query."""
-    from engine.events.types import ASKED
-
     until = float(split.cases.time.min())
     lists = (one.impression for one in served_lists(settings, since))
-    return [one for one in lists if one.time.timestamp() < until and ASKED not in one.context]
+    return [one for one in lists if one.time.timestamp() < until and one.to_learn_from]
 
 
 def shown(settings: Settings, since: datetime | None = None) -> dict[str, Interval]:

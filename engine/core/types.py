@@ -150,6 +150,10 @@ class Query:
     """The item modalities to search in; empty means all."""
     policy: PolicyOptions = field(default_factory=PolicyOptions)
     context: Mapping[str, str] = field(default_factory=dict)
+    model: str = ""
+    """The version of the model to answer with; `UNTRAINED` for none, "" for the one that the user gets."""
+    half_life_days: float | None = None
+    """An event this old counts half; None takes the setting's value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +251,17 @@ class Recommendation:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage that a request went through."""
+
+    name: str
+    count: int
+    """How many it gave."""
+    seconds: float
+    """How long it took."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recommendations:
     """The answer to a query."""
 
@@ -260,5 +275,7 @@ class Recommendations:
     """The stage that decided the order; see `Tier`."""
     skipped: tuple[tuple[int, str], ...] = ()
     """(position in the history, reason) of events that could not be used."""
-    compared: str = ""
+    compared_model: str = ""
     """While a candidate is tried on a share of people: the model version that the others get. Else ""."""
+    stages: Sequence[Stage] = ()
+    """What the request went through, in order, the last one in all; only where it was asked for."""

@@ -15,6 +15,7 @@ MAX_PARTS = 64
 MAX_HISTORY = 10_000
 """Events that a query may come with; of these the newest are used, see `FuseSettings.max_events`."""
 MAX_EXCLUDED = 10_000
+MAX_HALF_LIFE_DAYS = 3_650
 
 
 def check_query(query: Query, manifest: SpaceManifest, max_limit: int) -> None:
@@ -42,6 +43,10 @@ def check_query(query: Query, manifest: SpaceManifest, max_limit: int) -> None:
     for index, event in enumerate(query.history):
         _check_event(event, f"query.history[{index}]")
     _check_policy(query.policy)
+    days = query.half_life_days
+    if days is not None and not 0 < days <= MAX_HALF_LIFE_DAYS:
+        remedy = f"send more than 0 and at most {MAX_HALF_LIFE_DAYS:,} days"
+        raise InvalidQueryError(f"half-life is {days:g} days", remedy, field="query.half_life_days")
 
 
 def check_length(length: int, most: int, what: str, field: str) -> None:

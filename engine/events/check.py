@@ -12,7 +12,7 @@ from encoders.types import Audio, Image, Text
 from engine.core.types import MAX_ID_BYTES, Event, EventKind, VectorInput
 from engine.events.errors import EventError
 from engine.events.times import EPOCH
-from engine.events.types import Impression, UserEvent
+from engine.events.types import MARKS, Impression, UserEvent
 
 _CONTENT_KINDS = (EventKind.SEARCH, EventKind.UPLOAD)
 _KINDS = frozenset(EventKind)
@@ -89,7 +89,7 @@ def check_impression(impression: Impression, limits: EventLimits, now: datetime)
         if not 0 < propensity <= 1:
             raise EventError(f"propensity is {propensity}", "give a probability above 0, to 1", field="propensities")
     _check_time(impression.time, limits, now)
-    check_context(impression.context, limits)
+    check_context({key: value for key, value in impression.context.items() if key not in MARKS}, limits)
 
 
 def check_user(user: str) -> None:

@@ -65,9 +65,24 @@ class Impression:
     time: datetime
     context: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def of_the_policy(self) -> bool:
+        """Whether the engine chose the version that made it, so that it tells of what serves."""
+        return MODEL not in self.context
+
+    @property
+    def to_learn_from(self) -> bool:
+        """Whether what was chosen of it tells of the user and what was shown."""
+        return MARKS.isdisjoint(self.context)
+
 
 ASKED = "_asked"
 """In the context of a list that answers an explicit query: its choices tell of a query that is not kept."""
+MODEL = "_model"
+"""In the context of a list that was made by a version of the model that the request named: who gets it is no chance,
+and mostly somebody compares versions, so nothing is learned from it, and it counts in no trial or estimate."""
+MARKS = frozenset({ASKED, MODEL})
+"""What the service adds to the context of a request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from encoders.spaces.space import Space
 from engine.catalog.items import ItemTable
-from engine.events.types import ASKED, Impression
+from engine.events.types import Impression
 from engine.learn.log import EventLog, encode_texts, event_log
 from engine.learn.pace import Tell
 from engine.learn.splits import Positives, table_rows
@@ -81,7 +81,8 @@ def read_training_data(
     window: TimeWindow,
     tell: Tell = lambda share, stage: None,
 ) -> TrainingData:
-    """Read the settings' event store; lists that answered an explicit query are left out.
+    """Read the settings' event store; lists that answered an explicit query, or were made by a version that
+    the request named, are left out.
 
     Args:
         settings: all settings.
@@ -100,7 +101,7 @@ def read_training_data(
         log = event_log(counted).newest(MAX_PER_PERSON)
         lists = events.impressions(since=window.start, until=window.end)
         counted_lists = _told(lists, there.impressions, lambda share: tell(0.4 + 0.3 * share, "reading served lists"))
-        served = [one.impression for one in counted_lists if ASKED not in one.impression.context]
+        served = [one.impression for one in counted_lists if one.impression.to_learn_from]
     encoded = encode_texts(log, space, lambda share: tell(0.7 + 0.3 * share, "encoding searched texts"))
     return TrainingData(encoded, tuple(served), items, window)
 

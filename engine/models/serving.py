@@ -10,27 +10,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
 from encoders.errors import TriveniError
 from engine.core.types import UNTRAINED, ItemId
-from engine.models.card import ModelCard
-from engine.models.errors import CheckpointError
+from engine.models.errors import CheckpointError, ModelError
+from engine.models.loaded import LoadedModels, Loader
 from engine.models.pointer import NO_VERSION, Pointer
 from engine.models.registry import Registry
-from engine.query.models import Lease, ServedModel
+from engine.query.models import Lease
 from engine.query.refcounted import RefCounted
 
 GRACE_SECONDS = 60.0
 POLL_SECONDS = 0.25
 """How often the pointer is looked at, so that a change by another process is seen within a second."""
-
-
-Loader = Callable[[Path, ModelCard], ServedModel]
-"""Loads the version in a folder, whose files were compared with their checksums. It may take seconds: requests are
-answered by the version before meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +52,8 @@ class Serving:
         loaders: by the kind that a card says, what loads it.
         fingerprint: the space that versions have to be of.
         standby: keep the version that served last before loaded; going back loads it first otherwise.
+        on_request: so many other versions are loaded because a request asks for them; one more takes the place of the
+            one that was loaded first.
         poll_seconds: how often the pointer is looked at.
         kept: is told which versions are still of use, `GRACE_SECONDS` after a change, so that what was stored for
             others can be removed when no request and no other server needs it any more.
@@ -70,16 +66,18 @@ class Serving:
         fingerprint: str,
         *,
         standby: bool = True,
+        on_request: int = 1,
         poll_seconds: float = POLL_SECONDS,
         kept: Callable[[set[str]], None] = lambda _: None,
     ) -> None:
         self.registry = registry
-        self._loaders, self._fingerprint = loaders, fingerprint
-        self._standby, self._poll, self._kept = standby, poll_seconds, kept
+        self._standby, self._on_request, self._poll, self._kept = standby, on_request, poll_seconds, kept
         self._cleaned_at = float("inf")
         self._log = structlog.get_logger("triveni.models")
         self._changing = threading.RLock()
-        self._loaded: dict[str, RefCounted] = {}
+        self._loaded = LoadedModels(registry, loaders, fingerprint)
+        self._asked: tuple[str, ...] = ()
+        """Versions that requests asked for, the one that was loaded first at the front."""
         self._stamp: tuple[int, int, int] | None = None
         self._no_standby = ""
         """A version that could not be loaded to stand by."""
@@ -101,8 +99,8 @@ class Serving:
         if self._thread.is_alive():
             self._thread.join()
         with self._changing:
-            self._state = _State(Pointer())
-            self._drop(set())
+            self._state, self._asked = _State(Pointer()), ()
+            self._loaded.drop(set())
 
     @property
     def version(self) -> str:
@@ -117,10 +115,10 @@ class Serving:
         return held.model.version if held else ""
 
     @contextmanager
-    def use(self, user: str) -> Iterator[Lease]:
-        """The model of a person; see `Models.use`."""
+    def use(self, user: str, version: str = "") -> Iterator[Lease]:
+        """The model of a user; see `Models.use`. A version that is asked for is loaded if there is room for it."""
         while True:
-            held, compared = self._state.choose(user)
+            held, compared = self._asked_for(version) if version else self._state.choose(user)
             if held is None or held.enter():  # else it was replaced this very moment
                 break
         try:
@@ -129,13 +127,40 @@ class Serving:
             if held:
                 held.leave()
 
+    def _asked_for(self, version: str) -> tuple[RefCounted | None, str]:
+        """The model of a version that a request asks for.
+
+        Raises:
+            NotFoundError: if there is no such version.
+            ModelError: if it is not loaded and cannot be, or may not.
+        """
+        if version == UNTRAINED:
+            return None, ""
+        try:
+            self.registry.card(version)  # what was deleted may be loaded still
+            held = self._loaded.get(version) or self._load_on_request(version)
+        except TriveniError as error:
+            error.field = "query.model"
+            raise
+        return held, ""
+
+    def _load_on_request(self, version: str) -> RefCounted:
+        if not self._on_request:
+            raise ModelError(
+                f"model version {version} is not loaded, and none is loaded because a request asks for it",
+                "raise models.on_request, or try it on a share of users: triveni model candidate",
+            )
+        with self._changing:
+            held = self._loaded.load(version)
+            if version not in self._kept_loaded():  # else it came meanwhile
+                self._asked = (*self._asked, version)[-self._on_request :]
+                self._loaded.drop(self._kept_loaded())
+                self._cleaned_at = time.monotonic() + GRACE_SECONDS
+        return held
+
     def changed(self, ids: Sequence[ItemId]) -> None:
         """Tell the loaded models that items were written or deleted."""
-        for held in tuple(self._loaded.values()):
-            try:
-                held.model.changed(ids)
-            except Exception as error:  # noqa: BLE001 (the items are written, and what is remembered ages)
-                self._log.error("model not told of changes", version=held.model.version, exc_info=error)
+        self._loaded.changed(ids)
 
     # Changes ------------------------------------------------------------------------------------------------
 
@@ -155,7 +180,7 @@ class Serving:
             OvertakenError: if another one serves by now than it was found better than.
         """
         with self._changing:
-            self._load(version)
+            self._loaded.load(version)
             return self._change(lambda pointer: pointer.promoted(version, over=over))
 
     def rollback(self) -> str:
@@ -171,7 +196,7 @@ class Serving:
         with self._changing:
             version = self.registry.pointer().rolled_back().serving
             if version:
-                self._load(version)
+                self._loaded.load(version)
             return self._change(Pointer.rolled_back)
 
     def _change(self, step: Callable[[Pointer], Pointer]) -> str:
@@ -207,8 +232,7 @@ class Serving:
                     candidate=self.candidate,
                     share=pointer.share if candidate else 0.0,
                 )
-            keep = {self.version, self.candidate}
-            self._drop(keep | set(pointer.previous[-1:]) if self._standby else keep)
+            self._loaded.drop(self._kept_loaded())
             self._cleaned_at = time.monotonic() + GRACE_SECONDS
 
     def _first_that_loads(self, pointer: Pointer) -> RefCounted | None:
@@ -226,42 +250,15 @@ class Serving:
 
     def _try_to_load(self, version: str) -> RefCounted | None:
         try:
-            return self._load(version)
+            return self._loaded.load(version)
         except TriveniError as error:
             self._log.error("model refused", version=version, error=str(error), serving=_name(self._state.serving))
             return None
 
-    def _load(self, version: str) -> RefCounted:
-        """A model that is loaded already, or is now.
-
-        Raises:
-            NotFoundError: if there is no such version.
-            CheckpointError: if it cannot be loaded.
-        """
-        if version in self._loaded:
-            return self._loaded[version]
-        folder, card = self.registry.verified(version, self._fingerprint)
-        loader = self._loaders.get(card.kind)
-        if loader is None:
-            known = ", ".join(sorted(self._loaders)) or "none"
-            raise CheckpointError(
-                f"model version {version} is of kind {card.kind!r}, this release loads {known}",
-                "serve with the release that trained it, or train again",
-            )
-        try:
-            model = loader(folder, card)
-        except TriveniError:
-            raise
-        except Exception as error:
-            raise CheckpointError(
-                f"model version {version} cannot be loaded ({type(error).__name__}: {error})", "train it again"
-            ) from error
-        held = self._loaded[version] = RefCounted(model, self._log)
-        return held
-
-    def _drop(self, keep: set[str]) -> None:
-        for version in self._loaded.keys() - keep:
-            self._loaded.pop(version).retire()
+    def _kept_loaded(self) -> set[str]:
+        """The versions that stay loaded."""
+        standby = self._state.pointer.previous[-1:] if self._standby else ()
+        return {self.version, self.candidate, *standby, *self._asked}
 
     def _follow(self) -> None:
         while not self._stopped.wait(self._poll):
@@ -278,14 +275,14 @@ class Serving:
             if time.monotonic() < self._cleaned_at:
                 return
             self._cleaned_at = float("inf")
-            keep = {self.version, self.candidate, *self._state.pointer.previous[-1:]}
+            keep = self._kept_loaded() | set(self._state.pointer.previous[-1:])
         self._kept(keep)
 
     def _prepare_standby(self) -> None:
         """Load what would serve after going back, so that it takes no time then."""
         with self._changing:
             version = next(reversed(self._state.pointer.previous), NO_VERSION)
-            if not self._standby or version in (NO_VERSION, self._no_standby) or version in self._loaded:
+            if not self._standby or version in (NO_VERSION, self._no_standby) or self._loaded.get(version):
                 return
             if self._try_to_load(version) is None:
                 self._no_standby = version

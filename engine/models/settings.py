@@ -17,6 +17,9 @@ class ModelSettings(Section):
     when a new one is made."""
     standby: bool = True
     """Whether the version that served before stays loaded, so that going back takes no loading."""
+    on_request: int = Field(default=1, ge=0)
+    """So many versions are loaded besides because a request asks for them; one more takes the place of the one that
+    was loaded first, and with 0 a request gets only what is loaded anyway."""
     candidate_share: float = Field(default=0.1, gt=0, le=1)
     """The share of people who get a candidate that is tried, unless the command says another."""
     deadline_share: float = Field(default=0.5, gt=0, le=1)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from encoders.types import Floats
-from engine.core.types import ItemId, Query
+from engine.core.errors import NotFoundError
+from engine.core.types import UNTRAINED, ItemId, Query
 from engine.query.reranker import Reranker
 from engine.query.resolve import QuerySignals
 
@@ -21,8 +22,8 @@ class ExtraSearch:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What a model makes of one request."""
+class Contribution:
+    """What a model adds to one request."""
 
     rerankers: tuple[Reranker, ...] = ()
     """Its tiers for this request, the best first."""
@@ -44,8 +45,8 @@ class ServedModel(Protocol):
     def fingerprint(self) -> str:
         """The space that it is of."""
 
-    def read(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Reading:
-        """What it makes of a request.
+    def contribute(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Contribution:
+        """What it adds to a request.
 
         Args:
             query: the request.
@@ -66,15 +67,24 @@ class Lease:
 
     model: ServedModel | None = None
     """None where nothing is trained."""
-    compared: str = ""
+    compared_model: str = ""
     """While a candidate is tried: the version that the other people get, "untrained" for none. Else ""."""
 
 
 class Models(Protocol):
     """Says which model answers whom."""
 
-    def use(self, user: str) -> AbstractContextManager[Lease]:
-        """The model of a person, which is not closed while the context is open; "" is nobody in particular."""
+    def use(self, user: str, version: str = "") -> AbstractContextManager[Lease]:
+        """The model of a user, which is not closed while the context is open.
+
+        Args:
+            user: who asks; "" is nobody in particular.
+            version: the version that is asked for, `UNTRAINED` for none; "" for the one that the user gets.
+
+        Raises:
+            NotFoundError: if there is no such version.
+            ModelError: if it cannot be loaded.
+        """
 
 
 class Fixed:
@@ -84,6 +94,12 @@ class Fixed:
         self._model = model
 
     @contextmanager
-    def use(self, user: str) -> Iterator[Lease]:
-        """The model."""
+    def use(self, user: str, version: str = "") -> Iterator[Lease]:
+        """The model; see `Models.use`."""
+        if version == UNTRAINED:
+            yield Lease()
+            return
+        if version and (self._model is None or version != self._model.version):
+            have = UNTRAINED if self._model is None else f"{self._model.version} or {UNTRAINED}"
+            raise NotFoundError(f"no model version {version[:80]!r}", f"ask for {have}", field="query.model")
         yield Lease(self._model)

@@ -2,17 +2,19 @@
 
     resolve   query parts and history events become signals: vectors, each with a weight     engine/query/resolve.py
     fuse      the signals become interests, and things to stay away from                     engine/query/fuse.py
-    similar   every interest is searched for in one call of the store, sources may name      engine/query/retrieve.py,
-              more items, candidates get exact scores                                        sources.py, score.py
+    (model)   what the user's model would search for and consider besides                    engine/query/models.py
+    (sources) what the sources of candidates name besides                                    engine/query/sources.py
+    retrieve  every interest is searched for in one call of the store                        engine/query/retrieve.py
+    score     candidates get their exact similarity                                          engine/query/score.py
     popular   or, for a user of whom nothing is known, what is popular or new                engine/query/popular.py
     rerank    the user's model may give better scores                                        engine/query/tiers.py
-    select    what is shown, in which order: threshold, rules, slots, diversity, caps,       engine/query/policy/
-              exploration
+    (rules)   the threshold, and what a deployment leaves out or moves                       engine/query/policy/
+    select    what is shown, in which order: slots, diversity, caps, exploration             engine/query/policy/
     explain   which events and parts the score of each result rests on                       engine/query/explain.py
 
-Most are functions of `Stages` (engine/query/stages.py) and can be replaced there; a reranker comes with the model,
-and an explanation with the candidates. Before the search the model says what it would consider besides. Similarity is
-one formula, which is in engine/query/similarity.py; what scores mean goes with them (engine/query/scored.py).
+All but those in brackets are functions of `Stages` (engine/query/stages.py) and can be replaced there; those in
+brackets hold whatever the others do. Similarity is one formula, which is in engine/query/similarity.py; what scores
+mean goes with them (engine/query/scored.py). A `Trace` (engine/query/trace.py) notes each stage as it ends.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,12 +25,12 @@ from encoders.errors import SpaceError
 from encoders.spaces.space import SpaceManifest
 from engine.core.deadline import Deadline
 from engine.core.times import now_utc
-from engine.core.types import UNTRAINED, Query, Recommendations
+from engine.core.types import UNTRAINED, Query, ReasonKind, Recommendations
 from engine.core.validate import check_query
 from engine.encode.encoding import ContentEncoder
 from engine.query.answer import answer
 from engine.query.models import Fixed, Models, ServedModel
-from engine.query.policy.rules import PolicyRule
+from engine.query.policy.rules import PolicyRule, apply_rules
 from engine.query.policy.seen import left_out
 from engine.query.policy.select import Policy
 from engine.query.search import DirectSearch, Search
@@ -36,6 +38,7 @@ from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
 from engine.query.sources import CandidateSource, Sources
 from engine.query.stages import Request, Stages, Tools
 from engine.query.tiers import Tiers
+from engine.query.trace import UNTRACED, Trace
 from engine.store.base import VectorStore
 
 
@@ -89,7 +92,6 @@ class Engine:
         self._retrieve = retrieve_settings or RetrieveSettings()
         self._policy = policy_settings or PolicySettings()
         self._models: Models = models or Fixed()
-        self._tiers = Tiers(deadline_share)
         self._stages = stages or Stages()
         self._tools = Tools(
             encoder,
@@ -100,15 +102,22 @@ class Engine:
             self._retrieve,
             Sources(sources or {}),
             rules or {},
+            Tiers(deadline_share),
         )
 
-    def recommend(self, query: Query, deadline: Deadline | None = None) -> Recommendations:
+    def recommend(self, query: Query, deadline: Deadline | None = None, trace: Trace = UNTRACED) -> Recommendations:
         """Answer a query; without parts and usable history, with what is popular or new.
+
+        Args:
+            query: the query.
+            deadline: when the answer has to be there.
+            trace: notes what the query goes through; the answer tells it.
 
         Raises:
             InvalidQueryError: if the query makes no sense, or only says what is not wanted.
             ContentError: if a query part cannot be read.
-            NotFoundError: if a query part names an item that is not there.
+            NotFoundError: if a query part names an item that is not there, or there is no model version as asked for.
+            ModelError: if the version that is asked for cannot be loaded.
             SpaceError: if a vector is of another space, or a modality is one that the space lacks.
             VectorError: if a vector has the wrong dimension or is not finite.
             DeadlineError: if the time is up.
@@ -116,25 +125,51 @@ class Engine:
         """
         deadline = deadline or Deadline()
         check_query(query, self.manifest, self._retrieve.max_limit)
-        with self._models.use(query.user) as lease:
-            made = self._recommend(query, lease.model, deadline)
-        return replace(made, compared=lease.compared) if lease.compared else made
+        with self._models.use(query.user, query.model) as lease:
+            if query.model:
+                trace.passed("version", int(lease.model is not None))
+            made = self._recommend(query, lease.model, deadline, trace)
+        if lease.compared_model:
+            made = replace(made, compared_model=lease.compared_model)
+        stages = trace.ended(len(made.results))
+        return replace(made, stages=stages) if stages else made
 
-    def _recommend(self, query: Query, model: ServedModel | None, deadline: Deadline) -> Recommendations:
+    def _recommend(
+        self, query: Query, model: ServedModel | None, deadline: Deadline, trace: Trace
+    ) -> Recommendations:
         stages, tools = self._stages, self._tools
         exclude, policy = left_out(query), Policy.of(query.policy, self._policy)
         signals = stages.resolve(query, self._clock(), deadline, tools)
+        trace.passed("history", signals.kinds.count(ReasonKind.EVENT))
         intent = stages.fuse(query, signals, tools)
-        reading = self._tiers.read(model, query, signals, exclude)
-        request = Request(query, exclude, policy, signals, intent, reading, deadline)
-        found = stages.popular(request, tools) if intent.empty else stages.similar(request, tools)
+        trace.passed("interests", len(intent.interests))
+        contribution = tools.tiers.contribution(model, query, signals, exclude)
+        if model is not None:
+            trace.passed("model", len(contribution.items))
+        sourced = tools.sources.candidates(query, signals, exclude, tools.store, deadline, trace)
+        request = Request(query, exclude, policy, signals, intent, contribution, sourced, deadline)
+        if intent.empty:
+            found = stages.popular(request, tools)
+            trace.passed("popular", len(found.candidates))
+        else:
+            candidates = stages.retrieve(request, tools)
+            trace.passed("retrieve", len(candidates))
+            found = stages.score(request, candidates, tools)
+            trace.passed("score", len(found.candidates))
         deadline.check("reranking")
-        scored = self._tiers.rerank(reading.rerankers, query, signals, found, deadline)
+        scored = stages.rerank(request, found, tools)
+        if contribution.rerankers:
+            trace.passed(f"rerank {scored.tier}", len(scored.candidates))
         deadline.check("the policy")
-        chosen, propensities = stages.select(request, scored.above(policy.min_score), tools)
-        return answer(
+        allowed = apply_rules(tools.rules, query, scored.above(policy.min_score))
+        trace.passed("rules", len(allowed.candidates))
+        chosen, propensities = stages.select(request, allowed, tools)
+        trace.passed("policy", len(chosen.candidates))
+        reasons = stages.explain(request, chosen, tools)
+        trace.passed("explain", len(reasons))
+        made = answer(
             chosen.candidates,
-            chosen.reasons(),
+            reasons,
             propensities.tolist(),
             self._store,
             fingerprint=self.manifest.fingerprint,
@@ -143,3 +178,5 @@ class Engine:
             skipped=signals.skipped,
             deadline=deadline,
         )
+        trace.passed("payloads", len(made.results))
+        return made

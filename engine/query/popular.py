@@ -16,7 +16,7 @@ from engine.core.errors import InvalidQueryError
 from engine.core.filters import FieldKind, Filter
 from engine.core.types import Candidates, ItemId, Query, Reason, ReasonKind, Tier
 from engine.query.fuse import Intent
-from engine.query.models import Reading
+from engine.query.models import Contribution
 from engine.query.policy.caps import Caps
 from engine.query.retrieve import passing, with_modality
 from engine.query.score import penalty
@@ -43,7 +43,7 @@ def popular(
     *,
     intent: Intent,
     max_per_value: Mapping[str, int],
-    reading: Reading,
+    contribution: Contribution,
     with_payload: bool,
     sourced: Mapping[ItemId, ReasonKind],
     at_least: int = 0,
@@ -66,7 +66,7 @@ def popular(
         deadline: of the query.
         intent: what to stay away from.
         max_per_value: the caps that the policy will apply.
-        reading: what the user's model makes of the request.
+        contribution: what the user's model adds to the request.
         with_payload: whether the payloads of the candidates are needed.
         sourced: what the sources name, without the excluded, and the reason for each.
         at_least: so many are wanted, where rules may leave some out.
@@ -89,8 +89,8 @@ def popular(
     every = dict(sourced) | found | disliked
     kinds = {name: every[name] for name in names}
     pool = candidates
-    if reading.rerankers:
-        more = passing(query, set(candidates.ids), reading.items, store)
+    if contribution.rerankers:
+        more = passing(query, set(candidates.ids), contribution.items, store)
         pool = with_modality(store.candidates([*candidates.ids, *more], with_payload=with_payload), query.modalities)
 
     def explain(results: Candidates, _: Rows) -> list[tuple[Reason, ...]]:

@@ -13,7 +13,7 @@ from encoders.types import Floats, Modality
 from engine.core.deadline import Deadline
 from engine.core.types import Candidates, ItemId, Query
 from engine.query.fuse import Intent
-from engine.query.models import Reading
+from engine.query.models import Contribution
 from engine.query.search import Search
 from engine.query.settings import RetrieveSettings
 from engine.store.base import Hits, VectorQuery, VectorStore
@@ -36,7 +36,7 @@ def retrieve(
     deadline: Deadline,
     *,
     with_payload: bool,
-    reading: Reading,
+    contribution: Contribution,
     sourced: Collection[ItemId] = (),
 ) -> Candidates:
     """Fetch the candidates of every interest, and those that a model or a source names; their scores are not set yet.
@@ -50,7 +50,7 @@ def retrieve(
         settings: how many are fetched.
         deadline: of the request.
         with_payload: whether payloads are fetched too; only caps need those of all candidates.
-        reading: what the model would search for and consider besides.
+        contribution: what the model would search for and consider besides.
         sourced: what the sources name, without the excluded.
 
     Raises:
@@ -64,7 +64,9 @@ def retrieve(
         VectorQuery(vectors[modality][0][row], modality, limit, query.filter, tuple(exclude))
         for row, modality in positions
     ]
-    also = [VectorQuery(one.vector, one.name, one.limit, query.filter, tuple(exclude)) for one in reading.searches]
+    also = [
+        VectorQuery(one.vector, one.name, one.limit, query.filter, tuple(exclude)) for one in contribution.searches
+    ]
     hits = search.search([*queries, *also], deadline)
     hits, more = hits[: len(queries)], [name for hit in hits[len(queries) :] for name in hit.ids]
     lengths = np.array([np.linalg.norm(one.vector) for one in queries], np.float32)
@@ -74,7 +76,7 @@ def retrieve(
     deadline.check("fetching candidates")
     known = set(ids)
     ids += [name for name in dict.fromkeys(more) if name not in known]
-    ids += passing(query, {*known, *more}, list(dict.fromkeys([*reading.items, *sourced])), store)
+    ids += passing(query, {*known, *more}, list(dict.fromkeys([*contribution.items, *sourced])), store)
     return with_modality(store.candidates(ids, with_payload=with_payload), query.modalities)
 
 

@@ -15,6 +15,7 @@ from engine.core.errors import CancelledError, DeadlineError
 from engine.core.plugins import Parts
 from engine.core.types import ItemId, Query, ReasonKind
 from engine.query.resolve import QuerySignals
+from engine.query.trace import UNTRACED, Trace
 from engine.store.base import VectorStore
 
 
@@ -56,11 +57,17 @@ class Sources:
         self._failed: set[str] = set()
 
     def candidates(
-        self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId], store: VectorStore, deadline: Deadline
+        self,
+        query: Query,
+        signals: QuerySignals,
+        exclude: Sequence[ItemId],
+        store: VectorStore,
+        deadline: Deadline,
+        trace: Trace = UNTRACED,
     ) -> dict[ItemId, ReasonKind]:
         """What all sources name, without the excluded, each item once with the reason of the first that names it.
 
-        A source that fails is logged, once, and the others answer.
+        A source that fails is logged, once, and the others answer. Each source is noted with how many it named.
 
         Raises:
             DeadlineError: if the time is up.
@@ -69,14 +76,17 @@ class Sources:
         found: dict[ItemId, ReasonKind] = {}
         unwanted = set(exclude)
         for name, source in self._sources.items():
+            named: list[ItemId] = []
             try:
                 for item in source.candidates(query, signals, store, deadline):
                     if item not in unwanted:
+                        named.append(item)
                         found.setdefault(item, source.reason)
             except (DeadlineError, CancelledError):
                 raise
             except Exception as error:  # noqa: BLE001 (whatever it is, the searches answer)
                 self._report(name, error)
+            trace.passed(f"source {name}", len(named))
             deadline.check("searching")
         return found
 

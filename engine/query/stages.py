@@ -1,6 +1,6 @@
 """The stages of a request, as functions that can be replaced, and what they are given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -9,14 +9,14 @@ import numpy as np
 
 from encoders.spaces.space import SpaceManifest
 from engine.core.deadline import Deadline
-from engine.core.types import ItemId, Query, ReasonKind, Tier
+from engine.core.types import Candidates, ItemId, Query, Reason, ReasonKind, Tier
 from engine.encode.encoding import ContentEncoder
 from engine.query import fuse, popular, resolve
 from engine.query.explain import explain
 from engine.query.fuse import Intent
-from engine.query.models import Reading
+from engine.query.models import Contribution
 from engine.query.policy.explore import explore
-from engine.query.policy.rules import PolicyRule, apply_rules
+from engine.query.policy.rules import PolicyRule
 from engine.query.policy.select import Policy, select
 from engine.query.resolve import QuerySignals
 from engine.query.retrieve import retrieve
@@ -26,6 +26,7 @@ from engine.query.search import Search
 from engine.query.settings import FuseSettings, RetrieveSettings
 from engine.query.similarity import Doubles, probe
 from engine.query.sources import Sources
+from engine.query.tiers import Tiers
 from engine.store.base import VectorStore
 
 
@@ -43,6 +44,8 @@ class Tools:
     """What names candidates besides the searches."""
     rules: Mapping[str, PolicyRule]
     """By name what is applied to the scored candidates, in this order."""
+    tiers: Tiers
+    """Takes the rerankers of the user's model in turn."""
 
     @property
     def reads_payloads(self) -> bool:
@@ -60,22 +63,23 @@ class Request:
     policy: Policy
     signals: QuerySignals
     intent: Intent
-    reading: Reading
-    """What the user's model makes of it."""
+    contribution: Contribution
+    """What the user's model adds to it."""
+    sourced: Mapping[ItemId, ReasonKind]
+    """What the sources name, without the excluded, and the reason of each."""
     deadline: Deadline
 
     def with_payload(self, tools: Tools) -> bool:
         """Whether the candidates' payloads are needed; without, only those of the results are fetched."""
         return bool(self.policy.max_per_value) or tools.reads_payloads
 
-    def sourced(self, tools: Tools) -> Mapping[ItemId, ReasonKind]:
-        """What the sources name, with the reason of each; see `Sources`."""
-        return tools.sources.candidates(self.query, self.signals, self.exclude, tools.store, self.deadline)
-
 
 def resolve_signals(query: Query, now: datetime, deadline: Deadline, tools: Tools) -> QuerySignals:
     """Vectors and weights of what the request says; see `resolve`."""
-    return resolve.resolve(query, tools.encoder, tools.manifest, tools.store, tools.fuse, now, deadline)
+    settings = tools.fuse
+    if query.half_life_days is not None:
+        settings = settings.model_copy(update={"half_life_days": query.half_life_days})
+    return resolve.resolve(query, tools.encoder, tools.manifest, tools.store, settings, now, deadline)
 
 
 def fuse_signals(query: Query, signals: QuerySignals, tools: Tools) -> Intent:
@@ -85,9 +89,9 @@ def fuse_signals(query: Query, signals: QuerySignals, tools: Tools) -> Intent:
     return fuse.fuse(signals, probes, tools.fuse)
 
 
-def similar(request: Request, tools: Tools) -> Scored:
-    """Candidates by what the request says: searched for, and scored exactly."""
-    candidates = retrieve(
+def retrieve_candidates(request: Request, tools: Tools) -> Candidates:
+    """Candidates by what the request says, and those that the model and the sources name; see `retrieve`."""
+    return retrieve(
         request.intent,
         request.query,
         request.exclude,
@@ -96,9 +100,13 @@ def similar(request: Request, tools: Tools) -> Scored:
         tools.retrieve,
         request.deadline,
         with_payload=request.with_payload(tools),
-        reading=request.reading,
-        sourced=request.sourced(tools),
+        contribution=request.contribution,
+        sourced=request.sourced,
     )
+
+
+def score_candidates(request: Request, candidates: Candidates, tools: Tools) -> Scored:
+    """Candidates with their exact similarity; see `score`."""
     scores = score(request.intent, candidates)
     return Scored.of(
         candidates.scored(scores.total),
@@ -122,17 +130,22 @@ def popular_items(request: Request, tools: Tools) -> Scored:
         request.deadline,
         intent=request.intent,
         max_per_value=request.policy.max_per_value,
-        reading=request.reading,
+        contribution=request.contribution,
         with_payload=request.with_payload(tools),
-        sourced=request.sourced(tools),
+        sourced=request.sourced,
         at_least=tools.retrieve.candidates if tools.rules else 0,
     )
+
+
+def rerank_by_model(request: Request, scored: Scored, tools: Tools) -> Scored:
+    """The scores of the user's model, where it has a reranker that answers in time; see `Tiers`."""
+    rerankers = request.contribution.rerankers
+    return tools.tiers.rerank(rerankers, request.query, request.signals, scored, request.deadline)
 
 
 def select_items(request: Request, scored: Scored, tools: Tools) -> tuple[Scored, Doubles]:
     """What is shown, in this order, and how probable each position's item was; see `policy`."""
     policy, query = request.policy, request.query
-    scored = apply_rules(tools.rules, query, scored)
     rows = select(
         scored.candidates,
         scored.interest,
@@ -150,12 +163,25 @@ def select_items(request: Request, scored: Scored, tools: Tools) -> tuple[Scored
     return scored.take(rows), propensities
 
 
+def explain_results(request: Request, chosen: Scored, tools: Tools) -> Sequence[tuple[Reason, ...]]:
+    """Why each result is shown, by who found and scored it; see `Scored.reasons`."""
+    return chosen.reasons()
+
+
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What is done with a request, in this order; replace one to do it another way."""
+    """What is done with a request, in this order; replace one to do it another way.
+
+    Between them the pipeline does what holds whatever they do: it asks the model and the sources, and leaves out what
+    is below the threshold or refused by a policy rule.
+    """
 
     resolve: Callable[[Query, datetime, Deadline, Tools], QuerySignals] = resolve_signals
     fuse: Callable[[Query, QuerySignals, Tools], Intent] = fuse_signals
-    similar: Callable[[Request, Tools], Scored] = similar
+    retrieve: Callable[[Request, Tools], Candidates] = retrieve_candidates
+    score: Callable[[Request, Candidates, Tools], Scored] = score_candidates
     popular: Callable[[Request, Tools], Scored] = popular_items
+    """Instead of the two before, where nothing is known that the user likes."""
+    rerank: Callable[[Request, Scored, Tools], Scored] = rerank_by_model
     select: Callable[[Request, Scored, Tools], tuple[Scored, Doubles]] = select_items
+    explain: Callable[[Request, Scored, Tools], Sequence[tuple[Reason, ...]]] = explain_results

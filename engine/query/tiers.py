@@ -9,7 +9,7 @@ import structlog
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, DeadlineError
 from engine.core.types import ItemId, Query
-from engine.query.models import Reading, ServedModel
+from engine.query.models import Contribution, ServedModel
 from engine.query.reranker import Reranker
 from engine.query.resolve import QuerySignals
 from engine.query.scored import Scored
@@ -55,17 +55,17 @@ class Tiers:
             deadline.check("the next reranker")
         return found
 
-    def read(
+    def contribution(
         self, model: ServedModel | None, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]
-    ) -> Reading:
-        """What a model makes of a request; nothing if it fails."""
+    ) -> Contribution:
+        """What a model adds to a request; nothing if it fails."""
         if model is None:
-            return Reading()
+            return Contribution()
         try:
-            return model.read(query, signals, exclude)
+            return model.contribute(query, signals, exclude)
         except Exception as error:  # noqa: BLE001 (whatever it is, the retrieval answers)
-            self._report(model.version, "reading", error)
-            return Reading()
+            self._report(model.version, "contribution", error)
+            return Contribution()
 
     def _report(self, version: str, tier: str, error: Exception) -> None:
         key = version, tier

@@ -9,7 +9,7 @@ import numpy as np
 from engine.core.times import now_utc
 from engine.core.types import ItemId, Query
 from engine.models.card import ModelCard
-from engine.query.models import ExtraSearch, Reading
+from engine.query.models import Contribution, ExtraSearch
 from engine.query.resolve import QuerySignals
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.learned import LearnedReranker, tiers_of
@@ -74,14 +74,14 @@ class LearnedModel:
         if self._towers is not None:
             self._towers.start()
 
-    def read(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Reading:
+    def contribute(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Contribution:
         """The person who asks, the items that what people did speaks for, and what is near their embedding."""
         user = self.reader.user(query, signals)
         found = counted_candidates(user.counted, self.reader.hidden(exclude))
         searches: tuple[ExtraSearch, ...] = ()
         if self._towers is not None and self._towers.ready and user.embedding is not None:
             searches = (ExtraSearch(self._towers.name, user.embedding, TOWER_CANDIDATES),)
-        return Reading(
+        return Contribution(
             tuple(LearnedReranker(self._made, tier, self.reader, user) for tier in self.tiers),
             [self._made.items[row] for row in found.tolist()],
             searches,

@@ -11,8 +11,9 @@ from engine.core.deadline import Deadline
 from engine.core.types import Query, Recommendations
 from engine.events.check import EventLimits, check_context
 from engine.events.history import StoredHistory
-from engine.events.types import ASKED
+from engine.events.types import ASKED, MODEL
 from engine.query.pipeline import Engine
+from engine.query.trace import UNTRACED, Trace
 from engine.service.calls import Context, current_call, status_name
 from engine.service.convert.events import EventReader
 from engine.service.convert.queries import recommend_query, search_query
@@ -21,7 +22,7 @@ from engine.service.impressions import ImpressionLog
 from engine.service.work import Workers, deadline_of
 from triveni.v1 import recommendation_pb2, recommendation_pb2_grpc
 
-_MESSAGE_FIELDS = {"policy.exclude": "policy.exclude_item_ids"}
+_MESSAGE_FIELDS = {"policy.exclude": "policy.exclude_item_ids", "half_life_days": "half_life"}
 """Fields of a query that a message calls otherwise."""
 
 _Response = TypeVar("_Response", recommendation_pb2.RecommendResponse, recommendation_pb2.SearchResponse)
@@ -58,38 +59,48 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         deadline = deadline_of(context)
         response = await self._workers.run(lambda: self._recommend(request, deadline), deadline)
         about = {**request.context, ASKED: "query"} if request.parts else request.context
-        return self._serve(response, request.user_id, about, context)
+        return self._serve(response, request.user_id, about, request.model, context)
 
     def _recommend(
         self, request: recommendation_pb2.RecommendRequest, deadline: Deadline
     ) -> recommendation_pb2.RecommendResponse:
+        trace = Trace() if request.trace else UNTRACED
         check_context(request.context, self._limits)
         joined = self._history.join(self._read(request), deadline)
         if joined.unread:
             self._log.warning("stored history unread", reason=joined.unread)
-        return recommend_response(self._answer(joined.query, deadline), joined)
+        if request.user_id:
+            trace.passed("recorded", len(joined.query.history) - joined.own)
+        return recommend_response(self._answer(joined.query, deadline, trace), joined)
 
     async def Search(  # noqa: N802
         self, request: recommendation_pb2.SearchRequest, context: Context
     ) -> recommendation_pb2.SearchResponse:
         """Find items."""
         deadline = deadline_of(context)
-        response = await self._workers.run(
-            lambda: search_response(self._answer(search_query(request), deadline)), deadline
-        )
-        return self._serve(response, "", {}, context)
+        response = await self._workers.run(lambda: self._search(request, deadline), deadline)
+        return self._serve(response, "", {}, request.model, context)
 
-    def _answer(self, query: Query, deadline: Deadline) -> Recommendations:
+    def _search(
+        self, request: recommendation_pb2.SearchRequest, deadline: Deadline
+    ) -> recommendation_pb2.SearchResponse:
+        trace = Trace() if request.trace else UNTRACED
+        return search_response(self._answer(search_query(request), deadline, trace))
+
+    def _answer(self, query: Query, deadline: Deadline, trace: Trace) -> Recommendations:
         try:
-            return self._engine.recommend(query, deadline)
+            return self._engine.recommend(query, deadline, trace)
         except TriveniError as error:
             field = error.field.removeprefix("query.")
             error.field = _MESSAGE_FIELDS.get(field, field)
             raise
 
-    def _serve(self, response: _Response, user: str, about: Mapping[str, str], context: Context) -> _Response:
+    def _serve(
+        self, response: _Response, user: str, about: Mapping[str, str], model: str, context: Context
+    ) -> _Response:
         """Name the answer; once it has left, log what it showed. What did not reach the caller was not shown."""
         call = current_call()
+        about = {**about, MODEL: model} if model else about
         response.request_id = call.request_id
         call.notes |= {"model": response.model, "tier": response.tier}
         if response.compared_model:

@@ -5,7 +5,7 @@ from abc import abstractmethod
 import numpy as np
 
 from engine.core.types import ItemId, Query
-from engine.query.models import Reading, ServedModel
+from engine.query.models import Contribution, ServedModel
 from engine.store.base import VectorStore
 from engine.testing.small import ITEMS, signals_of, small_queries, small_store
 
@@ -35,8 +35,8 @@ class ServedModelContract:
         store = self.store()
         model = self.model(store)
         for query in small_queries().values():
-            reading = self._read(model, query, store)
-            for reranker in reading.rerankers:
+            contribution = self._contribution(model, query, store)
+            for reranker in contribution.rerankers:
                 assert reranker.version == model.version
                 assert reranker.tier
                 assert reranker.seconds >= 0
@@ -53,7 +53,7 @@ class ServedModelContract:
         store = self.store()
         model = self.model(store)
         for query in small_queries().values():
-            assert ITEMS[5] not in self._read(model, query, store, (ITEMS[5],)).items
+            assert ITEMS[5] not in self._contribution(model, query, store, (ITEMS[5],)).items
         model.close()
 
     def test_it_hears_of_changes(self) -> None:
@@ -62,10 +62,10 @@ class ServedModelContract:
         model = self.model(store)
         store.delete([ITEMS[3]])
         model.changed([ITEMS[3], ItemId("never there")])
-        self._read(model, small_queries()["with a history"], store)
+        self._contribution(model, small_queries()["with a history"], store)
         model.close()
 
-    def _read(
+    def _contribution(
         self, model: ServedModel, query: Query, store: VectorStore, exclude: tuple[ItemId, ...] = ()
-    ) -> Reading:
-        return model.read(query, signals_of(query, store), exclude)
+    ) -> Contribution:
+        return model.contribute(query, signals_of(query, store), exclude)

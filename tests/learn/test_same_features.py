@@ -323,7 +323,7 @@ def test_candidates_of_the_counts_are_those_of_training() -> None:
     model = LearnedModel(version, "v", "f", store, clock=lambda: moment)
     events = events_of(log, history)
     seen = [event.item for event in events if event.item is not None]
-    found = set(model.read(Query(history=events), sources_of(events, items), seen).items)
+    found = set(model.contribute(Query(history=events), sources_of(events, items), seen).items)
     ranker = VersionRanker(version, ALL_POSITIVES)
     ranker.fit(log, items)
     nothing = np.zeros(0, np.intp)

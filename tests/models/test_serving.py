@@ -19,9 +19,10 @@ from engine.core.types import Candidates, PolicyOptions, Query, QueryPart, Reaso
 from engine.encode.encoding import DirectEncoder
 from engine.models.card import CARD, ModelCard
 from engine.models.errors import CheckpointError, ModelError
+from engine.models.loaded import Loader
 from engine.models.registry import POINTER, Registry
-from engine.models.serving import Loader, Serving
-from engine.query.models import Fixed, Reading, ServedModel
+from engine.models.serving import Serving
+from engine.query.models import Contribution, Fixed, ServedModel
 from engine.query.pipeline import Engine
 from engine.query.reranker import Reranker
 from engine.query.resolve import QuerySignals
@@ -91,7 +92,7 @@ def test_without_a_model_the_order_is_the_retrievals(small: Scene, serving: Serv
     plain = small.engine.recommend(query())
     found = engine_of(small, serving).recommend(query())
     assert [result.item for result in found.results] == [result.item for result in plain.results]
-    assert (found.model, found.tier, found.compared) == ("untrained", "retrieval", "")
+    assert (found.model, found.tier, found.compared_model) == ("untrained", "retrieval", "")
 
 
 def test_the_version_that_serves_decides_the_order(small: Scene, serving: Serving) -> None:
@@ -111,7 +112,7 @@ def test_the_rules_of_a_request_hold_whatever_the_model_says(small: Scene) -> No
     model = DirectionModel("v1", space.fingerprint, weights_of("car", space))
     pictures = [point.id for point in small.store.scroll(limit=99, with_vectors=True).points if I in point.vectors]
     texts = [point.id for point in small.store.scroll(limit=99, with_vectors=True).points if T in point.vectors]
-    model.reading = Reading(model.reading.rerankers, [*pictures, *texts])
+    model.contribution = Contribution(model.contribution.rerankers, [*pictures, *texts])
     engine = engine_of(small, Fixed(model))
     for parts in (PARTS, ()):
         found = engine.recommend(Query(parts, limit=20, modalities=(I,)))
@@ -144,7 +145,9 @@ def test_a_version_orders_what_a_person_without_history_gets(small: Scene, servi
 def test_only_what_the_cold_start_would_show_by_itself_is_popular_or_new(small: Scene) -> None:
     space = concept_space()
     model = DirectionModel("v1", space.fingerprint, weights_of("bird", space))
-    model.reading = Reading(model.reading.rerankers, [point.id for point in small.store.scroll(limit=999).points])
+    model.contribution = Contribution(
+        model.contribution.rerankers, [point.id for point in small.store.scroll(limit=999).points]
+    )
     plain = PolicyOptions(diversity=0.0)
     learned = 0
     for modality in (T, I, A):
@@ -167,7 +170,7 @@ def test_a_person_without_history_gets_a_version_of_the_trial(small: Scene, serv
     for user in (f"person-{row}" for row in range(20)):
         found = engine.recommend(Query(limit=3, user=UserId(user)))
         assert found.tier == "full"
-        assert (found.model, found.compared) == ((old, new), (new, old))[
+        assert (found.model, found.compared_model) == ((old, new), (new, old))[
             serving.registry.pointer().version_of(user) == new
         ]
 
@@ -215,13 +218,13 @@ def test_going_back_needs_no_loading(registry: Registry) -> None:
     serving = opened(registry, {KIND: counting})
     for version in (a, b):
         serving.promote(version)
-    standing = serving._loaded[a].model
+    standing = serving._loaded.get(a).model  # type: ignore[union-attr]
     serving.rollback()
     assert loads == [a, b]
     assert model_of(serving) is standing
     serving.promote(b)
     serving.promote(c)
-    standing = serving._loaded[b].model
+    standing = serving._loaded.get(b).model  # type: ignore[union-attr]
     serving.close()
     assert isinstance(standing, DirectionModel)
     assert standing.closed
@@ -267,7 +270,7 @@ def test_what_cannot_be_loaded_is_refused_and_what_serves_goes_on(registry: Regi
     until(lambda: registry.stamp() == serving._stamp)
     with serving.use("ann") as lease:
         assert lease.model is not None
-        assert (lease.model.version, lease.compared) == (good, "")
+        assert (lease.model.version, lease.compared_model) == (good, "")
 
 
 def test_a_broken_pointer_changes_nothing(registry: Registry, serving: Serving) -> None:
@@ -329,7 +332,7 @@ def test_a_trial_names_both_versions_and_divides_people(small: Scene, serving: S
     for user in (f"person-{row}" for row in range(40)):
         found = [engine.recommend(query(user)) for _ in range(2)]
         assert found[0].model == found[1].model
-        assert {found[0].model, found[0].compared} == {old, new}
+        assert {found[0].model, found[0].compared_model} == {old, new}
         assert concepts_of(found[0])[0] == {old: "bird", new: "car"}[found[0].model]
         seen[user] = found[0].model
     assert set(seen.values()) == {old, new}
@@ -337,7 +340,7 @@ def test_a_trial_names_both_versions_and_divides_people(small: Scene, serving: S
     serving.registry.change(lambda pointer: pointer.untried())
     serving.refresh()
     assert {engine.recommend(query(user)).model for user in seen} == {old}
-    assert engine.recommend(query()).compared == ""
+    assert engine.recommend(query()).compared_model == ""
 
 
 def test_a_first_version_may_be_tried_beside_nothing(small: Scene, serving: Serving) -> None:
@@ -346,7 +349,7 @@ def test_a_first_version_may_be_tried_beside_nothing(small: Scene, serving: Serv
     serving.refresh()
     engine = engine_of(small, serving)
     found = [engine.recommend(query(f"person-{row}")) for row in range(40)]
-    assert {(answer.model, answer.compared) for answer in found} == {(new, "untrained"), ("untrained", new)}
+    assert {(answer.model, answer.compared_model) for answer in found} == {(new, "untrained"), ("untrained", new)}
 
 
 def test_swaps_while_many_ask_drop_nothing(small: Scene, registry: Registry) -> None:
@@ -385,7 +388,7 @@ class TieredModel(DirectionModel):
 
     def __init__(self, *rerankers: Callable[["TieredModel"], Reranker]) -> None:
         super().__init__("v1", concept_space().fingerprint, weights_of("cat", concept_space()))
-        self.reading = Reading(tuple(make_one(self) for make_one in rerankers))
+        self.contribution = Contribution(tuple(make_one(self) for make_one in rerankers))
 
 
 class Failing(Direction):

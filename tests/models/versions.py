@@ -14,7 +14,7 @@ from encoders.types import Floats, Text
 from engine.core.types import Candidates, EventKind, ItemId, Query
 from engine.models.card import CardDraft, ModelCard
 from engine.models.registry import Registry
-from engine.query.models import Reading
+from engine.query.models import Contribution
 from engine.query.resolve import QuerySignals
 from engine.rerank.features import feature_names
 from engine.rerank.fields import FieldScales
@@ -57,14 +57,14 @@ class DirectionModel:
         self.version, self.fingerprint = version, fingerprint
         self._closed = threading.Event()
         self.told: list[ItemId] = []
-        self.reading = Reading((Direction(self, weights),))
+        self.contribution = Contribution((Direction(self, weights),))
 
     @property
     def closed(self) -> bool:
         return self._closed.is_set()
 
-    def read(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Reading:
-        return self.reading
+    def contribute(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Contribution:
+        return self.contribution
 
     def changed(self, ids: Sequence[ItemId]) -> None:
         self.told += ids

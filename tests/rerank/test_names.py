@@ -96,7 +96,7 @@ def answers(folder: Path) -> list[np.ndarray]:
     nobody = DirectEncoder(concept_space())  # there is nothing to encode
     signals = resolve(query, nobody, MANIFEST, store, FuseSettings(), NOW, Deadline())
     model = LearnedModel(load_version(folder), "v", "f", store, clock=lambda: NOW)
-    tiers = model.read(query, signals, ()).rerankers
+    tiers = model.contribute(query, signals, ()).rerankers
     assert [one.tier for one in tiers] == ["full", "small"]
     return [one.rerank(query, signals, store.candidates(ITEMS.ids)).scores for one in tiers]
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from google.protobuf import duration_pb2
+
 from encoders.errors import TriveniError
 from engine.core.errors import InvalidQueryError
 from engine.core.filters import Filter
@@ -44,6 +46,8 @@ def recommend_query(
         tuple(modality_of(number, f"modalities[{row}]") for row, number in enumerate(request.modalities)),
         _policy(request.policy) if request.HasField("policy") else PolicyOptions(),
         request.context,
+        plain(request.model, "model"),
+        _days(request.half_life) if request.HasField("half_life") else None,
     )
 
 
@@ -63,6 +67,7 @@ def search_query(request: recommendation_pb2.SearchRequest) -> Query:
         limit=request.limit if request.HasField("limit") else DEFAULT_LIMIT,
         modalities=tuple(modality_of(number, f"modalities[{row}]") for row, number in enumerate(request.modalities)),
         policy=_policy(request.policy) if request.HasField("policy") else PolicyOptions(),
+        model=plain(request.model, "model"),
     )
 
 
@@ -98,6 +103,10 @@ def _filter(message: filter_pb2.Filter) -> Filter:
         return filter_of(message)
     except TriveniError as error:
         raise within(error, "filter") from None
+
+
+def _days(message: duration_pb2.Duration) -> float:
+    return (message.seconds + message.nanos / 1e9) / 86400
 
 
 def _policy(message: recommendation_pb2.PolicyOptions) -> PolicyOptions:

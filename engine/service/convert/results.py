@@ -74,7 +74,9 @@ def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Resp
     response.fingerprint = answer.fingerprint
     response.model = answer.model
     response.tier = answer.tier
-    response.compared_model = answer.compared
+    response.compared_model = answer.compared_model
+    for stage in answer.stages:
+        response.stages.add(name=stage.name, count=stage.count).duration.FromNanoseconds(round(stage.seconds * 1e9))
     for result in answer.results:
         message = response.results.add(item_id=result.item, score=result.score, rank=result.rank)
         add_reason = message.reasons.add
