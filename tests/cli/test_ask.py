@@ -96,6 +96,19 @@ def test_reasons_name_titles_and_texts_here_and_from_a_server() -> None:
         assert said(*ASKED, "--server", server.address) == here
 
 
+def test_the_way_of_a_request_here_and_from_a_server() -> None:
+    def way(*more: str) -> list[str]:
+        last = said(*ASKED, "--trace", "--model", "untrained", *more).strip().splitlines()[-1]
+        return [stage.rsplit(" (", 1)[0] for stage in last.split(" → ")]
+
+    here = way()
+    assert here[0] == "version 0" and here[1] == "history 3" and here[-1].startswith("total ")
+    with serving() as server:
+        assert way("--server", server.address) == ["recorded 3", *here]
+    assert "total" not in said(*ASKED)
+    assert "no model version 'never'" in str(asked(*ASKED, "--model", "never").exception)
+
+
 def test_filters_by_time_here_and_from_a_server() -> None:
     def check(*where: str) -> None:
         for ask in (("search", concept_text("bird", 7).text), ("recommend", "--like", "a/piano")):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,17 +16,19 @@ from engine import opening
 from engine.catalog.ingest import digest, point_of
 from engine.catalog.items import read_items
 from engine.cli import app
-from engine.cli.evaluate_versions import lists_before
+from engine.cli.evaluate_versions import lists_before, served_lists
 from engine.config.settings import load_settings
 from engine.core.types import Event, EventKind, Item, ItemId, UserId
 from engine.events.files import export_events, read_events
 from engine.events.rows import Line
-from engine.events.types import ASKED, Impression, UserEvent
+from engine.events.types import ASKED, MODEL, Impression, UserEvent
 from engine.learn.fit import FitSettings, fit
 from engine.learn.log import event_log, user_events
 from engine.learn.network.train import TrainSettings
 from engine.learn.rows.dataset import RowSettings
 from engine.learn.splits import by_time, items_of, leave_last_out
+from engine.learn.training_data import read_training_data
+from engine.learn.window import TimeWindow
 from engine.models.card import CardDraft
 from engine.rerank.version import KIND, save_version
 from tests.learn.logs import START, crowd, event
@@ -299,8 +302,9 @@ def test_versions_get_the_lists_since_then_that_were_served_before_the_split(fol
     asked = Impression(
         "asked", UserId("p1"), (ItemId(CONCEPTS[0]),), (1,), (1.0,), "m", "full", begin, {ASKED: "query"}
     )
+    named = replace(asked, request_id="named", context={MODEL: "m"})
     with closing(opening.open_events(settings)) as events:
-        events.log_impressions([asked])
+        events.log_impressions([asked, named])
         log = event_log(events.export())
     with closing(opening.open_store(settings, concept_space())) as store:
         items = read_items(store)
@@ -309,7 +313,12 @@ def test_versions_get_the_lists_since_then_that_were_served_before_the_split(fol
     assert [one for one in every if one.time >= begin] == some
     assert 0 < len(some) < len(every) < 120
     assert max(one.time.timestamp() for one in every) < parted.cases.time.min()
-    assert "asked" not in {one.request_id for one in every}
+    assert not {"asked", "named"} & {one.request_id for one in every}
+    counted = {one.impression.request_id for one in served_lists(settings)}
+    assert "asked" in counted and "named" not in counted
+    window = TimeWindow(None, START + timedelta(days=99))
+    learned = {one.request_id for one in read_training_data(settings, concept_space(), items, window).impressions}
+    assert learned and not {"asked", "named"} & learned
 
 
 def test_only_good_ratings_count() -> None:

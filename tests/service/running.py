@@ -99,12 +99,13 @@ def running(
     wrap: Callable[[ContentEncoder], ContentEncoder] = lambda encoder: encoder,
     serving: Serving | None = None,
     trainings: Trainings | None = None,
+    **parts: object,
 ) -> Iterator[Running]:
-    """Start a server, and stop it at the end. `wrap` may put something around its encoder."""
+    """Start a server, and stop it at the end. `wrap` may wrap its encoder; `parts` are the engine's own."""
     batcher = MicroBatcher(space, max_batch=options.max_batch)
     encoder = wrap(batcher)
     settings = RetrieveSettings(max_limit=1000)
-    engine = Engine(encoder, space.manifest, store, retrieve_settings=settings, models=serving)
+    engine = Engine(encoder, space.manifest, store, retrieve_settings=settings, models=serving, **parts)  # type: ignore[arg-type]
     server = Server(engine, encoder, store, events, space, options, serving=serving, trainings=trainings)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server", daemon=True)
