@@ -28,7 +28,7 @@ from encoders.types import Floats
 from engine.core.types import Event, EventKind, ItemId, PolicyOptions, Query
 from engine.query.pipeline import Engine
 from engine.query.policy.select import likeness
-from engine.query.similarity import probe
+from engine.query.similarity import calibrate_signals
 
 ENOUGH = 6
 PAIRS, TRIPLES = 2, 4
@@ -110,7 +110,7 @@ def _inside(alike: Floats, rows: list[int]) -> float:
 def measure(space: Space, catalogue: Catalogue) -> dict[str, Any]:
     """All figures of a catalogue."""
     engine, correlation = catalogue.engine(space), 0.5
-    one_way = probe(catalogue, space.calibration, space.modalities, correlation).related(catalogue)
+    one_way = calibrate_signals(catalogue, space.calibration, space.modalities, correlation).relatedness(catalogue)
     return {
         "dislikes": dislikes(catalogue, engine, one_way + one_way.T, np.random.default_rng(1)),
         "diversity": diversity(

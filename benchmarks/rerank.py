@@ -85,7 +85,7 @@ def tier_works(
 ) -> dict[str, Work]:
     """What each tier does with a request: its step, and its bare forward pass."""
     full, small = model.contribute(query, signals, ()).rerankers
-    request, table = model.reader.request(model.reader.user(query, signals), candidates)
+    request, table = model.reader.ranking_input(model.reader.user(query, signals), candidates)
     batch, network = collate([request], table), version.small
     assert network is not None
 

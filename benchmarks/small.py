@@ -22,7 +22,7 @@ from benchmarks.ml100k import LEARNED, data_folder, learned, read_films, read_ra
 from benchmarks.recommend import NoEncoder
 from benchmarks.rerank import CutModel, by_turns, tier_ratios, tier_works, tiers_line
 from encoders.spaces.space import SpaceManifest
-from encoders.types import Floats
+from encoders.types import Doubles, Floats
 from engine.catalog.ingest import INDEXED_AT
 from engine.catalog.items import ItemTable
 from engine.config.settings import load_settings
@@ -31,7 +31,7 @@ from engine.core.types import Query
 from engine.learn.evaluation import metrics
 from engine.learn.evaluation.stats import bootstrap, paired
 from engine.learn.learned import VersionRanker
-from engine.learn.log import Doubles, events_of
+from engine.learn.log import events_of
 from engine.learn.network.distil import DistilSettings, small_logits
 from engine.learn.network.train import logits_of
 from engine.learn.rows.dataset import Example

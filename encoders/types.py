@@ -14,7 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-"""An array of float32; its shape is given where it is used."""
+"""An array of float32; its shape, like that of the others, is given where it is used."""
+Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+"""Indexes: rows of a matrix, positions in a list."""
 
 
 class Modality(StrEnum):

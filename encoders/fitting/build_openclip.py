@@ -13,11 +13,11 @@ from PIL import ImageDraw
 
 from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.errors import ContentError, SpaceError
-from encoders.spaces.calibration import MIN_PAIRS, FeatureExtractor, Rows, fit_ridge, measure_calibration
+from encoders.spaces.calibration import MIN_PAIRS, FeatureExtractor, fit_ridge, measure_calibration
 from encoders.spaces.folder import AUDIO, LONG_TEXT, SpaceParts, assemble, save_space
 from encoders.spaces.openclip import OpenClip, OpenClipImage, OpenClipText, load_openclip
 from encoders.spaces.space import Space, unit
-from encoders.types import Audio, Content, Floats, Image, Modality, Prepared, Text
+from encoders.types import Audio, Content, Floats, Image, Modality, Prepared, Rows, Text
 
 HELD_OUT = 0.25
 """The share of examples that chooses penalties and measures calibration."""

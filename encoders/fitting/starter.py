@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg
 
 from encoders.fitting.sources import Captioned
@@ -26,7 +25,7 @@ from encoders.spaces.align import (
 )
 from encoders.spaces.drawings import LEVELS, KernelRidge, hellinger, kernel
 from encoders.spaces.space import unit
-from encoders.types import Floats, Text
+from encoders.types import Floats, Rows, Text
 
 TEMPERATURE, TOP = 2.0, 50
 """Of the softmax over ImageNet classes (ConSE)."""
@@ -40,7 +39,6 @@ PICTURE_SHARE, SOUND_SHARE = 0.2, 0.6
 """Of the appearance in a vector's squared length."""
 APPEARANCE = 32
 """Axes of the space that the appearance of one modality gets."""
-Rows = npt.NDArray[np.intp]
 
 
 class SentenceBank:

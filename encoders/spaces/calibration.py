@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from encoders.errors import SpaceError
 from encoders.spaces.space import LOWEST_WEIGHT, PairCalibration, unit
-from encoders.types import Content, Floats, Modality, Prepared
+from encoders.types import Content, Floats, Modality, Prepared, Rows
 
 MIN_PAIRS = 20
 """Fewer pairs than this fit no head and measure no calibration."""
@@ -23,7 +23,6 @@ MIN_PAIRS = 20
 _LAMBDAS = tuple(10.0**exponent for exponent in range(-4, 4))
 """Tried ridge penalties, in units of the features' mean variance."""
 
-Rows = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.learn.log import Doubles
+from encoders.types import Doubles
 
 
 def discounts(positions: int) -> Doubles:

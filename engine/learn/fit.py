@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from encoders.types import Bools, Doubles
 from engine.catalog.items import ItemTable
 from engine.events.types import Impression
-from engine.learn.log import Doubles, EventLog
+from engine.learn.log import EventLog
 from engine.learn.network.cross_fitted_towers import CrossFittedTowers
 from engine.learn.network.distil import DistilSettings, SmallFigures, distil
 from engine.learn.network.processes import processes
@@ -32,7 +33,6 @@ from engine.rerank.content import ContentScorer
 from engine.rerank.fields import FieldScales, FieldUse, fit_scales
 from engine.rerank.model import OUTCOMES, ModelConfig
 from engine.rerank.small import SmallNetwork
-from engine.rerank.table import Bools
 from engine.rerank.two_towers import TwoTowerConfig, TwoTowerModel
 from engine.rerank.version import Utility, Version
 

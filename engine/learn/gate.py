@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from encoders.types import Doubles, Ints
 from engine.core.errors import SettingsError
 from engine.learn.evaluation.stats import Draws, paired
-from engine.learn.log import Doubles, Ints
 from engine.models.verdict import Verdict
 
 MIN_CASES = 100

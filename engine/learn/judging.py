@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from encoders.types import Doubles, Ints
 from engine.catalog.items import ItemTable
 from engine.events.types import Impression
 from engine.learn.evaluation import metrics
@@ -18,7 +19,7 @@ from engine.learn.evaluation.baselines.simple import Popularity
 from engine.learn.evaluation.replay import replayed_ndcg, shown_lists
 from engine.learn.evaluation.stats import Draws, Interval, bootstrap
 from engine.learn.gate import MIN_NEW, NewUsers, judge_candidate
-from engine.learn.log import Doubles, EventLog, Ints
+from engine.learn.log import EventLog
 from engine.learn.ranker import Ranker, Split
 from engine.learn.splits import Positives, slices
 from engine.models.verdict import Verdict

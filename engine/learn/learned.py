@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from encoders.types import Floats
+from encoders.types import Doubles, Floats
 from engine.catalog.items import ItemTable
 from engine.events.types import Impression
 from engine.learn.fit import FitSettings, Fitted, fit
-from engine.learn.log import Doubles, EventLog
+from engine.learn.log import EventLog
 from engine.learn.network.train import logits_of
 from engine.learn.network.trainer import Report, Run
 from engine.learn.ranker import Cases
@@ -102,7 +102,7 @@ class VersionRanker:
         users = self.point_in_time.user_embeddings(known, cases.history, cases.time.tolist())
         rows = zip(cases.history, cases.time.tolist(), users, cases.shown or nothing, strict=True)
         for history, now, embedding, shown in rows:
-            request = self.point_in_time.request(known, history, now, embedding=embedding, shown=shown)
+            request = self.point_in_time.ranking_input(known, history, now, embedding=embedding, shown=shown)
             none = np.zeros(len(request.candidates), np.intp)
             found.append(Example(request, none.astype(np.bool_), none.astype(np.bool_), none, 0, now, np.inf))
         return found

@@ -10,14 +10,11 @@ import numpy.typing as npt
 
 from encoders.errors import TriveniError
 from encoders.spaces.space import Space
-from encoders.types import Modality, Text
+from encoders.types import Doubles, Ints, Modality, Text
 from engine.core.deadline import Deadline
 from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
 from engine.encode.encoding import DirectEncoder, Encoded
 from engine.events.types import UserEvent
-
-Ints = npt.NDArray[np.int64]
-Doubles = npt.NDArray[np.float64]
 
 _CHUNK = 1024
 """Texts that are encoded together."""

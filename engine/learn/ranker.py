@@ -5,18 +5,15 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
-from encoders.types import Floats
+from encoders.types import Doubles, Floats, Ints, Rows
 from engine.catalog.items import ItemTable
-from engine.learn.log import Doubles, EventLog, Ints
-
-Rows = npt.NDArray[np.intp]
+from engine.learn.log import EventLog
 
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """b situations: a person, a moment, what they had done until then, and what they did next."""
+    """b cases: a person, a moment, what they had done until then, and what they did next."""
 
     user: Ints
     """(b,), indexes the training log's `users`."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from encoders.types import Rows
 from engine.catalog.items import ItemTable
 from engine.core.types import EventKind
 from engine.events.types import UserEvent
 from engine.learn.log import KIND_OF, EventLog, event_log
-from engine.learn.ranker import Cases, Rows, Split
+from engine.learn.ranker import Cases, Split
 from engine.models.errors import TooLittleDataError
 
 Mask = npt.NDArray[np.bool_]
@@ -86,7 +87,7 @@ def hide_items(
         log: all events.
         items: the catalogue.
         share: the part of the items that is hidden, in (0, 1).
-        seed: of the lot.
+        seed: of what is drawn.
         positives: which events are to be predicted.
         min_history: the positive events on other items that a person must have before it.
 
@@ -96,9 +97,9 @@ def hide_items(
     """
     if not 0 < share < 1:
         raise ValueError(f"share of hidden items is {share}: give one in (0, 1), such as 0.1")
-    lot = np.random.default_rng(seed).permutation(len(items))[: max(1, round(share * len(items)))]
+    drawn = np.random.default_rng(seed).permutation(len(items))[: max(1, round(share * len(items)))]
     rows = table_rows(log, items)
-    hidden, good = np.isin(rows, lot), positives.of(log)
+    hidden, good = np.isin(rows, drawn), positives.of(log)
     return _last(log, items, good & ~hidden, good & hidden, min_history, "hidden items", drop=hidden)
 
 

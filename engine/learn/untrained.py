@@ -46,7 +46,7 @@ class UntrainedRanker:
         name: str = "untrained",
     ) -> None:
         self._manifest, self._encoder, self._name = manifest, encoder, name
-        steady = (policy or PolicySettings()).model_copy(update={"explore": 0.0})  # lots are no opinion
+        steady = (policy or PolicySettings()).model_copy(update={"explore": 0.0})  # chance is no opinion
         self._settings = fuse, retrieve, steady
 
     @property

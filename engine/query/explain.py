@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from encoders.types import Floats, Modality
+from encoders.types import Floats, Modality, Rows
 from engine.core.types import Reason
 from engine.query.fuse import Intent
 from engine.query.resolve import QuerySignals
-from engine.query.score import Rows, Scores
+from engine.query.score import Scores
 from engine.query.similarity import Columns
 
 MAX_REASONS = 10
@@ -45,7 +45,7 @@ def falls(intent: Intent, scores: Scores, rows: Rows) -> Floats:
 def _without_each(intent: Intent, members: Rows, similarity: Floats) -> Floats:
     """(members, k): the group's combined similarity without each member; NaN where nothing is left of it."""
     weights = intent.weights[members] / intent.weights[members].max()
-    correlation = intent.probes.correlation
+    correlation = intent.calibrated.correlation
     sums = weights @ similarity[members] - weights[:, None] * similarity[members]  # (members, k)
     if len(members) == 1:
         return np.full(sums.shape, np.nan, np.float32)
@@ -67,11 +67,12 @@ def explain(
         rows: the results' rows in the pool (k,).
     """
     fall = falls(intent, scores, rows)
-    terms = intent.probes.terms(items)  # (M, n, k)
-    absent = [~items.present[m] if m in items.present else np.ones(len(rows), bool) for m in intent.probes.modalities]
+    terms = intent.calibrated.terms(items)  # (M, n, k)
+    modalities = intent.calibrated.modalities
+    absent = [~items.present[m] if m in items.present else np.ones(len(rows), bool) for m in modalities]
     terms[np.broadcast_to(np.array(absent)[:, None, :], terms.shape)] = -np.inf
     best = terms.argmax(axis=0)  # (n, k)
-    parts = _parts(terms, best, intent.probes.modalities)
+    parts = _parts(terms, best, modalities)
     positive = np.maximum(fall, 0)
     order = np.argsort(-positive, axis=0, kind="stable")[:MAX_REASONS]  # (reasons, k)
     shares = np.take_along_axis(positive, order, axis=0).astype(np.float64)
@@ -81,7 +82,6 @@ def explain(
         order[0, hopeless] = usable[scores.similarity[np.ix_(usable, rows[hopeless])].argmax(axis=0)]
         shares[0, hopeless] = 1
     shares /= shares.sum(axis=0)
-    modalities = intent.probes.modalities
     return [
         tuple(
             Reason(signals.kinds[n], int(signals.indexes[n]), modalities[best[n, k]], share, tuple(parts[n][k]))

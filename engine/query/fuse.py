@@ -13,13 +13,11 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from encoders.types import Floats
+from encoders.types import Doubles, Floats, Rows
 from engine.core.types import ReasonKind
 from engine.query.resolve import QuerySignals
 from engine.query.settings import FuseSettings
-from engine.query.similarity import Doubles, Probes, spread
-
-Rows = npt.NDArray[np.intp]
+from engine.query.similarity import CalibratedSignals, spread
 
 NEGLIGIBLE = 1e-6
 """Weights this small beside the largest do not count."""
@@ -34,7 +32,7 @@ class Intent:
     where Q and the H are weighted combinations of the similarity of their signals; see engine/query/score.py.
     """
 
-    probes: Probes
+    calibrated: CalibratedSignals
     weights: Doubles
     """(n,), signed; the largest of the query, and of the history, has size 1."""
     parts: Rows
@@ -69,10 +67,10 @@ class Intent:
         matrix = np.zeros((len(self.groups), len(self.weights)), np.float32)
         for row, rows in enumerate(self.groups):
             weights = self.weights[rows] / self.weights[rows].max()  # only their ratios matter
-            matrix[row, rows] = weights / spread(weights, self.probes.correlation)
+            matrix[row, rows] = weights / spread(weights, self.calibrated.correlation)
         return matrix
 
-    def mixes(self) -> Floats:
+    def search_weights(self) -> Floats:
         """(c, n): what to search for: each interest mixed with the query, or the query alone."""
         combined = self.combinations()
         if not len(self.parts) or not self.interests:
@@ -80,12 +78,12 @@ class Intent:
         return np.asarray(self.query_weight * combined[:1] + (1 - self.query_weight) * combined[1:], np.float32)
 
 
-def fuse(signals: QuerySignals, probes: Probes, settings: FuseSettings) -> Intent:
+def fuse(signals: QuerySignals, calibrated: CalibratedSignals, settings: FuseSettings) -> Intent:
     """Sort signals into query, interests and negatives.
 
     Args:
         signals: n signals.
-        probes: the same n signals, made ready to be held against items.
+        calibrated: the same n signals, made ready to be held against items.
         settings: the weights.
     """
     is_query = np.array([kind is ReasonKind.QUERY for kind in signals.kinds], np.bool_)
@@ -97,14 +95,14 @@ def fuse(signals: QuerySignals, probes: Probes, settings: FuseSettings) -> Inten
     liked &= weights >= NEGLIGIBLE * weights[liked].max(initial=0)
     asked &= weights >= NEGLIGIBLE * weights[asked].max(initial=0)
     parts = np.flatnonzero(asked)
-    similarity = probes.related(signals)  # (n, n): of each signal for each as an item
+    similarity = calibrated.relatedness(signals)  # (n, n): of each signal for each as an item
     interests = _interests(similarity, weights, np.flatnonzero(liked), settings)
     negatives = np.flatnonzero(weights <= -NEGLIGIBLE)
     shares = np.zeros(0) if len(parts) else _shares(similarity, weights, interests, negatives, settings.related)
     query_weight = 0.0 if not len(parts) else settings.query_weight if interests else 1.0
     strengths = np.asarray(-weights[negatives], np.float32)
     return Intent(
-        probes,
+        calibrated,
         weights,
         parts,
         interests,

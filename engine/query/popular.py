@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from encoders.types import Floats, Modality
+from encoders.types import Floats, Modality, Rows
 from engine.catalog.ingest import INDEXED_AT
 from engine.core.deadline import Deadline
 from engine.core.errors import InvalidQueryError
@@ -20,7 +20,7 @@ from engine.query.models import Contribution
 from engine.query.policy.caps import Caps
 from engine.query.retrieve import passing, with_modality
 from engine.query.score import penalty
-from engine.query.scored import Meaning, Rows, Scored
+from engine.query.scored import Meaning, Scored
 from engine.query.settings import RetrieveSettings
 from engine.store.base import VectorQuery, VectorStore
 from engine.store.match import seconds_of
@@ -190,4 +190,4 @@ def _losses(items: Candidates, intent: Intent) -> Floats | npt.NDArray[np.float6
     """(n,): the penalty of each item for being like something disliked."""
     if not len(intent.negatives) or not len(items):
         return np.zeros(len(items))
-    return penalty(intent, intent.probes.similarity(items))
+    return penalty(intent, intent.calibrated.similarity(items))

@@ -9,14 +9,13 @@ import numpy.typing as npt
 
 from encoders.errors import TriveniError
 from encoders.spaces.space import SpaceManifest, unit
-from encoders.types import Audio, Content, Floats, Image, Modality, Text
+from encoders.types import Audio, Content, Doubles, Floats, Image, Modality, Text
 from engine.core.deadline import Deadline
 from engine.core.errors import NotFoundError
 from engine.core.types import Event, EventKind, ItemId, Query, ReasonKind, VectorInput
 from engine.core.validate import check_vector
 from engine.encode.encoding import ContentEncoder, Encoded
 from engine.query.settings import FuseSettings
-from engine.query.similarity import Doubles
 from engine.store.base import VectorStore
 
 Input = Content | ItemId | VectorInput

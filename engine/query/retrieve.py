@@ -57,9 +57,9 @@ def retrieve(
         InvalidQueryError: if the filter names a field that is not in the schema, or one of the wrong kind.
     """
     limit = max(settings.candidates, math.ceil(settings.overfetch * query.limit))
-    mixes = intent.mixes()
-    vectors = intent.probes.searches(mixes)  # per modality (c, d), (c,)
-    positions = [(row, modality) for row in range(len(mixes)) for modality in vectors]
+    weights = intent.search_weights()
+    vectors = intent.calibrated.search_vectors(weights)  # per modality (c, d), (c,)
+    positions = [(row, modality) for row in range(len(weights)) for modality in vectors]
     queries = [
         VectorQuery(vectors[modality][0][row], modality, limit, query.filter, tuple(exclude))
         for row, modality in positions
@@ -72,7 +72,7 @@ def retrieve(
     lengths = np.array([np.linalg.norm(one.vector) for one in queries], np.float32)
     offsets = np.array([vectors[modality][1][row] for row, modality in positions], np.float32)
     owners = np.array([row for row, _ in positions], np.intp)
-    ids = merge(hits, lengths, offsets, owners, limit, intent.probes.correlation)
+    ids = merge(hits, lengths, offsets, owners, limit, intent.calibrated.correlation)
     deadline.check("fetching candidates")
     known = set(ids)
     ids += [name for name in dict.fromkeys(more) if name not in known]
@@ -113,7 +113,7 @@ def merge(
     Args:
         hits: of s searches.
         lengths: (s,), of the search vectors.
-        offsets: (s,), see `Probes.searches`.
+        offsets: (s,), see `CalibratedSignals.search_vectors`.
         owners: (s,), the interest that each search is for.
         limit: ids per interest.
         correlation: between the similarities of two modalities.

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from encoders.types import Floats
+from encoders.types import Floats, Rows
 from engine.query.fuse import Intent
 from engine.query.similarity import Columns
-
-Rows = npt.NDArray[np.intp]
 
 DISLIKE_TOLERANCE, DISLIKE_SLOPE = 0.8, 4.0
 """See `penalty`; chosen on Tux Paint, `python -m benchmarks.feedback`."""
@@ -33,7 +30,7 @@ class Scores:
 
 def score(intent: Intent, items: Columns) -> Scores:
     """Score items: the formula of `Intent`, exactly."""
-    similarity = intent.probes.similarity(items)
+    similarity = intent.calibrated.similarity(items)
     combined = intent.combinations() @ similarity  # (groups, N)
     has_query = len(intent.parts) > 0
     size = similarity.shape[1]

@@ -5,13 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 
-from encoders.types import Floats
+from encoders.types import Doubles, Floats, Rows
 from engine.core.types import Candidates, Reason, ReasonKind
-from engine.query.similarity import Doubles
-
-Rows = npt.NDArray[np.intp]
 
 Explain = Callable[[Candidates, Rows], Sequence[tuple[Reason, ...]]]
 """Reasons for results: k candidates, and their rows in the pool (k,)."""

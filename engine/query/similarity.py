@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.spaces.space import LOWEST_WEIGHT, Calibration, PairCalibration
-from encoders.types import Floats, Modality
+from encoders.types import Doubles, Floats, Modality, Rows
 
 
 class Columns(Protocol):
@@ -42,9 +42,6 @@ class Columns(Protocol):
     def present(self) -> Mapping[Modality, npt.NDArray[np.bool_]]:
         """Per modality (n,)."""
 
-
-Doubles = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 
 NEARER = 1.0
 """A copy is nearer than what is merely related: by at least so many standard deviations of an unrelated cosine."""
@@ -75,7 +72,7 @@ def spread(weights: Doubles, correlation: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Probes:
+class CalibratedSignals:
     """n signals made ready to be held against items: linear per item modality. M item modalities."""
 
     modalities: tuple[Modality, ...]
@@ -99,7 +96,7 @@ class Probes:
             terms[self.modalities.index(modality)][positions] += added
         return terms
 
-    def related(self, items: Columns) -> Floats:
+    def relatedness(self, items: Columns) -> Floats:
         """The similarity without recognition, (n, N): how related things are, copies or not."""
         return np.asarray(self._linear(items).sum(axis=0) / self.scale(items), np.float32)
 
@@ -132,18 +129,18 @@ class Probes:
 
     def similarity(self, items: Columns) -> Floats:
         """The similarity of each signal for each item: (n, N)."""
-        similarity = self.related(items)
+        similarity = self.relatedness(items)
         for _, positions, added in self._recognised(items):
             similarity[positions] += added
         return similarity
 
-    def searches(self, mixes: Floats) -> dict[Modality, tuple[Floats, Floats]]:
+    def search_vectors(self, weights: Floats) -> dict[Modality, tuple[Floats, Floats]]:
         """Search vectors for mixtures of signals, each over one item modality.
 
         For an item that has only modality m, `mix @ related` is exactly `vector · item - offset`.
 
         Args:
-            mixes: (c, n), a mixture of the signals in each row.
+            weights: (c, n), a mixture of the signals in each row.
 
         Returns:
             Per item modality the vectors (c, d) and offsets (c,).
@@ -152,7 +149,7 @@ class Probes:
         for column, modality in enumerate(self.modalities):
             variance = (1 - self.correlation) * self.squares[:, column]
             variance = variance + self.correlation * np.square(self.weights[:, column])
-            scaled = mixes / np.sqrt(np.maximum(variance, np.float32(1e-12)))  # (c, n)
+            scaled = weights / np.sqrt(np.maximum(variance, np.float32(1e-12)))  # (c, n)
             found[modality] = (
                 np.asarray(scaled @ self.directions[modality], np.float32),
                 np.asarray(scaled @ self.offsets[:, column], np.float32),
@@ -160,7 +157,9 @@ class Probes:
         return found
 
 
-def probe(signals: Columns, calibration: Calibration, modalities: Sequence[Modality], correlation: float) -> Probes:
+def calibrate_signals(
+    signals: Columns, calibration: Calibration, modalities: Sequence[Modality], correlation: float
+) -> CalibratedSignals:
     """Make signals ready to be held against items.
 
     Args:
@@ -187,4 +186,4 @@ def probe(signals: Columns, calibration: Calibration, modalities: Sequence[Modal
             squares[:, column] += there * weight * weight
         directions[item_modality] = total
     near = {m: nearness(calibration[m, m], m) for m in modalities if m in signals.vectors and (m, m) in calibration}
-    return Probes(tuple(modalities), directions, offsets, weights, squares, correlation, signals, near)
+    return CalibratedSignals(tuple(modalities), directions, offsets, weights, squares, correlation, signals, near)

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from encoders.spaces.space import SpaceManifest
+from encoders.types import Doubles
 from engine.core.deadline import Deadline
 from engine.core.types import Candidates, ItemId, Query, Reason, ReasonKind, Tier
 from engine.encode.encoding import ContentEncoder
@@ -24,7 +25,7 @@ from engine.query.score import score
 from engine.query.scored import Meaning, Scored
 from engine.query.search import Search
 from engine.query.settings import FuseSettings, RetrieveSettings
-from engine.query.similarity import Doubles, probe
+from engine.query.similarity import calibrate_signals
 from engine.query.sources import Sources
 from engine.query.tiers import Tiers
 from engine.store.base import VectorStore
@@ -85,8 +86,8 @@ def resolve_signals(query: Query, now: datetime, deadline: Deadline, tools: Tool
 def fuse_signals(query: Query, signals: QuerySignals, tools: Tools) -> Intent:
     """What is wanted; see `fuse`."""
     modalities = query.modalities or tuple(tools.manifest.encoders)
-    probes = probe(signals, tools.manifest.calibration, modalities, tools.fuse.correlation)
-    return fuse.fuse(signals, probes, tools.fuse)
+    calibrated = calibrate_signals(signals, tools.manifest.calibration, modalities, tools.fuse.correlation)
+    return fuse.fuse(signals, calibrated, tools.fuse)
 
 
 def retrieve_candidates(request: Request, tools: Tools) -> Candidates:

@@ -8,10 +8,10 @@ import torch
 
 from encoders.types import Floats
 from engine.rerank.model import Batch
-from engine.rerank.table import Request, Table, gap_buckets
+from engine.rerank.table import RankingInput, Table, gap_buckets
 
 
-def collate(requests: Sequence[Request], table: Table) -> Batch:
+def collate(requests: Sequence[RankingInput], table: Table) -> Batch:
     """Pad requests to one length, and gather the rows of the table that they use.
 
     Args:

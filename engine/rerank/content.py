@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 import numpy as np
 
 from encoders.spaces.space import Calibration
-from encoders.types import Floats
+from encoders.types import Floats, Rows
 from engine.core.types import Candidates, Event, ItemId, ReasonKind
 from engine.query.fuse import fuse
 from engine.query.resolve import QuerySignals, event_weight
 from engine.query.score import score
 from engine.query.settings import FuseSettings
-from engine.query.similarity import probe
-from engine.rerank.statistics import Rows
+from engine.query.similarity import calibrate_signals
 from engine.rerank.table import KINDS, Table, Tokens
 
 
@@ -50,8 +49,8 @@ class ContentScorer:
             {modality: there[rows] for modality, there in table.present.items()},
             (),
         )
-        correlation = self.fuse.correlation
-        intent = fuse(signals, probe(signals, self.calibration, tuple(table.vectors), correlation), self.fuse)
+        calibrated = calibrate_signals(signals, self.calibration, tuple(table.vectors), self.fuse.correlation)
+        intent = fuse(signals, calibrated, self.fuse)
         if intent.empty:
             return np.zeros(len(candidates), np.float32)
         items = Candidates(

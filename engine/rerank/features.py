@@ -1,7 +1,7 @@
 """The features of candidates, each declared once, in `FEATURES`: training and serving both make them here.
 
 To add one, declare it there; what it is made of is an input (`Inputs`), which training and serving both give. Counts
-are declared beside what they are counted from, in `engine.rerank.counted.COUNTS`. A version stores the names of
+are declared beside what they are made of, in `engine.rerank.counts.COUNTS`. A version stores the names of
 the features that its networks read, and gets them in its own order (`DenseFeatures`): one that is added, moved or
 no longer made cannot feed another's weights.
 """
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from encoders.types import Floats, Modality
-from engine.rerank import counted
+from encoders.types import Bools, Floats, Modality, Rows
+from engine.rerank import counts
 from engine.rerank.fields import Fields, FieldScales
 from engine.rerank.names import check_names
-from engine.rerank.statistics import DAY, Rows
-from engine.rerank.table import MAX_TOKENS, Bools, Table, Tokens
+from engine.rerank.standard import standardised
+from engine.rerank.statistics import DAY
+from engine.rerank.table import MAX_TOKENS, Table, Tokens
 
 _RECENT, _LAST = 20, 3
 
@@ -25,8 +26,8 @@ _RECENT, _LAST = 20, 3
 class Inputs:
     """What features are made of: one request with c candidates."""
 
-    counted: Floats
-    """(s, c), `engine.rerank.counted.scores` of the candidates."""
+    by_counts: Floats
+    """(s, c), `engine.rerank.counts.count_scores` of the candidates."""
     tokens: Tokens
     """The user's."""
     positive: Rows
@@ -36,7 +37,7 @@ class Inputs:
     candidates: Rows
     """(c,), rows of the table."""
     ids: Rows
-    """(c,), as in `Request`."""
+    """(c,), as in `RankingInput`."""
     table: Table
     """The vectors and fields."""
     content: Floats
@@ -79,14 +80,6 @@ class Feature:
     """The forms in which networks read it, some of `VIEWS`."""
 
 
-def _standardised(rows: Floats) -> Floats:
-    """Each row in deviations from its mean over the candidates, cut at -5 and 8."""
-    if not rows.size:
-        return rows
-    mean, deviation = rows.mean(axis=1, keepdims=True), rows.std(axis=1, keepdims=True)
-    return np.asarray(np.clip((rows - mean) / (deviation + 1e-6), -5, 8), np.float32)
-
-
 def _ranks(rows: Floats) -> Floats:
     """1 / sqrt(rank), from 1 for the highest; equal values share the best rank."""
     order = np.argsort(-rows, axis=1, kind="stable")
@@ -100,7 +93,7 @@ def _ranks(rows: Floats) -> Floats:
 
 
 LOG = View("", lambda rows: np.log1p(np.maximum(rows, 0)))
-STANDARDISED = View("_z", _standardised)
+STANDARDISED = View("_z", lambda rows: np.clip(standardised(rows), -5, 8))
 RANK = View("_rank", _ranks)
 PLAIN = View("", lambda rows: rows)
 VIEWS = (LOG, STANDARDISED, RANK, PLAIN)
@@ -167,7 +160,7 @@ def _constant(value: float, inputs: Inputs) -> Floats:
 
 
 FEATURES = (
-    Feature("counts", lambda _: counted.NAMES, lambda one: one.counted, (LOG, *_AMONG_OTHERS)),
+    Feature("counts", lambda _: counts.NAMES, lambda one: one.by_counts, (LOG, *_AMONG_OTHERS)),
     Feature("modality", _modality_names, _modality_rows, (*_AMONG_OTHERS, PLAIN)),
     Feature(
         "category",

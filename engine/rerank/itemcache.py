@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from encoders.types import Rows
 from engine.catalog.ingest import indexed_at
 from engine.core.types import ItemId, Payload
 from engine.rerank.fields import Fields, FieldScales
-from engine.rerank.statistics import Rows
 from engine.store.base import VectorStore
 
 MAX_AGE = 600.0
@@ -29,7 +29,7 @@ class ItemCache:
     Args:
         store: the catalogue.
         scales: of the payload fields.
-        counted: the row in the version's counts of each item that it knows.
+        count_row_of: the row in the version's counts of each item that it knows.
         identity: (m,), the row of the network's id embedding by row of the counts.
         clock: seconds, rising.
     """
@@ -38,12 +38,12 @@ class ItemCache:
         self,
         store: VectorStore,
         scales: FieldScales,
-        counted: Mapping[ItemId, int],
+        count_row_of: Mapping[ItemId, int],
         identity: Rows,
         clock: Clock = time.monotonic,
     ) -> None:
         self._store, self._scales, self._clock = store, scales, clock
-        self._counted, self._identity_of = counted, identity
+        self._count_row_of, self._identity_of = count_row_of, identity
         self._lock = threading.Lock()
         self._rows: dict[ItemId, int] = {}
         self._names: list[ItemId] = []
@@ -97,9 +97,9 @@ class ItemCache:
             self._categories[name][rows] = column
         for name, column in fields.numbers.items():
             self._numbers[name][rows] = column
-        counted = np.array([self._counted.get(name, -1) for name in ids], np.intp)
-        self._count[rows] = counted
-        self._identity[rows] = np.where(counted >= 0, self._identity_of[counted], 0) if len(self._identity_of) else 0
+        known = np.array([self._count_row_of.get(name, -1) for name in ids], np.intp)
+        self._count[rows] = known
+        self._identity[rows] = np.where(known >= 0, self._identity_of[known], 0) if len(self._identity_of) else 0
         self._since[rows] = [indexed_at(payload) for payload in payloads]
         self._read[rows] = now
 
@@ -121,7 +121,7 @@ class ItemCache:
         """(k,): when items came, seconds since 1970; NaN where unknown."""
         return self._since[rows]
 
-    def counted(self, rows: Rows) -> Rows:
+    def count_rows(self, rows: Rows) -> Rows:
         """(k,): rows of the counts, -1 for items that they do not know."""
         return self._count[rows]
 

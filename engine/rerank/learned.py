@@ -7,19 +7,19 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from encoders.types import Floats
+from encoders.types import Bools, Floats
 from engine.core.types import Candidates, Query, Tier
 from engine.query.resolve import QuerySignals
 from engine.rerank.collate import collate
 from engine.rerank.standard import standardised
-from engine.rerank.table import Bools, Request, Table
+from engine.rerank.table import RankingInput, Table
 from engine.rerank.user import FeatureReader, UserFeatures
 from engine.rerank.version import Version
 
-Logits = Callable[[Request, Table], Floats]
+Logits = Callable[[RankingInput, Table], Floats]
 """(c, outcomes): the logits of a request's candidates, which are rows of a table."""
 
-SHIFT = 0.5
+MODEL_WEIGHT_WITH_QUERY = 0.5
 """Where something was asked for, by how much a standard deviation of the network's opinion moves an item, in standard
 deviations above an unrelated one: it decides between items that answer the query alike."""
 _TIE = 1e-7
@@ -64,7 +64,7 @@ def tiers_of(version: Version, name: str) -> tuple[TimedNetwork, ...]:
     """The full network of the version of that name, then the small one if there is one."""
     network, small = version.network, version.small
 
-    def full(request: Request, table: Table) -> Floats:
+    def full(request: RankingInput, table: Table) -> Floats:
         with torch.inference_mode():
             found: Floats = network(collate([request], table))[0].numpy()
         return found
@@ -108,12 +108,12 @@ class LearnedReranker:
         if not len(candidates):
             return candidates
         began = time.perf_counter()
-        request, table = self._reader.request(self._user, candidates)
+        request, table = self._reader.ranking_input(self._user, candidates)
         learned = expected_utility(self._tier.logits(request, table), self._made)
         if not query.parts:
             learned = promote_new(learned, request.ids == 0, self._made.utility.new_share)
         else:  # training rows have none: what was asked for comes first
-            learned = candidates.scores + SHIFT * standardised(learned)
+            learned = candidates.scores + MODEL_WEIGHT_WITH_QUERY * standardised(learned)
         self._tier.took(time.perf_counter() - began)
         return Candidates(
             candidates.ids, learned.astype(np.float32), candidates.vectors, candidates.present, candidates.payloads

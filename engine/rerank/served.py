@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from encoders.types import Rows
 from engine.core.times import now_utc
 from engine.core.types import ItemId, Query
 from engine.models.card import ModelCard
@@ -13,8 +14,7 @@ from engine.query.models import Contribution, ExtraSearch
 from engine.query.resolve import QuerySignals
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.learned import LearnedReranker, tiers_of
-from engine.rerank.sources import TOWER_CANDIDATES, counted_candidates
-from engine.rerank.statistics import Rows
+from engine.rerank.sources import TOWER_CANDIDATES, count_candidates
 from engine.rerank.tower_index import TowerIndex
 from engine.rerank.user import FeatureReader
 from engine.rerank.version import Version, load_version
@@ -77,7 +77,7 @@ class LearnedModel:
     def contribute(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Contribution:
         """The person who asks, the items that what people did speaks for, and what is near their embedding."""
         user = self.reader.user(query, signals)
-        found = counted_candidates(user.counted, self.reader.hidden(exclude))
+        found = count_candidates(user.by_counts, self.reader.hidden(exclude))
         searches: tuple[ExtraSearch, ...] = ()
         if self._towers is not None and self._towers.ready and user.embedding is not None:
             searches = (ExtraSearch(self._towers.name, user.embedding, TOWER_CANDIDATES),)

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from encoders.types import Floats
-from engine.rerank import counted as counts
+from encoders.types import Bools, Floats, Rows
+from engine.rerank import counts
 from engine.rerank.standard import standardised
-from engine.rerank.statistics import Rows
-from engine.rerank.table import Bools, Table
+from engine.rerank.table import Table
 
 COUNTED: Mapping[str, int] = {
     "transitions": 70,
@@ -32,15 +31,15 @@ FRESH = 10
 _RECENT = 20
 
 
-def counted_candidates(counted: Floats, hidden: Rows) -> Rows:
+def count_candidates(by_counts: Floats, hidden: Rows) -> Rows:
     """The items that the counts put first, each once, rising.
 
     Args:
-        counted: (s, m), `engine.rerank.counted.scores`.
+        by_counts: (s, m), `engine.rerank.counts.count_scores`.
         hidden: rows that are not to be candidates, such as what was seen.
     """
     position = {name: row for row, name in enumerate(counts.NAMES)}
-    return _union([_best(counted[position[name]], most, hidden) for name, most in COUNTED.items()])
+    return _union([_best(by_counts[position[name]], most, hidden) for name, most in COUNTED.items()])
 
 
 def content_candidates(table: Table, positive: Rows, new: Bools, hidden: Rows) -> Rows:

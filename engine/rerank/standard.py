@@ -9,6 +9,8 @@ _LEAST = 1e-6
 
 
 def standardised(values: Floats) -> Floats:
-    """(…, n) float32 → the same: each row with mean 0 and standard deviation 1."""
+    """(…, n) float32 → the same: each row with mean 0 and standard deviation 1; nothing stays nothing."""
+    if not values.size:
+        return values
     mean, deviation = values.mean(axis=-1, keepdims=True), values.std(axis=-1, keepdims=True)
     return np.asarray((values - mean) / (deviation + _LEAST), np.float32)

@@ -8,13 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import linalg, sparse
 
-from encoders.types import Floats
-
-Rows = npt.NDArray[np.intp]
-Doubles = npt.NDArray[np.float64]
+from encoders.types import Doubles, Floats, Rows
 
 NEAR_LAGS = 5
 """A follower counts 1/lag up to this many steps after an item."""

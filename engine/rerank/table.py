@@ -9,12 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from encoders.types import Floats, Modality
+from encoders.types import Bools, Floats, Modality, Rows
 from engine.core.types import EventKind
 from engine.rerank.fields import Fields
-from engine.rerank.statistics import Rows
-
-Bools = npt.NDArray[np.bool_]
 
 KINDS = tuple(kind for kind in EventKind if kind is not EventKind.IMPRESSION)
 """Kinds of tokens. The parts of a query are tokens too: a text as a search, a picture or sound as an upload."""
@@ -60,7 +57,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RankingInput:
     """One request as numbers: h tokens, c candidates, f features."""
 
     tokens: Tokens

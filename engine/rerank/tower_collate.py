@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.rerank.statistics import Rows
+from encoders.types import Rows
 from engine.rerank.table import Table, Tokens, gap_buckets
 
 

@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import structlog
 
-from encoders.types import Modality
+from encoders.types import Modality, Rows
 from engine.core.types import ItemId
 from engine.rerank.fields import Fields
-from engine.rerank.statistics import Rows
 from engine.rerank.table import Table
 from engine.rerank.two_towers import TwoTowerModel
 from engine.store.base import Point, VectorStore

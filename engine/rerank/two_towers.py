@@ -24,10 +24,9 @@ import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from encoders.types import Floats
+from encoders.types import Bools, Floats, Rows
 from engine.rerank.names import rows_by_name
-from engine.rerank.statistics import Rows
-from engine.rerank.table import GAPS, KINDS, MAX_TOKENS, Bools, Table, Tokens
+from engine.rerank.table import GAPS, KINDS, MAX_TOKENS, Table, Tokens
 from engine.rerank.tower_collate import Histories, gather, histories
 
 SHAPE, WEIGHTS = "taste.json", "taste.safetensors"

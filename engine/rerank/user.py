@@ -6,15 +6,14 @@ from datetime import datetime
 
 import numpy as np
 
-from encoders.types import Audio, Floats, Image, Modality
+from encoders.types import Audio, Floats, Image, Modality, Rows
 from engine.core.types import Candidates, Event, EventKind, ItemId, Query, ReasonKind, VectorInput
 from engine.query.resolve import QuerySignals
-from engine.rerank.counted import Recent, scores
+from engine.rerank.counts import RecentPopularity, count_scores
 from engine.rerank.features import DenseFeatures, Inputs, feature_names
 from engine.rerank.fields import Fields
 from engine.rerank.itemcache import ItemCache
-from engine.rerank.statistics import Rows
-from engine.rerank.table import KINDS, NEGATIVE, Request, Table, Tokens
+from engine.rerank.table import KINDS, NEGATIVE, RankingInput, Table, Tokens
 from engine.rerank.version import Version
 
 _LARGEST = 1e30
@@ -23,7 +22,7 @@ _LARGEST = 1e30
 
 @dataclass(frozen=True, slots=True)
 class UserFeatures:
-    """One person at the moment of a request: h tokens, m counted items."""
+    """One person at the moment of a request: h tokens, m items that are counted."""
 
     moment: float
     """Seconds since 1970."""
@@ -35,7 +34,7 @@ class UserFeatures:
     """The tokens that speak for an item."""
     negative: Rows
     """The tokens that speak against an item."""
-    counted: Floats
+    by_counts: Floats
     """(s, m): what the counts say of the version's items."""
     embedding: Floats | None
     """(t,): the learned query vector; None where the version has none."""
@@ -52,7 +51,7 @@ class FeatureReader:
 
     def __init__(self, version: Version, items: ItemCache, clock: Callable[[], datetime]) -> None:
         self._made, self._items, self._clock = version, items, clock
-        self._recent = Recent(version.statistics)
+        self._recent = RecentPopularity(version.statistics)
         modalities = [Modality(name) for name in version.network.config.modalities]
         self._dense = DenseFeatures(version.features, feature_names(modalities, version.scales))
         self._row_of = {name: row for row, name in enumerate(version.items)}
@@ -88,19 +87,19 @@ class FeatureReader:
         )
         favoured = of_items & np.array([self._made.favours(event) for event in events], np.bool_)
         turned = of_items & np.array([event.kind in NEGATIVE for event in events], np.bool_)
-        liked = self._items.counted(rows[favoured])
-        counted = scores(self._made.statistics, liked[liked >= 0], moment, self._recent)
+        liked = self._items.count_rows(rows[favoured])
+        by_counts = count_scores(self._made.statistics, liked[liked >= 0], moment, self._recent)
         embedding = None if self._made.towers is None else self._made.towers.user_embedding(tokens, table)
         return UserFeatures(
-            moment, tokens, table, np.flatnonzero(favoured), np.flatnonzero(turned), counted, embedding
+            moment, tokens, table, np.flatnonzero(favoured), np.flatnonzero(turned), by_counts, embedding
         )
 
-    def request(self, user: UserFeatures, candidates: Candidates) -> tuple[Request, Table]:
+    def ranking_input(self, user: UserFeatures, candidates: Candidates) -> tuple[RankingInput, Table]:
         """A person and candidates as numbers: the table's rows are the candidates, then the tokens."""
         size = len(candidates)
         rows, positions = self._items.rows(candidates.ids), np.arange(size, dtype=np.intp)
-        known = self._items.counted(rows)
-        counted = np.where(known >= 0, user.counted[:, known], np.float32(0)) if size else user.counted[:, :0]
+        known = self._items.count_rows(rows)
+        by_counts = np.where(known >= 0, user.by_counts[:, known], np.float32(0)) if size else user.by_counts[:, :0]
         modalities = user.table.vectors
         own = Table(
             {m: _column(candidates.vectors, m, size, modalities[m].shape[1]) for m in modalities},
@@ -117,7 +116,7 @@ class FeatureReader:
         table = _joined(own, user.table)
         tokens = replace(user.tokens, rows=user.tokens.rows + size)
         inputs = Inputs(
-            counted,
+            by_counts,
             tokens,
             user.positive + size,
             user.negative + size,
@@ -128,7 +127,7 @@ class FeatureReader:
             towers,
             user.moment,
         )
-        return Request(tokens.newest(), positions, own.identity, self._dense(inputs)), table
+        return RankingInput(tokens.newest(), positions, own.identity, self._dense(inputs)), table
 
     def hidden(self, exclude: Sequence[ItemId]) -> Rows:
         """The rows in the counts of items that are not to be candidates."""

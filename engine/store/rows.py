@@ -16,15 +16,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from encoders.types import Floats, Modality
+from encoders.types import Floats, Modality, Rows
 from engine.store.validate import Columns
 
 _FIRST_CAPACITY = 1024
 _MANY_RELEASED = 2048
 _OF_NO_RUN = "written again"
 """In the mark of unsynced rows, instead of a run of the machine."""
-
-Rows = npt.NDArray[np.intp]
 
 
 def _boot_id() -> str:

@@ -26,7 +26,7 @@ from engine.learn.splits import ALL_POSITIVES
 from engine.models.errors import LeakError, TooLittleDataError
 from engine.rerank.fields import fit_scales
 from engine.rerank.statistics import count
-from engine.rerank.table import Request, Tokens
+from engine.rerank.table import RankingInput, Tokens
 from engine.rerank.version import load_version, save_version
 from tests.learn.world import START, catalogue, walks
 
@@ -273,7 +273,7 @@ def test_calibration_knows_of_lists_that_nobody_reacted_to() -> None:
     random = np.random.default_rng(2)
     nothing = np.zeros(10, np.intp)
     tokens = Tokens(nothing[:0], nothing[:0], np.zeros(0, np.float32), np.zeros(0))
-    request = Request(tokens, np.arange(10), nothing, np.zeros((10, 1), np.float32))
+    request = RankingInput(tokens, np.arange(10), nothing, np.zeros((10, 1), np.float32))
     scores = random.normal(0, 1, (100, 10))
     chosen = random.random((100, 10)) < 1 / (1 + np.exp(1.2 - scores))
     shown = np.arange(1, 11)

@@ -43,7 +43,7 @@ from engine.rerank import features
 from engine.rerank.content import ContentScorer
 from engine.rerank.features import FEATURES, Feature, Inputs, Shape
 from engine.rerank.served import LearnedModel
-from engine.rerank.table import Request, Table
+from engine.rerank.table import RankingInput, Table
 from engine.rerank.two_towers import TwoTowerModel
 from engine.rerank.user import UserFeatures
 from engine.rerank.version import Version
@@ -120,7 +120,7 @@ class Made:
     """A request as numbers, by item: c items, f features."""
 
     names: list[str]
-    request: Request
+    request: RankingInput
     logits: np.ndarray
     """(c, outcomes)."""
 
@@ -185,15 +185,15 @@ class World:
         moment = self.moment + timedelta(seconds=late)
         model = LearnedModel(self.version, "v", fingerprint, store, clock=lambda: moment)
         made: list[Made] = []
-        full, read = model.tiers[0], model.reader.request
+        full, read = model.tiers[0], model.reader.ranking_input
 
-        def reading(user: UserFeatures, candidates: Candidates) -> tuple[Request, Table]:
+        def reading(user: UserFeatures, candidates: Candidates) -> tuple[RankingInput, Table]:
             request, table = read(user, candidates)
             with torch.inference_mode():
                 made.append(Made(list(candidates.ids), request, full.logits(request, table)))
             return request, table
 
-        model.reader.request = reading  # type: ignore[method-assign]
+        model.reader.ranking_input = reading  # type: ignore[method-assign]
         engine = Engine(
             DirectEncoder(concept_space()),  # there is nothing to encode
             MANIFEST,

@@ -57,7 +57,7 @@ def lists(count: int, *, explore: bool = True, seed: int = 0) -> list[Served]:
         rows = random.permutation(SIZE)[:PLACES]
         items, time = tuple(ITEMS.ids[row] for row in rows), LATER + timedelta(milliseconds=number)
         chances = (1 / SIZE if explore else 1.0,) * PLACES
-        shown = Impression(f"r{number}", UserId(user), items, (1, 2, 3), chances, "lots", "full", time)
+        shown = Impression(f"r{number}", UserId(user), items, (1, 2, 3), chances, "random", "full", time)
         hit = random.random(PLACES) < PAYS[rows]
         found.append(Served(shown, tuple(Event(EventKind.CLICK, items[at], time=time) for at in np.flatnonzero(hit))))
     return found
@@ -95,7 +95,7 @@ def test_without_lots_nothing_is_estimated_and_that_is_said(ranker: VersionRanke
     told = judge_served(ranker, LOG, ITEMS, lists(200, explore=False), draws=Draws(samples=50))
     assert told.estimates == {}
     earned, predicts = served_tables(told)
-    assert "without drawing lots" in earned.caption
+    assert "without exploration" in earned.caption
     assert len(predicts.rows) == 4
     assert json.loads(json.dumps(plain(told), allow_nan=False))["version"] == "v1"
     mixed = judge_served(

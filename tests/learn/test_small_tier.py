@@ -26,7 +26,7 @@ from engine.query.pipeline import Engine
 from engine.query.settings import FuseSettings
 from engine.rerank.served import LearnedModel, load_model
 from engine.rerank.small import SMALL
-from engine.rerank.table import Request, Table
+from engine.rerank.table import RankingInput, Table
 from engine.rerank.version import KIND, Version, save_version
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
@@ -96,12 +96,12 @@ def test_the_tier_that_the_deadline_leaves_time_for(version: Version, store: Mem
 
 def test_the_small_tier_scores_with_the_small_network(version: Version, store: MemoryStore) -> None:
     model = LearnedModel(version, "v1", MANIFEST.fingerprint, store, clock=clock)
-    network, asked = version.small, list[Request]()
+    network, asked = version.small, list[RankingInput]()
     assert network is not None
     full, small = model.tiers
     scored = small.logits
 
-    def kept(request: Request, table: Table) -> Floats:
+    def kept(request: RankingInput, table: Table) -> Floats:
         asked.append(request)
         return scored(request, table)
 
@@ -128,19 +128,19 @@ def test_what_was_asked_for_comes_first(version: Version, store: MemoryStore) ->
     before = {result.item: result.score for result in plain.results}
     moves = np.array([result.score - before[result.item] for result in found.results if result.item in before])
     assert found.tier == "full" and len(moves) > 60
-    assert np.abs(moves.mean()) < 0.2 and 0.3 < moves.std() < 0.6  # SHIFT
+    assert np.abs(moves.mean()) < 0.2 and 0.3 < moves.std() < 0.6  # MODEL_WEIGHT_WITH_QUERY
     assert {ITEMS.ids.index(result.item) % 6 for result in found.results[:8]} == {1}  # the group of item 7
 
 
-def test_a_reason_that_the_evidence_does_not_bear_is_not_given(version: Version, store: MemoryStore) -> None:
+def test_a_reason_that_the_similarity_does_not_bear_is_not_given(version: Version, store: MemoryStore) -> None:
     model = LearnedModel(version, "v1", MANIFEST.fingerprint, store, clock=clock)
     plain, found = (
         engine_of(models, store).recommend(replace(QUERY, limit=96)) for models in (Fixed(None), Fixed(model))
     )
-    evidence = {result.item: result.score for result in plain.results}
+    similarity = {result.item: result.score for result in plain.results}
     said: dict[ReasonKind, list[float]] = {kind: [] for kind in ReasonKind}
     for result in found.results:
-        said[result.reasons[0].kind].append(evidence.get(result.item, -np.inf))
+        said[result.reasons[0].kind].append(similarity.get(result.item, -np.inf))
     assert min(said[ReasonKind.EVENT]) >= FuseSettings().related > max(said[ReasonKind.LEARNED])
     assert len(said[ReasonKind.EVENT]) + len(said[ReasonKind.LEARNED]) == len(found.results)
 
@@ -148,7 +148,7 @@ def test_a_reason_that_the_evidence_does_not_bear_is_not_given(version: Version,
 def test_a_full_network_that_fails_leaves_it_to_the_small_one(version: Version, store: MemoryStore) -> None:
     model = LearnedModel(version, "v1", MANIFEST.fingerprint, store, clock=clock)
 
-    def broken(request: Request, table: Table) -> Floats:
+    def broken(request: RankingInput, table: Table) -> Floats:
         raise RuntimeError("out of memory")
 
     model.tiers[0].logits = broken

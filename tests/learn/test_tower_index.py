@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from encoders.types import Rows
 from engine.core.errors import StoreError
 from engine.core.types import ItemId
 from engine.learn.rows.point_in_time import table_of
 from engine.rerank.fields import fit_scales
-from engine.rerank.statistics import Rows
 from engine.rerank.tower_index import TowerIndex, drop_others, vector_name
 from engine.rerank.two_towers import TwoTowerConfig, TwoTowerModel, TwoTowers
 from engine.store.base import Point, VectorQuery, VectorStore

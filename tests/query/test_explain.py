@@ -14,7 +14,7 @@ from engine.query.fuse import Intent, fuse
 from engine.query.resolve import QuerySignals, resolve
 from engine.query.score import score
 from engine.query.settings import FuseSettings
-from engine.query.similarity import nearness, probe, recognition, spread
+from engine.query.similarity import calibrate_signals, nearness, recognition, spread
 from tests.query.scene import NOW, Scene, event, likes, scene
 from tests.tiny import CONCEPTS, concept_audio, concept_image, concept_space, concept_text
 
@@ -105,7 +105,7 @@ def test_the_modality_named_is_the_one_that_answered(mixed: Scene):
         assert result.reasons[0].modality in has
 
 
-def test_modalities_share_a_reason_by_what_they_give_to_its_evidence(mixed: Scene):
+def test_modalities_share_a_reason_by_what_they_give_to_its_similarity(mixed: Scene):
     part = QueryPart(concept_text("cat", 48))
     answer = mixed.ask(parts=(part,), limit=20)
     space = concept_space()
@@ -134,7 +134,7 @@ def _resolved(mixed: Scene, query: Query) -> tuple[QuerySignals, Intent]:
     encoder = DirectEncoder(space)
     signals = resolve(query, encoder, space.manifest, mixed.store, FuseSettings(), NOW, Deadline())
     settings = FuseSettings()
-    return signals, fuse(signals, probe(signals, space.calibration, space.modalities, 0.5), settings)
+    return signals, fuse(signals, calibrate_signals(signals, space.calibration, space.modalities, 0.5), settings)
 
 
 def test_falls_are_the_difference_of_two_scores_with_the_interests_as_they_are(mixed: Scene):

@@ -9,7 +9,7 @@ from engine.core.types import Event, EventKind, ItemId, ReasonKind
 from engine.query.fuse import Intent, fuse
 from engine.query.resolve import QuerySignals, event_weight, newest
 from engine.query.settings import FuseSettings
-from engine.query.similarity import probe
+from engine.query.similarity import calibrate_signals
 from tests.query.scene import NOW, A, I, T, event
 from tests.tiny import concept_audio, concept_image, concept_space, concept_text
 
@@ -35,7 +35,7 @@ def signals(*given: tuple[str, object, float], query: int = 0) -> QuerySignals:
 def fused(given: QuerySignals, settings: FuseSettings | None = None) -> Intent:
     settings = settings or FuseSettings()
     space = concept_space()
-    return fuse(given, probe(given, space.calibration, space.modalities, settings.correlation), settings)
+    return fuse(given, calibrate_signals(given, space.calibration, space.modalities, settings.correlation), settings)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_query_and_a_history():
     assert intent.strengths == pytest.approx([0.5, 0.5])  # each beside the largest of its kind
     assert intent.query_weight == FuseSettings().query_weight
     assert intent.shares.size == 0
-    assert intent.mixes().shape == (1, 4)
+    assert intent.search_weights().shape == (1, 4)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_an_interest_without_a_related_candidate_comes_last(diversity):
     assert chosen(candidates, interest, [9, 1], related=1.0, diversity=diversity) == [2, 3, 4, 0, 5, 1]
 
 
-def test_interests_of_like_evidence_share_the_places_by_their_weight():
+def test_interests_of_like_similarity_share_the_positions_by_their_weight():
     candidates = pool(np.linspace(5, 3, 30).tolist() + np.linspace(4, 2.5, 30).tolist())
     rows = chosen(candidates, [0] * 30 + [1] * 30, [0.5, 0.5], limit=20, related=1.0)
     assert sum(row >= 30 for row in rows) >= 6

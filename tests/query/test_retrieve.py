@@ -37,7 +37,7 @@ def test_two_modalities_say_more_than_one():
     assert merged(found, [0, 0], 1, correlation=1.0) == {"a"}
 
 
-def test_an_evidence_below_that_of_one_modality_takes_nothing_away():
+def test_a_similarity_below_that_of_one_modality_takes_nothing_away():
     assert merged([hits(a=0.5, b=0.4), hits(a=-0.9)], [0, 0], 1) == {"a"}
 
 

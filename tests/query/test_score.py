@@ -10,7 +10,7 @@ from engine.query.fuse import Intent, fuse
 from engine.query.resolve import QuerySignals
 from engine.query.score import score
 from engine.query.settings import FuseSettings
-from engine.query.similarity import probe
+from engine.query.similarity import calibrate_signals
 from tests.query.scene import T
 
 CALIBRATION = {(T, T): PairCalibration(0.0, 0.2, 2.0)}
@@ -27,7 +27,7 @@ def intent(*given: tuple[float, float, ReasonKind]) -> Intent:
     there = {T: np.ones(len(given), bool)}
     signals = QuerySignals(kinds, np.arange(len(given)), np.array(weights, float), {T: at(*degrees)}, there, ())
     settings = FuseSettings()
-    return fuse(signals, probe(signals, CALIBRATION, (T,), settings.correlation), settings)
+    return fuse(signals, calibrate_signals(signals, CALIBRATION, (T,), settings.correlation), settings)
 
 
 def scores(asked: Intent, *degrees: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""The formula of evidence, by hand and against a plain loop."""
+"""The formula of similarity, by hand and against a plain loop."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from encoders.spaces.space import LOWEST_WEIGHT, PairCalibration, unit
 from encoders.types import Floats, Modality
-from engine.query.similarity import EXACT, NEAREST, SURPRISE, nearness, probe, recognition, spread
+from engine.query.similarity import EXACT, NEAREST, SURPRISE, calibrate_signals, nearness, recognition, spread
 from tests.query.scene import A, I, T
 
 
@@ -64,7 +64,7 @@ def plain(signals: Things, items: Things, calibrated, modalities, correlation) -
 def test_fast_is_plain(seed, correlation, modalities):
     random = np.random.default_rng(seed)
     signals, items, calibrated = things(random, 5), things(random, 7), calibration(random)
-    fast = probe(signals, calibrated, modalities, correlation).similarity(items)
+    fast = calibrate_signals(signals, calibrated, modalities, correlation).similarity(items)
     assert fast == pytest.approx(plain(signals, items, calibrated, modalities, correlation), abs=1e-3)
 
 
@@ -73,15 +73,15 @@ def test_fast_is_plain(seed, correlation, modalities):
 def test_search_vectors_are_exact_for_items_of_one_modality(seed, correlation):
     random = np.random.default_rng(seed)
     signals, calibrated = things(random, 6), calibration(random)
-    probes = probe(signals, calibrated, (T, I, A), correlation)
-    mixes = random.standard_normal((3, 6)).astype(np.float32)
-    for modality, (vectors, offsets) in probes.searches(mixes).items():
+    prepared = calibrate_signals(signals, calibrated, (T, I, A), correlation)
+    weights = random.standard_normal((3, 6)).astype(np.float32)
+    for modality, (vectors, offsets) in prepared.search_vectors(weights).items():
         items = things(random, 8)
         for other in Modality:
             items.present[other] = np.full(8, other is modality)
         items.vectors[modality] = unit(random.standard_normal((8, 16)).astype(np.float32))
         estimate = vectors @ items.vectors[modality].T - offsets[:, None]
-        assert estimate == pytest.approx(mixes @ probes.related(items), abs=1e-3)
+        assert estimate == pytest.approx(weights @ prepared.relatedness(items), abs=1e-3)
 
 
 def test_by_hand():
@@ -92,9 +92,11 @@ def test_by_hand():
         {T: np.array([True, True]), I: np.array([False, True])},
     )
     # text: z = (0.6 - 0.2) / 0.1 = 4; image: z = 0.1 / 0.05 = 2; together (3·4 + 4·2) / sqrt(9 + 16) = 4
-    assert probe(source, calibrated, (T, I), 0.0).similarity(items)[0] == pytest.approx([4.0, 4.0], abs=1e-4)
+    alone = calibrate_signals(source, calibrated, (T, I), 0.0).similarity(items)[0]
+    assert alone == pytest.approx([4.0, 4.0], abs=1e-4)
     # as repetitions they are averaged: 20 / 7
-    assert probe(source, calibrated, (T, I), 1.0).similarity(items)[0] == pytest.approx([4.0, 20 / 7], abs=1e-4)
+    repeated = calibrate_signals(source, calibrated, (T, I), 1.0).similarity(items)[0]
+    assert repeated == pytest.approx([4.0, 20 / 7], abs=1e-4)
 
 
 def test_unrelated_items_have_unit_variance_whatever_they_have():
@@ -105,25 +107,25 @@ def test_unrelated_items_have_unit_variance_whatever_they_have():
     source = Things({T: np.array([[1, 0, 0, 0]], np.float32)}, {T: np.array([True])})
     for has in ((T,), (T, I), (T, I, A)):
         items = Things(noise, {m: np.full(size, m in has) for m in Modality})
-        similarity = probe(source, calibrated, (T, I, A), 0.0).related(items)
+        similarity = calibrate_signals(source, calibrated, (T, I, A), 0.0).relatedness(items)
         assert similarity.std() == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_pair_of_no_use_can_still_be_searched():
     calibrated = {pair: PairCalibration(0.0, 0.1, -0.3) for pair in product(Modality, Modality)}
-    probes = probe(things(np.random.default_rng(0), 2), calibrated, (T,), 0.5)
-    vectors, _ = probes.searches(np.ones((1, 2), np.float32))[T]
+    prepared = calibrate_signals(things(np.random.default_rng(0), 2), calibrated, (T,), 0.5)
+    vectors, _ = prepared.search_vectors(np.ones((1, 2), np.float32))[T]
     assert np.linalg.norm(vectors) > 0
-    assert probes.weights.min() >= np.float32(LOWEST_WEIGHT)
+    assert prepared.weights.min() >= np.float32(LOWEST_WEIGHT)
 
 
-def test_nothing_in_common_is_no_evidence():
+def test_nothing_in_common_is_no_similarity():
     random = np.random.default_rng(1)
     signals, items = things(random, 3), things(random, 4)
     for modality in Modality:
         items.present[modality] = np.zeros(4, bool)
         items.vectors[modality] = np.zeros((4, 16), np.float32)
-    assert not probe(signals, calibration(random), (T, I, A), 0.5).similarity(items).any()
+    assert not calibrate_signals(signals, calibration(random), (T, I, A), 0.5).similarity(items).any()
 
 
 def test_spread_between_independent_and_repeated():
@@ -159,8 +161,8 @@ def test_the_same_content_in_one_modality_outweighs_middling_likeness_in_two_oth
         {T: np.stack([away, towards]), I: np.stack([away, towards]), A: np.stack([sound[0], away])},
         {m: np.array([True, True]) for m in Modality},
     )
-    probes = probe(source, calibrated, (T, I, A), 0.5)
-    own, other = probes.similarity(items)[0]
+    prepared = calibrate_signals(source, calibrated, (T, I, A), 0.5)
+    own, other = prepared.similarity(items)[0]
     assert own > other + 5
-    own, other = probes.related(items)[0]
+    own, other = prepared.relatedness(items)[0]
     assert own < other

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from encoders.types import Rows
 from engine.core.types import UNTRAINED, Candidates, ItemId, PolicyOptions, Query, Reason, ReasonKind, Tier
 from engine.encode.encoding import DirectEncoder
 from engine.query.pipeline import Engine
-from engine.query.scored import LEARNED, Meaning, Rows, Scored
+from engine.query.scored import LEARNED, Meaning, Scored
 from engine.query.stages import Request, Stages, Tools, popular_items, select_items
 from tests.query.scene import NOW, Scene, likes, names_of, scene
 from tests.tiny import concept_space

@@ -19,6 +19,7 @@ from engine.cli.common import console, stderr
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from encoders.types import Rows
     from engine.config.settings import Settings
     from engine.core.types import Event
     from engine.events.types import Impression
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from engine.learn.simulate.world import World
     from engine.models.card import ModelCard
     from engine.rerank.served import LearnedModel
-    from engine.rerank.statistics import Rows
     from engine.store.memory import MemoryStore
 
 UNTRAINED, TRAINED = "untrained", "trained"

@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from encoders.types import Floats, Modality
+from encoders.types import Doubles, Floats, Ints, Modality, Rows
 from engine.catalog.items import ItemTable
 from engine.learn.evaluation import metrics
 from engine.learn.evaluation.baselines.matrix import Frame, seen_items
 from engine.learn.evaluation.metrics import Mask
 from engine.learn.evaluation.options import Ablation, EvaluateOptions, Result
 from engine.learn.evaluation.stats import Difference, Interval, bootstrap, paired
-from engine.learn.log import Doubles, Ints
-from engine.learn.ranker import Cases, Ranker, Rows, Split
+from engine.learn.ranker import Cases, Ranker, Split
 from engine.learn.splits import slices
 from engine.models.errors import TooLittleDataError, TrainingError
 

@@ -9,10 +9,8 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from encoders.types import Floats
+from encoders.types import Doubles, Floats, Ints, Rows
 from engine.learn.dcg import discounts
-from engine.learn.log import Doubles, Ints
-from engine.learn.ranker import Rows
 
 Mask = npt.NDArray[np.bool_]
 

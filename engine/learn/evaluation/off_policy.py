@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from encoders.types import Doubles, Ints
 from engine.core.types import EventKind
 from engine.events.types import Served
 from engine.learn.evaluation.stats import DRAWS, Draws, Interval, bootstrap, ratio
-from engine.learn.log import Doubles, Ints
 
 CHOICES = frozenset({EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE})
 RATES: Mapping[str, frozenset[EventKind]] = {

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from encoders.types import Modality
+from encoders.types import Doubles, Modality
 from engine.learn.evaluation.stats import DRAWS, Difference, Draws, Interval
-from engine.learn.log import Doubles
 from engine.learn.splits import ALL_POSITIVES, Positives
 
 

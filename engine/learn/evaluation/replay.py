@@ -13,12 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from encoders.types import Doubles, Rows
 from engine.catalog.items import ItemTable
 from engine.core.types import EventKind
 from engine.events.types import Impression
 from engine.learn.dcg import dcg
-from engine.learn.log import KIND_OF, Doubles, EventLog
-from engine.learn.ranker import Cases, Ranker, Rows
+from engine.learn.log import KIND_OF, EventLog
+from engine.learn.ranker import Cases, Ranker
 from engine.learn.splits import Positives, table_rows
 
 MAX_WEIGHT = 20.0

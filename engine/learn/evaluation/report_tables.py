@@ -49,7 +49,7 @@ def served_tables(figures: ServedFigures) -> list[ReportTable]:
         caption += ": too few to believe them." if least < FEW else "."
     else:
         caption += (
-            "Every propensity is 1: the lists were made without drawing lots, so nothing can be said of lists that "
+            "Every propensity is 1: the lists were made without exploration, so nothing can be said of lists that "
             "were not shown. Set policy.explore above 0, or compare versions by a trial (triveni model candidate)."
         )
     earned = ReportTable(

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from encoders.types import Doubles, Ints, Rows
 from engine.catalog.items import ItemTable
 from engine.core.types import Event
 from engine.events.types import Served
@@ -21,8 +22,8 @@ from engine.learn.evaluation.off_policy import RATES, Logged, OffPolicy, off_pol
 from engine.learn.evaluation.replay import best_gain, gain, position_weights
 from engine.learn.evaluation.stats import DRAWS, Difference, Draws, Interval, paired
 from engine.learn.learned import VersionRanker
-from engine.learn.log import Doubles, EventLog, Ints
-from engine.learn.ranker import Cases, Rows
+from engine.learn.log import EventLog
+from engine.learn.ranker import Cases
 from engine.learn.rows.attractiveness import Exposures, examination_probabilities
 from engine.models.errors import TooLittleDataError
 
@@ -44,8 +45,8 @@ class ServedFigures:
     observed: dict[str, Interval]
     """Per name of `RATES`, what followed the lists as they were served, per position."""
     estimates: dict[str, OffPolicy]
-    """The same, of the lists that the version would make, from those that lots were drawn for. Empty where there are
-    none: then nothing can be said of what was not shown."""
+    """The same, of the lists that the version would make, from those that explore. Empty where there are none: then
+    nothing can be said of what was not shown."""
     agreement: float
     """The share of positions in which the version shows the item that was there."""
     replayed: Difference
@@ -196,7 +197,7 @@ def _rates(
     lists: _Lists, own: Rows, mine: Doubles, other: Doubles, draws: Draws
 ) -> tuple[dict[str, Interval], dict[str, OffPolicy]]:
     """Per name of `RATES` what followed, and what would have followed the version's own lists; see `_ranked`."""
-    tried = np.isin(lists.number, lists.number[lists.propensity < 1])  # lists that lots were drawn for
+    tried = np.isin(lists.number, lists.number[lists.propensity < 1])  # lists that explore
     observed: dict[str, Interval] = {}
     estimates: dict[str, OffPolicy] = {}
     for name, kinds in RATES.items():

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from encoders.types import Doubles, Ints
 from engine.learn.evaluation.metrics import Mask
-from engine.learn.log import Doubles, Ints
 
 _CELLS = 1 << 22
 """Cells of a matrix of draws that is held at once."""

@@ -6,11 +6,11 @@ from datetime import datetime
 
 import numpy as np
 
+from encoders.types import Ints
 from engine.core.types import EventKind, UserId
 from engine.events.types import Served
 from engine.learn.evaluation.off_policy import RATES, Logged, logged_positions, rate
 from engine.learn.evaluation.stats import DRAWS, Difference, Draws, Interval, paired, unpaired
-from engine.learn.log import Ints
 from engine.learn.splits import Mask
 from engine.models.errors import TooLittleDataError
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from encoders.types import Bools
 from engine.learn.network.train_towers import TwoTowerSettings, train_towers
 from engine.learn.network.trainer import HERE, Progress, Run
-from engine.learn.network.user_sequences import Bools
 from engine.learn.rows.dataset import RowSettings, TowersOf, folds_of
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.models.errors import TooLittleDataError

@@ -17,11 +17,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from encoders.types import Floats
+from encoders.types import Bools, Floats, Rows
 from engine.learn.network.tower_losses import softmax
 from engine.learn.network.trainer import HERE, LoopSettings, Run, Task, run_epochs
 from engine.learn.network.user_sequences import (
-    Bools,
     Step,
     UserSequence,
     Window,
@@ -35,7 +34,6 @@ from engine.learn.network.user_sequences import (
 )
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.models.errors import TooLittleDataError
-from engine.rerank.statistics import Rows
 from engine.rerank.tower_collate import gather, histories, to_device
 from engine.rerank.two_towers import TwoTowerConfig, TwoTowerModel, TwoTowers
 

@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from encoders.types import Floats
+from encoders.types import Bools, Floats, Rows
 from engine.learn.dcg import discounts
 from engine.learn.rows.point_in_time import PointInTimeFeatures
-from engine.rerank.statistics import Rows
 from engine.rerank.table import MAX_TOKENS, Tokens
 
-Bools = npt.NDArray[np.bool_]
 _STRIDE = MAX_TOKENS // 2
 
 

@@ -14,16 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import PoissonRegressor
 
-from encoders.types import Floats
+from encoders.types import Doubles, Floats, Ints, Rows
 from engine.core.types import ItemId, UserId
 from engine.events.types import Impression
-from engine.learn.log import Doubles, Ints
-from engine.rerank.statistics import Rows
 
 ROUNDS = 50
 PRIOR = 5.0
 """Looks at an average item that each item is given: what was seldom looked at promises little."""
-LOT = 0.5
+DRAWN = 0.5
 """Below this propensity an item was drawn for its position at random; see `engine.query.policy.explore`."""
 ENOUGH = 100
 """So many choices of what was drawn at random tell how much positions are looked at."""
@@ -128,13 +126,13 @@ def examination_probabilities(exposures: Exposures) -> Doubles:
     Args:
         exposures: positions of served lists.
     """
-    last, lots = int(exposures.position.max(initial=0)), exposures.take(exposures.propensity < LOT)
-    if lots.chosen.sum() < ENOUGH:
+    last, drawn = int(exposures.position.max(initial=0)), exposures.take(exposures.propensity < DRAWN)
+    if drawn.chosen.sum() < ENOUGH:
         size = int(exposures.item.max(initial=0)) + 1
         return _click_model(exposures, size)[1] if exposures.chosen.any() else np.zeros(last + 1)
     positions = np.arange(1, last + 1)
-    shown = np.bincount(lots.position, minlength=len(positions) + 1)[1:]
-    taken = np.bincount(lots.position, lots.chosen, minlength=len(positions) + 1)[1:]
+    shown = np.bincount(drawn.position, minlength=len(positions) + 1)[1:]
+    taken = np.bincount(drawn.position, drawn.chosen, minlength=len(positions) + 1)[1:]
     fitted = PoissonRegressor(alpha=0).fit(np.log(positions)[:, None], taken / shown.clip(1), sample_weight=shown)
     return np.concatenate([[0.0], positions ** min(float(fitted.coef_[0]), 0.0)])
 

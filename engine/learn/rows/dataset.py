@@ -18,13 +18,13 @@ from typing import Literal
 
 import numpy as np
 
-from engine.learn.log import Doubles, Ints
+from encoders.types import Bools, Doubles, Ints, Rows
 from engine.learn.rows.attractiveness import attractiveness
 from engine.learn.rows.point_in_time import Known, PointInTimeFeatures
 from engine.learn.settings import LearnSettings
 from engine.models.errors import LeakError
-from engine.rerank.statistics import Rows, count
-from engine.rerank.table import Bools, Request
+from engine.rerank.statistics import count
+from engine.rerank.table import RankingInput
 from engine.rerank.two_towers import TowerScores
 
 _DEFAULT = LearnSettings()
@@ -37,7 +37,7 @@ TowersOf = Callable[[int | None, float], TowerScores | None]
 class Example:
     """A request and what followed."""
 
-    request: Request
+    request: RankingInput
     positive: Bools
     """(c,): the candidates that were acted on."""
     negative: Bools
@@ -116,7 +116,7 @@ def next_step_rows(
             done += 1
             items = wanted[int(positions[position])]
             for withheld in (None, *_withheld(random, settings, point_in_time.size)):
-                request = point_in_time.request(known, history, now, embedding=embedding, withheld=withheld)
+                request = point_in_time.ranking_input(known, history, now, embedding=embedding, withheld=withheld)
                 positive = np.isin(request.candidates, items)
                 if positive.any():
                     none = np.zeros(len(positive), np.intp)

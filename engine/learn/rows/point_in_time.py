@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from encoders.types import Floats, Modality
+from encoders.types import Bools, Floats, Modality, Rows
 from engine.catalog.items import ItemTable
 from engine.core.types import EventKind, VectorInput
 from engine.events.types import Impression
@@ -15,12 +15,12 @@ from engine.learn.splits import Positives
 from engine.query.settings import FuseSettings
 from engine.rerank import sources
 from engine.rerank.content import ContentScorer
-from engine.rerank.counted import NAMES, scores
+from engine.rerank.counts import NAMES, count_scores
 from engine.rerank.features import DenseFeatures, Inputs, feature_names
 from engine.rerank.fields import FieldScales
-from engine.rerank.statistics import Rows, Sequences, Statistics, count
+from engine.rerank.statistics import Sequences, Statistics, count
 from engine.rerank.table import KINDS as TOKEN_KINDS
-from engine.rerank.table import MAX_TOKENS, NEGATIVE, Bools, Request, Table, Tokens
+from engine.rerank.table import MAX_TOKENS, NEGATIVE, RankingInput, Table, Tokens
 from engine.rerank.two_towers import TowerScores
 
 _NONE = np.zeros(0, np.intp)
@@ -151,7 +151,7 @@ class PointInTimeFeatures:
         tokens = [self.tokens(history, now) for history, now in zip(histories, times, strict=True)]
         return tuple(known.towers.model.user_embeddings(tokens, self.table))
 
-    def request(
+    def ranking_input(
         self,
         known: Known,
         history: Rows,
@@ -160,7 +160,7 @@ class PointInTimeFeatures:
         embedding: Floats | None = None,
         shown: Rows = _NONE,
         withheld: Rows | None = None,
-    ) -> Request:
+    ) -> RankingInput:
         """The request of a person at a moment.
 
         Args:
@@ -173,13 +173,13 @@ class PointInTimeFeatures:
         """
         hidden, history = self.seen(history), self._newest(history)
         positive, tokens = self.liked(history), self.tokens(history, now)
-        counted = scores(known.counts, positive, now)  # (s, m)
+        by_counts = count_scores(known.counts, positive, now)  # (s, m)
         if withheld is not None:
-            counted[:, withheld] = 0
-        new = counted[_POPULARITY] == 0
+            by_counts[:, withheld] = 0
+        new = by_counts[_POPULARITY] == 0
         parts: tuple[Rows, ...] = (
             shown,
-            sources.counted_candidates(counted, hidden),
+            sources.count_candidates(by_counts, hidden),
             sources.content_candidates(self.table, positive, new, hidden),
             sources.fresh_candidates(self.table, now, hidden),
         )
@@ -194,7 +194,7 @@ class PointInTimeFeatures:
         if self.content is not None:
             content = self.content.scores(tokens, candidates, self.table)
         inputs = Inputs(
-            counted[:, candidates],
+            by_counts[:, candidates],
             tokens,
             positive,
             disliked,
@@ -205,7 +205,7 @@ class PointInTimeFeatures:
             towers[candidates],
             now,
         )
-        return Request(tokens, candidates, ids, self._dense(inputs).astype(np.float16))
+        return RankingInput(tokens, candidates, ids, self._dense(inputs).astype(np.float16))
 
 
 def _with_contents(log: EventLog, item: Rows, items: ItemTable) -> tuple[Rows, Mapping[Modality, dict[int, Floats]]]:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from encoders.types import Doubles
 from engine.events.types import Impression
-from engine.learn.log import Doubles
 from engine.learn.rows.dataset import Example, RowSettings, TowersOf, blocks, nothing_known
 from engine.learn.rows.point_in_time import PointInTimeFeatures
 
@@ -52,7 +52,7 @@ def shown_rows(
                 continue
             rows, shown_at = (np.array(column, np.intp) for column in zip(*shown, strict=True))
             followed = [row for row in answers[request_of[one.request_id]] if log.user[row] == user]
-            request = point_in_time.request(known, history, now, embedding=vector, shown=rows)
+            request = point_in_time.ranking_input(known, history, now, embedding=vector, shown=rows)
             positions = np.zeros(len(request.candidates), np.intp)
             positions[np.searchsorted(request.candidates, rows)] = shown_at
             liked, disliked = (

@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 import numpy as np
 
 from encoders.spaces.space import SpaceManifest
+from encoders.types import Doubles, Rows
 from engine.catalog.ingest import INDEXED_AT
 from engine.catalog.items import ItemTable
 from engine.core.filters import FieldKind
 from engine.core.types import Event, UserId
 from engine.learn.evaluation.stats import Difference, Interval, bootstrap, paired
-from engine.learn.log import Doubles
 from engine.learn.simulate.loop import Diary, Histories, Watch, run, run_loop
 from engine.learn.simulate.serving import EngineServe, ExploringServe, OracleServe, Serve, Shown
-from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.visits import Visits, period
 from engine.learn.simulate.world import World
 from engine.query.pipeline import Engine

@@ -7,14 +7,13 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from encoders.types import Doubles, Rows
 from engine.core.types import Event, UserId
 from engine.events.types import Impression, UserEvent
-from engine.learn.log import Doubles
 from engine.learn.simulate.errors import SimulationError
 from engine.learn.simulate.measure import Measured, acted_on, ndcg_of
 from engine.learn.simulate.react import People, moment
 from engine.learn.simulate.serving import Serve, Shown
-from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.visits import Visits, chances, period, rounds
 from engine.learn.simulate.world import World
 

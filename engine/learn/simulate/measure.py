@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from encoders.types import Doubles, Rows
 from engine.core.types import Event, EventKind
 from engine.learn.dcg import dcg
-from engine.learn.log import Doubles
-from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.world import World
 
 

@@ -6,12 +6,11 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from encoders.types import Text
+from encoders.types import Doubles, Rows, Text
 from engine.core.types import Event, EventKind, Payload, VectorInput
 from engine.events.times import from_micros
-from engine.learn.log import Doubles
 from engine.learn.simulate.config import WorldConfig
-from engine.learn.simulate.tastes import Rows, unit_rows
+from engine.learn.simulate.tastes import unit_rows
 from engine.learn.simulate.visits import Chance
 from engine.learn.simulate.world import Truth, World
 

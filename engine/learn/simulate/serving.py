@@ -7,11 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
+from encoders.types import Rows
 from engine.core.types import Event, EventKind, ItemId, PolicyOptions, Query, UserId
 from engine.events.types import Impression
 from engine.learn.simulate.errors import SimulationError
 from engine.learn.simulate.measure import acted_on
-from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.world import World
 from engine.query.pipeline import Engine
 from engine.query.policy.explore import explore
@@ -65,8 +65,8 @@ class ExploringServe:
     """The list of another server, and at each position with a small probability another item.
 
     Beside the list of k items, k of the others are drawn, all alike probable; each position by itself shows the one
-    that was drawn for it with probability ε. So the propensities are exact where the other server draws no lots: 1 -
-    ε of its item at its position, ε / (others) of each other item at each position.
+    that was drawn for it with probability ε. So the propensities are exact where the other server does not explore:
+    1 - ε of its item at its position, ε / (others) of each other item at each position.
 
     Args:
         world: the world.

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from encoders.types import Floats, Modality
+from encoders.types import Doubles, Floats, Ints, Modality, Rows
 from engine.catalog.items import ItemTable
-from engine.learn.log import Doubles, Ints
 from engine.learn.simulate.config import WorldConfig
 
 MONTH = 30 * 86400.0
 """Seconds of the 30 days that drift is given for."""
-
-Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)

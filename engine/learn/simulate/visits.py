@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.learn.log import Doubles
+from encoders.types import Doubles, Rows
 from engine.learn.simulate.errors import SimulationError
-from engine.learn.simulate.tastes import Rows
 from engine.learn.simulate.world import World
 
 _WHO, _WHEN, _CHANCE = range(10, 13)

@@ -11,13 +11,13 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from encoders.types import Doubles, Rows
 from engine.catalog.items import ItemTable
 from engine.core.types import UserId
 from engine.learn.dcg import discounts
-from engine.learn.log import Doubles
 from engine.learn.simulate.config import MIN_ITEMS, WorldConfig
 from engine.learn.simulate.errors import SimulationError
-from engine.learn.simulate.tastes import Field, Rows, Tastes
+from engine.learn.simulate.tastes import Field, Tastes
 
 _TASTES, _APPEAL, _ARRIVALS, _ACTIVITY = range(4)  # streams of chance, so that one number does not move all others
 _CELLS = 2_000_000  # of (b, K, m) that are held at once

@@ -11,8 +11,8 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from encoders.types import Doubles, Ints
 from engine.learn.evaluation.stats import Difference, paired
-from engine.learn.log import Doubles, Ints
 from engine.learn.settings import LearnSettings
 
 FILE = "tuning.db"

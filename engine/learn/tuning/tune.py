@@ -21,8 +21,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
+from encoders.types import Ints
 from engine.learn.fit import FitSettings, TrainingRows, network_of
-from engine.learn.log import Ints
 from engine.learn.network.train import check_enough, held_out, logits_of, row_ndcg, train
 from engine.learn.network.trainer import Progress, Run, Stop
 from engine.learn.pace import Tell

@@ -5,11 +5,8 @@ et al., *Counterfactual reasoning and learning systems*, JMLR 2013).
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from engine.query.similarity import Doubles
-
-Rows = npt.NDArray[np.intp]
+from encoders.types import Doubles, Rows
 
 
 def explore(chosen: Rows, allowed: Rows, share: float, random: np.random.Generator) -> tuple[Rows, Doubles]:

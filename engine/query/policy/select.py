@@ -20,16 +20,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from encoders.spaces.space import Calibration
-from encoders.types import Floats
+from encoders.types import Doubles, Floats, Rows
 from engine.core.types import Candidates, PolicyOptions
 from engine.query.policy.caps import CappedRows
 from engine.query.settings import PolicySettings
-from engine.query.similarity import Columns, Doubles, probe
-
-Rows = npt.NDArray[np.intp]
+from engine.query.similarity import Columns, calibrate_signals
 
 CAPPED = 100
 """Candidates among which is chosen where there are caps, at least; twice the limit if that is more."""
@@ -170,7 +167,7 @@ def _relevance(scores: Floats, limit: int) -> Floats:
 def likeness(items: Columns, calibration: Calibration, correlation: float) -> Floats:
     """How alike items are, (n, n): 1 with itself, 0 if unrelated, whatever modalities the two have."""
     modalities = tuple(items.vectors)
-    similarity = probe(items, calibration, modalities, correlation).related(items)
+    similarity = calibrate_signals(items, calibration, modalities, correlation).relatedness(items)
     own = np.sqrt(np.maximum(similarity.diagonal(), np.float32(1e-6)))
     scaled = (similarity + similarity.T) / (2 * own[:, None] * own[None, :])
     return np.asarray(np.clip(scaled, 0, 1), np.float32)

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from encoders.types import Floats
+from encoders.types import Floats, Rows
 from engine.catalog.items import ItemTable
 from engine.core.extras import load
 from engine.learn.evaluation.baselines.combined import standardised
 from engine.learn.evaluation.baselines.matrix import Frame, seen_items
 from engine.learn.evaluation.metrics import top
 from engine.learn.log import EventLog
-from engine.learn.ranker import Cases, Ranker, Reads, Rows
+from engine.learn.ranker import Cases, Ranker, Reads
 from engine.learn.rows.dataset import CrossFit
 from engine.learn.rows.point_in_time import Known, PointInTimeFeatures
 from engine.learn.splits import ALL_POSITIVES, Positives
@@ -53,7 +53,7 @@ class LambdaMart:
         rounds: trees.
         learning_rate: of learning.
         columns: the share of the features that a tree may use, drawn anew for each.
-        seed: of LightGBM and of the lots.
+        seed: of LightGBM and of the negatives.
         positives: the events that count.
         leave_seen_out: whether items of the history are no candidates; as the evaluation does it.
     """
@@ -99,7 +99,7 @@ class LambdaMart:
         """
         lightgbm = load("lightgbm")
         self._scales = fit_scales(items.payloads, self._fields)
-        lot = np.random.default_rng([self._seed, 1])
+        random = np.random.default_rng([self._seed, 1])
         rows, labels, groups = [], [], []
         for rest, cases, scale in self._folds(log, items):
             self._learn(rest, items, scale)
@@ -107,7 +107,7 @@ class LambdaMart:
                 for targets, (chosen, features) in zip(batch.targets, self._look(batch)[1], strict=True):
                     label = np.isin(chosen, targets)
                     if label.any():
-                        drawn = lot.permutation(len(chosen))[: self._negatives]
+                        drawn = random.permutation(len(chosen))[: self._negatives]
                         kept = np.union1d(np.flatnonzero(label), drawn)
                         rows.append(features[kept])
                         labels.append(label[kept])
@@ -190,7 +190,7 @@ class LambdaMart:
         best = top(total, self._candidates, seen_items(cases, log, self._items) if self._leave_seen_out else None)
         looked = []
         for case, (history, now) in enumerate(zip(cases.history, cases.time.tolist(), strict=True)):
-            request = point_in_time.request(self._known, history, now, shown=best[case][best[case] >= 0])
+            request = point_in_time.ranking_input(self._known, history, now, shown=best[case][best[case] >= 0])
             chosen = request.candidates
             columns = (request.dense, told[:, case, chosen].T, total[case, chosen, None])
             looked.append((chosen, np.concatenate(columns, axis=1).astype(np.float32)))

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.types import Floats
+from encoders.types import Floats, Rows
 from engine.catalog.items import ItemTable
 from engine.core.types import ItemId, UserId
 from engine.learn.log import EventLog
-from engine.learn.ranker import Cases, Ranker, Rows
+from engine.learn.ranker import Cases, Ranker
 from engine.models.errors import TrainingError
 
 

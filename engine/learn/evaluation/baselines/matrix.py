@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from encoders.types import Rows
 from engine.catalog.items import ItemTable
 from engine.core.types import EventKind
 from engine.learn.log import KIND_OF, EventLog
-from engine.learn.ranker import Cases, Rows
+from engine.learn.ranker import Cases
 from engine.learn.splits import Mask, Positives, table_rows
 
 Counts = npt.NDArray[np.int64]

@@ -7,14 +7,14 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from encoders.types import Floats
-from engine.rerank.statistics import DAY, FAR_LAGS, NEAR_LAGS, RECENT_DAYS, Rows, Statistics
+from encoders.types import Floats, Rows
+from engine.rerank.statistics import DAY, FAR_LAGS, NEAR_LAGS, RECENT_DAYS, Statistics
 
 _PRIOR = 5.0
 """Added to counts that are divided by, so that rare items promise nothing."""
 
 
-class Recent:
+class RecentPopularity:
     """How often items were acted on in the last days; counted anew only where a step came or went meanwhile.
 
     Args:
@@ -95,7 +95,7 @@ class ItemCount:
 
     name: str
     of: Callable[[Statistics, Floats], Floats]
-    """(m,), of the counts and `Recent.at`."""
+    """(m,), of the counts and `RecentPopularity.at`."""
 
 
 def _recent_popularity(row: int, days: float) -> ItemCount:
@@ -124,14 +124,14 @@ NAMES = tuple(one.name for one in COUNTS)
 """The rows of `scores`."""
 
 
-def scores(statistics: Statistics, history: Rows, now: float, counted: Recent | None = None) -> Floats:
+def count_scores(statistics: Statistics, history: Rows, now: float, recent: RecentPopularity | None = None) -> Floats:
     """What every count says of every item.
 
     Args:
         statistics: the counts.
         history: (k,), the items of a user, oldest first; may be empty.
         now: seconds since 1970; recent popularity is that before it.
-        counted: of the same counts, where they are asked often.
+        recent: of the same counts, where they are asked often.
 
     Returns:
         (len(NAMES), m) float32.
@@ -141,7 +141,7 @@ def scores(statistics: Statistics, history: Rows, now: float, counted: Recent | 
         known = History(statistics, history)
         for row, personal in enumerate(_PERSONAL):
             found[row] = personal.of(known)
-    recent = (counted or Recent(statistics)).at(now)
+    lately = (recent or RecentPopularity(statistics)).at(now)
     for row, shared in enumerate(_SHARED, len(_PERSONAL)):
-        found[row] = shared.of(statistics, recent)
+        found[row] = shared.of(statistics, lately)
     return found
