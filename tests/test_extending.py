@@ -8,12 +8,16 @@ import pytest
 from encoders.encoder import Encoder
 from encoders.types import Content, Text
 from engine.core.plugins import Plugins
+from engine.core.types import Query
+from engine.encode.encoding import DirectEncoder
 from engine.encode.spaces import SPACES
 from engine.learn.evaluation.baselines.choose import Baseline, BaselineOptions
 from engine.learn.evaluation.baselines.names import ADDED
 from engine.learn.ranker import Ranker
+from engine.query.pipeline import Engine
 from engine.query.policy.rules import RULES, PolicyRule
 from engine.query.sources import SOURCES, CandidateSource
+from engine.query.stages import Stages
 from engine.rerank.loaders import MODELS
 from engine.testing import (
     CandidateSourceContract,
@@ -24,6 +28,8 @@ from engine.testing import (
 )
 from engine.testing.small import small_items
 from indexers.readers import READERS, Reader, ReadOptions
+from tests.query.scene import NOW, likes, scene
+from tests.tiny import concept_space
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "EXTENDING.md").read_text(encoding="utf-8")
@@ -55,10 +61,22 @@ def test_a_recipe_is_short_and_names_files_that_are_there(title: str) -> None:
 
 
 def test_every_kind_of_part_has_a_recipe() -> None:
-    wanted = "An encoder, A store, A candidate source, A feature, A policy rule, An event kind, A baseline, An RPC"
-    assert set(wanted.split(", ")) | {"A setting"} <= RECIPES.keys()
+    own = "An encoder, A store, A feature, An event kind, A stage, An RPC, A setting"
+    added = "A candidate source, A policy rule, A baseline"
+    assert set(own.split(", ")) | set(added.split(", ")) <= RECIPES.keys()
     every: tuple[Plugins, ...] = (SPACES, SOURCES, RULES, MODELS, ADDED, READERS)
     assert all(f"`{plugins.group}`" in TEXT for plugins in every)
+
+
+def test_the_stage_of_the_recipe_serves() -> None:
+    shop, space = scene(each=3), concept_space()
+    stages = run("A stage")["STAGES"]
+    assert isinstance(stages, Stages)
+    engine = Engine(DirectEncoder(space), space.manifest, shop.store, clock=lambda: NOW, stages=stages)
+    query = Query(history=likes("cat", [0]) + likes("car", [1]), limit=9)
+    own, plain = ([result.score for result in one.recommend(query).results] for one in (engine, shop.engine))
+    assert len(own) == 9
+    assert own == sorted(own, reverse=True) != plain
 
 
 class TestLetters(EncoderContract):

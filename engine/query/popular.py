@@ -5,6 +5,7 @@ What they dislike is known perhaps, and what is like it comes last.
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -52,8 +53,9 @@ def popular(
 
     An item counts if it has one of the query's modalities, there is room for its values under the caps, and it is not
     like something disliked. Where too few of the first items count, more are read, down to a bound; then those that
-    have the modality are asked for. Then comes what the sources name; what is like something disliked comes last, the
-    most so at the end.
+    have the modality are asked for. What the sources name takes turns with it: neither has scores to hold the other
+    against, and behind the popular items it would never be shown. What is like something disliked comes last,
+    the most so at the end.
 
     Scores only tell the order: they fall evenly from 1. In the pool are the model's items too: it knows what others
     like, and what this user does not.
@@ -81,7 +83,9 @@ def popular(
     found, disliked = _read(query, exclude, store, settings.popularity_field, deadline, intent, room, wanted)
     deadline.check("fetching candidates")
     liked = list(found)[:wanted]
-    names = [*liked, *passing(query, {*liked, *disliked}, list(sourced), store), *disliked]
+    named = passing(query, {*liked, *disliked}, list(sourced), store)
+    by_turns = [name for pair in zip_longest(liked, named) for name in pair if name is not None]
+    names = [*by_turns, *disliked]
     candidates = with_modality(store.candidates(names, with_payload=with_payload), query.modalities)
     candidates = candidates.take(np.argsort(_losses(candidates, intent), kind="stable"))
     count = len(candidates)

@@ -121,15 +121,15 @@ def test_a_source_cannot_show_what_must_not_be_shown(small: Scene) -> None:
         assert set(names_of(engine.recommend(query))) <= {"car-1", "car-5"}
 
 
-def test_for_a_user_without_history_sources_come_after_what_is_popular(small: Scene) -> None:
+def test_for_a_user_without_history_sources_take_turns_with_what_is_popular(small: Scene) -> None:
     old = ["bird-0", "bird-1"]
-    nobody = Query(limit=4)
-    before = engine_of(small, retrieve=FEW).recommend(nobody)
-    engine = engine_of(small, {"old": Named(*old)}, {"upside": Upside()}, FEW)
-    shown = engine.recommend(nobody).results
-    assert not set(old) & set(names_of(before))
-    assert {r.item: r.reasons[0].kind for r in shown if r.item in old} == dict.fromkeys(old, ReasonKind.POPULAR)
-    assert names_of(engine_of(small, {"old": Named(*old)}, retrieve=FEW).recommend(nobody)) == names_of(before)
+    nobody = Query(limit=5, policy=PolicyOptions(diversity=0.0))
+    before = names_of(engine_of(small, retrieve=FEW).recommend(nobody))
+    assert not set(old) & set(before)
+    for sources in ({"old": Named(*old, before[0])}, {"first": Named(old[0]), "second": Named(before[0], old[1])}):
+        shown = engine_of(small, sources, retrieve=FEW).recommend(nobody).results
+        assert [r.item for r in shown] == [before[0], old[0], before[1], old[1], before[2]]
+        assert [r.reasons[0].kind for r in shown if r.item in old] == [ReasonKind.POPULAR] * 2
 
 
 def test_a_source_that_fails_is_left_out(small: Scene) -> None:
