@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from engine.core.kinds import EventKinds
 from engine.encode.settings import LimitSettings, SpaceSettings
-from engine.events.settings import EventSettings
+from engine.events.settings import EventSettings, all_kinds
 from engine.models.settings import ModelSettings
 from engine.query.settings import FuseSettings, RetrieveSettings
 from engine.store.settings import StoreSettings
@@ -179,11 +180,20 @@ def open_catalogue(settings: OpeningSettings) -> VectorStore | None:
     return store_collections(settings).open_current(settings.store.collection)
 
 
+def event_kinds(settings: OpeningSettings) -> EventKinds:
+    """The kinds of events that there are."""
+    return all_kinds(settings.events.kinds, settings.fuse.weights)
+
+
 def event_limits(settings: OpeningSettings) -> EventLimits:
-    """The largest event, and the longest served list, that are kept."""
+    """The largest event, and the longest served list, that are kept, and the kinds of events."""
     from engine.events.check import EventLimits
 
-    return EventLimits(text_characters=settings.limits.max_characters, positions=settings.retrieve.max_limit)
+    return EventLimits(
+        text_characters=settings.limits.max_characters,
+        positions=settings.retrieve.max_limit,
+        kinds=event_kinds(settings),
+    )
 
 
 def open_events(

@@ -34,9 +34,14 @@ def part_label(part: recommendation_pb2.QueryPart, names: Names = NO_NAMES) -> s
     return f"query {_item_label(part.item_id, names)}" if source == "item_id" else "query vector"
 
 
+def kind_label(event: event_pb2.Event) -> str:
+    """The kind of an event."""
+    return event.kind_name or event_pb2.EventKind.Name(event.kind).removeprefix("EVENT_KIND_").lower()
+
+
 def event_label(event: event_pb2.Event, names: Names = NO_NAMES) -> str:
     """A short name of an event."""
-    kind = event_pb2.EventKind.Name(event.kind).removeprefix("EVENT_KIND_").lower()
+    kind = kind_label(event)
     if event.WhichOneof("target") == "content":
         return f"{kind} {_content_label(event.content)}"
     return f"{kind} {_item_label(event.item_id, names)}"

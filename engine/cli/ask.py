@@ -216,10 +216,11 @@ def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) 
     from engine.events.history import Joined
     from engine.query.trace import UNTRACED, Trace
     from engine.service import convert
+    from engine.service.convert.events import EventReader
     from engine.service.logs import configure_logs
 
     settings = settings_of(ctx)
-    query = convert.recommend_query(asked)
+    query = convert.recommend_query(asked, EventReader(opening.event_kinds(settings)))
     joined = Joined(query, len(query.history))
     if query.user:
         with closing(opening.open_events(settings)) as events:

@@ -85,7 +85,7 @@ class CountOptions:
 
     k: Annotated[list[int] | None, typer.Option("--k", min=1, help="Places that count; may be given again.")] = None
     kind: Annotated[
-        list[EventKind] | None, typer.Option("--kind", help="A kind of event that counts; may be given again.")
+        list[str] | None, typer.Option("--kind", help="A kind of event that counts; may be given again.")
     ] = None
     min_value: Annotated[
         float | None, typer.Option(help="Ratings below this are no interest, such as 4 (stars).")
@@ -101,13 +101,15 @@ class CountOptions:
     ] = 500.0
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal figures.")] = 0
 
-    @property
-    def positives(self) -> Positives:
+    def positives(self, settings: Settings) -> Positives:
         """The events that count."""
-        from engine.learn.splits import POSITIVE_KINDS, Positives
+        from engine import opening
+        from engine.cli.event_inputs import kind_of
+        from engine.learn.splits import Positives
 
-        least = {} if self.min_value is None else {EventKind.RATE: self.min_value}
-        return Positives(frozenset(self.kind) if self.kind else POSITIVE_KINDS, least)
+        kinds = opening.event_kinds(settings)
+        least: dict[str, float] = {} if self.min_value is None else {EventKind.RATE: self.min_value}
+        return Positives(frozenset(kind_of("--kind", one, kinds) for one in self.kind or kinds.positive), least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def evaluate(
         _trial(settings, compared.version or (), begin, counted.seed, written)
         return
     catalogue = catalogue_of(settings, compared.catalog)
-    parted, items = split_of(settings, asked, begin, counted.seed, counted.positives, catalogue)
+    parted, items = split_of(settings, asked, begin, counted.seed, counted.positives(settings), catalogue)
     if written.write_train is None:
         _compare(settings, asked, begin, compared, counted, written, catalogue, parted, items)
         return
@@ -169,15 +171,18 @@ def _compare(
     items: ItemTable,
 ) -> None:
     """Fit, score and tell; see `evaluate`."""
+    from engine import opening
     from engine.cli import evaluate_versions
     from engine.learn.evaluation.baselines.choose import BaselineOptions, baselines
     from engine.learn.evaluation.baselines.combined import Scores
     from engine.learn.evaluation.evaluate import evaluate as run
+    from engine.rerank.table import TokenKinds
 
     named = [baseline_named(name) for name in compared.ranker] if compared.ranker else None
-    seed, positives, cross_fit = counted.seed, counted.positives, asked.split.cross_fit
+    seed, positives, cross_fit = counted.seed, counted.positives(settings), asked.split.cross_fit
     fitted_as = positives, not counted.seen, counted.regularization, settings.learn.fields, cross_fit, seed
-    chosen = baselines(items, named, BaselineOptions(*fitted_as))
+    kinds = TokenKinds.of(opening.event_kinds(settings))
+    chosen = baselines(items, named, BaselineOptions(*fitted_as, kinds))
     rankers: list[Ranker] = [*chosen.rankers, *(Scores(path) for path in compared.scores or ())]
     trained: list[Trained] = []
     with console.status("") as status:

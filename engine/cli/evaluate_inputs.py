@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -131,13 +132,13 @@ def split_of(
     table = catalogue.items if catalogue else None
     if asked.split is SplitKind.READY:
         train, held, later = (
-            list(_read(path, begin)) if path else [] for path in (asked.file, asked.valid, asked.test)
+            list(_read(settings, path, begin)) if path else [] for path in (asked.file, asked.valid, asked.test)
         )
         if table is not None:
             _check_known(event_log([*train, *held, *later]).items, table)
         _, parted, items = splits.ready_made(train, held, later, positives, table)
         return parted, items
-    log = event_log(_read(asked.file, begin) if asked.file else stored(settings, begin))
+    log = event_log(_read(settings, asked.file, begin) if asked.file else stored(settings, begin))
     if not len(log):
         from_then = f" from {begin:%Y-%m-%d %H:%M} UTC on" if begin else ""
         raise NotFoundError(
@@ -156,11 +157,15 @@ def split_of(
 
 
 def stored(settings: Settings, since: datetime | None = None) -> Iterator[UserEvent]:
-    """All events of the store, or those from a time on."""
+    """All events of the store, or those from a time on. Those of undeclared kinds are told and left out."""
     from engine import opening
+    from engine.learn.training_data import declared, undeclared
 
+    left = Counter[str]()
     with closing(opening.open_events(settings)) as store:
-        yield from store.export(since=since)
+        yield from declared(store.export(since=since), opening.event_kinds(settings), left)
+    if left:
+        stderr.print(f"{undeclared(left)}: left out", highlight=False, soft_wrap=True)
 
 
 def catalogue_of(settings: Settings, wanted: bool | None) -> Catalogue | None:
@@ -188,13 +193,14 @@ def catalogue_of(settings: Settings, wanted: bool | None) -> Catalogue | None:
         return Catalogue(read_items(store), space)
 
 
-def _read(file: Path, since: datetime | None) -> Iterator[UserEvent]:
+def _read(settings: Settings, file: Path, since: datetime | None) -> Iterator[UserEvent]:
     """The events of a file, or those from a time on; lines that are none are told and left out."""
+    from engine import opening
     from engine.events.files import read_events
     from engine.events.rows import BadLine
 
     bad = 0
-    for line in read_events(file):
+    for line in read_events(file, declared=opening.event_kinds(settings)):
         if not isinstance(line, BadLine):
             time = line.event.event.time
             if since is None or time is None or time >= since:

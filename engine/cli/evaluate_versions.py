@@ -132,6 +132,7 @@ def judged(
 ) -> list[ServedFigures]:
     """What the lists that were served since a version learned say of it; one with too few lists is told and left
     out."""
+    from engine import opening
     from engine.learn.evaluation.served_lists import judge_served
     from engine.learn.evaluation.stats import Draws
     from engine.learn.log import event_log
@@ -140,12 +141,12 @@ def judged(
     served = list(served_lists(settings, begin))
     if not served:
         return []
-    log = encoded(catalogue, event_log(stored(settings, begin)))
+    log, kinds = encoded(catalogue, event_log(stored(settings, begin))), opening.event_kinds(settings)
     found = []
     for one in trained:
         try:
             since = one.card.data_until or one.card.created
-            found.append(judge_served(one.as_served, log, catalogue.items, served, since, Draws(seed=seed)))
+            found.append(judge_served(one.as_served, log, catalogue.items, served, since, Draws(seed=seed), kinds))
         except TooLittleDataError as error:
             tell("no off-policy estimates", "yellow", f"{one.card.version}: {error}")
     return found
@@ -172,7 +173,7 @@ def trial(settings: Settings, names: Sequence[str], begin: datetime | None, seed
         ours, theirs = pointer.candidate, pointer.serving or UNTRAINED
     else:
         ours, theirs = latest_pair(served)
-    return compare(served, ours, theirs, Draws(seed=seed))
+    return compare(served, ours, theirs, Draws(seed=seed), opening.event_kinds(settings))
 
 
 def served_lists(settings: Settings, since: datetime | None = None) -> Iterator[Served]:
@@ -193,10 +194,12 @@ def lists_before(settings: Settings, split: Split, since: datetime | None = None
 
 def shown(settings: Settings, since: datetime | None = None) -> dict[str, Interval]:
     """What followed all lists that were served, or those from a time on, per position."""
-    from engine.learn.evaluation.off_policy import RATES, logged_positions, rate
+    from engine import opening
+    from engine.learn.evaluation.off_policy import logged_positions, rate, rate_kinds
 
     served = list(served_lists(settings, since))
-    return {name: rate(logged_positions(served, kinds)) for name, kinds in RATES.items()} if served else {}
+    counted = rate_kinds(opening.event_kinds(settings)) if served else {}
+    return {name: rate(logged_positions(served, kinds)) for name, kinds in counted.items()}
 
 
 def _named(settings: Settings, name: str) -> str:

@@ -61,7 +61,7 @@ def import_(
 
     settings = settings_of(ctx)
     options = FileOptions(column, kind, kind_map, timezone, ignore)
-    lines = options.read(file)
+    lines = options.read(file, opening.event_kinds(settings))
     bad: list[BadLine] = []
 
     def on_bad(line: BadLine) -> None:

@@ -16,11 +16,11 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from engine.cli.common import stderr
-from engine.core.errors import NotFoundError, StoreInUseError
-from engine.core.types import EventKind
+from engine.core.errors import InvalidQueryError, NotFoundError, StoreInUseError
 
 if TYPE_CHECKING:
     from engine.config.settings import Settings
+    from engine.core.kinds import EventKinds
     from engine.events.rows import BadLine, Line
     from engine.events.types import KnownItems
 
@@ -29,7 +29,7 @@ _Event = TypeVar("_Event")
 Columns = Annotated[
     list[str] | None, typer.Option("--column", help="ROLE=COLUMN, such as item_id=sku; may be given again.")
 ]
-Kind = Annotated[EventKind | None, typer.Option(help="The kind of all events of a file without a column for it.")]
+Kind = Annotated[str | None, typer.Option(help="The kind of all events of a file without a column for it.")]
 KindMap = Annotated[
     list[str] | None,
     typer.Option(
@@ -59,13 +59,13 @@ class FileOptions:
     """How a file of events is read, as it was typed."""
 
     column: Sequence[str] | None = None
-    kind: EventKind | None = None
+    kind: str | None = None
     kind_map: Sequence[str] | None = None
     timezone: str = ""
     ignore: Sequence[str] | None = None
 
-    def read(self, file: Path) -> Iterator[Line | BadLine]:
-        """The events of a file; see `engine.events.files.read_events`.
+    def read(self, file: Path, declared: EventKinds) -> Iterator[Line | BadLine]:
+        """The events of a file, of these kinds; see `engine.events.files.read_events`.
 
         Raises:
             typer.BadParameter: if an option says nothing that is known.
@@ -75,8 +75,9 @@ class FileOptions:
         return read_events(
             file,
             columns=dict(_pair("--column", one, "item_id=sku") for one in self.column or ()),
-            kind=self.kind,
-            kinds=dict(_mapped(one) for one in self.kind_map or ()),
+            kind=kind_of("--kind", self.kind, declared) if self.kind else None,
+            kinds=dict(_mapped(one, declared) for one in self.kind_map or ()),
+            declared=declared,
             zone=_zone(self.timezone) if self.timezone else None,
             ignore=frozenset(self.ignore or ()),
         )
@@ -89,7 +90,7 @@ class FileOptions:
         said += command
         for option, values in (
             ("--column", self.column),
-            ("--kind", [str(self.kind)] if self.kind else ()),
+            ("--kind", [self.kind] if self.kind else ()),
             ("--kind-map", self.kind_map),
             ("--timezone", [self.timezone] if self.timezone else ()),
             ("--ignore", self.ignore),
@@ -136,15 +137,21 @@ def _pair(option: str, value: str, such_as: str) -> tuple[str, str]:
     return name, other
 
 
-def _mapped(value: str) -> tuple[str, EventKind]:
-    from engine.events.errors import EventError
-    from engine.events.rows import kind_named
-
+def _mapped(value: str, declared: EventKinds) -> tuple[str, str]:
     name, kind = _pair("--kind-map", value, "hearted=like")
+    return name, kind_of("--kind-map", kind, declared)
+
+
+def kind_of(option: str, name: str, declared: EventKinds) -> str:
+    """The kind that an option names.
+
+    Raises:
+        typer.BadParameter: if it is not declared.
+    """
     try:
-        return name, kind_named(kind)
-    except EventError as error:
-        raise typer.BadParameter(f"--kind-map {value!r}: {error}") from None
+        return declared.parse(name)
+    except InvalidQueryError as error:
+        raise typer.BadParameter(f"{option}: {error}") from None
 
 
 def _zone(name: str) -> tzinfo:

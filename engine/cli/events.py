@@ -73,7 +73,8 @@ def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
     """
     from engine import opening
 
-    with closing(opening.open_events(settings_of(ctx), existing=True)) as store:
+    settings = settings_of(ctx)
+    with closing(opening.open_events(settings, existing=True)) as store:
         found = store.stats()
     if as_json:
         document = {
@@ -86,11 +87,11 @@ def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
         }
         console.print_json(json.dumps(document))
         return
-    table = Table(title="Event store", title_justify="left")
+    kinds, table = opening.event_kinds(settings), Table(title="Event store", title_justify="left")
     table.add_column("")
     table.add_column("", justify="right")
     for kind, count in sorted(found.kinds.items(), key=lambda pair: -pair[1]):
-        table.add_row(str(kind), f"{count:,}")
+        table.add_row(kind if kind in kinds else f"{kind} (not declared)", f"{count:,}")
     table.add_section()
     table.add_row("events", f"{found.events:,}")
     table.add_row("people", f"{found.users:,}")
@@ -131,7 +132,7 @@ def check(
                 closing(opening.open_events(settings, existing=True))
             ).export()
         else:
-            events = FileOptions(column, kind, kind_map, timezone, ignore).read(file)
+            events = FileOptions(column, kind, kind_map, timezone, ignore).read(file, opening.event_kinds(settings))
         report = check_events(
             counted(events),  # type: ignore[arg-type]
             now=datetime.now(UTC),

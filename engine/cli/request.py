@@ -92,12 +92,12 @@ def event(
 ) -> event_pb2.Event:
     """Something that a person did, now or at a time: with a content of their own, or an item by its id.
 
+    Whoever answers the request knows which kinds there are besides the standard ones.
+
     Raises:
-        InvalidQueryError: if there is no such kind, or an id is not valid Unicode.
+        InvalidQueryError: if an id is not valid Unicode.
     """
-    if kind not in _KINDS:
-        raise InvalidQueryError(f"there is no event kind {kind!r}", f"use one of {', '.join(_KINDS)}")
-    message = event_pb2.Event(kind=_KINDS[kind], value=value)
+    message = event_pb2.Event(kind=_KINDS.get(kind), kind_name=None if kind in _KINDS else kind, value=value)
     if isinstance(target, str):
         message.item_id = typed(target)
     else:

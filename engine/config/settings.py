@@ -7,16 +7,16 @@ section; they are put together here. `engine.compose`, `engine.opening` and the 
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from engine.catalog.settings import IndexSettings
 from engine.config.variables import NESTED, PREFIX, check_variables, nearest
 from engine.core.errors import SettingsError
 from engine.encode.settings import LimitSettings, SpaceSettings
-from engine.events.settings import EventSettings
+from engine.events.settings import EventSettings, all_kinds
 from engine.learn.settings import LearnSettings
 from engine.models.settings import ModelSettings
 from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
@@ -41,6 +41,13 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     service: ServiceSettings = ServiceSettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _weigh_all_kinds(self) -> Self:
+        """Let `fuse.weights` have the weights of all kinds of events, wherever they are said."""
+        weights = all_kinds(self.events.kinds, self.fuse.weights).weights
+        self.__dict__["fuse"] = self.fuse.model_copy(update={"weights": weights})
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -68,7 +68,10 @@ def check_id(item_id: str) -> None:
 
 
 class EventKind(StrEnum):
-    """What a person did. `SEARCH` and `UPLOAD` carry a content, the others name an item."""
+    """What a person did: the kinds that every deployment has; more are declared, see `engine.core.kinds`.
+
+    `SEARCH` and `UPLOAD` carry a content, the others name an item.
+    """
 
     IMPRESSION = "impression"
     VIEW = "view"
@@ -86,7 +89,8 @@ class EventKind(StrEnum):
 class Event:
     """Something a person did: with an item, or with a content of their own (a search text, an upload)."""
 
-    kind: EventKind
+    kind: str
+    """One of `EventKind`, or one that the deployment declares."""
     item: ItemId | None = None
     content: "Content | VectorInput | None" = None
     """A content of their own; in a stored history a picture or sound is its vector."""

@@ -103,7 +103,7 @@ def _check_event(event: Event, field: str) -> None:
         raise InvalidQueryError(f"value is {event.value}", "send a finite number, 0 or more", field=f"{field}.value")
     if event.time is not None and event.time.tzinfo is None:
         raise InvalidQueryError(f"time {event.time} has no time zone", "add one", field=f"{field}.time")
-    if event.kind is EventKind.RATE and event.value is not None and not 1 <= event.value <= 5:
+    if event.kind == EventKind.RATE and event.value is not None and not 1 <= event.value <= 5:
         raise InvalidQueryError(f"rating is {event.value:g}", "send 1 to 5 stars", field=f"{field}.value")
 
 

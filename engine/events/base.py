@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from engine.core.types import EventKind, UserId
+from engine.core.types import UserId
 from engine.events.types import EventStats, HistoryPage, Impression, RecordOutcome, Served, UserEvent
 
 MAX_PAGE = 10_000
@@ -45,7 +45,7 @@ class EventStore(Protocol):
         limit: int = 100,
         cursor: str | None = None,
         before: datetime | None = None,
-        kinds: Collection[EventKind] = (),
+        kinds: Collection[str] = (),
     ) -> HistoryPage:
         """A page of what a person did, newest first; empty for somebody unknown.
 

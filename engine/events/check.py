@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from encoders.types import Audio, Image, Text
+from engine.core.kinds import STANDARD_KINDS, EventKinds
 from engine.core.types import MAX_ID_BYTES, Event, EventKind, VectorInput
 from engine.events.errors import EventError
 from engine.events.times import EPOCH
 from engine.events.types import MARKS, Impression, UserEvent
 
 _CONTENT_KINDS = (EventKind.SEARCH, EventKind.UPLOAD)
-_KINDS = frozenset(EventKind)
 
 
 @dataclass(frozen=True, slots=True)
 class EventLimits:
-    """The largest event that is kept."""
+    """What is kept: the largest event, and of which kinds."""
 
     text_characters: int = 100_000
     context_entries: int = 32
@@ -32,6 +32,7 @@ class EventLimits:
     """Items of a served list."""
     future: timedelta = timedelta(minutes=5)
     """How far a time may lie ahead: clocks differ."""
+    kinds: EventKinds = STANDARD_KINDS
 
 
 def check_event(event: UserEvent, limits: EventLimits, now: datetime, *, media: bool = False) -> None:
@@ -47,9 +48,8 @@ def check_event(event: UserEvent, limits: EventLimits, now: datetime, *, media: 
         EventError: naming the field, the value and the remedy.
     """
     inner = event.event
-    if inner.kind not in _KINDS:
-        have = ", ".join(EventKind)
-        raise EventError(f"event kind {_short(inner.kind)} is unknown", f"use one of {have}", field="kind")
+    if inner.kind not in limits.kinds:
+        raise limits.kinds.unknown(inner.kind, EventError)
     _check_text(event.user, "user_id", MAX_ID_BYTES)
     _check_text(inner.id, "id", MAX_ID_BYTES, empty=True)
     _check_text(inner.request_id, "request_id", MAX_ID_BYTES, empty=True)
@@ -171,7 +171,7 @@ def _check_value(event: Event) -> None:
         return
     if not math.isfinite(value) or value < 0:
         raise EventError(f"value is {value}", "send a finite number, 0 or more", field="value")
-    if event.kind is EventKind.RATE and not 1 <= value <= 5:
+    if event.kind == EventKind.RATE and not 1 <= value <= 5:
         raise EventError(f"rating is {value:g}", "scale it to 1 to 5 stars", field="value")
 
 

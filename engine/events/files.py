@@ -10,8 +10,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from engine.core.kinds import STANDARD_KINDS, EventKinds
 from engine.core.rows import check_distinct
-from engine.core.types import EventKind
 from engine.events.base import EventStore
 from engine.events.errors import EventError, EventFileError
 from engine.events.formats import Csv, Format, JsonLines, Parquet
@@ -34,8 +34,9 @@ def read_events(
     path: Path,
     *,
     columns: Mapping[str, str] | None = None,
-    kind: EventKind | None = None,
-    kinds: Mapping[str, EventKind] | None = None,
+    kind: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    declared: EventKinds = STANDARD_KINDS,
     zone: tzinfo | None = None,
     ignore: frozenset[str] = frozenset(),
 ) -> Iterator[Line | BadLine]:
@@ -46,6 +47,7 @@ def read_events(
         columns: per column of the row format the column of the file that plays it, such as {"item_id": "sku"}.
         kind: the kind of all events of a file without such a column, such as a file of ratings.
         kinds: what the file's own names of kinds stand for, such as {"hearted": EventKind.LIKE}.
+        declared: the kinds that there are.
         zone: the time zone of times that name none; None refuses them.
         ignore: columns of the file that are left out. Any other unknown column is refused: it may be a slip.
 
@@ -61,7 +63,7 @@ def read_events(
         raise EventFileError(f"events have no column {unknown[0]!r}", f"use one of {', '.join(COLUMNS)}")
     if not path.is_file():
         raise EventFileError(f"no file of events at {path}", "name one that is there")
-    rules = RowRules(kind, {name.lower(): one for name, one in (kinds or {}).items()}, zone)
+    rules = RowRules(kind, {name.lower(): one for name, one in (kinds or {}).items()}, zone, declared)
     event = partial(_event, roles=roles, rules=rules, ignore=ignore)
     form = _format(path, event, utc=zone is None)
     names = form.names(path)
@@ -151,7 +153,7 @@ def _format(path: Path, event: Callable[[Cells], object] = lambda cells: None, *
 
 
 def _check_names(
-    path: Path, names: list[str], roles: Mapping[str, str], kind: EventKind | None, ignore: frozenset[str]
+    path: Path, names: list[str], roles: Mapping[str, str], kind: str | None, ignore: frozenset[str]
 ) -> None:
     check_distinct(path, names, EventFileError)
     needed = ["user_id", "time", *([] if kind else ["kind"])]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.core.deadline import Deadline
-from engine.core.types import Event, EventKind, Query
+from engine.core.types import Event, Query
 from engine.core.validate import MAX_HISTORY
 from engine.events.base import MAX_PAGE, EventStore
 from engine.events.errors import EventStoreError
@@ -29,7 +29,7 @@ class StoredHistory:
     """Adds the newest recorded events of a query's person to its history.
 
     Kinds that weigh nothing (by default impressions) are left out: they would only take the place of others, and
-    keep what was merely shown from being shown again.
+    keep what was merely shown from being shown again. So are kinds that are no longer declared.
 
     Args:
         store: what people did.
@@ -37,7 +37,7 @@ class StoredHistory:
         max_events: how many events a request uses.
     """
 
-    def __init__(self, store: EventStore, weights: Mapping[EventKind, float], max_events: int) -> None:
+    def __init__(self, store: EventStore, weights: Mapping[str, float], max_events: int) -> None:
         self._store = store
         self._limit = min(max_events, MAX_PAGE)
         self._kinds = tuple(kind for kind, weight in weights.items() if weight != 0)

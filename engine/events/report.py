@@ -146,8 +146,8 @@ class _Seen:
         self.by_user.append(self.users.setdefault(line.user, len(self.users)))
         self.ids.append(hash(event_id(line, time)))
         self.contents.append(hash((line.user, event.kind, time, event.value, str(target))))
-        self.impressions.append(event.kind is EventKind.IMPRESSION)
-        self.unrated += event.kind is EventKind.RATE and event.value is None
+        self.impressions.append(event.kind == EventKind.IMPRESSION)
+        self.unrated += event.kind == EventKind.RATE and event.value is None
         if event.item is not None:
             self.items[event.item] += 1
             self.unasked += not event.request_id  # a search or an upload answers no list

@@ -3,7 +3,7 @@
 | column | what | |
 |---|---|---|
 | `user_id` | who: text, or an integer | required |
-| `kind` | view, click, like, purchase, rate, skip, dislike, impression, search, upload | required |
+| `kind` | one of `EventKind`, or one that the deployment declares | required |
 | `time` | RFC 3339, or seconds since 1970; in Parquet a timestamp | required |
 | `item_id` | the item: text, or an integer | this, `text` or `vector` |
 | `text` | what was searched | |
@@ -24,13 +24,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from encoders.types import Floats, Modality, Text
-from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
+from engine.core.kinds import STANDARD_KINDS, EventKinds
+from engine.core.types import Event, ItemId, UserId, VectorInput
 from engine.events.errors import EventError
 from engine.events.times import EPOCH
 from engine.events.types import UserEvent
@@ -58,12 +58,14 @@ Cells = Mapping[str, Any]
 class RowRules:
     """How cells are read that do not say all."""
 
-    kind: EventKind | None = None
+    kind: str | None = None
     """That of a row without one; None refuses such a row."""
-    kinds: Mapping[str, EventKind] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     """What other names of kinds stand for, in lower case."""
     zone: tzinfo | None = None
     """That of times without one; None refuses them. Of an hour that clocks show twice it is the first."""
+    declared: EventKinds = STANDARD_KINDS
+    """The kinds that there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +157,7 @@ def _text(cells: Cells, name: str) -> str:
     return cell
 
 
-def kind_named(name: str) -> EventKind:
-    """The kind of that name, in upper or lower case.
-
-    Raises:
-        EventError: if there is none, naming the nearest.
-    """
-    try:
-        return EventKind(name.lower())
-    except ValueError:
-        near = "".join(f"; the nearest is {one}" for one in get_close_matches(name.lower(), EventKind, 1))
-        remedy = f"use one of {', '.join(EventKind)}{near}"
-        raise EventError(f"event kind {_short(name)} is unknown", remedy, field="kind") from None
-
-
-def _kind(cells: Cells, rules: RowRules) -> EventKind:
+def _kind(cells: Cells, rules: RowRules) -> str:
     name = _text(cells, "kind")
     if not name and rules.kind is not None:
         return rules.kind
@@ -177,7 +165,7 @@ def _kind(cells: Cells, rules: RowRules) -> EventKind:
     if mapped is not None:
         return mapped
     try:
-        return kind_named(name)
+        return rules.declared.parse(name, EventError)
     except EventError as error:
         remedy = f"{error.remedy}; or import the file with --kind-map NAME=KIND"
         raise EventError(error.problem, remedy, field="kind") from None

@@ -1,8 +1,25 @@
-"""Settings of the event store."""
+"""Settings of the event store, and of the kinds of events."""
 
-from pydantic import Field
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated
 
+from pydantic import Field, StringConstraints
+
+from engine.core.errors import SettingsError
+from engine.core.kinds import KIND_NAME, STANDARD, EventKinds, KindTraits, Sign
 from engine.core.section import Section
+
+
+class KindSettings(Section):
+    """What a kind of events says. What is not given of a standard kind keeps its default."""
+
+    weight: float | None = Field(default=None, allow_inf_nan=False)
+    """In a history; a negative one pushes away."""
+    sign: Sign | None = None
+    """Whether it speaks for its item, against it, or neither; neutral if not given."""
+    explicit: bool | None = None
+    """Whether it is said on purpose; no if not given."""
 
 
 class EventSettings(Section):
@@ -12,3 +29,42 @@ class EventSettings(Section):
     """`sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/DATABASE`."""
     check_items: bool = True
     """Whether events on items that are not in the catalogue are refused."""
+    kinds: Mapping[Annotated[str, StringConstraints(pattern=KIND_NAME)], KindSettings] = Field(default_factory=dict)
+    """By name the kinds of events that the deployment adds, and standard ones whose weight is another."""
+
+
+def all_kinds(declared: Mapping[str, KindSettings], weights: Mapping[str, float]) -> EventKinds:
+    """All kinds of events of a deployment.
+
+    Args:
+        declared: `events.kinds`.
+        weights: `fuse.weights`, which may say a weight as well.
+
+    Raises:
+        SettingsError: if a kind has no weight, or two, or one against its sign; if a weight is of a kind that is not
+            there; or if a standard kind is to say something else.
+    """
+    table: dict[str, KindTraits] = {}
+    for name in (*STANDARD, *sorted(declared.keys() - STANDARD.keys())):
+        key, said, standard = f"events.kinds.{name}", declared.get(name, KindSettings()), STANDARD.get(name)
+        if standard and (said.sign, said.explicit) != (None, None):
+            raise SettingsError(f"{key} is standard, only its weight can be another", "leave out sign and explicit")
+        default = standard.weight if standard else None
+        given = {one for one in (said.weight, weights.get(name)) if one not in (None, default)}
+        if len(given) > 1:
+            problem = f"{key}.weight is {said.weight}, fuse.weights.{name} is {weights[name]}"
+            raise SettingsError(problem, "say it once, in events.kinds")
+        weight = given.pop() if given else default
+        if weight is None:
+            raise SettingsError(f"{key} has no weight", f"set {key}.weight; a click's is 1.0, a view's 0.3")
+        traits = standard or KindTraits(weight, said.sign or Sign.NEUTRAL, bool(said.explicit))
+        if not standard and weight * _TOWARDS[traits.sign] < 0:
+            raise SettingsError(f"{key} is {traits.sign}, and its weight is {weight}", "let both say the same")
+        table[name] = replace(traits, weight=weight)
+    kinds = EventKinds(table)
+    for name in weights.keys() - table.keys():
+        raise kinds.unknown(name, SettingsError)
+    return kinds
+
+
+_TOWARDS = {Sign.POSITIVE: 1, Sign.NEUTRAL: 0, Sign.NEGATIVE: -1}

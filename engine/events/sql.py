@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select, tuple_
 
+from engine.core.kinds import kind_named
 from engine.core.times import now_utc
 from engine.core.types import EventKind, UserId
 from engine.events import tables
@@ -99,7 +100,7 @@ class SqlEventStore:
         limit: int = 100,
         cursor: str | None = None,
         before: datetime | None = None,
-        kinds: Collection[EventKind] = (),
+        kinds: Collection[str] = (),
     ) -> HistoryPage:
         """A page of what a person did, newest first; see `EventStore.history`."""
         check_user(user)
@@ -168,7 +169,7 @@ class SqlEventStore:
             events=sum(count for _, count, _, _ in kinds),
             users=users,
             impressions=lists,
-            kinds={EventKind(kind): count for kind, count, _, _ in kinds},
+            kinds={kind_named(kind): count for kind, count, _, _ in kinds},
             first=from_micros(min(first for _, _, first, _ in kinds)) if kinds else None,
             last=from_micros(max(last for _, _, _, last in kinds)) if kinds else None,
         )

@@ -24,7 +24,8 @@ from sqlalchemy import (
 
 from encoders.types import Modality
 from encoders.types import Text as TextContent
-from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
+from engine.core.kinds import kind_named
+from engine.core.types import Event, ItemId, UserId, VectorInput
 from engine.events.times import from_micros, micros
 from engine.events.types import Impression, UserEvent
 
@@ -127,7 +128,7 @@ def event_of(row: Row[Any]) -> UserEvent:
         values = np.frombuffer(row.vector, "<f4").astype(np.float32)
         content = VectorInput(Modality(row.modality), values, row.fingerprint)
     event = Event(
-        EventKind(row.kind),
+        kind_named(row.kind),
         None if row.item_id is None else ItemId(row.item_id),
         content,
         from_micros(row.time),

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from engine.core.types import Event, EventKind, ItemId, UserId
+from engine.core.types import Event, ItemId, UserId
 from engine.events.errors import EventError
 
 
@@ -101,7 +101,7 @@ class EventStats:
     users: int
     impressions: int
     """Served lists."""
-    kinds: Mapping[EventKind, int]
+    kinds: Mapping[str, int]
     first: datetime | None
     """The time of the oldest event; None where there is none."""
     last: datetime | None

@@ -33,6 +33,7 @@ from engine.rerank.content import ContentScorer
 from engine.rerank.fields import FieldScales, FieldUse, fit_scales
 from engine.rerank.model import OUTCOMES, ModelConfig
 from engine.rerank.small import SmallNetwork
+from engine.rerank.table import STANDARD_TOKENS, TokenKinds
 from engine.rerank.two_towers import TwoTowerConfig, TwoTowerModel
 from engine.rerank.version import Utility, Version
 
@@ -58,6 +59,8 @@ class FitSettings:
     """Payload fields that are features: "category" (one value or a list) or "number"."""
     positives: Positives = ALL_POSITIVES
     """Which events speak for an item."""
+    kinds: TokenKinds = STANDARD_TOKENS
+    """The kinds of events that are read."""
     rows: RowSettings = field(default_factory=RowSettings)
     training: TrainSettings = field(default_factory=TrainSettings)
     width: int = _DEFAULT.width
@@ -121,12 +124,14 @@ def training_rows(
     scales = fit_scales(items.payloads, settings.fields)
     rows, acted = table_rows(log, items), np.zeros(len(items), np.bool_)
     acted[rows[settings.positives.of(log) & (rows >= 0)]] = True
-    point_in_time = PointInTimeFeatures(log, items, scales, acted, settings.positives, settings.content, impressions)
+    known = acted, settings.positives, settings.content
+    point_in_time = PointInTimeFeatures(log, items, scales, *known, impressions, kinds=settings.kinds)
     towers_of: TowersOf = nothing_known
     towers: TwoTowerModel | None = None
     making = run
     if settings.towers is not None and items.vectors:
-        config = TwoTowerConfig(*_vectors_of(point_in_time), int(acted.sum()))
+        kinds = len(settings.kinds.names)
+        config = TwoTowerConfig(*_vectors_of(point_in_time), int(acted.sum()), kinds=kinds)
         crossed = CrossFittedTowers(point_in_time, rows_as, config, settings.towers, run.part(0.0, _TOWERS))
         towers_of, towers = crossed.towers_of(), crossed.whole()
         making = run.part(_TOWERS, 1.0)
@@ -154,6 +159,7 @@ def network_of(rows: TrainingRows, settings: FitSettings) -> ModelConfig:
         candidate_layers=settings.candidate_layers,
         dropout=settings.dropout,
         id_dropout=settings.id_dropout,
+        kinds=len(settings.kinds.names),
     )
 
 
@@ -205,6 +211,7 @@ def fit(
         rows.point_in_time.features,
         rows.towers,
         small,
+        settings.kinds,
     )
     return Fitted(version, len(rows.examples), trained.history, figures)
 

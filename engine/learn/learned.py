@@ -57,7 +57,15 @@ class VersionRanker:
         rows = np.array([position.get(name, -1) for name in items.ids], np.intp)
         known = (rows >= 0) & made.known[rows]
         self.point_in_time = PointInTimeFeatures(
-            log, items, made.scales, known, self._positives, self._content, self._recount or (), made.features
+            log,
+            items,
+            made.scales,
+            known,
+            self._positives,
+            self._content,
+            self._recount or (),
+            made.features,
+            made.tokens,
         )
         self._counts = over(made.statistics, rows) if self._recount is None else self.point_in_time.counts()
         # The network's ids are numbered over the version's own items.

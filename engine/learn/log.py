@@ -1,6 +1,6 @@
 """What people did, in columns: the form that training and evaluation read."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -18,9 +18,8 @@ from engine.events.types import UserEvent
 
 _CHUNK = 1024
 """Texts that are encoded together."""
-KINDS = tuple(EventKind)
-"""`EventLog.kind` indexes it."""
-KIND_OF: Mapping[EventKind, int] = {kind: code for code, kind in enumerate(KINDS)}
+KIND_OF: Mapping[str, int] = {kind: code for code, kind in enumerate(EventKind)}
+"""The numbers of the standard kinds, which are those of every log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class EventLog:
     item: Ints
     """(n,); -1 where the event has a content of the person's own (a search, an upload)."""
     kind: Ints
-    """(n,), indexes `KINDS`."""
+    """(n,), indexes `kinds`."""
     value: Doubles
     """(n,): stars, seconds or price; NaN where none was given."""
     time: Doubles
@@ -46,9 +45,15 @@ class EventLog:
     requests: tuple[str, ...]
     contents: Mapping[int, Text | VectorInput]
     """By position in the log: what was searched or uploaded."""
+    kinds: tuple[str, ...] = tuple(EventKind)
+    """The standard kinds of events, and the others that occur; `kind` indexes it."""
 
     def __len__(self) -> int:
         return len(self.user)
+
+    def is_of(self, kinds: Collection[str]) -> npt.NDArray[np.bool_]:
+        """(n,): which events are of one of these kinds."""
+        return np.isin(self.kind, [code for code, kind in enumerate(self.kinds) if kind in kinds])
 
     def take(self, rows: npt.NDArray[np.intp]) -> "EventLog":
         """The events at these rows, which must rise; people, items and requests keep their numbers."""
@@ -89,6 +94,7 @@ def event_log(events: Iterable[UserEvent]) -> EventLog:
     users: dict[UserId, int] = {}
     items: dict[ItemId, int] = {}
     requests: dict[str, int] = {}
+    kinds = dict(KIND_OF)
     columns: list[tuple[int, int, int, float, float, int]] = []
     contents: dict[int, Text | VectorInput] = {}
     for position, (who, event) in enumerate((one.user, one.event) for one in events):
@@ -98,7 +104,7 @@ def event_log(events: Iterable[UserEvent]) -> EventLog:
             (
                 users.setdefault(who, len(users)),
                 -1 if event.item is None else items.setdefault(event.item, len(items)),
-                KIND_OF[event.kind],
+                kinds.setdefault(event.kind, len(kinds)),
                 float("nan") if event.value is None else event.value,
                 _seconds(event.time),
                 requests.setdefault(event.request_id, len(requests)) if event.request_id else -1,
@@ -118,6 +124,7 @@ def event_log(events: Iterable[UserEvent]) -> EventLog:
         np.array(request, np.int64)[order],
         tuple(requests),
         {positions[old]: content for old, content in contents.items()},
+        tuple(kinds),
     )
 
 
@@ -131,7 +138,7 @@ def events_of(log: EventLog, rows: npt.NDArray[np.intp]) -> tuple[Event, ...]:
     """Rows of a log as events."""
     return tuple(
         Event(
-            KINDS[log.kind[row]],
+            log.kinds[log.kind[row]],
             item=log.items[log.item[row]] if log.item[row] >= 0 else None,
             content=log.contents.get(row),
             time=datetime.fromtimestamp(float(log.time[row]), UTC),

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from encoders.types import Rows
 from engine.catalog.items import ItemTable
+from engine.core.kinds import STANDARD_KINDS
 from engine.core.types import EventKind
 from engine.events.types import UserEvent
 from engine.learn.log import KIND_OF, EventLog, event_log
@@ -16,8 +17,6 @@ from engine.models.errors import TooLittleDataError
 
 Mask = npt.NDArray[np.bool_]
 
-POSITIVE_KINDS = frozenset({EventKind.VIEW, EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE, EventKind.RATE})
-"""What counts as interest in an item, if nothing else is said."""
 SHORT = 10
 """A history of fewer events is short."""
 
@@ -26,15 +25,15 @@ SHORT = 10
 class Positives:
     """Which events count as interest in an item."""
 
-    kinds: frozenset[EventKind] = POSITIVE_KINDS
-    least: Mapping[EventKind, float] = field(default_factory=dict)
+    kinds: frozenset[str] = STANDARD_KINDS.positive
+    least: Mapping[str, float] = field(default_factory=dict)
     """Per kind the smallest value that counts, such as 4 stars; an event without a value then does not count."""
 
     def of(self, log: EventLog) -> Mask:
         """(n,): which events of a log count."""
-        good = np.isin(log.kind, [KIND_OF[kind] for kind in self.kinds]) & (log.item >= 0)
+        good = log.is_of(self.kinds) & (log.item >= 0)
         for kind, least in self.least.items():
-            good &= (log.kind != KIND_OF[kind]) | (log.value >= least)
+            good &= ~log.is_of({kind}) | (log.value >= least)
         return np.asarray(good)
 
 

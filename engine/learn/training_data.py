@@ -1,5 +1,6 @@
 """What was recorded, as a training reads it, and what to say where it is too little."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -7,13 +8,14 @@ from typing import TypeVar
 
 from encoders.spaces.space import Space
 from engine.catalog.items import ItemTable
-from engine.events.types import Impression
+from engine.core.kinds import EventKinds
+from engine.events.types import Impression, UserEvent
 from engine.learn.log import EventLog, encode_texts, event_log
 from engine.learn.pace import Tell
 from engine.learn.splits import Positives, table_rows
 from engine.learn.window import TimeWindow
 from engine.models.errors import TooLittleDataError
-from engine.opening import OpeningSettings, open_events
+from engine.opening import OpeningSettings, event_kinds, open_events
 
 _One = TypeVar("_One")
 _TOLD_EVERY = 1000
@@ -32,6 +34,8 @@ class TrainingData:
     impressions: tuple[Impression, ...]
     items: ItemTable
     window: TimeWindow
+    undeclared: int = 0
+    """Events that were left out, because their kind is not declared."""
 
     def before(self, until: float) -> list[Impression]:
         """The lists that were served before a time, in seconds since 1970."""
@@ -96,14 +100,37 @@ def read_training_data(
     """
     with closing(open_events(settings)) as events:
         there = events.stats()
-        exported = events.export(since=window.start, until=window.end)
+        left = Counter[str]()
+        exported = declared(events.export(since=window.start, until=window.end), event_kinds(settings), left)
         counted = _told(exported, there.events, lambda share: tell(0.4 * share, "reading events"))
         log = event_log(counted).newest(MAX_PER_PERSON)
         lists = events.impressions(since=window.start, until=window.end)
         counted_lists = _told(lists, there.impressions, lambda share: tell(0.4 + 0.3 * share, "reading served lists"))
         served = [one.impression for one in counted_lists if one.impression.to_learn_from]
+    if left:
+        tell(0.7, f"leaving out {undeclared(left)}")
     encoded = encode_texts(log, space, lambda share: tell(0.7 + 0.3 * share, "encoding searched texts"))
-    return TrainingData(encoded, tuple(served), items, window)
+    return TrainingData(encoded, tuple(served), items, window, left.total())
+
+
+def declared(events: Iterable[UserEvent], kinds: EventKinds, left: Counter[str]) -> Iterator[UserEvent]:
+    """The events whose kinds are declared.
+
+    Args:
+        events: as a store gives them.
+        kinds: that there are.
+        left: counts those that are left out, by kind.
+    """
+    for one in events:
+        if one.event.kind in kinds:
+            yield one
+        else:
+            left[one.event.kind] += 1
+
+
+def undeclared(left: Counter[str]) -> str:
+    """Says which events are left out."""
+    return f"{left.total():,} events of kinds that are not declared in events.kinds: {', '.join(sorted(left))}"
 
 
 def _told(rows: Iterable[_One], most: int, tell: Callable[[float], None]) -> Iterator[_One]:

@@ -52,7 +52,7 @@ class _PendingSignal:
 def event_weight(event: Event, now: datetime, settings: FuseSettings) -> float:
     """The signed weight of an event: that of its kind, faded by age; a rating of 1 to 5 stars scales it -1 to 1."""
     weight = settings.weights.get(event.kind, 0.0)
-    if event.kind is EventKind.RATE and event.value is not None:
+    if event.kind == EventKind.RATE and event.value is not None:
         weight *= (event.value - 3) / 2
     age = (now - event.time).total_seconds() / 86400 if event.time is not None else 0.0
     return weight * float(0.5 ** (max(age, 0.0) / settings.half_life_days))
@@ -87,6 +87,8 @@ def resolve(
         counts = settings.weights.get(event.kind, 0.0) != 0  # a rating of three stars weighs nothing, but happened
         if source is None:
             skipped[index] = f"{event.kind} event has neither an item nor a content"
+        elif event.kind not in settings.weights:
+            skipped[index] = f"event kind {event.kind!r} is not declared: declare it as [events.kinds.{event.kind}]"
         elif counts and used < settings.max_events:
             used += 1
             pending.append(_PendingSignal(ReasonKind.EVENT, index, event_weight(event, now, settings), source))

@@ -5,34 +5,21 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from engine.core.kinds import STANDARD_KINDS
 from engine.core.section import Section, Share
-from engine.core.types import EventKind
-
-EVENT_WEIGHTS: Mapping[EventKind, float] = {
-    EventKind.IMPRESSION: 0.0,
-    EventKind.VIEW: 0.3,
-    EventKind.CLICK: 1.0,
-    EventKind.LIKE: 2.0,
-    EventKind.PURCHASE: 3.0,
-    EventKind.RATE: 1.0,
-    EventKind.SKIP: -0.3,
-    EventKind.DISLIKE: -2.0,
-    EventKind.SEARCH: 1.0,
-    EventKind.UPLOAD: 1.5,
-}
-"""The default weight of each kind of event."""
 
 
 class FuseSettings(Section):
     """How a history becomes query vectors, without training."""
 
-    weights: Mapping[EventKind, float] = EVENT_WEIGHTS
-    """The weight of each kind of event; negative ones push away. Kinds that are not named keep their default."""
+    weights: Mapping[str, float] = STANDARD_KINDS.weights
+    """The weight of each kind of event, those of `[events.kinds]` too; negative ones push away. Kinds that are not
+    named keep their default."""
 
     @field_validator("weights", mode="after")
     @classmethod
-    def _keep_defaults(cls, weights: Mapping[EventKind, float]) -> Mapping[EventKind, float]:
-        return {**EVENT_WEIGHTS, **weights}
+    def _keep_defaults(cls, weights: Mapping[str, float]) -> Mapping[str, float]:
+        return {**STANDARD_KINDS.weights, **weights}
 
     half_life_days: float = Field(default=30.0, gt=0)
     """An event this old counts half."""

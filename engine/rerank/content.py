@@ -4,6 +4,7 @@ In serving it comes with the candidates: it is the score that they were retrieve
 same functions, of the newest `MAX_TOKENS` events: of more, as serving takes, it would be too slow for each row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,7 +18,7 @@ from engine.query.resolve import QuerySignals, event_weight
 from engine.query.score import score
 from engine.query.settings import FuseSettings
 from engine.query.similarity import calibrate_signals
-from engine.rerank.table import KINDS, Table, Tokens
+from engine.rerank.table import Table, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +28,17 @@ class ContentScorer:
     calibration: Calibration
     fuse: FuseSettings
 
-    def scores(self, tokens: Tokens, candidates: Rows, table: Table) -> Floats:
+    def scores(self, tokens: Tokens, kinds: Sequence[str], candidates: Rows, table: Table) -> Floats:
         """(c,) float32, `engine.query.score.score`; zeros for a person of whom nothing speaks.
 
         Args:
             tokens: what the person did, oldest first.
+            kinds: (h,), of which kind each was.
             candidates: (c,), rows of the table.
             table: the vectors.
         """
         now = datetime.now(UTC)
-        weights = np.array([self._weight(tokens, position, now) for position in range(len(tokens.rows))])
+        weights = np.array([self._weight(tokens, kind, position, now) for position, kind in enumerate(kinds)])
         used = np.flatnonzero(weights)[::-1]  # the newest first
         if not len(used):
             return np.zeros(len(candidates), np.float32)
@@ -62,8 +64,8 @@ class ContentScorer:
         )
         return score(intent, items).total
 
-    def _weight(self, tokens: Tokens, position: int, now: datetime) -> float:
+    def _weight(self, tokens: Tokens, kind: str, position: int, now: datetime) -> float:
         value = float(tokens.values[position])
-        event = Event(KINDS[int(tokens.kinds[position])], value=None if np.isnan(value) else value)
+        event = Event(kind, value=None if np.isnan(value) else value)
         age = max(float(tokens.gaps[position]), 0.0) / 86400
         return event_weight(event, now, self.fuse) * float(0.5 ** (age / self.fuse.half_life_days))

@@ -214,7 +214,7 @@ class DenseFeatures:
     """
 
     def __init__(self, wanted: Sequence[str], made: Sequence[str], version: str = "") -> None:
-        check_names(version, "features", wanted, made)
+        check_names(version, wanted, made)
         column = {name: position for position, name in enumerate(made)}
         self._order = None if tuple(wanted) == tuple(made) else np.array([column[name] for name in wanted], np.intp)
 

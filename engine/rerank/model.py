@@ -22,9 +22,6 @@ from engine.rerank.table import GAPS, KINDS, MAX_TOKENS
 OUTCOMES = ("positive", "negative")
 """What may follow when an item is shown: a click, like, purchase or rating; a dislike or skip."""
 
-KIND_ROWS = "kind.weight"
-"""The weights whose rows are those of `KINDS`."""
-
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -45,6 +42,8 @@ class ModelConfig:
     id_dropout: float
     """How often an item's id is left out in training."""
     heads: int = 4
+    kinds: int = len(KINDS)
+    """Of events; see `TokenKinds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +92,14 @@ class Items(nn.Module):
         return torch.where(count > 0, kept.sum(1) / count.clamp(min=1), self.missing)
 
 
+class KindEmbedding(nn.Embedding):
+    """A vector for each kind of events, and behind them zeros, which say nothing, for a kind that is not known."""
+
+    def forward(self, kinds: Tensor) -> Tensor:
+        """(b, h) → (b, h, d)."""
+        return F.embedding(kinds, F.pad(self.weight, (0, 0, 0, 1)))
+
+
 class CrossAttentionReranker(nn.Module):
     """Requests → logits (b, c, outcomes)."""
 
@@ -101,7 +108,7 @@ class CrossAttentionReranker(nn.Module):
         self.config, d = config, config.width
         self.items = Items(config)
         self.identity = nn.Embedding(config.items + 1, d, padding_idx=0)
-        self.kind = nn.Embedding(len(KINDS), d)
+        self.kind = KindEmbedding(config.kinds, d)
         self.gap = nn.Embedding(GAPS, d)
         self.position = nn.Embedding(MAX_TOKENS, d)
         self.value = nn.Linear(1, d, bias=False)

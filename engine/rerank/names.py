@@ -1,13 +1,10 @@
-"""Versions of the model are bound by name to what they read: features, and kinds of events.
+"""Versions of the model are bound by name to the features that they read.
 
-So a release may add features and kinds of events, and move them, and a version that was written before answers as it
-did. One that reads what is no longer there is refused.
+So a release may add features, and move them, and a version that was written before answers as it did. One that reads
+what is no longer there is refused.
 """
 
 from collections.abc import Collection, Sequence
-
-import torch
-from torch import Tensor
 
 from engine.models.errors import CheckpointError
 
@@ -79,12 +76,11 @@ def features_before(
     )
 
 
-def check_names(version: str, what: str, read: Sequence[str], there: Collection[str]) -> None:
-    """Refuse a version that reads something which is not there.
+def check_names(version: str, read: Sequence[str], there: Collection[str]) -> None:
+    """Refuse a version that reads a feature which is not there.
 
     Args:
         version: its name; "" where it is not known.
-        what: the names are of.
         read: the names that the version knows.
         there: the names that this release knows.
 
@@ -94,25 +90,7 @@ def check_names(version: str, what: str, read: Sequence[str], there: Collection[
     missing = [name for name in read if name not in there]
     if missing:
         raise CheckpointError(
-            f"model version {version} reads {what} that are not there: {', '.join(missing)}. "
+            f"model version {version} reads features that are not there: {', '.join(missing)}. "
             f"It reads {', '.join(read)}; there are {', '.join(there)}",
             "train it anew, or serve it with the release and settings that trained it",
         )
-
-
-def rows_by_name(weights: Tensor, written: Sequence[str], wanted: Sequence[str]) -> Tensor:
-    """The rows of an embedding in another order; zeros, which say nothing, for names that it does not know.
-
-    Args:
-        weights: (k, d).
-        written: (k,), the names of its rows.
-        wanted: (n,), the names of the new rows.
-
-    Returns:
-        (n, d).
-    """
-    if len(weights) != len(written):
-        raise ValueError(f"an embedding has {len(weights)} rows and {len(written)} names")
-    row = {name: position for position, name in enumerate(written)}
-    nothing = torch.zeros_like(weights[0])
-    return torch.stack([weights[row[name]] if name in row else nothing for name in wanted])

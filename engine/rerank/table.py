@@ -10,16 +10,37 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Bools, Floats, Modality, Rows
+from engine.core.kinds import STANDARD_KINDS, EventKinds
 from engine.core.types import EventKind
 from engine.rerank.fields import Fields
 
 KINDS = tuple(kind for kind in EventKind if kind is not EventKind.IMPRESSION)
-"""Kinds of tokens. The parts of a query are tokens too: a text as a search, a picture or sound as an upload."""
-NEGATIVE = frozenset({EventKind.SKIP, EventKind.DISLIKE})
-"""Kinds of events that speak against an item."""
+"""Standard kinds of tokens. Parts of a query are tokens too: a text as a search, a picture or sound as an upload."""
 GAPS = 28
 """Buckets of time gaps: powers of two of seconds."""
 MAX_TOKENS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKinds:
+    """The kinds of events that a version of the model learned from."""
+
+    names: tuple[str, ...] = KINDS
+    """Each has a row in its networks, in this order."""
+    negative: frozenset[str] = STANDARD_KINDS.negative
+    """Those that speak against an item."""
+
+    @classmethod
+    def of(cls, kinds: EventKinds) -> "TokenKinds":
+        """All that a deployment has, but for what was only shown."""
+        return cls(tuple(name for name in kinds.names if name != EventKind.IMPRESSION), kinds.negative)
+
+    def row(self, kind: str) -> int:
+        """Its row; behind the last for a kind that came after the training, of which networks know nothing."""
+        return self.names.index(kind) if kind in self.names else len(self.names)
+
+
+STANDARD_TOKENS = TokenKinds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +65,7 @@ class Tokens:
     rows: Rows
     """(h,), rows of a `Table`."""
     kinds: Rows
-    """(h,), indexes `KINDS`."""
+    """(h,), rows of `TokenKinds`."""
     values: Floats
     """(h,): stars and the like; NaN for none."""
     gaps: npt.NDArray[np.float64]

@@ -25,14 +25,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from encoders.types import Bools, Floats, Rows
-from engine.rerank.names import rows_by_name
+from engine.rerank.model import KindEmbedding
 from engine.rerank.table import GAPS, KINDS, MAX_TOKENS, Table, Tokens
 from engine.rerank.tower_collate import Histories, gather, histories
 
 SHAPE, WEIGHTS = "taste.json", "taste.safetensors"
 _RENAMED = {"taste": "embedding", "to_taste": "to_user_embedding", "item_to_taste": "to_item_embedding"}
 """What was called otherwise in versions written before: keys of the shape, and modules."""
-_KIND_ROWS = "kind.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,8 @@ class TwoTowerConfig:
     dropout: float = 0.2
     id_dropout: float = 0.3
     """How often an item's id is left out in training; that of the reranker is `learn.id_dropout`."""
+    kinds: int = len(KINDS)
+    """Of events; see `TokenKinds`."""
 
 
 class Contents(nn.Module):
@@ -123,7 +124,7 @@ class TwoTowers(nn.Module):
         self.config, d = config, config.width
         self.contents = Contents(config)
         self.identity = nn.Embedding(config.items + 1, d, padding_idx=0)  # of both towers
-        self.kind = nn.Embedding(len(KINDS), d)
+        self.kind = KindEmbedding(config.kinds, d)
         self.wait = nn.Embedding(GAPS, d)
         self.value = nn.Linear(2, d, bias=False)
         self.nobody = nn.Parameter(torch.zeros(1, 1, d))  # where a history begins: all there is of a new person
@@ -238,27 +239,27 @@ class TwoTowerModel:
 
     def save(self, folder: Path) -> None:
         """Write `taste.json` and `taste.safetensors` into a folder that is there."""
-        (folder / SHAPE).write_text(json.dumps(asdict(self.network.config)), encoding="utf-8")
+        shape = {name: value for name, value in asdict(self.network.config).items() if name != "kinds"}
+        (folder / SHAPE).write_text(json.dumps(shape), encoding="utf-8")
         save_file(
             {name: value.contiguous().clone() for name, value in self.network.state_dict().items()}, folder / WEIGHTS
         )
 
     @classmethod
-    def load(cls, folder: Path, kinds: Sequence[str] = KINDS) -> "TwoTowerModel":
+    def load(cls, folder: Path, kinds: int = len(KINDS)) -> "TwoTowerModel":
         """Read what `save` wrote.
 
         Args:
             folder: where.
-            kinds: the kinds of events that it knows, in the order of its rows; all of them are in `KINDS`.
+            kinds: the kinds of events that it knows.
 
         Raises:
             Exception: of any kind, if it is something else; whoever loads says which version it is.
         """
         written: dict[str, Any] = json.loads((folder / SHAPE).read_text(encoding="utf-8"))
         shape = {_RENAMED.get(name, name): value for name, value in written.items()}
-        network = TwoTowers(TwoTowerConfig(**{**shape, "modalities": tuple(shape["modalities"])}))
+        network = TwoTowers(TwoTowerConfig(**{**shape, "modalities": tuple(shape["modalities"]), "kinds": kinds}))
         weights = {_new_name(name): value for name, value in load_file(folder / WEIGHTS).items()}
-        weights[_KIND_ROWS] = rows_by_name(weights[_KIND_ROWS], kinds, KINDS)
         network.load_state_dict(weights)
         return cls(network)
 

@@ -13,7 +13,7 @@ from engine.rerank.counts import RecentPopularity, count_scores
 from engine.rerank.features import DenseFeatures, Inputs, feature_names
 from engine.rerank.fields import Fields
 from engine.rerank.itemcache import ItemCache
-from engine.rerank.table import KINDS, NEGATIVE, RankingInput, Table, Tokens
+from engine.rerank.table import RankingInput, Table, Tokens
 from engine.rerank.version import Version
 
 _LARGEST = 1e30
@@ -73,7 +73,7 @@ class FeatureReader:
         times = [moment if event.time is None else event.time.timestamp() for event in events]
         tokens = Tokens(
             np.arange(size, dtype=np.intp),
-            np.array([KINDS.index(event.kind) for event in events], np.intp),
+            np.array([self._made.tokens.row(event.kind) for event in events], np.intp),
             np.clip(values, -_LARGEST, _LARGEST).astype(np.float32),
             np.maximum(moment - np.array(times, np.float64), 0),
         )
@@ -86,7 +86,7 @@ class FeatureReader:
             np.where(rows >= 0, self._items.identity(rows), 0),
         )
         favoured = of_items & np.array([self._made.favours(event) for event in events], np.bool_)
-        turned = of_items & np.array([event.kind in NEGATIVE for event in events], np.bool_)
+        turned = of_items & np.array([event.kind in self._made.tokens.negative for event in events], np.bool_)
         liked = self._items.count_rows(rows[favoured])
         by_counts = count_scores(self._made.statistics, liked[liked >= 0], moment, self._recent)
         embedding = None if self._made.towers is None else self._made.towers.user_embedding(tokens, table)
@@ -140,7 +140,7 @@ class FeatureReader:
         for row, (kind, index) in enumerate(zip(given.kinds, given.indexes.tolist(), strict=True)):
             if kind is ReasonKind.EVENT:
                 event = query.history[index]
-                if event.kind in KINDS:
+                if event.kind != EventKind.IMPRESSION:
                     time = now if event.time is None else event.time
                     found.append((time.timestamp(), index, row, event))
             else:

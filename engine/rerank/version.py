@@ -24,14 +24,14 @@ from safetensors.torch import save_file as save_weights
 from scipy import sparse
 
 from encoders.types import Modality
-from engine.core.types import Event, EventKind, ItemId
+from engine.core.types import Event, ItemId
 from engine.rerank.features import feature_names
 from engine.rerank.fields import FieldScales
-from engine.rerank.model import KIND_ROWS, CrossAttentionReranker, ModelConfig
-from engine.rerank.names import EVENT_KINDS_BEFORE, check_names, features_before, names_of_now, rows_by_name
+from engine.rerank.model import CrossAttentionReranker, ModelConfig
+from engine.rerank.names import EVENT_KINDS_BEFORE, check_names, features_before, names_of_now
 from engine.rerank.small import SMALL, SmallNetwork, load_small
 from engine.rerank.statistics import Statistics
-from engine.rerank.table import KINDS
+from engine.rerank.table import STANDARD_TOKENS, TokenKinds
 from engine.rerank.two_towers import SHAPE, TwoTowerModel
 
 NETWORK, WEIGHTS, STATISTICS = "network.json", "network.safetensors", "statistics.safetensors"
@@ -65,9 +65,9 @@ class Version:
     utility: Utility
     calibration: tuple[tuple[float, float], ...]
     """Per outcome (slope, intercept): the probability is sigmoid(slope * logit + intercept)."""
-    kinds: frozenset[EventKind]
+    kinds: frozenset[str]
     """The kinds of events that speak for an item; what training counted."""
-    least: Mapping[EventKind, float]
+    least: Mapping[str, float]
     """Per kind the smallest value that counts."""
     features: tuple[str, ...]
     """The names of the features that the networks read, in the order of their columns."""
@@ -75,6 +75,8 @@ class Version:
     """The learned query vector; None where there was too little to learn it from."""
     small: SmallNetwork | None = None
     """What the small tier scores with; None where none was made."""
+    tokens: TokenKinds = STANDARD_TOKENS
+    """The kinds of events that the networks read."""
 
     def favours(self, event: Event) -> bool:
         """Whether an event speaks for its item, as the version learned it."""
@@ -85,7 +87,7 @@ class Version:
 def save_version(version: Version, folder: Path) -> None:
     """Write the files into an empty folder."""
     about = {
-        "config": asdict(version.network.config),
+        "config": {name: value for name, value in asdict(version.network.config).items() if name != "kinds"},
         "categories": dict(version.scales.categories),
         "numbers": dict(version.scales.numbers),
         "utility": asdict(version.utility),
@@ -94,7 +96,8 @@ def save_version(version: Version, folder: Path) -> None:
         "kinds": sorted(version.kinds),
         "least": dict(version.least),
         "features": version.features,
-        "event_kinds": KINDS,
+        "event_kinds": version.tokens.names,
+        "negative_kinds": sorted(version.tokens.negative),
     }
     (folder / NETWORK).write_text(json.dumps(about), encoding="utf-8")
     weights = {
@@ -128,8 +131,10 @@ def save_version(version: Version, folder: Path) -> None:
 def load_version(folder: Path) -> Version:
     """Read the files. What the networks read is found by its names, whatever order this release has them in.
 
+    A kind of events that is no longer declared stays a row that nothing asks for: no event of it gets here.
+
     Raises:
-        CheckpointError: if the version reads features or kinds of events that this release does not know.
+        CheckpointError: if the version reads features that this release does not know.
         Exception: of any kind, if they are not what `save_version` wrote; whoever loads says which version it is.
     """
     about: dict[str, Any] = json.loads((folder / NETWORK).read_text(encoding="utf-8"))
@@ -138,11 +143,9 @@ def load_version(folder: Path) -> Version:
         {name: tuple(values) for name, values in about["categories"].items()},
         {name: (float(mean), float(deviation)) for name, (mean, deviation) in about["numbers"].items()},
     )
-    features, kinds = _names(about, folder.name, scales)
-    network = CrossAttentionReranker(ModelConfig(**shape))
-    weights = load_weights(folder / WEIGHTS)
-    weights[KIND_ROWS] = rows_by_name(weights[KIND_ROWS], kinds, KINDS)
-    network.load_state_dict(weights)
+    features, kinds = _features(about, folder.name, scales), tuple(about.get("event_kinds", EVENT_KINDS_BEFORE))
+    network = CrossAttentionReranker(ModelConfig(**shape, kinds=len(kinds)))
+    network.load_state_dict(load_weights(folder / WEIGHTS))
     if not all(torch.isfinite(weights).all() for weights in network.state_dict().values()):
         raise ValueError("a weight is not finite")
     network.eval()
@@ -171,16 +174,17 @@ def load_version(folder: Path) -> Version:
         scales,
         Utility(**{name: about["utility"][name] for name in ("positive", "negative", "new_share")}),
         calibration,
-        frozenset(EventKind(kind) for kind in about["kinds"]),
-        {EventKind(kind): float(least) for kind, least in about["least"].items()},
+        frozenset(about["kinds"]),
+        {kind: float(least) for kind, least in about["least"].items()},
         features,
-        TwoTowerModel.load(folder, kinds) if (folder / SHAPE).is_file() else None,
+        TwoTowerModel.load(folder, len(kinds)) if (folder / SHAPE).is_file() else None,
         load_small(folder, network.config.dense),
+        TokenKinds(kinds, frozenset(about.get("negative_kinds", STANDARD_TOKENS.negative))),
     )
 
 
-def _names(about: Mapping[str, Any], version: str, scales: FieldScales) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the features and the kinds of events that a version reads, which this release knows.
+def _features(about: Mapping[str, Any], version: str, scales: FieldScales) -> tuple[str, ...]:
+    """The names of the features that a version reads, which this release knows.
 
     Raises:
         CheckpointError: if it does not know some.
@@ -188,13 +192,11 @@ def _names(about: Mapping[str, Any], version: str, scales: FieldScales) -> tuple
     """
     modalities = [Modality(name) for name in about["config"]["modalities"]]
     before = features_before(modalities, scales.categories, scales.numbers)
-    features, kinds = names_of_now(about.get("features", before)), tuple(about.get("event_kinds", EVENT_KINDS_BEFORE))
-    check_names(version, "features", features, feature_names(modalities, scales))
-    check_names(version, "kinds of events", kinds, KINDS)
-    check_names(version, "kinds of events", [*about["kinds"], *about["least"]], tuple(EventKind))
+    features = names_of_now(about.get("features", before))
+    check_names(version, features, feature_names(modalities, scales))
     if len(features) != (columns := about["config"]["dense"]):
         raise ValueError(f"the network reads {columns} features, and {len(features)} have names")
-    return features, kinds
+    return features
 
 
 def _matrix(columns: Mapping[str, np.ndarray], name: str, size: int) -> sparse.csr_matrix:

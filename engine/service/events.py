@@ -119,7 +119,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         events: dict[int, UserEvent] = {}
         for index, message in enumerate(messages):
             try:
-                events[index] = user_event_of(_user_event(message))
+                events[index] = user_event_of(_user_event(message), self._limits.kinds)
             except TriveniError as error:
                 tally.rejected.append((index, error))
         now = datetime.now(UTC)

@@ -49,7 +49,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     ) -> None:
         self._engine, self._history, self._impressions = engine, history, impressions
         self._limits, self._workers = limits, workers
-        self._read = partial(recommend_query, read_event=EventReader())
+        self._read = partial(recommend_query, read_event=EventReader(limits.kinds))
         self._log = structlog.get_logger("triveni.service")
 
     async def Recommend(  # noqa: N802

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from encoders.types import Doubles, Ints
+from engine.core.kinds import EventKinds
 from engine.core.types import EventKind
 from engine.events.types import Served
 from engine.learn.evaluation.stats import DRAWS, Draws, Interval, bootstrap, ratio
 
-CHOICES = frozenset({EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE})
-RATES: Mapping[str, frozenset[EventKind]] = {
-    "click-through rate": CHOICES,
-    "conversion": frozenset({EventKind.PURCHASE}),
-    "dislikes": frozenset({EventKind.DISLIKE}),
-}
-"""What is measured per position shown, by the kinds of events that have to follow."""
+_NO_CHOICE = frozenset({EventKind.VIEW, EventKind.RATE})
+"""Positive kinds that do not choose: a view may be the list's own doing, and what a rating says is in its stars."""
+
+
+def rate_kinds(kinds: EventKinds) -> Mapping[str, frozenset[str]]:
+    """What is measured per position shown, by the kinds of events that have to follow."""
+    return {
+        "click-through rate": kinds.positive - _NO_CHOICE,
+        "conversion": frozenset({EventKind.PURCHASE}),
+        "dislikes": kinds.negative & kinds.explicit,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def off_policy(
     )
 
 
-def logged_positions(served: Iterable[Served], kinds: frozenset[EventKind]) -> Logged:
+def logged_positions(served: Iterable[Served], kinds: frozenset[str]) -> Logged:
     """The positions of served lists, in columns; the reward is 1 where an event of these kinds on the item followed.
 
     Lists that were served to nobody named count as people of their own.

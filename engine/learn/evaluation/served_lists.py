@@ -14,11 +14,12 @@ from sklearn.linear_model import LogisticRegression
 
 from encoders.types import Doubles, Ints, Rows
 from engine.catalog.items import ItemTable
+from engine.core.kinds import STANDARD_KINDS, EventKinds
 from engine.core.types import Event
 from engine.events.types import Served
 from engine.learn.evaluation.baselines.matrix import seen_items
 from engine.learn.evaluation.metrics import calibration_error, top
-from engine.learn.evaluation.off_policy import RATES, Logged, OffPolicy, off_policy, rate
+from engine.learn.evaluation.off_policy import Logged, OffPolicy, off_policy, rate, rate_kinds
 from engine.learn.evaluation.replay import best_gain, gain, position_weights
 from engine.learn.evaluation.stats import DRAWS, Difference, Draws, Interval, paired
 from engine.learn.learned import VersionRanker
@@ -43,7 +44,7 @@ class ServedFigures:
     left_out: int
     """Lists that do not count: older, or of nobody named."""
     observed: dict[str, Interval]
-    """Per name of `RATES`, what followed the lists as they were served, per position."""
+    """Per name of `rate_kinds`, what followed the lists as they were served, per position."""
     estimates: dict[str, OffPolicy]
     """The same, of the lists that the version would make, from those that explore. Empty where there are none: then
     nothing can be said of what was not shown."""
@@ -92,6 +93,7 @@ def judge_served(
     served: Sequence[Served],
     since: datetime | None = None,
     draws: Draws = DRAWS,
+    kinds: EventKinds = STANDARD_KINDS,
 ) -> ServedFigures:
     """Judge a version by lists that were served after its last training event.
 
@@ -102,6 +104,7 @@ def judge_served(
         served: lists with what followed.
         since: lists before it are left out.
         draws: of intervals.
+        kinds: that there are.
 
     Raises:
         TooLittleDataError: if no list counts.
@@ -116,7 +119,7 @@ def judge_served(
         )
     ranker.fit(lists.log, items)
     own, mine, other = _ranked(ranker, lists, items)
-    observed, estimates = _rates(lists, own, mine, other, draws)
+    observed, estimates = _rates(lists, own, mine, other, draws, kinds)
     favourable = np.array([any(map(ranker.version.favours, events)) for events in lists.followed], np.bool_)
     likely = _likely(ranker, lists)
     return ServedFigures(
@@ -194,14 +197,14 @@ def _ranked(ranker: VersionRanker, lists: _Lists, items: ItemTable) -> tuple[Row
 
 
 def _rates(
-    lists: _Lists, own: Rows, mine: Doubles, other: Doubles, draws: Draws
+    lists: _Lists, own: Rows, mine: Doubles, other: Doubles, draws: Draws, kinds: EventKinds
 ) -> tuple[dict[str, Interval], dict[str, OffPolicy]]:
-    """Per name of `RATES` what followed, and what would have followed the version's own lists; see `_ranked`."""
+    """Per name of `rate_kinds` what followed, and what would have followed the version's own lists; see `_ranked`."""
     tried = np.isin(lists.number, lists.number[lists.propensity < 1])  # lists that explore
     observed: dict[str, Interval] = {}
     estimates: dict[str, OffPolicy] = {}
-    for name, kinds in RATES.items():
-        rewards = np.array([any(one.kind in kinds for one in events) for events in lists.followed], np.float64)
+    for name, counted in rate_kinds(kinds).items():
+        rewards = np.array([any(one.kind in counted for one in events) for events in lists.followed], np.float64)
         logged = lists.logged(rewards)
         observed[name] = rate(logged, draws)
         if tried.any():

@@ -7,9 +7,10 @@ from datetime import datetime
 import numpy as np
 
 from encoders.types import Ints
-from engine.core.types import EventKind, UserId
+from engine.core.kinds import STANDARD_KINDS, EventKinds
+from engine.core.types import UserId
 from engine.events.types import Served
-from engine.learn.evaluation.off_policy import RATES, Logged, logged_positions, rate
+from engine.learn.evaluation.off_policy import Logged, logged_positions, rate, rate_kinds
 from engine.learn.evaluation.stats import DRAWS, Difference, Draws, Interval, paired, unpaired
 from engine.learn.splits import Mask
 from engine.models.errors import TooLittleDataError
@@ -24,7 +25,7 @@ class Arm:
     users: int
     positions: int
     rates: Mapping[str, Interval]
-    """Per name of `RATES`, per position shown."""
+    """Per name of `rate_kinds`, per position shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class Trial:
     """Ours less theirs, of the people who got both, each compared with themselves; empty where there are none."""
 
 
-def compare(served: Sequence[Served], ours: str, theirs: str, draws: Draws = DRAWS) -> Trial:
+def compare(
+    served: Sequence[Served], ours: str, theirs: str, draws: Draws = DRAWS, kinds: EventKinds = STANDARD_KINDS
+) -> Trial:
     """Compare two versions by their served lists, from when the second of them began until the first of them ended.
 
     People get a version by a hash of their id, so those of one version are compared with those of the other. Who got
@@ -58,6 +61,7 @@ def compare(served: Sequence[Served], ours: str, theirs: str, draws: Draws = DRA
         ours: the version in question, as lists name it; "untrained" is the engine without a version.
         theirs: what it is compared with.
         draws: of intervals and tests.
+        kinds: that there are.
 
     Raises:
         TooLittleDataError: if a version served no list to somebody named while the other did.
@@ -77,8 +81,8 @@ def compare(served: Sequence[Served], ours: str, theirs: str, draws: Draws = DRA
     both = np.array([numbers[user] for user in saw[0] & saw[1]], np.int64)
     rates: list[dict[str, Interval]] = [{}, {}]
     apart, within = dict[str, Difference](), dict[str, Difference]()
-    for name, kinds in RATES.items():
-        columns = [_positions(mine, kinds, numbers) for mine in named]
+    for name, counted in rate_kinds(kinds).items():
+        columns = [_positions(mine, counted, numbers) for mine in named]
         for found, column in zip(rates, columns, strict=True):
             found[name] = rate(column, draws)
         apart[name], of_both = _differences(columns, both, draws)
@@ -145,7 +149,7 @@ def _version(one: Served) -> str:
     return one.impression.model
 
 
-def _positions(served: Sequence[Served], kinds: frozenset[EventKind], numbers: Mapping[UserId, int]) -> Logged:
+def _positions(served: Sequence[Served], kinds: frozenset[str], numbers: Mapping[UserId, int]) -> Logged:
     """The positions of lists, the people numbered alike for both versions."""
     user = [numbers[one.impression.user] for one in served for _ in one.impression.items]
     found = logged_positions(served, kinds)

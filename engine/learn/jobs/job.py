@@ -45,6 +45,7 @@ from engine.models.pointer import NO_VERSION
 from engine.opening import OpeningSettings
 from engine.query.settings import PolicySettings
 from engine.rerank.content import ContentScorer
+from engine.rerank.table import TokenKinds
 from engine.rerank.version import KIND, Utility, load_version, save_version
 
 _DAY = 86400.0
@@ -69,10 +70,12 @@ class JobSettings(OpeningSettings, Protocol):
 def fit_settings(settings: JobSettings, manifest: SpaceManifest, seed: int) -> FitSettings:
     """What the settings say of training."""
     learn = settings.learn
-    least = {EventKind.RATE: learn.min_rating} if learn.min_rating > 0 else {}
+    kinds = opening.event_kinds(settings)
+    least: dict[str, float] = {EventKind.RATE: learn.min_rating} if learn.min_rating > 0 else {}
     return FitSettings(
         fields=learn.fields,
-        positives=Positives(least=least),
+        positives=Positives(kinds.positive, least),
+        kinds=TokenKinds.of(kinds),
         rows=RowSettings(steps=learn.steps, first_steps=learn.first_steps, seed=seed),
         training=TrainSettings(epochs=learn.epochs, batch=learn.batch, learning_rate=learn.learning_rate, seed=seed),
         width=learn.width,
@@ -203,6 +206,7 @@ def _draft(
             "served_lists": len(done.data.impressions),
             "cases": len(done.split.cases),
             "judged_lists": judged.lists,
+            **({"undeclared_events": done.data.undeclared} if done.data.undeclared else {}),
         },
         metrics={name: one.mean for name, one in judged.candidate.items()},
         baseline_metrics=judged.serving,
@@ -241,7 +245,14 @@ def _run_folder(settings: JobSettings, seed: int, log: EventLog, items: ItemTabl
     another folder; what is a day old is removed.
     """
     code = git_commit(Path(__file__).parent)
-    said = [settings.learn.model_dump_json(), str(seed), str(lists), code, *items.ids]
+    said = [
+        settings.learn.model_dump_json(),
+        str(opening.event_kinds(settings)),
+        str(seed),
+        str(lists),
+        code,
+        *items.ids,
+    ]
     digest = hashlib.blake2b("\0".join(said).encode(), digest_size=8)
     for column in (log.user, log.item, log.kind, log.time, log.value):
         digest.update(np.ascontiguousarray(column).tobytes())

@@ -9,7 +9,7 @@ from encoders.types import Bools, Floats, Modality, Rows
 from engine.catalog.items import ItemTable
 from engine.core.types import EventKind, VectorInput
 from engine.events.types import Impression
-from engine.learn.log import KIND_OF, KINDS, EventLog
+from engine.learn.log import KIND_OF, EventLog
 from engine.learn.rows.attractiveness import attractiveness, exposures_of
 from engine.learn.splits import Positives
 from engine.query.settings import FuseSettings
@@ -19,8 +19,7 @@ from engine.rerank.counts import NAMES, count_scores
 from engine.rerank.features import DenseFeatures, Inputs, feature_names
 from engine.rerank.fields import FieldScales
 from engine.rerank.statistics import Sequences, Statistics, count
-from engine.rerank.table import KINDS as TOKEN_KINDS
-from engine.rerank.table import MAX_TOKENS, NEGATIVE, RankingInput, Table, Tokens
+from engine.rerank.table import MAX_TOKENS, STANDARD_TOKENS, RankingInput, Table, TokenKinds, Tokens
 from engine.rerank.two_towers import TowerScores
 
 _NONE = np.zeros(0, np.intp)
@@ -50,6 +49,7 @@ class PointInTimeFeatures:
         content: gives the engine's own opinion of items; None where the space has no calibration.
         impressions: lists that were served to people of the log.
         features: the names of the features that a network reads, in its order; None for all that are made.
+        kinds: the kinds of events that a network reads.
 
     Raises:
         CheckpointError: if some of the features are not made.
@@ -65,6 +65,7 @@ class PointInTimeFeatures:
         content: ContentScorer | None = None,
         impressions: Sequence[Impression] = (),
         features: Sequence[str] | None = None,
+        kinds: TokenKinds = STANDARD_TOKENS,
     ) -> None:
         made = feature_names(list(items.vectors), scales)
         self.features = made if features is None else tuple(features)
@@ -78,9 +79,9 @@ class PointInTimeFeatures:
         self.table = table_of(items, scales, known, extra)
         self.log, self.item = log, item
         self.positive = positives.of(log) & (item >= 0)
-        self.negative = np.isin(log.kind, [KIND_OF[kind] for kind in NEGATIVE]) & (item >= 0)
+        self.negative = log.is_of(kinds.negative) & (item >= 0)
         self.of_user = log.of_user()
-        codes = [TOKEN_KINDS.index(kind) if kind in TOKEN_KINDS else -1 for kind in KINDS]
+        codes = [-1 if kind == EventKind.IMPRESSION else kinds.row(kind) for kind in log.kinds]
         self.kinds = np.array(codes, np.intp)[log.kind]
         users = {user: number for number, user in enumerate(log.users)}
         chosen: dict[tuple[str, int], float] = {}
@@ -192,7 +193,8 @@ class PointInTimeFeatures:
         disliked = self.disliked(history)
         content = np.zeros(len(candidates), np.float32)
         if self.content is not None:
-            content = self.content.scores(tokens, candidates, self.table)
+            kinds = [self.log.kinds[code] for code in self.log.kind[history[-MAX_TOKENS:]]]
+            content = self.content.scores(tokens, kinds, candidates, self.table)
         inputs = Inputs(
             by_counts[:, candidates],
             tokens,

@@ -104,6 +104,6 @@ def ndcg_of(gain: Doubles, rows: Sequence[int] | Rows, positions: int) -> float:
 
 def acted_on(world: World, history: Sequence[Event]) -> Rows:
     """The rows of the items that a history names, but for those that were only shown."""
-    names = {e.item for e in history if e.item is not None and e.kind is not EventKind.IMPRESSION}
+    names = {e.item for e in history if e.item is not None and e.kind != EventKind.IMPRESSION}
     rows = world.items.rows(sorted(names))
     return rows[rows >= 0]

@@ -1,10 +1,12 @@
 """event.proto: what people did, in both directions."""
 
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import lru_cache, partial
 
 from encoders.errors import TriveniError
 from encoders.types import Modality, Text
 from engine.core.errors import InvalidQueryError
+from engine.core.kinds import STANDARD_KINDS, EventKinds
 from engine.core.types import Event, EventKind, UserId
 from engine.events.types import UserEvent
 from engine.service.convert.content import content_of
@@ -12,22 +14,21 @@ from engine.service.convert.fields import id_of, plain, time_of, timestamp, with
 from triveni.v1 import content_pb2, event_pb2
 
 _KINDS = {event_pb2.EventKind.Value(f"EVENT_KIND_{kind.name}"): kind for kind in EventKind}
-_FROM_KIND = {kind: event_pb2.EventKind.Name(number) for number, kind in _KINDS.items()}
+_FROM_KIND: Mapping[str, str] = {kind: event_pb2.EventKind.Name(number) for number, kind in _KINDS.items()}
 
 
-def event_of(message: event_pb2.Event) -> Event:
+def event_of(message: event_pb2.Event, kinds: EventKinds = STANDARD_KINDS) -> Event:
     """An event.
 
+    Args:
+        message: the event.
+        kinds: that there are.
+
     Raises:
-        InvalidQueryError: if its kind is not named, it has no target, or its time is no time.
+        InvalidQueryError: if its kind is not named or not declared, it has no target, or its time is no time.
         InvalidItemError: if its item's id is no id.
     """
-    kind = _KINDS.get(message.kind)
-    if kind is None:
-        names = ", ".join(event_pb2.EventKind.Name(known) for known in _KINDS)
-        raise InvalidQueryError(
-            f"event kind {message.kind} is unspecified or unknown", f"name one of {names}", field="kind"
-        )
+    kind = _kind_of(message, kinds)
     item = content = None
     match message.WhichOneof("target"):
         case "item_id":
@@ -51,7 +52,28 @@ def event_of(message: event_pb2.Event) -> Event:
     )
 
 
-def user_event_of(message: event_pb2.UserEvent) -> UserEvent:
+def _kind_of(message: event_pb2.Event, kinds: EventKinds) -> str:
+    kind = _KINDS.get(message.kind)
+    if not message.kind and message.kind_name:
+        try:
+            return kinds.parse(message.kind_name)
+        except InvalidQueryError as error:
+            error.field = "kind_name"
+            raise
+    if kind is None:
+        names = ", ".join(event_pb2.EventKind.Name(known) for known in _KINDS)
+        raise InvalidQueryError(
+            f"event kind {message.kind} is unspecified or unknown",
+            f"name one of {names}, or set kind_name",
+            field="kind",
+        )
+    if message.kind_name.lower() not in ("", kind):
+        problem = f"kind is {event_pb2.EventKind.Name(message.kind)}, kind_name is {message.kind_name[:60]!r}"
+        raise InvalidQueryError(problem, "set one of them", field="kind_name")
+    return kind
+
+
+def user_event_of(message: event_pb2.UserEvent, kinds: EventKinds = STANDARD_KINDS) -> UserEvent:
     """An event and who did it; the store checks the person's id.
 
     Raises:
@@ -61,7 +83,7 @@ def user_event_of(message: event_pb2.UserEvent) -> UserEvent:
     if not message.HasField("event"):
         raise InvalidQueryError("event is not set", "say what the person did", field="event")
     try:
-        return UserEvent(UserId(message.user_id), event_of(message.event))
+        return UserEvent(UserId(message.user_id), event_of(message.event, kinds))
     except TriveniError as error:
         raise within(error, "event") from None
 
@@ -69,7 +91,8 @@ def user_event_of(message: event_pb2.UserEvent) -> UserEvent:
 def event_message(event: Event) -> event_pb2.Event:
     """A stored event. Of a picture or sound, of which only the vector is kept, the content has no bytes."""
     message = event_pb2.Event(
-        kind=_FROM_KIND[event.kind],
+        kind=_FROM_KIND.get(event.kind),
+        kind_name=None if event.kind in _FROM_KIND else event.kind,
         time=None if event.time is None else timestamp(event.time),
         value=event.value,
         id=event.id,
@@ -98,21 +121,19 @@ class EventReader:
     Reading an event takes 4 µs, finding it again 0.3 µs. Events with contents, and large ones, are not kept.
 
     Args:
+        kinds: that there are.
         size: events that are remembered, of about 500 bytes each.
     """
 
     _MAX_BYTES = 1024
 
-    def __init__(self, size: int = 16_384) -> None:
-        self._known = lru_cache(size)(_parse)
+    def __init__(self, kinds: EventKinds = STANDARD_KINDS, size: int = 16_384) -> None:
+        self._read = partial(event_of, kinds=kinds)
+        self._known = lru_cache(size)(lambda raw: self._read(event_pb2.Event.FromString(raw)))
 
     def __call__(self, message: event_pb2.Event) -> Event:
         """The event; see `event_of`."""
         if message.HasField("content"):
-            return event_of(message)
+            return self._read(message)
         raw = message.SerializeToString()
-        return self._known(raw) if len(raw) <= self._MAX_BYTES else event_of(message)
-
-
-def _parse(raw: bytes) -> Event:
-    return event_of(event_pb2.Event.FromString(raw))
+        return self._known(raw) if len(raw) <= self._MAX_BYTES else self._read(message)

@@ -37,7 +37,7 @@ EVENT_KIND_SEARCH: EventKind
 EVENT_KIND_UPLOAD: EventKind
 
 class Event(_message.Message):
-    __slots__ = ("kind", "item_id", "content", "time", "value", "id", "request_id", "context")
+    __slots__ = ("kind", "item_id", "content", "time", "value", "id", "request_id", "context", "kind_name")
     class ContextEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +53,7 @@ class Event(_message.Message):
     ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    KIND_NAME_FIELD_NUMBER: _ClassVar[int]
     kind: EventKind
     item_id: str
     content: _content_pb2.Content
@@ -61,7 +62,8 @@ class Event(_message.Message):
     id: str
     request_id: str
     context: _containers.ScalarMap[str, str]
-    def __init__(self, kind: _Optional[_Union[EventKind, str]] = ..., item_id: _Optional[str] = ..., content: _Optional[_Union[_content_pb2.Content, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., value: _Optional[float] = ..., id: _Optional[str] = ..., request_id: _Optional[str] = ..., context: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    kind_name: str
+    def __init__(self, kind: _Optional[_Union[EventKind, str]] = ..., item_id: _Optional[str] = ..., content: _Optional[_Union[_content_pb2.Content, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., value: _Optional[float] = ..., id: _Optional[str] = ..., request_id: _Optional[str] = ..., context: _Optional[_Mapping[str, str]] = ..., kind_name: _Optional[str] = ...) -> None: ...
 
 class UserEvent(_message.Message):
     __slots__ = ("user_id", "event")

@@ -19,6 +19,7 @@ from engine.learn.splits import ALL_POSITIVES, Positives
 from engine.models.errors import TooLittleDataError
 from engine.rerank.fields import FieldUse, fit_scales
 from engine.rerank.statistics import count
+from engine.rerank.table import STANDARD_TOKENS, TokenKinds
 
 _CELLS = 1 << 24
 """Scores of all rankers that are held at once."""
@@ -56,6 +57,7 @@ class LambdaMart:
         seed: of LightGBM and of the negatives.
         positives: the events that count.
         leave_seen_out: whether items of the history are no candidates; as the evaluation does it.
+        kinds: the kinds of events that features read.
     """
 
     name = "lambdamart"
@@ -76,6 +78,7 @@ class LambdaMart:
         seed: int = 0,
         positives: Positives = ALL_POSITIVES,
         leave_seen_out: bool = True,
+        kinds: TokenKinds = STANDARD_TOKENS,
     ) -> None:
         self._parts, self._fields = tuple(parts), fields or {}
         self._cross_fit, self._steps, self._candidates, self._negatives = cross_fit, steps, candidates, negatives
@@ -87,6 +90,7 @@ class LambdaMart:
             "random_state": seed,
         }
         self._seed, self._positives, self._leave_seen_out = seed, positives, leave_seen_out
+        self._kinds = kinds
         self._frame: Frame | None = None
         self._trees: Any = None
 
@@ -173,8 +177,9 @@ class LambdaMart:
     def _lay(self, log: EventLog, items: ItemTable) -> PointInTimeFeatures:
         """Lay a log over the items."""
         self._items = items
-        self._laid = (log, PointInTimeFeatures(log, items, self._scales, self._acted, self._positives))
-        return self._laid[1]
+        made = PointInTimeFeatures(log, items, self._scales, self._acted, self._positives, kinds=self._kinds)
+        self._laid = (log, made)
+        return made
 
     def _batches(self, cases: Cases) -> Iterator[Cases]:
         size = max(1, min(256, _CELLS // max(len(self._parts) * len(self._items), 1)))

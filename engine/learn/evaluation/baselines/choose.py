@@ -17,6 +17,7 @@ from engine.learn.rows.dataset import CrossFit
 from engine.learn.splits import ALL_POSITIVES, Positives
 from engine.models.errors import TrainingError
 from engine.rerank.fields import FieldUse
+from engine.rerank.table import STANDARD_TOKENS, TokenKinds
 
 MAX_DENSE = 20_000
 """With more items than this, EASE (m² memory, m³ steps) and what is made of it are left out."""
@@ -48,6 +49,8 @@ class BaselineOptions:
     does."""
     seed: int = 0
     """Of those that are random."""
+    kinds: TokenKinds = STANDARD_TOKENS
+    """The kinds of events that LambdaMART's features read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def _lambdamart(options: BaselineOptions, items: ItemTable) -> Ranker:
         seed=options.seed,
         positives=options.positives,
         leave_seen_out=options.leave_seen_out,
+        kinds=options.kinds,
     )
 
 
