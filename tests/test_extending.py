@@ -1,12 +1,15 @@
 """The recipes of docs/EXTENDING.md: short, and their code runs."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from encoders.encoder import Encoder
 from encoders.types import Content, Text
+from engine.config.settings import Settings
+from engine.core.kinds import KindTraits, Sign
 from engine.core.plugins import Plugins
 from engine.core.types import Query
 from engine.encode.encoding import DirectEncoder
@@ -14,6 +17,7 @@ from engine.encode.spaces import SPACES
 from engine.learn.evaluation.baselines.choose import Baseline, BaselineOptions
 from engine.learn.evaluation.baselines.names import ADDED
 from engine.learn.ranker import Ranker
+from engine.opening import event_kinds
 from engine.query.pipeline import Engine
 from engine.query.policy.rules import RULES, PolicyRule
 from engine.query.sources import SOURCES, CandidateSource
@@ -77,6 +81,13 @@ def test_the_stage_of_the_recipe_serves() -> None:
     own, plain = ([result.score for result in one.recommend(query).results] for one in (engine, shop.engine))
     assert len(own) == 9
     assert own == sorted(own, reverse=True) != plain
+
+
+def test_the_event_kind_is_declared_by_its_settings() -> None:
+    (declared,) = re.findall(r"```toml\n(.*?)```", RECIPES["An event kind"], re.S)
+    kinds = event_kinds(Settings(**tomllib.loads(declared)))
+    assert kinds.declared == {"add_to_cart"}
+    assert kinds.table["add_to_cart"] == KindTraits(1.5, Sign.POSITIVE, explicit=False)
 
 
 class TestLetters(EncoderContract):

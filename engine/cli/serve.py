@@ -54,10 +54,12 @@ def _serve(settings: Settings, address: str) -> None:
             store = opening.open_store(settings, space)
             opened.callback(store.close)
             found["items"] = store.count()
-        with loading("events"):
+        with loading("events") as found:
             known_items = opening.known_items(store) if settings.events.check_items else None
             events = opening.open_events(settings, known_items)
             opened.callback(events.close)
+            if gone := events.recent_kinds() - set(options.event_limits.kinds.names):
+                found["left_out"] = f"those of kinds that events.kinds does not declare: {', '.join(sorted(gone))}"
         encoder = compose.micro_batcher(settings, space)
         opened.callback(encoder.close)
         search = compose.batched_search(settings, store)

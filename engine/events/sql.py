@@ -174,6 +174,13 @@ class SqlEventStore:
             last=from_micros(max(last for _, _, _, last in kinds)) if kinds else None,
         )
 
+    def recent_kinds(self, most: int = 10_000) -> set[str]:
+        """The kinds of the newest so many events."""
+        columns = tables.events.c
+        newest = select(columns.kind).order_by(columns.time.desc(), columns.id.desc()).limit(most).subquery()
+        with self._database.read() as connection:
+            return set(connection.execute(select(newest.c.kind).distinct()).scalars())
+
     def close(self) -> None:
         """Let go of files and connections. Twice is allowed."""
         self._database.close()

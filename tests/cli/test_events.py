@@ -209,3 +209,30 @@ def test_who_reads_makes_no_store(folder: Path, monkeypatch: pytest.MonkeyPatch,
     assert isinstance(done.exception, TriveniError)
     assert str(done.exception).startswith("there is no event store evnts.db: record or import events first")
     assert not list(folder.iterdir())
+
+
+CART = '[events.kinds.add_to_cart]\nweight = 1.5\nsign = "positive"\n'
+
+
+def test_a_kind_of_the_settings_is_imported_and_shown_when_it_is_declared_no_longer(folder: Path) -> None:
+    (folder / "triveni.toml").write_text(CART)
+    rows = "".join(f"ann,{kind},a,2026-01-01T10:00Z\n" for kind in ("cart", "like"))
+    (folder / "a.csv").write_text(f"user_id,kind,item_id,time\n{rows}")
+    mapped = ("a.csv", "--kind-map", "cart=add_to_cart", "--no-check-items")
+    assert document("import", *mapped)["recorded"] == 2
+    assert document("check", *mapped)["findings"] == [] == document("check", "--no-check-items")["findings"]
+    bare = write(folder / "bare.jsonl", [{"user_id": "bob", "time": 5e8, "item_id": "b"}])
+    assert document("import", bare, "--kind", "add_to_cart", "--no-check-items")["recorded"] == 1
+    assert document("stats")["kinds"] == {"add_to_cart": 2, "like": 1}
+    assert "not declared" not in run("stats").output
+    assert document("export", "out.jsonl")["events"] == 3
+    (folder / "triveni.toml").unlink()
+    assert "add_to_cart (not declared)" in run("stats").output
+    assert document("export", "again.jsonl")["events"] == 3
+    assert (folder / "again.jsonl").read_text() == (folder / "out.jsonl").read_text()
+    (found,) = document("check", "--no-check-items", code=1)["findings"]  # type: ignore[misc]
+    assert (found["code"], found["count"]) == ("invalid.kind", 2)
+    assert document("import", "out.jsonl", "--no-check-items", code=1)["rejected"] == 2
+    refused = " ".join(run("import", *mapped).output.split())
+    assert "--kind-map: event kind 'add_to_cart' is unknown" in refused
+    assert "declare it in the settings as" in refused

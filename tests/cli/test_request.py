@@ -147,9 +147,11 @@ def test_a_history_may_have_a_mark_and_any_character_in_its_texts(tmp_path):
     assert [event.content.text or event.item_id for event in request.history(path)] == ["a\u2028b", "1"]
 
 
-def test_unknown_kind_names_the_known_ones():
-    with pytest.raises(InvalidQueryError, match="purchase"):
-        request.event("adore", "42")
+def test_a_kind_that_is_not_standard_goes_by_its_name():
+    """Whether it is declared, knows who answers."""
+    event = request.event("adore", "42")
+    assert (event.kind, event.kind_name) == (event_pb2.EVENT_KIND_UNSPECIFIED, "adore")
+    assert request.event("like", "42").kind_name == ""
 
 
 @pytest.mark.parametrize("ending", AUDIOS)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from engine import opening
 from engine.config.settings import Settings, load_settings
 from engine.core.errors import SettingsError
+from engine.core.kinds import STANDARD_KINDS
 from engine.core.types import EventKind
-from engine.query.settings import EVENT_WEIGHTS
 
 SAMPLE = Path(__file__).parents[2] / "triveni.example.toml"
 
@@ -52,7 +53,7 @@ def test_the_addresses_of_a_cluster_are_a_list_or_have_commas_between(tmp_path, 
 
 def test_event_weights_that_are_not_named_keep_their_default(tmp_path):
     settings = load_settings(write(tmp_path, "[fuse.weights]\nclick = 7.0\n"))
-    assert settings.fuse.weights == {**EVENT_WEIGHTS, EventKind.CLICK: 7.0}
+    assert settings.fuse.weights == {**STANDARD_KINDS.weights, EventKind.CLICK: 7.0}
 
 
 @pytest.mark.parametrize(
@@ -134,3 +135,35 @@ def test_a_variable_that_sets_nothing_is_refused_and_the_nearest_named(monkeypat
 def test_variables_that_are_settings_and_those_of_others_are_let_be(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert load_settings().learn == Settings().learn
+
+
+CART = '[events.kinds.add_to_cart]\nweight = 1.5\nsign = "positive"\nexplicit = false\n'
+
+
+def test_a_kind_of_events_is_declared_with_its_weight(tmp_path, monkeypatch):
+    settings = load_settings(write(tmp_path, f"{CART}[events.kinds.like]\nweight = 4\n[fuse.weights]\nview = 0.5\n"))
+    weights = {**STANDARD_KINDS.weights, "like": 4.0, "view": 0.5, "add_to_cart": 1.5}
+    assert settings.fuse.weights == opening.event_kinds(settings).weights == weights
+    assert opening.event_kinds(settings).declared == {"add_to_cart"}
+    assert opening.event_limits(settings).kinds == opening.event_kinds(settings)
+    assert opening.event_kinds(Settings()) == STANDARD_KINDS
+    monkeypatch.setenv("TRIVENI_EVENTS__KINDS__ADD_TO_CART__WEIGHT", "2.5")
+    assert load_settings(write(tmp_path, CART)).fuse.weights["add_to_cart"] == 2.5
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[events.kinds.Cart]\nweight = 1\n", "Cart"),
+        ('[events.kinds.cart]\nweight = 1\nsign = "good"\n', "events.kinds.cart.sign"),
+        ("[events.kinds.cart]\nwaight = 1\n", "no setting events.kinds.cart.waight"),
+        ("[events.kinds.cart]\nweight = nan\n", "events.kinds.cart.weight"),
+        ("[events.kinds.cart]\n", "events.kinds.cart has no weight"),
+        (f"{CART}[fuse.weights]\nadd_to_cart = 3\n", "events.kinds.add_to_cart.weight is 1.5, fuse.weights"),
+        ("[events.kinds.click]\nexplicit = true\n", "events.kinds.click is standard"),
+    ],
+)
+def test_a_kind_that_is_declared_wrongly_is_refused_by_name(tmp_path, text, says):
+    with pytest.raises(SettingsError, match=says) as refusal:
+        load_settings(write(tmp_path, text))
+    assert refusal.value.remedy

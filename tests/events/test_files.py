@@ -142,7 +142,8 @@ _BASE = {"user_id": "ann", "kind": "click", "item_id": "bird", "time": T}
     ("change", "field", "said"),
     [
         ({"kind": "stare"}, "kind", "event kind 'stare' is unknown: use one of impression, view"),
-        ({"kind": "liked"}, "kind", "upload; the nearest is like; or import the file with --kind-map NAME=KIND"),
+        ({"kind": "liked"}, "kind", "upload; the nearest is like; or declare it in the settings as [events"),
+        ({"kind": "liked"}, "kind", "[events.kinds.NAME]; or import the file with --kind-map NAME=KIND"),
         ({"time": "2026-05-01 12:00"}, "time", "time '2026-05-01 12:00' has no time zone: add one, such as Z for"),
         ({"kind": None}, "kind", "event kind '' is unknown"),
         ({"time": None}, "time", "row has no time: write when it happened"),

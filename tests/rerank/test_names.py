@@ -83,8 +83,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def answers(folder: Path) -> list[np.ndarray]:
-    """What each tier of the version in a folder says of all items to somebody who did all kinds of things."""
+def answers(folder: Path, *more: Event, fuse: FuseSettings = FuseSettings()) -> list[np.ndarray]:  # noqa: B008
+    """What each tier of the version in a folder says of all items to somebody who did all of `HISTORY`, and more."""
     store = MemoryStore(fingerprint="f", dimension=16, modalities=MODALITIES)
     store.upsert(
         [
@@ -92,9 +92,9 @@ def answers(folder: Path) -> list[np.ndarray]:
             for row, name in enumerate(ITEMS.ids)
         ]
     )
-    query = Query(history=HISTORY)
+    query = Query(history=(*HISTORY, *more))
     nobody = DirectEncoder(concept_space())  # there is nothing to encode
-    signals = resolve(query, nobody, MANIFEST, store, FuseSettings(), NOW, Deadline())
+    signals = resolve(query, nobody, MANIFEST, store, fuse, NOW, Deadline())
     model = LearnedModel(load_version(folder), "v", "f", store, clock=lambda: NOW)
     tiers = model.contribute(query, signals, ()).rerankers
     assert [one.tier for one in tiers] == ["full", "small"]
@@ -160,9 +160,9 @@ def test_a_kind_that_the_version_does_not_know_says_nothing(folder: Path) -> Non
     with_kinds(folder, [kind.value for kind in KINDS if kind is not EventKind.UPLOAD])
     version = load_version(folder)
     assert version.towers is not None
+    rows = torch.tensor([version.tokens.row(kind) for kind in KINDS])
     for network in (version.network, version.towers.network):
-        assert not network.kind.weight[KINDS.index(EventKind.UPLOAD)].any()
-        assert network.kind.weight.any(dim=1).sum() == len(KINDS) - 1
+        assert (network.kind(rows).any(dim=1) == torch.tensor([kind is not EventKind.UPLOAD for kind in KINDS])).all()
     told = answers(folder)
     assert all(np.isfinite(one).all() for one in told)
     assert np.abs(told[0] - before[0]).max() > 1e-4
@@ -172,14 +172,41 @@ def test_a_kind_that_the_version_does_not_know_says_nothing(folder: Path) -> Non
     np.testing.assert_array_equal(answers(again)[0], told[0])
 
 
-def test_a_kind_that_is_gone_is_refused_with_both_lists(folder: Path) -> None:
-    with_kinds(folder, [*KINDS, "share"])
-    known = ", ".join(KINDS)
-    expected = (
-        f"reads kinds of events that are not there: share. It reads {known}, share; there are {known}: train it"
-    )
-    with pytest.raises(CheckpointError, match=expected):
-        load_version(folder)
+SHARE = Event("share", ITEMS.ids[11], time=NOW - timedelta(minutes=5))
+DECLARED = FuseSettings(weights={"share": 1.5})
+
+
+def test_a_kind_that_is_declared_later_is_a_token_of_every_version(folder: Path) -> None:
+    before, told = answers(folder), answers(folder, SHARE, fuse=DECLARED)
+    assert all(np.isfinite(one).all() for one in told)
+    assert all(np.abs(one - other).max() > 1e-4 for one, other in zip(told, before, strict=True))
+    version = load_version(folder)
+    assert not version.favours(SHARE)  # it did not learn so
+    assert not version.network.kind(torch.tensor([version.tokens.row("share")])).any()
+
+
+def test_a_kind_that_is_no_longer_declared_changes_no_answer(folder: Path) -> None:
+    """Its row stays, and no event of it comes."""
+    before = answers(folder)
+    with_kinds(folder, ["share", *KINDS])
+    said_otherwise(folder, kinds=["click", "like", "share"], negative_kinds=["dislike", "skip"])
+    for told, expected in zip(answers(folder, SHARE), before, strict=True):
+        np.testing.assert_array_equal(told, expected)
+    again, trained = folder / "again", answers(folder, SHARE, fuse=DECLARED)
+    again.mkdir()
+    save_version(load_version(folder), again)
+    assert load_version(again).favours(SHARE)
+    for told, expected in zip(answers(again, SHARE, fuse=DECLARED), trained, strict=True):
+        np.testing.assert_array_equal(told, expected)
+    assert np.abs(trained[0] - before[0]).max() > 1e-4
+
+
+def test_what_speaks_against_an_item_is_what_the_version_learned(folder: Path) -> None:
+    before = answers(folder)
+    said_otherwise(folder, negative_kinds=["skip"])
+    assert np.abs(answers(folder)[0] - before[0]).max() > 1e-4
+    said_otherwise(folder, negative_kinds=None)  # as versions that were saved before
+    np.testing.assert_array_equal(answers(folder)[0], before[0])
 
 
 def test_a_version_without_names_has_those_of_the_release_before(folder: Path) -> None:

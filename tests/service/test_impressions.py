@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from engine.core.deadline import Deadline
+from engine.core.kinds import STANDARD_KINDS
 from engine.core.types import Event, EventKind, ItemId, Query, Recommendations, UserId
 from engine.core.validate import MAX_HISTORY
 from engine.events.errors import EventStoreError
 from engine.events.history import StoredHistory
 from engine.events.sql import SqlEventStore
 from engine.events.types import HistoryPage, Impression
-from engine.query.settings import EVENT_WEIGHTS, FuseSettings
+from engine.query.settings import FuseSettings
 from engine.service.convert.results import recommend_response
 from engine.service.impressions import ImpressionLog
 from tests.events.stores import open_store, served
@@ -105,7 +106,8 @@ def test_what_the_database_never_took_is_counted_at_the_end(store: Gated) -> Non
 
 def test_recommendations_go_on_without_the_database_and_say_so(store: Gated) -> None:
     like = Event(EventKind.LIKE, ItemId("bird"))
-    joined = StoredHistory(store, EVENT_WEIGHTS, 200).join(Query(history=(like,), user=UserId("ann")), Deadline())
+    query = Query(history=(like,), user=UserId("ann"))
+    joined = StoredHistory(store, STANDARD_KINDS.weights, 200).join(query, Deadline())
     assert joined.query.history == (like,)
     answer = Recommendations((), "r", "f", "untrained", "retrieval")
     (skipped,) = recommend_response(answer, joined).skipped
@@ -119,7 +121,7 @@ def test_only_the_newest_events_of_kinds_that_weigh_are_read(tmp_path: Path) -> 
     store = open_store(f"sqlite:///{tmp_path / 'events.db'}")
     store.record([click(item=f"i{row}", name=f"e{row}", time=ago(hours=row)) for row in range(6)])
     query = Query(user=UserId("ann"))
-    join = StoredHistory(store, EVENT_WEIGHTS, 3).join
+    join = StoredHistory(store, STANDARD_KINDS.weights, 3).join
     assert [event.id for event in join(query, Deadline()).query.history] == ["e2", "e1", "e0"]
     own = (Event(EventKind.LIKE, item=ItemId("bird")),) * (MAX_HISTORY - 1)
     full = join(Query(user=UserId("ann"), history=own), Deadline()).query.history
