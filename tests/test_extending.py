@@ -11,7 +11,7 @@ from encoders.types import Content, Text
 from engine.config.settings import Settings
 from engine.core.kinds import KindTraits, Sign
 from engine.core.plugins import Plugins
-from engine.core.types import Query
+from engine.core.types import EventKind, Query
 from engine.encode.encoding import DirectEncoder
 from engine.encode.spaces import SPACES
 from engine.learn.evaluation.baselines.choose import Baseline, BaselineOptions
@@ -86,7 +86,7 @@ def test_the_stage_of_the_recipe_serves() -> None:
 def test_the_event_kind_is_declared_by_its_settings() -> None:
     (declared,) = re.findall(r"```toml\n(.*?)```", RECIPES["An event kind"], re.S)
     kinds = event_kinds(Settings(**tomllib.loads(declared)))
-    assert kinds.declared == {"add_to_cart"}
+    assert kinds.names == (*EventKind, "add_to_cart")
     assert kinds.table["add_to_cart"] == KindTraits(1.5, Sign.POSITIVE, explicit=False)
 
 

@@ -63,11 +63,6 @@ class EventKinds:
         return tuple(self.table)
 
     @cached_property
-    def declared(self) -> frozenset[str]:
-        """Those that are not standard."""
-        return frozenset(self.names) - STANDARD.keys()
-
-    @cached_property
     def weights(self) -> Mapping[str, float]:
         """By name the weight in a history."""
         return {name: traits.weight for name, traits in self.table.items()}

@@ -144,7 +144,7 @@ def test_a_kind_of_events_is_declared_with_its_weight(tmp_path, monkeypatch):
     settings = load_settings(write(tmp_path, f"{CART}[events.kinds.like]\nweight = 4\n[fuse.weights]\nview = 0.5\n"))
     weights = {**STANDARD_KINDS.weights, "like": 4.0, "view": 0.5, "add_to_cart": 1.5}
     assert settings.fuse.weights == opening.event_kinds(settings).weights == weights
-    assert opening.event_kinds(settings).declared == {"add_to_cart"}
+    assert opening.event_kinds(settings).positive == {*STANDARD_KINDS.positive, "add_to_cart"}
     assert opening.event_limits(settings).kinds == opening.event_kinds(settings)
     assert opening.event_kinds(Settings()) == STANDARD_KINDS
     monkeypatch.setenv("TRIVENI_EVENTS__KINDS__ADD_TO_CART__WEIGHT", "2.5")

@@ -43,7 +43,6 @@ def test_what_a_deployment_declares_comes_behind_by_name() -> None:
         {},
     )
     assert kinds.names == (*EventKind, "add_to_cart", "report", "watch_95")
-    assert kinds.declared == {"add_to_cart", "report", "watch_95"}
     assert kinds.table["add_to_cart"] == KindTraits(1.5, Sign.POSITIVE)
     assert kinds.positive == STANDARD_KINDS.positive | {"add_to_cart", "watch_95"}
     assert kinds.negative == STANDARD_KINDS.negative | {"report"}

@@ -91,16 +91,6 @@ def test_a_kind_that_is_the_only_positive_one_is_learned(tmp_path: Path) -> None
         assert np.mean(np.array(ranks) == 0) > 0.5  # by chance 1 in 96; the rule holds in 8 of 10 steps
 
 
-def test_standard_kinds_train_the_same_version_wherever_more_are_declared() -> None:
-    """The rows of declared kinds come behind, and nothing else reads the table."""
-    log, quick = walks(ITEMS, users=20), replace(QUICK, towers=None, training=TrainSettings(epochs=1))
-    plain = fit(log, ITEMS, quick).version
-    unused = replace(quick, positives=Positives(KINDS.positive))
-    again = fit(log, ITEMS, unused).version
-    for name, weights in plain.network.state_dict().items():
-        np.testing.assert_array_equal(again.network.state_dict()[name], weights, err_msg=name)
-
-
 def test_training_leaves_out_what_is_not_declared_and_says_so(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'events.db'}"
     store = SqlEventStore(url, limits=EventLimits(kinds=KINDS))

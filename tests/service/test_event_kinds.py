@@ -59,8 +59,8 @@ def server(folder: Path) -> Iterator[Running]:
         yield run
 
 
-def named(kind: str, about: str, minutes: float = 5, **fields: object) -> E.Event:
-    return E.Event(kind_name=kind, item_id=about, time=at(minutes), **fields)  # type: ignore[arg-type]
+def named(name: str, about: str, minutes: float = 5, **fields: object) -> E.Event:
+    return E.Event(kind_name=name, item_id=about, time=at(minutes), **fields)  # type: ignore[arg-type]
 
 
 def recommended(server: Running, **request: object) -> R.RecommendResponse:

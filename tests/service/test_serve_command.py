@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -13,6 +14,9 @@ import grpc
 from engine import opening
 from engine.config.settings import Settings
 from engine.core.errors import StoreInUseError
+from engine.core.types import Event, ItemId, UserId
+from engine.events.settings import EventSettings, KindSettings
+from engine.events.types import UserEvent
 from engine.store.settings import StoreSettings
 from tests.service.running import item
 from triveni.v1 import catalog_pb2, catalog_pb2_grpc, content_pb2, recommendation_pb2, recommendation_pb2_grpc
@@ -61,6 +65,11 @@ def port_of(process: subprocess.Popen[str]) -> int:
 
 
 def test_what_is_loaded_is_told_from_the_start(tmp_path: Path) -> None:
+    declared = {"share": KindSettings(weight=1.0), "add_to_cart": KindSettings(weight=1.0)}
+    with closing(
+        opening.open_events(Settings(events=EventSettings(url=f"sqlite:///{tmp_path / 'store'}.db", kinds=declared)))
+    ) as events:
+        events.record([UserEvent(UserId("ann"), Event(kind, ItemId("a"))) for kind in ("share", "like")])
     process = serve(tmp_path / "store", "127.0.0.1:0")
     try:
         told = told_until_ready(process)
@@ -76,6 +85,7 @@ def test_what_is_loaded_is_told_from_the_start(tmp_path: Path) -> None:
     ]
     assert all(float(str(one["seconds"])) >= 0 for one in told if one["event"] == "loaded")
     assert told[5]["items"] == 0
+    assert told[7]["left_out"] == "those of kinds that events.kinds does not declare: share"
 
 
 def test_serve_an_empty_store_fill_it_stop_and_serve_again(tmp_path: Path) -> None:
