@@ -11,6 +11,7 @@ from rich.text import Text
 
 from engine.cli.common import can_print_unicode
 from engine.cli.named import NO_NAMES, SHOWN_REASONS, Names, title
+from triveni.client.events import kind_of
 from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
 
 Answer = recommendation_pb2.RecommendResponse | recommendation_pb2.SearchResponse
@@ -34,14 +35,9 @@ def part_label(part: recommendation_pb2.QueryPart, names: Names = NO_NAMES) -> s
     return f"query {_item_label(part.item_id, names)}" if source == "item_id" else "query vector"
 
 
-def kind_label(event: event_pb2.Event) -> str:
-    """The kind of an event."""
-    return event.kind_name or event_pb2.EventKind.Name(event.kind).removeprefix("EVENT_KIND_").lower()
-
-
 def event_label(event: event_pb2.Event, names: Names = NO_NAMES) -> str:
     """A short name of an event."""
-    kind = kind_label(event)
+    kind = kind_of(event)
     if event.WhichOneof("target") == "content":
         return f"{kind} {_content_label(event.content)}"
     return f"{kind} {_item_label(event.item_id, names)}"

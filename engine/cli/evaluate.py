@@ -195,7 +195,7 @@ def _compare(
             rankers += [one.ranker for one in trained]
             if compared.learned:
                 rankers.append(evaluate_versions.learned(settings, there, asked.split, before, seed, status.update))
-        options = _options(compared, counted, [one.name for one in rankers])
+        options = _options(compared, counted, positives, [one.name for one in rankers])
         notes = {one.ranker.name: note for one in trained if (note := one.note(parted))}
         done = run(
             parted,
@@ -215,7 +215,9 @@ def _compare(
         tell("warning", "yellow", f"{name}: {note}")
 
 
-def _options(compared: RankerOptions, counted: CountOptions, names: list[str]) -> EvaluateOptions:
+def _options(
+    compared: RankerOptions, counted: CountOptions, positives: Positives, names: list[str]
+) -> EvaluateOptions:
     """What is measured of the rankers of these names."""
     from engine.learn.evaluation.options import EvaluateOptions
     from engine.learn.evaluation.stats import Draws
@@ -223,7 +225,7 @@ def _options(compared: RankerOptions, counted: CountOptions, names: list[str]) -
     ks = tuple(sorted(set(counted.k or [10])))
     reference = OLD.get(compared.reference, compared.reference)
     among = SIMPLE if set(SIMPLE) & set(names) else tuple(names[:1])
-    return EvaluateOptions(ks, not counted.seen, reference, among, counted.positives, draws=Draws(seed=counted.seed))
+    return EvaluateOptions(ks, not counted.seen, reference, among, positives, draws=Draws(seed=counted.seed))
 
 
 def _tell_compared(

@@ -10,7 +10,7 @@ from engine.core.errors import InvalidQueryError, SettingsError
 from engine.core.kinds import KIND_NAME, STANDARD, STANDARD_KINDS, EventKinds, KindTraits, Sign
 from engine.core.types import EventKind
 from engine.events.settings import KindSettings, all_kinds
-from engine.learn.evaluation.off_policy import rates
+from engine.learn.evaluation.off_policy import rate_kinds
 from engine.learn.splits import Positives
 from engine.query.settings import FuseSettings
 from engine.rerank.table import KINDS, STANDARD_TOKENS, TokenKinds
@@ -31,7 +31,7 @@ def test_the_standard_kinds_say_what_they_always_said() -> None:
     assert STANDARD_KINDS.explicit == {"like", "rate", "dislike", "search", "upload", "purchase"}
     assert TokenKinds.of(STANDARD_KINDS) == STANDARD_TOKENS
     assert STANDARD_TOKENS.names == KINDS == STANDARD_KINDS.names[1:]
-    assert rates(STANDARD_KINDS) == {
+    assert rate_kinds(STANDARD_KINDS) == {
         "click-through rate": {"click", "like", "purchase"}, "conversion": {"purchase"}, "dislikes": {"dislike"},
     }  # fmt: skip
     assert all_kinds({}, FuseSettings().weights) == all_kinds({}, {}) == STANDARD_KINDS
@@ -49,7 +49,7 @@ def test_what_a_deployment_declares_comes_behind_by_name() -> None:
     tokens = TokenKinds.of(kinds)
     assert [tokens.row(kind) for kind in KINDS] == list(range(len(KINDS)))
     assert (tokens.row("add_to_cart"), tokens.row("watch_95"), tokens.row("share")) == (9, 11, 12)
-    counted = rates(kinds)
+    counted = rate_kinds(kinds)
     assert counted["click-through rate"] == {"click", "like", "purchase", "add_to_cart", "watch_95"}
     assert (counted["conversion"], counted["dislikes"]) == ({"purchase"}, {"dislike", "report"})
 

@@ -14,7 +14,7 @@ from engine.events.check import EventLimits
 from engine.events.settings import EventSettings, KindSettings
 from engine.events.sql import SqlEventStore
 from engine.events.types import Served, UserEvent
-from engine.learn.evaluation.off_policy import logged_positions, rates
+from engine.learn.evaluation.off_policy import logged_positions, rate_kinds
 from engine.learn.fit import FitSettings, fit
 from engine.learn.jobs.job import fit_settings
 from engine.learn.learned import VersionRanker
@@ -112,7 +112,7 @@ def test_what_follows_served_lists_counts_by_the_table() -> None:
     list_ = Served(served(items=("a", "b", "c", "d")), follow)  # type: ignore[arg-type]
 
     def shares(kinds: object) -> list[float]:
-        return [float(logged_positions([list_], one).reward.mean()) for one in rates(kinds).values()]  # type: ignore[arg-type]
+        return [float(logged_positions([list_], one).reward.mean()) for one in rate_kinds(kinds).values()]  # type: ignore[arg-type]
 
     assert shares(KINDS) == [0.25, 0.0, 0.25]
     assert shares(STANDARD_KINDS) == [0.0, 0.0, 0.0]

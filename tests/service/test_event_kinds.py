@@ -15,6 +15,7 @@ from engine.service.server import ServerOptions
 from tests.service.running import Running, failure, item, open_edge, running
 from tests.service.test_events import at, history, record, somebody
 from tests.tiny import concept_space, concept_text
+from triveni.client import Client
 from triveni.v1 import event_pb2, recommendation_pb2
 
 E, R = event_pb2, recommendation_pb2
@@ -83,6 +84,13 @@ def test_recorded_given_back_and_weighed(server: Running) -> None:
     assert (answer.tier, concepts(answer)) == ("retrieval", ["car", "car"])
     assert {reason.event_id for result in answer.results for reason in result.reasons} == {"c1"}
     assert record(server, user, [cart, like]).duplicate_count == 2  # what was given back can be sent
+
+
+def test_the_client_has_them_by_their_names(server: Running) -> None:
+    with Client(server.address) as client:
+        client.record(user="eve", kind="add_to_cart", item="car/0")
+        assert [(one.kind, one.item) for one in client.history("eve")] == [("add_to_cart", "car/0")]
+        assert client.recommend("eve")[0].id.startswith("car")
 
 
 def test_a_requests_own_history_has_them_and_their_sign(server: Running) -> None:

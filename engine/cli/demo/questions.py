@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.cli import request
-from engine.cli.answer import kind_label
+from triveni.client.events import kind_of
 from triveni.v1 import content_pb2, event_pb2, filter_pb2, item_pb2, recommendation_pb2
 
 
@@ -162,7 +162,7 @@ def _history(
 
 
 def _kind(event: event_pb2.Event) -> str:
-    kind = kind_label(event)
+    kind = kind_of(event)
     if not event.HasField("content"):
         return f"a {kind}"
     word = {"image": " of a picture", "audio": " of a sound"}.get(event.content.WhichOneof("content") or "", "")

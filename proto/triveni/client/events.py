@@ -24,9 +24,6 @@ Row: TypeAlias = Event | Mapping[str, Any]
 _NAMES = {"user_id": "user", "item_id": "item", "request_id": "request"}
 _TARGETS = ("item", "content", "text", "image", "audio")
 _KEYS = frozenset(("kind", "time", "value", "id", "request", "context", "user", *_TARGETS))
-OWN_KIND = "kind_name"
-"""The field of a deployment's own kinds, in contracts that have it."""
-_HAS_OWN_KINDS = OWN_KIND in event_pb2.Event.DESCRIPTOR.fields_by_name
 
 
 def event(row: Row, field: str) -> event_pb2.Event:
@@ -95,8 +92,7 @@ def event_label(message: event_pb2.Event, row: Row | None = None) -> str:
 
 def kind_of(message: event_pb2.Event) -> str:
     """The kind of an event, standard or not."""
-    own: str = getattr(message, OWN_KIND, "")
-    return own or event_pb2.EventKind.Name(message.kind).removeprefix("EVENT_KIND_").lower()
+    return message.kind_name or event_pb2.EventKind.Name(message.kind).removeprefix("EVENT_KIND_").lower()
 
 
 def _fields(row: Row, field: str) -> dict[str, Any]:
@@ -116,12 +112,12 @@ def _fields(row: Row, field: str) -> dict[str, Any]:
 
 
 def _set_kind(message: event_pb2.Event, kind: object) -> None:
-    if isinstance(kind, str) and kind in KINDS:
-        message.kind = KINDS[kind]  # type: ignore[assignment]
-    elif _HAS_OWN_KINDS and isinstance(kind, str) and kind:
-        setattr(message, OWN_KIND, text(kind, "kind"))
-    else:
+    if not isinstance(kind, str) or not kind:
         raise InvalidError(f"there is no event kind {kind!r}", f"use one of {', '.join(KINDS)}", reason="EVENT")
+    if kind in KINDS:
+        message.kind = KINDS[kind]  # type: ignore[assignment]
+    else:
+        message.kind_name = text(kind, "kind")
 
 
 def _set_target(message: event_pb2.Event, said: Mapping[str, Any]) -> None:
