@@ -21,6 +21,7 @@ from engine.http.bindings import Binding, bindings, bindings_of, by_template
 from engine.http.calls import PASSED_ON, Endpoint, raw_path
 from engine.http.errors import HttpError, NoSuchMethodError, NoSuchPathError
 from engine.http.guard import Guard
+from engine.http.pages import page_routes
 from engine.http.problems import of_error
 from engine.http.settings import HttpSettings
 from engine.service.calls import REQUEST_ID
@@ -48,7 +49,8 @@ def build_app(
         extra_routes: more routes, behind those of the RPCs.
         middleware: more of it, inside of what guards the app.
     """
-    routes = [
+    every = all_bindings()
+    routes: list[BaseRoute] = [
         RpcRoute(
             template,
             [
@@ -62,7 +64,7 @@ def build_app(
                 for binding in same
             ],
         )
-        for template, same in by_template(all_bindings()).items()
+        for template, same in by_template(every).items()
     ]
     cors = Middleware(
         CORSMiddleware,
@@ -73,7 +75,7 @@ def build_app(
         max_age=600,
     )
     app = Starlette(
-        routes=[*routes, *extra_routes],
+        routes=[*routes, *extra_routes, *page_routes(every)],
         middleware=[
             Middleware(Guard, allowed_hosts=settings.allowed_hosts, origins=settings.cors_origins),
             *([cors] if settings.cors_origins else []),

@@ -36,6 +36,8 @@ class Binding:
     """The class of its request."""
     response: Any
     """The class of its response."""
+    first: bool
+    """Whether it is the RPC's own form, and no other beside it."""
 
     @property
     def method(self) -> str:
@@ -83,7 +85,7 @@ def bindings_of(rpc: MethodDescriptor, rule: http_pb2.HttpRule) -> Iterator[Bind
         verb = one.WhichOneof("pattern")
         if verb:
             template = getattr(one, verb)
-            yield Binding(rpc, verb.upper(), template, one.body, _pattern(template), request, response)
+            yield Binding(rpc, verb.upper(), template, one.body, _pattern(template), request, response, one is rule)
 
 
 def by_template(all_bindings: Iterable[Binding]) -> Mapping[str, list[Binding]]:
