@@ -7,8 +7,7 @@ interceptors, limits, deadlines and errors are those of gRPC. A client that goes
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -99,15 +98,7 @@ class Endpoint:
     async def _unary(self, scope: Scope, body: Body, answer: Answer, options: dict[str, Any]) -> None:
         raw = await self._request(scope, body)
         call = self._call(raw, **options)
-        gone = asyncio.ensure_future(body.gone())
-        try:
-            await asyncio.wait({asyncio.ensure_future(_ended(call)), gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not call.done():
-                raise ClientGone
-            response = self.binding.response.FromString(await call)
-        finally:
-            gone.cancel()
-            call.cancel()
+        response = self.binding.response.FromString(await _unless_gone(call, _watch(body, call)))
         text = await _aside(response.ByteSize(), partial(json_of, response))
         await answer.whole(self._status_of(response), JSON, text)
 
@@ -143,19 +134,13 @@ class Endpoint:
         if query:
             raise InvalidQueryError(f"query parameter {query[0][0][:80]!r} says nothing", "put it into the lines")
         call = self._call(**options)
-        feeding = asyncio.ensure_future(self._feed(body, call))
         try:
             if self.binding.rpc.server_streaming:
-                await self._answer_lines(call, answer)
+                await _unless_gone(self._answer_lines(call, answer), self._feed(body, call))
             else:
-                response = self.binding.response.FromString(await call)
+                response = self.binding.response.FromString(await _unless_gone(call, self._feed(body, call)))
                 await answer.whole(200, JSON, json_of(response))
-        except asyncio.CancelledError:
-            if feeding.done() and not feeding.cancelled() and isinstance(feeding.exception(), ClientGone):
-                raise ClientGone from None
-            raise
         finally:
-            feeding.cancel()
             call.cancel()
 
     async def _feed(self, body: Body, call: Any) -> None:
@@ -165,13 +150,11 @@ class Endpoint:
                 size = len(line) if isinstance(line, bytes) else 0
                 await call.write(await _aside(size, partial(self._message_of_line, line)))
             await call.done_writing()
-            await body.gone()
-            raise ClientGone
         except ClientGone:
             call.cancel()
-            raise
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            pass  # it has ended; its status says why
+            return  # it has ended; its status says why
+        await _watch(body, call)
 
     def _message_of_line(self, line: bytes | TooLargeError) -> bytes:
         """The serialised message of a line; of a bad one, why it is none."""
@@ -222,9 +205,27 @@ def _query(scope: Scope) -> list[tuple[str, str]]:
         raise InvalidQueryError("the query is no UTF-8", "percent-encode it") from None
 
 
-async def _ended(call: Awaitable[bytes]) -> None:
-    with suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
-        await call
+async def _watch(body: Body, call: Any) -> None:
+    """Cancel a call when its client goes away."""
+    await body.gone()
+    call.cancel()
+
+
+async def _unless_gone(answer: Awaitable[Any], watching: Coroutine[Any, Any, None]) -> Any:
+    """An answer that is waited for, while something watches the client and cancels the call when it goes away.
+
+    Raises:
+        ClientGone: if it did.
+    """
+    watch = asyncio.ensure_future(watching)
+    try:
+        return await answer
+    except asyncio.CancelledError:
+        if watch.done():
+            raise ClientGone from None
+        raise
+    finally:
+        watch.cancel()
 
 
 async def _aside(size: int, work: Callable[[], Any]) -> Any:

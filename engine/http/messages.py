@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from engine.core.errors import InvalidQueryError
 from engine.http.bindings import Binding
 from engine.http.errors import MalformedBodyError
+from engine.http.writing import writer_of
 
 Json = Any
 """What `json.loads` gives."""
@@ -26,15 +27,8 @@ _AT = re.compile(r' at "?\w+\.?([\w.\[\]]*)"?$')
 
 
 def json_of(message: Message) -> bytes:
-    """A message as JSON, without line breaks; a field that is not set is there with its default.
-
-    Raises:
-        SerializeToJsonError: if it holds what JSON has no form for.
-    """
-    fields = json_format.MessageToDict(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """A message as JSON, without line breaks; a field that is not set is there with its default."""
+    return json.dumps(writer_of(message.DESCRIPTOR)(message), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def read_json(raw: bytes) -> Json:

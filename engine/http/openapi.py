@@ -1,5 +1,6 @@
 """The OpenAPI document (3.1) of the door, made from the descriptors, with the comments of the proto files."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
@@ -10,6 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from engine.http.bindings import Binding
 from engine.http.body import JSON, LINES, MESSAGE_PART, MULTIPART
+from engine.http.examples import EXAMPLES
 from engine.http.problems import MEDIA_TYPE
 
 Schema = dict[str, Any]
@@ -17,8 +19,8 @@ Schema = dict[str, Any]
 ABOUT = """Every call of the gRPC services of `triveni.v1`, over HTTP/JSON.
 
 JSON is protobuf's: bytes are base64, 64-bit numbers are texts, enums are names. Calls that stream take and answer
-lines (NDJSON). The header `X-Request-Timeout` gives a call so many seconds; `X-Request-Id` names it in the logs. Errors are
-`application/problem+json` with a reason and a remedy; a stream that has begun ends with a line `{"error": …}` instead."""
+lines (NDJSON). The header `X-Request-Timeout` gives a call so many seconds; `X-Request-Id` names it in the logs. Errors
+are `application/problem+json` with a reason and a remedy; a stream that has begun ends with a line `{"error": …}`."""
 
 _WELL_KNOWN: Mapping[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
@@ -106,7 +108,6 @@ class _Document:
         return {
             "openapi": "3.1.0",
             "info": {"title": "Triveni", "version": "v1", "description": ABOUT, "license": {"name": "Apache-2.0"}},
-            "servers": [{"url": "/"}],
             "tags": list(tags.values()),
             "paths": paths,
             "components": {"schemas": dict(sorted(self._schemas.items()))},
@@ -156,12 +157,13 @@ class _Document:
     def _body(self, binding: Binding) -> Schema:
         kind = binding.rpc.input_type
         if binding.rpc.client_streaming:
-            content = {LINES[0]: {"schema": self._ref(kind)}}
-            return {"required": True, "description": "Messages, one on each line.", "content": content}
+            line = json.dumps(EXAMPLES[binding.rpc.name])
+            lines = {LINES[0]: {"schema": self._ref(kind), "example": line}}
+            return {"required": True, "description": "Messages, one on each line.", "content": lines}
         schema = self._ref(kind)
         if binding.variables:
             schema = self._message(kind, leave_out=binding.variables)
-        content = {JSON: {"schema": schema}}
+        content: Schema = {JSON: {"schema": schema, "example": EXAMPLES.get(binding.rpc.name, {})}}
         if _has_bytes(kind, set()):
             content[MULTIPART] = {
                 "schema": {

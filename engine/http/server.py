@@ -126,9 +126,17 @@ def _bind(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     try:
-        found = socket.getaddrinfo(host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, where = found[0]
-        return socket.create_server(where, family=family, backlog=2048)
+        hints = {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP, "flags": socket.AI_PASSIVE}
+        family, kind, protocol, _, where = socket.getaddrinfo(host or None, int(port), **hints)[0]
+        listening = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY only if it knows the protocol
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(where)
+            listening.listen(2048)
+        except OSError:
+            listening.close()
+            raise
+        return listening
     except (OSError, ValueError, OverflowError) as error:
         raise SettingsError(
             f"cannot listen on {address} ({error})", "choose another http.address, HOST:PORT, or stop what uses it"
