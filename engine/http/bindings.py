@@ -89,9 +89,9 @@ def bindings_of(rpc: MethodDescriptor, rule: http_pb2.HttpRule) -> Iterator[Bind
 
 
 def by_template(all_bindings: Iterable[Binding]) -> Mapping[str, list[Binding]]:
-    """The bindings of each template."""
+    """The bindings of each template; those that end in a word come before those that end in anything."""
     found: dict[str, list[Binding]] = {}
-    for binding in all_bindings:
+    for binding in sorted(all_bindings, key=lambda one: one.template.endswith("}")):
         found.setdefault(binding.template, []).append(binding)
     return found
 

@@ -34,8 +34,8 @@ PASSED_ON = ("authorization", "x-api-key", "traceparent", "tracestate")
 
 _ASIDE = 1 << 16
 """Bytes from which on JSON is read and written in a thread, so that it holds up nobody."""
-_MAX_WAITING = 1 << 20
-"""Answers of a stream that wait for a client that sends before it reads."""
+_MAX_WAITING, _MAX_WAITING_BYTES = 1 << 20, 16 << 20
+"""Answers of a stream that wait for a client which sends all before it reads any."""
 
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -168,7 +168,7 @@ class Endpoint:
     async def _answer_lines(self, call: Any, answer: Answer) -> None:
         """Answer as the service does, a line for each message. The first is waited for: till then a status can say
         that there is none."""
-        buffer: StreamBuffer[bytes] = StreamBuffer(_MAX_WAITING, self._max_bytes)
+        buffer: StreamBuffer[bytes] = StreamBuffer(_MAX_WAITING, _MAX_WAITING_BYTES)
         reading = asyncio.ensure_future(buffer.fill(_sized(call)))
         try:
             while batch := await buffer.take():

@@ -21,8 +21,10 @@ from engine.http.writing import writer_of
 Json = Any
 """What `json.loads` gives."""
 
+_LONG = 2000
 _WITHIN = re.compile(r"Failed to parse (\w+) field: ")
 _UNKNOWN = re.compile(r'has no field named "(.*)" at "(.*)"\.\n.*: "\[(.*)\]"', re.DOTALL)
+_NOT_ITERABLE = re.compile(r"'(\w+)' object is not iterable")
 _AT = re.compile(r' at "?\w+\.?([\w.\[\]]*)"?$')
 
 
@@ -99,12 +101,15 @@ def _merge(message: Message, value: Json, failure: type[InvalidQueryError | Malf
 
 def _explained(said: str) -> tuple[str, str, str]:
     """Problem, remedy and field of what `json_format` says."""
+    if len(said) > _LONG:  # a name or a value of that length
+        return said[:_LONG], "", ""
     within = _WITHIN.findall(said)
     said = _WITHIN.sub("", said).strip(". ")
     if unknown := _UNKNOWN.search(said):
         name, where, known = unknown.groups()
         field = ".".join(part for part in (where.partition(".")[2], name) if part)
         return f"there is no field {name[:80]!r}", f"there are {known.replace(chr(39), '')}", field
+    said = _NOT_ITERABLE.sub(r"an object is wanted, not \1", said)
     at = _AT.search(said)
     problem = said[: at.start()] if at else said
     return problem[:1].lower() + problem[1:].rstrip("."), "", at[1] if at else ".".join(within)

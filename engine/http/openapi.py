@@ -19,8 +19,9 @@ Schema = dict[str, Any]
 ABOUT = """Every call of the gRPC services of `triveni.v1`, over HTTP/JSON.
 
 JSON is protobuf's: bytes are base64, 64-bit numbers are texts, enums are names. Calls that stream take and answer
-lines (NDJSON). The header `X-Request-Timeout` gives a call so many seconds; `X-Request-Id` names it in the logs. Errors
-are `application/problem+json` with a reason and a remedy; a stream that has begun ends with a line `{"error": …}`."""
+lines (NDJSON). The header `X-Request-Timeout` gives a call so many seconds; `X-Request-Id` names it in the logs.
+Errors are `application/problem+json` with a reason and a remedy; a stream that has begun ends with such a line,
+`{"error": …}`."""
 
 _WELL_KNOWN: Mapping[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},

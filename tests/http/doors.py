@@ -33,6 +33,7 @@ def opened(
     folder: Path,
     settings: HttpSettings = HttpSettings(address="127.0.0.1:0"),  # noqa: B008 (frozen)
     wrap: Callable[[ContentEncoder], ContentEncoder] = lambda encoder: encoder,
+    drain_seconds: float = 5,
 ) -> Iterator[Opened]:
     """Start both over a catalogue of birds, pianos and cars, and stop them at the end."""
     space = concept_space(limits=LIMITS)
@@ -40,7 +41,7 @@ def opened(
     events = open_events(folder, store)
     serving = Serving(Registry(folder / "models"), {}, space.fingerprint)
     door = HttpServer(settings, max_message_bytes=MAX_MESSAGE)
-    options = ServerOptions(address="127.0.0.1:0", max_message_bytes=MAX_MESSAGE, drain_seconds=5)
+    options = ServerOptions(address="127.0.0.1:0", max_message_bytes=MAX_MESSAGE, drain_seconds=drain_seconds)
     with running(space, store, events, options, wrap=wrap, serving=serving, doors=[door]) as run:
         items = []
         for price, concept in enumerate(("bird", "piano", "car")):
