@@ -203,6 +203,8 @@ def _place(message: Json, path: str, raw: bytes) -> None:
     steps = [int(at) if at else name for name, at in re.findall(r"(\w+)|\[(\d+)\]", path)]
     at: Any = message
     try:
+        if not steps:
+            raise KeyError(path)
         for step, after in zip(steps, [*steps[1:], None], strict=True):
             value: Any = base64.b64encode(raw).decode() if after is None else [] if isinstance(after, int) else {}
             if isinstance(step, int):

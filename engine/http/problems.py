@@ -38,6 +38,13 @@ HTTP_STATUS: Mapping[str, int] = {
 }
 """By gRPC status, as google/rpc/code.proto says."""
 
+_REMEDIES = {
+    "DEADLINE_EXCEEDED": "allow more time, with the header x-request-timeout",
+    "UNAVAILABLE": "try again",
+    "CANCELLED": "try again",
+}
+"""Of failures that gRPC itself tells of, without a remedy."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -116,7 +123,7 @@ def of_call(error: grpc.aio.AioRpcError, request_id: str) -> Problem:
         HTTP_STATUS[code],
         error.details() or code_pb2.Code.Name(error.code().value[0]),
         info.reason,
-        info.metadata.get("remedy", ""),
+        info.metadata.get("remedy") or _REMEDIES.get(code, ""),
         tuple((one.field, one.description) for one in bad.field_violations if one.field),
         retry.retry_delay.ToTimedelta().total_seconds() or RETRY_SECONDS.get(code, 0),
         request_id,

@@ -19,6 +19,9 @@ from engine.http.settings import HttpSettings
 _KEEP_ALIVE = 75
 """Seconds for which a connection stays open without a request: longer than those who keep them open for others."""
 
+_NOTICE = 0.25
+"""Seconds in which what is asked over open connections is told to go elsewhere, before they are closed."""
+
 
 class HttpServer:
     """Serves HTTP. A `Door` of `engine.service.server.Server`.
@@ -100,6 +103,7 @@ class HttpServer:
         """
         if self._running is None:
             return
+        await asyncio.sleep(min(_NOTICE, seconds))
         self._server.config.timeout_graceful_shutdown = seconds  # type: ignore[assignment]
         self._server.should_exit = True
         await asyncio.wait({self._running})

@@ -43,7 +43,7 @@ def refused(answer: httpx.Response, status: int, reason: str) -> dict[str, objec
         (b'{"parts": [{"content": {"text": "\\ud800"}}]}', "surrogate", "parts[0].content.text"),
         (b'{"filter": {"datetime_range": {"gte": "soon"}}}', "timestamp", "filter.datetime_range.gte"),
         (b'{"filter":' + b'{"negated":' * 200 + b"{}" + b"}" * 201, "too deep", "filter"),
-        (b'{"' + b"x" * 100_000 + b'": 1}', "there is no field", None),
+        (b'{"' + b"x" * 100_000 + b'": 1}', "has no field", None),
     ],
 )
 def test_bodies_that_are_no_message(http: httpx.Client, body: bytes, says: str, field: str | None) -> None:
@@ -183,7 +183,6 @@ def test_a_message_that_is_too_large_though_its_json_is_not(http: httpx.Client) 
 
 
 def test_deadlines(http: httpx.Client) -> None:
-    timeout = {"x-request-timeout": "0.00001"}
     soon = http.post(
         "/v1/search", json={"parts": [{"content": {"text": "x"}}]}, headers={"x-request-timeout": "0.00001"}
     )
