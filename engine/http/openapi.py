@@ -37,6 +37,7 @@ _PLAIN: Mapping[int, Schema] = {
     FieldDescriptor.TYPE_FLOAT: {"type": "number", "format": "float"},
     FieldDescriptor.TYPE_DOUBLE: {"type": "number", "format": "double"},
 }
+_PROBLEM_NAME = "HttpProblem"  # triveni.v1 has a Problem of its own
 _PROBLEM: Schema = {
     "type": "object",
     "description": "Why a request failed (RFC 9457).",
@@ -96,7 +97,7 @@ class _Document:
 
     def __init__(self) -> None:
         self._comments = comments()
-        self._schemas: dict[str, Schema] = {"Problem": _PROBLEM}
+        self._schemas: dict[str, Schema] = {_PROBLEM_NAME: _PROBLEM}
 
     def of(self, all_bindings: Iterable[Binding]) -> Schema:
         paths: dict[str, Schema] = {}
@@ -132,7 +133,7 @@ class _Document:
                 },
                 "default": {
                     "description": "Why there is none.",
-                    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                    "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{_PROBLEM_NAME}"}}},
                 },
             },
         }

@@ -87,7 +87,7 @@ def test_what_was_written_is_read_again(name: str, data: st.DataObject) -> None:
     message = data.draw(messages(binding.rpc.input_type))
     path = {variable: getattr(message, variable) for variable in binding.variables}
     again = message_of(binding, path, body=read_json(json_of(message)))
-    assert again.SerializeToString(deterministic=True) == message.SerializeToString(deterministic=True)
+    assert json_of(again) == json_of(message)  # not their bytes: there are many NaN
 
 
 @given(FLOAT32)
@@ -96,7 +96,7 @@ def test_a_float_has_few_digits_and_is_the_same(value: float) -> None:
     search.results.add(score=value)
     said = json.loads(json_of(search))["results"][0]["score"]
     assert struct.pack("f", float(said)) == struct.pack("f", value) or said == "NaN"
-    assert len(str(said)) <= 15
+    assert said in ("NaN", "Infinity", "-Infinity") or float(f"{said:.9g}") == said
 
 
 def test_a_number_that_json_does_not_have_is_a_text() -> None:

@@ -43,7 +43,7 @@ def url(door: Opened) -> str:
 
 @schema.parametrize()
 @settings(
-    max_examples=15,
+    max_examples=30,
     deadline=None,
     phases=[Phase.generate],
     derandomize=True,
