@@ -27,6 +27,7 @@ from engine.http.errors import MalformedBodyError, MalformedHeaderError, TooLarg
 from engine.http.messages import json_of, message_of, read_json
 from engine.http.problems import of_call, of_error
 from engine.service.calls import REQUEST_ID, refused
+from engine.service.status import NotReadyError
 from engine.service.stream_buffer import StreamBuffer
 
 PASSED_ON = ("authorization", "x-api-key", "traceparent", "tracestate")
@@ -87,6 +88,9 @@ class Endpoint:
                 await self._unary(scope, body, answer, options)
         except ClientGone:
             return
+        except asyncio.CancelledError:  # the time for answers is up
+            cut_off = NotReadyError("the server stopped before the answer was there", "try again")
+            await answer.problem(of_error(cut_off, request_id), body)
         except TriveniError as error:
             structlog.get_logger("triveni.http").info(
                 "refused", method=self.binding.method, error=str(error)[:400], request_id=request_id

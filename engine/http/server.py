@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import socket
 from collections.abc import Iterator, Sequence
 
@@ -56,6 +57,7 @@ class HttpServer:
         Raises:
             SettingsError: if the address cannot be bound.
         """
+        _forward_logs()
         listening = _bind(self._settings.address)
         self.port = listening.getsockname()[1]
         self._channel = grpc.aio.insecure_channel(
@@ -124,6 +126,20 @@ class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Forward(logging.Handler):
+    """Writes what a library logs as this program does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger("triveni.http").log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+
+
+def _forward_logs() -> None:
+    for name, level in (("uvicorn", logging.WARNING), ("python_multipart", logging.ERROR)):
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [_Forward()], False
+        log.setLevel(level)
 
 
 def _bind(address: str) -> socket.socket:
