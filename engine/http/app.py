@@ -20,7 +20,7 @@ from encoders.errors import TriveniError
 from engine.http.bindings import Binding, bindings, bindings_of, by_template
 from engine.http.calls import PASSED_ON, Endpoint, raw_path
 from engine.http.errors import HttpError, NoSuchMethodError, NoSuchPathError
-from engine.http.guard import Guard
+from engine.http.guard import HEADERS, Guard
 from engine.http.pages import page_routes
 from engine.http.problems import of_error
 from engine.http.settings import HttpSettings
@@ -151,4 +151,5 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
-    return of_error(UnexpectedError(request.headers.get(REQUEST_ID, "none"))).response()
+    """A defect in a route that is no call. The guard, which gives all other answers their headers, is passed over."""
+    return of_error(UnexpectedError(request.headers.get(REQUEST_ID, "none")), headers=HEADERS).response()

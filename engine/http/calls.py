@@ -27,7 +27,7 @@ from engine.http.errors import MalformedBodyError, MalformedHeaderError, TooLarg
 from engine.http.messages import json_of, message_of, read_json
 from engine.http.problems import of_call, of_error
 from engine.service.calls import REQUEST_ID, refused
-from engine.service.status import NotReadyError
+from engine.service.status import NotReadyError, UnexpectedError
 from engine.service.stream_buffer import StreamBuffer
 
 PASSED_ON = ("authorization", "x-api-key", "traceparent", "tracestate")
@@ -98,6 +98,11 @@ class Endpoint:
             await answer.problem(of_error(error, request_id), body)
         except grpc.aio.AioRpcError as error:
             await answer.problem(of_call(error, request_id), body)
+        except Exception as error:  # noqa: BLE001
+            structlog.get_logger("triveni.http").error(
+                "unexpected error", request_id=request_id, method=self.binding.method, exc_info=error
+            )
+            await answer.problem(of_error(UnexpectedError(request_id), request_id), body)
 
     async def _unary(self, scope: Scope, body: Body, answer: Answer, options: dict[str, Any]) -> None:
         raw = await self._request(scope, body)

@@ -159,8 +159,8 @@ class _Document:
     def _body(self, binding: Binding) -> Schema:
         kind = binding.rpc.input_type
         if binding.rpc.client_streaming:
-            line = json.dumps(EXAMPLES[binding.rpc.name])
-            lines = {LINES[0]: {"schema": self._ref(kind), "example": line}}
+            example = "\n".join(json.dumps(one) for one in EXAMPLES.get(binding.rpc.name, ()))
+            lines = {LINES[0]: {"schema": self._ref(kind), "example": example}}
             return {"required": True, "description": "Messages, one on each line.", "content": lines}
         schema = self._ref(kind)
         if binding.variables:

@@ -1,9 +1,11 @@
 """A real server on loopback with its HTTP door, over a real store and a tiny but real space."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from starlette.routing import BaseRoute
 
 from engine.encode.encoding import ContentEncoder
 from engine.http.server import HttpServer
@@ -34,13 +36,14 @@ def opened(
     settings: HttpSettings = HttpSettings(address="127.0.0.1:0"),  # noqa: B008 (frozen)
     wrap: Callable[[ContentEncoder], ContentEncoder] = lambda encoder: encoder,
     drain_seconds: float = 5,
+    extra_routes: Sequence[BaseRoute] = (),
 ) -> Iterator[Opened]:
     """Start both over a catalogue of birds, pianos and cars, and stop them at the end."""
     space = concept_space(limits=LIMITS)
     store = open_edge(folder / "items", space)
     events = open_events(folder, store)
     serving = Serving(Registry(folder / "models"), {}, space.fingerprint)
-    door = HttpServer(settings, max_message_bytes=MAX_MESSAGE)
+    door = HttpServer(settings, max_message_bytes=MAX_MESSAGE, extra_routes=extra_routes)
     options = ServerOptions(address="127.0.0.1:0", max_message_bytes=MAX_MESSAGE, drain_seconds=drain_seconds)
     with running(space, store, events, options, wrap=wrap, serving=serving, doors=[door]) as run:
         items = []

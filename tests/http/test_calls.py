@@ -6,10 +6,12 @@ import struct
 
 import httpx
 import pytest
+from google.protobuf import json_format
 
 from engine.http.examples import EXAMPLES
 from tests.http.doors import Opened
 from tests.tiny import concept_png, concept_wav
+from triveni.v1 import recommendation_pb2
 
 
 def test_search(http: httpx.Client) -> None:
@@ -23,10 +25,6 @@ def test_search(http: httpx.Client) -> None:
 
 
 def test_the_answer_is_that_of_grpc(http: httpx.Client, door: Opened) -> None:
-    from google.protobuf import json_format
-
-    from triveni.v1 import recommendation_pb2
-
     request = {"parts": [{"content": {"text": "bird"}, "weight": 0.5}, {"item_id": "car/image"}], "limit": 7}
     over_http = json_format.ParseDict(
         http.post("/v1/search", json=request, headers={"x-request-id": "same"}).json(),
@@ -169,4 +167,4 @@ def test_the_examples_of_the_page_are_answered(http: httpx.Client) -> None:
                     assert answer.status_code == expected, (path, answer.text)
                     seen.add(operation["operationId"])
     assert seen == set(EXAMPLES)
-    http.post("/v1/items:delete", json={"item_ids": ["42"]})
+    http.post("/v1/items:delete", json={"item_ids": ["42", "43"]})

@@ -1,11 +1,16 @@
 """What is wrong with a request is said as a problem, with a reason and a remedy, and never as 500."""
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
+from starlette.responses import Response
+from starlette.routing import Route
 
+from engine.http.settings import HttpSettings
 from tests.http.doors import Opened, opened
+from tests.http.raw import exchange
 from tests.service.conftest import MAX_MESSAGE
 
 JSON = {"content-type": "application/json"}
@@ -199,11 +204,21 @@ def test_a_request_id_of_the_caller_is_kept_where_it_is_one(http: httpx.Client) 
     assert len(made) == 32
 
 
-def test_a_body_that_does_not_arrive(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from engine.http.settings import HttpSettings
-    from tests.http.raw import exchange
-
+def test_a_body_that_does_not_arrive(tmp_path: Path) -> None:
     settings = HttpSettings(address="127.0.0.1:0", body_seconds=0.2)
-    with opened(tmp_path_factory.mktemp("slow"), settings) as door:
+    with opened(tmp_path, settings) as door:
         head = b"POST /v1/search HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         assert b"408" in exchange(door.door.port, head + b"content-length: 9\r\n\r\n{").split(b"\r\n")[0]
+
+
+def test_a_defect_of_ours_is_told_with_the_request_id(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def broken(request: object) -> Response:
+        raise ZeroDivisionError
+
+    with opened(tmp_path, extra_routes=[Route("/broken", broken)]) as door:
+        answer = httpx.get(f"{door.url}/broken", headers={"x-request-id": "mine"})
+    problem = refused(answer, 500, "UNEXPECTED")
+    assert "request id mine" in str(problem["detail"])
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    said = capfd.readouterr()
+    assert "ZeroDivisionError" in said.out + said.err
