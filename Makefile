@@ -68,7 +68,8 @@ bench: $(STAMP) ## measure every figure of the README
 proto: $(STAMP) ## generate Python from proto/, and freeze the contract that `make check` compares with
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against proto/triveni.binpb
-	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=proto --pyi_out=proto --grpc_python_out=proto proto/triveni/v1/*.proto
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=proto --pyi_out=proto --grpc_python_out=proto \
+	    --descriptor_set_out=proto/triveni/v1/described.binpb --include_source_info proto/triveni/v1/*.proto
 	$(BIN)/buf build --exclude-source-info -o proto/triveni.binpb
 
 clean: ## remove .venv and caches; what you indexed and recorded stays in var/

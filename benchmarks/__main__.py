@@ -12,6 +12,7 @@ ALL = (
     "indexing",
     "recommend",
     "service",
+    "http",
     "command",
     "client",
     "events",

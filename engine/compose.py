@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.query.models import Models
     from engine.query.pipeline import Engine
     from engine.query.search import BatchedSearch, Search
-    from engine.service.server import ServerOptions
+    from engine.service.server import Door, ServerOptions
     from engine.store.base import VectorStore
 
 
@@ -195,3 +195,13 @@ def server_options(settings: Settings) -> ServerOptions:
         event_limits=event_limits(settings),
         digests=settings_digests(settings),
     )
+
+
+def http_doors(settings: Settings, address: str = "") -> tuple[Door, ...]:
+    """The HTTP door, if the settings or an address open one."""
+    if not (address or settings.http.address):
+        return ()
+    from engine.http.server import HttpServer
+
+    http = settings.http.model_copy(update={"address": address}) if address else settings.http
+    return (HttpServer(http, max_message_bytes=settings.service.max_message_bytes),)

@@ -1,4 +1,4 @@
-"""`triveni serve`: the gRPC server."""
+"""`triveni serve`: the gRPC server, and HTTP beside it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ def serve(
     address: Annotated[
         str, typer.Option(help="host:port to listen on, instead of service.address; port 0 takes a free one.")
     ] = "",
+    http: Annotated[
+        str,
+        typer.Option(help="host:port for HTTP/JSON beside gRPC, instead of http.address; port 0: a free one."),
+    ] = "",
 ) -> None:
-    """Serve the indexed catalogue over gRPC.
+    """Serve the indexed catalogue over gRPC, and over HTTP/JSON where an address for it is set.
 
     What is loaded, and how long it took, is logged from the first second on; `ready` follows.
     SIGTERM and Ctrl-C let running calls end (service.drain_seconds), a second one exits at once. The standard
@@ -30,10 +34,10 @@ def serve(
 
     settings = settings_of(ctx)
     configure_logs(settings.log.level, json_lines=settings.log.json_lines)
-    _serve(settings, address)
+    _serve(settings, address, http)
 
 
-def _serve(settings: Settings, address: str) -> None:
+def _serve(settings: Settings, address: str, http: str) -> None:
     from engine.service.logs import loading
 
     with loading("program"):
@@ -44,6 +48,7 @@ def _serve(settings: Settings, address: str) -> None:
         from engine.service.server import Server
 
         options = compose.server_options(settings)
+        doors = compose.http_doors(settings, http)
 
     one_blas_thread()
     give_back_memory()
@@ -74,5 +79,7 @@ def _serve(settings: Settings, address: str) -> None:
                 opened.callback(trainings.close)
         engine = compose.build_engine(settings, space, store, encoder, search, serving)
         listening = options.model_copy(update={"address": address}) if address else options
-        server = Server(engine, encoder, store, events, space, listening, serving=serving, trainings=trainings)
+        server = Server(
+            engine, encoder, store, events, space, listening, serving=serving, trainings=trainings, doors=doors
+        )
         asyncio.run(serve_until_signal(server, lambda: opening.announce(store, listening.address, server.port)))

@@ -17,6 +17,7 @@ from engine.config.variables import NESTED, PREFIX, check_variables, nearest
 from engine.core.errors import SettingsError
 from engine.encode.settings import LimitSettings, SpaceSettings
 from engine.events.settings import EventSettings, all_kinds
+from engine.http.settings import HttpSettings
 from engine.learn.settings import LearnSettings
 from engine.models.settings import ModelSettings
 from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
@@ -40,6 +41,7 @@ class Settings(BaseSettings):
     learn: LearnSettings = LearnSettings()
     models: ModelSettings = ModelSettings()
     service: ServiceSettings = ServiceSettings()
+    http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -10,12 +10,16 @@ from typing import Any, TypeAlias, TypeVar
 
 import grpc
 
-from engine.service.status import MalformedError
+from encoders.errors import TriveniError
+from engine.service.status import MalformedError, shorten
 
 REQUEST_ID = "x-request-id"
 """The metadata key under which a caller may send a request id of its own."""
 SETTINGS = "triveni-settings"
 """The metadata key that asks for digests of the server's settings; they come as JSON under the same trailing key."""
+
+REFUSED = b"\x07"
+"""Begins what no message begins with (field 0 of wire type 7)."""
 
 _FORM = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -26,7 +30,20 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 class Malformed:
-    """Stands for a message whose bytes are none, so that the call can be answered rather than dropped."""
+    """Stands for a message whose bytes are none, so that the call can be answered rather than dropped.
+
+    Another door to the service, which makes messages of something else, sends what it could make none of as
+    `REFUSED` and why: so a bad item of its streams has its place among the others.
+
+    Args:
+        raw: the bytes.
+    """
+
+    def __init__(self, raw: bytes = b"") -> None:
+        said = raw.removeprefix(REFUSED).decode(errors="replace") if raw.startswith(REFUSED) else ""
+        problem, _, remedy = said.partition("\0")
+        self.problem = problem or "message cannot be parsed"
+        self.remedy = remedy or "send protobuf of triveni.v1, with valid UTF-8 in its strings"
 
     def ByteSize(self) -> int:  # noqa: N802
         """As a message has it: 0."""
@@ -40,10 +57,13 @@ def checked(message: _Message | Malformed) -> _Message:
         MalformedError: if it could not be parsed.
     """
     if isinstance(message, Malformed):
-        raise MalformedError(
-            "message cannot be parsed", "send protobuf of triveni.v1, with valid UTF-8 in its strings"
-        )
+        raise MalformedError(message.problem, message.remedy)
     return message
+
+
+def refused(error: TriveniError) -> bytes:
+    """What a door sends in place of a message that it could not make."""
+    return REFUSED + f"{shorten(error.problem)}\0{shorten(error.remedy)}".encode()
 
 
 @dataclass(slots=True)

@@ -161,7 +161,7 @@ def _reader(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
         try:
             return parse(raw) if parse else raw
         except (DecodeError, UnicodeDecodeError):
-            return Malformed()
+            return Malformed(raw)
 
     return read
 

@@ -1,7 +1,11 @@
 """The gRPC server: its services, its health, and how it starts and stops."""
 
 import asyncio
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Protocol
 
 import grpc
 import structlog
@@ -70,6 +74,23 @@ class ServerOptions(ServiceSettings):
     """Digests of the settings, for callers who ask whether theirs are the same."""
 
 
+class Door(Protocol):
+    """Another way to the same calls: it makes gRPC calls of what it is asked."""
+
+    async def open(self, target: str) -> None:
+        """Begin to take requests.
+
+        Args:
+            target: where to ask, as gRPC names it.
+
+        Raises:
+            SettingsError: if it cannot.
+        """
+
+    async def close(self, seconds: float) -> None:
+        """Take no more, and let answers that are being sent end within so many seconds. Again is the same."""
+
+
 class Server:
     """Serves an engine over gRPC. All its methods are called in one event loop.
 
@@ -84,6 +105,7 @@ class Server:
         options: how it listens.
         serving: which model serves; ModelService changes it.
         trainings: runs trainings; ModelService asks for them.
+        doors: other ways to its calls, which it opens and closes.
     """
 
     def __init__(
@@ -97,6 +119,7 @@ class Server:
         *,
         serving: Serving | None = None,
         trainings: Trainings | None = None,
+        doors: Sequence[Door] = (),
     ) -> None:
         self._engine, self._encoder, self._store, self._space = engine, encoder, store, space
         self._options = options
@@ -106,6 +129,7 @@ class Server:
         self._model_workers = Workers(_MODEL_THREADS, options.max_queue)
         self._serving, self._trainings = serving, trainings
         self._events, self._impressions = events, ImpressionLog(events)
+        self._doors, self._inside = doors, ExitStack()
         self._stopping: asyncio.Task[None] | None = None
         self.port = 0
 
@@ -136,11 +160,16 @@ class Server:
             raise SettingsError(
                 f"cannot listen on {self._options.address}", "choose another service.address, or stop what uses it"
             ) from None
+        if self._doors:  # a way in that is theirs alone, whatever the address above asks of its callers
+            inside = f"unix:{self._inside.enter_context(tempfile.TemporaryDirectory(prefix='triveni-'))}/grpc"
+            self._server.add_insecure_port(inside)
         await self._server.start()
         with loading("first answers"):
             await asyncio.to_thread(self._warm_up)
         for service in READY:
             await self._health.set(service, _SERVING)
+        for door in self._doors:
+            await door.open(inside)
         self._log.info("ready", port=self.port, items=self._store.count(), space=self._space.manifest.name)
 
     def _warm_up(self) -> None:
@@ -205,6 +234,7 @@ class Server:
 
     async def _drain(self) -> None:
         seconds = self._options.drain_seconds
+        until = time.monotonic() + seconds
         self._log.info("draining", running=self._calls.running, seconds=seconds)
         self._calls.refuse()
         await self._health.enter_graceful_shutdown()
@@ -212,8 +242,11 @@ class Server:
             await asyncio.wait_for(self._calls.idle(), seconds)
         except TimeoutError:
             self._log.warning("cancelled calls", running=self._calls.running)
+        for door in self._doors:
+            await door.close(max(until - time.monotonic(), _LINGER))
         await asyncio.sleep(_LINGER)
         await self._server.stop(None)  # ends health watches and reflection streams too
+        self._inside.close()
         for workers in (self._workers, self._event_workers, self._model_workers):
             await asyncio.to_thread(workers.close)
         await asyncio.to_thread(self._impressions.close)

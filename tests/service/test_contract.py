@@ -32,6 +32,15 @@ def test_generated_code_is_up_to_date(tmp_path: Path) -> None:
     assert not stale, "run `make proto`"
 
 
+@pytest.mark.skipif(importlib.util.find_spec("grpc_tools") is None, reason="grpcio-tools is not installed")
+def test_comments_are_up_to_date(tmp_path: Path) -> None:
+    """The OpenAPI document has them from this file."""
+    now = tmp_path / "described.binpb"
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"--descriptor_set_out={now}"]
+    subprocess.run([*command, "--include_source_info", *map(str, FILES)], check=True, cwd=PROTO)
+    assert now.read_bytes() == (PROTO / "triveni/v1/described.binpb").read_bytes(), "run `make proto`"
+
+
 @pytest.mark.skipif(BUF is None, reason="buf is not installed: pip install buf-bin")
 def test_frozen_image_is_up_to_date(tmp_path: Path) -> None:
     """An image that lags behind would let a break of what was added since pass."""

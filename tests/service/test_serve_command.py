@@ -31,7 +31,7 @@ main()
 ROOT = Path(__file__).parents[2]
 
 
-def serve(folder: Path, address: str) -> subprocess.Popen[str]:
+def serve(folder: Path, address: str, *more: str) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "TRIVENI_STORE__PATH": str(folder),
@@ -39,7 +39,7 @@ def serve(folder: Path, address: str) -> subprocess.Popen[str]:
         "TRIVENI_LOG__JSON_LINES": "true",
     }
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "serve", "--address", address],
+        [sys.executable, "-c", PROGRAM, "serve", "--address", address, *more],
         cwd=ROOT,
         env=environment,
         stderr=subprocess.PIPE,

@@ -1,3 +1,4 @@
+from google.api import annotations_pb2 as _annotations_pb2
 from triveni.v1 import content_pb2 as _content_pb2
 from triveni.v1 import filter_pb2 as _filter_pb2
 from triveni.v1 import item_pb2 as _item_pb2

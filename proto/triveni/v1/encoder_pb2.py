@@ -22,22 +22,25 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from triveni.v1 import content_pb2 as triveni_dot_v1_dot_content__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18triveni/v1/encoder.proto\x12\ntriveni.v1\x1a\x18triveni/v1/content.proto\"6\n\rEncodeRequest\x12%\n\x08\x63ontents\x18\x01 \x03(\x0b\x32\x13.triveni.v1.Content\"\x9f\x01\n\x0e\x45ncodeResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x0c\n\x04rows\x18\x02 \x01(\x05\x12\x11\n\tdimension\x18\x03 \x01(\x05\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x17\n\x0f\x63ontent_indexes\x18\x05 \x03(\x05\x12-\n\x08rejected\x18\x06 \x03(\x0b\x32\x1b.triveni.v1.RejectedContent\"F\n\x0fRejectedContent\x12\r\n\x05index\x18\x01 \x01(\x05\x12$\n\x07problem\x18\x02 \x01(\x0b\x32\x13.triveni.v1.Problem2Q\n\x0e\x45ncoderService\x12?\n\x06\x45ncode\x12\x19.triveni.v1.EncodeRequest\x1a\x1a.triveni.v1.EncodeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18triveni/v1/encoder.proto\x12\ntriveni.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x18triveni/v1/content.proto\"6\n\rEncodeRequest\x12%\n\x08\x63ontents\x18\x01 \x03(\x0b\x32\x13.triveni.v1.Content\"\x9f\x01\n\x0e\x45ncodeResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x0c\n\x04rows\x18\x02 \x01(\x05\x12\x11\n\tdimension\x18\x03 \x01(\x05\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x17\n\x0f\x63ontent_indexes\x18\x05 \x03(\x05\x12-\n\x08rejected\x18\x06 \x03(\x0b\x32\x1b.triveni.v1.RejectedContent\"F\n\x0fRejectedContent\x12\r\n\x05index\x18\x01 \x01(\x05\x12$\n\x07problem\x18\x02 \x01(\x0b\x32\x13.triveni.v1.Problem2h\n\x0e\x45ncoderService\x12V\n\x06\x45ncode\x12\x19.triveni.v1.EncodeRequest\x1a\x1a.triveni.v1.EncodeResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/encode:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'triveni.v1.encoder_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENCODEREQUEST']._serialized_start=66
-  _globals['_ENCODEREQUEST']._serialized_end=120
-  _globals['_ENCODERESPONSE']._serialized_start=123
-  _globals['_ENCODERESPONSE']._serialized_end=282
-  _globals['_REJECTEDCONTENT']._serialized_start=284
-  _globals['_REJECTEDCONTENT']._serialized_end=354
-  _globals['_ENCODERSERVICE']._serialized_start=356
-  _globals['_ENCODERSERVICE']._serialized_end=437
+  _globals['_ENCODERSERVICE'].methods_by_name['Encode']._loaded_options = None
+  _globals['_ENCODERSERVICE'].methods_by_name['Encode']._serialized_options = b'\202\323\344\223\002\017\"\n/v1/encode:\001*'
+  _globals['_ENCODEREQUEST']._serialized_start=96
+  _globals['_ENCODEREQUEST']._serialized_end=150
+  _globals['_ENCODERESPONSE']._serialized_start=153
+  _globals['_ENCODERESPONSE']._serialized_end=312
+  _globals['_REJECTEDCONTENT']._serialized_start=314
+  _globals['_REJECTEDCONTENT']._serialized_end=384
+  _globals['_ENCODERSERVICE']._serialized_start=386
+  _globals['_ENCODERSERVICE']._serialized_end=490
 # @@protoc_insertion_point(module_scope)

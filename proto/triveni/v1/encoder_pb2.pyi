@@ -1,3 +1,4 @@
+from google.api import annotations_pb2 as _annotations_pb2
 from triveni.v1 import content_pb2 as _content_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor

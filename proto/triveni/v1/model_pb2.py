@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from triveni.v1 import content_pb2 as triveni_dot_v1_dot_content__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16triveni/v1/model.proto\x12\ntriveni.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18triveni/v1/content.proto\"\xb2\x03\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x33\n\x0f\x64\x61ta_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdata_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07metrics\x18\x07 \x03(\x0b\x32\x1e.triveni.v1.Model.MetricsEntry\x12@\n\x10\x62\x61seline_metrics\x18\x08 \x03(\x0b\x32&.triveni.v1.Model.BaselineMetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x36\n\x14\x42\x61selineMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xaa\x02\n\x08Training\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.triveni.v1.TrainingState\x12\x10\n\x08progress\x18\x03 \x01(\x02\x12\r\n\x05stage\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12$\n\x07problem\x18\x08 \x01(\x0b\x32\x13.triveni.v1.Problem\x12,\n\ttime_left\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.triveni.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x0fGetModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\"&\n\x13PromoteModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"R\n\x14PromoteModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\x12\x18\n\x10previous_version\x18\x02 \x01(\t\"\x16\n\x14RollbackModelRequest\"S\n\x15RollbackModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\x12\x18\n\x10previous_version\x18\x02 \x01(\t\"\xa8\x01\n\x11TrainModelRequest\x12\x33\n\x0f\x64\x61ta_start_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdata_end_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07promote\x18\x03 \x01(\x08\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_seed\"<\n\x12TrainModelResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training\")\n\x12GetTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"=\n\x13GetTrainingResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training\"=\n\x14ListTrainingsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x15ListTrainingsResponse\x12\'\n\ttrainings\x18\x01 \x03(\x0b\x32\x14.triveni.v1.Training\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x15\x43\x61ncelTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"@\n\x16\x43\x61ncelTrainingResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training*\xbd\x01\n\rTrainingState\x12\x1e\n\x1aTRAINING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15TRAINING_STATE_QUEUED\x10\x01\x12\x1a\n\x16TRAINING_STATE_RUNNING\x10\x02\x12\x1c\n\x18TRAINING_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15TRAINING_STATE_FAILED\x10\x04\x12\x1c\n\x18TRAINING_STATE_CANCELLED\x10\x05\x32\x97\x05\n\x0cModelService\x12K\n\nListModels\x12\x1d.triveni.v1.ListModelsRequest\x1a\x1e.triveni.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.triveni.v1.GetModelRequest\x1a\x1c.triveni.v1.GetModelResponse\x12Q\n\x0cPromoteModel\x12\x1f.triveni.v1.PromoteModelRequest\x1a .triveni.v1.PromoteModelResponse\x12T\n\rRollbackModel\x12 .triveni.v1.RollbackModelRequest\x1a!.triveni.v1.RollbackModelResponse\x12K\n\nTrainModel\x12\x1d.triveni.v1.TrainModelRequest\x1a\x1e.triveni.v1.TrainModelResponse\x12N\n\x0bGetTraining\x12\x1e.triveni.v1.GetTrainingRequest\x1a\x1f.triveni.v1.GetTrainingResponse\x12T\n\rListTrainings\x12 .triveni.v1.ListTrainingsRequest\x1a!.triveni.v1.ListTrainingsResponse\x12W\n\x0e\x43\x61ncelTraining\x12!.triveni.v1.CancelTrainingRequest\x1a\".triveni.v1.CancelTrainingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16triveni/v1/model.proto\x12\ntriveni.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18triveni/v1/content.proto\"\xb2\x03\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x33\n\x0f\x64\x61ta_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdata_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07metrics\x18\x07 \x03(\x0b\x32\x1e.triveni.v1.Model.MetricsEntry\x12@\n\x10\x62\x61seline_metrics\x18\x08 \x03(\x0b\x32&.triveni.v1.Model.BaselineMetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x36\n\x14\x42\x61selineMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xaa\x02\n\x08Training\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.triveni.v1.TrainingState\x12\x10\n\x08progress\x18\x03 \x01(\x02\x12\r\n\x05stage\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12$\n\x07problem\x18\x08 \x01(\x0b\x32\x13.triveni.v1.Problem\x12,\n\ttime_left\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.triveni.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x0fGetModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\"&\n\x13PromoteModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"R\n\x14PromoteModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\x12\x18\n\x10previous_version\x18\x02 \x01(\t\"\x16\n\x14RollbackModelRequest\"S\n\x15RollbackModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\x12\x18\n\x10previous_version\x18\x02 \x01(\t\"\xa8\x01\n\x11TrainModelRequest\x12\x33\n\x0f\x64\x61ta_start_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdata_end_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07promote\x18\x03 \x01(\x08\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_seed\"<\n\x12TrainModelResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training\")\n\x12GetTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"=\n\x13GetTrainingResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training\"=\n\x14ListTrainingsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x15ListTrainingsResponse\x12\'\n\ttrainings\x18\x01 \x03(\x0b\x32\x14.triveni.v1.Training\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x15\x43\x61ncelTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"@\n\x16\x43\x61ncelTrainingResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training*\xbd\x01\n\rTrainingState\x12\x1e\n\x1aTRAINING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15TRAINING_STATE_QUEUED\x10\x01\x12\x1a\n\x16TRAINING_STATE_RUNNING\x10\x02\x12\x1c\n\x18TRAINING_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15TRAINING_STATE_FAILED\x10\x04\x12\x1c\n\x18TRAINING_STATE_CANCELLED\x10\x05\x32\xae\x07\n\x0cModelService\x12_\n\nListModels\x12\x1d.triveni.v1.ListModelsRequest\x1a\x1e.triveni.v1.ListModelsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12y\n\x08GetModel\x12\x1b.triveni.v1.GetModelRequest\x1a\x1c.triveni.v1.GetModelResponse\"2\x82\xd3\xe4\x93\x02,\x12\x14/v1/models/{version}Z\x14\x12\x12/v1/models:serving\x12z\n\x0cPromoteModel\x12\x1f.triveni.v1.PromoteModelRequest\x1a .triveni.v1.PromoteModelResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/models/{version}:promote:\x01*\x12t\n\rRollbackModel\x12 .triveni.v1.RollbackModelRequest\x1a!.triveni.v1.RollbackModelResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/models:rollback:\x01*\x12\x65\n\nTrainModel\x12\x1d.triveni.v1.TrainModelRequest\x1a\x1e.triveni.v1.TrainModelResponse\"\x18\x82\xd3\xe4\x93\x02\x12\"\r/v1/trainings:\x01*\x12s\n\x0bGetTraining\x12\x1e.triveni.v1.GetTrainingRequest\x1a\x1f.triveni.v1.GetTrainingResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/trainings/{training_id}\x12k\n\rListTrainings\x12 .triveni.v1.ListTrainingsRequest\x1a!.triveni.v1.ListTrainingsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/trainings\x12\x86\x01\n\x0e\x43\x61ncelTraining\x12!.triveni.v1.CancelTrainingRequest\x1a\".triveni.v1.CancelTrainingResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/trainings/{training_id}:cancel:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,48 +39,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_MODEL_BASELINEMETRICSENTRY']._loaded_options = None
   _globals['_MODEL_BASELINEMETRICSENTRY']._serialized_options = b'8\001'
-  _globals['_TRAININGSTATE']._serialized_start=1938
-  _globals['_TRAININGSTATE']._serialized_end=2127
-  _globals['_MODEL']._serialized_start=130
-  _globals['_MODEL']._serialized_end=564
-  _globals['_MODEL_METRICSENTRY']._serialized_start=462
-  _globals['_MODEL_METRICSENTRY']._serialized_end=508
-  _globals['_MODEL_BASELINEMETRICSENTRY']._serialized_start=510
-  _globals['_MODEL_BASELINEMETRICSENTRY']._serialized_end=564
-  _globals['_TRAINING']._serialized_start=567
-  _globals['_TRAINING']._serialized_end=865
-  _globals['_LISTMODELSREQUEST']._serialized_start=867
-  _globals['_LISTMODELSREQUEST']._serialized_end=925
-  _globals['_LISTMODELSRESPONSE']._serialized_start=927
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1007
-  _globals['_GETMODELREQUEST']._serialized_start=1009
-  _globals['_GETMODELREQUEST']._serialized_end=1043
-  _globals['_GETMODELRESPONSE']._serialized_start=1045
-  _globals['_GETMODELRESPONSE']._serialized_end=1097
-  _globals['_PROMOTEMODELREQUEST']._serialized_start=1099
-  _globals['_PROMOTEMODELREQUEST']._serialized_end=1137
-  _globals['_PROMOTEMODELRESPONSE']._serialized_start=1139
-  _globals['_PROMOTEMODELRESPONSE']._serialized_end=1221
-  _globals['_ROLLBACKMODELREQUEST']._serialized_start=1223
-  _globals['_ROLLBACKMODELREQUEST']._serialized_end=1245
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=1247
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=1330
-  _globals['_TRAINMODELREQUEST']._serialized_start=1333
-  _globals['_TRAINMODELREQUEST']._serialized_end=1501
-  _globals['_TRAINMODELRESPONSE']._serialized_start=1503
-  _globals['_TRAINMODELRESPONSE']._serialized_end=1563
-  _globals['_GETTRAININGREQUEST']._serialized_start=1565
-  _globals['_GETTRAININGREQUEST']._serialized_end=1606
-  _globals['_GETTRAININGRESPONSE']._serialized_start=1608
-  _globals['_GETTRAININGRESPONSE']._serialized_end=1669
-  _globals['_LISTTRAININGSREQUEST']._serialized_start=1671
-  _globals['_LISTTRAININGSREQUEST']._serialized_end=1732
-  _globals['_LISTTRAININGSRESPONSE']._serialized_start=1734
-  _globals['_LISTTRAININGSRESPONSE']._serialized_end=1823
-  _globals['_CANCELTRAININGREQUEST']._serialized_start=1825
-  _globals['_CANCELTRAININGREQUEST']._serialized_end=1869
-  _globals['_CANCELTRAININGRESPONSE']._serialized_start=1871
-  _globals['_CANCELTRAININGRESPONSE']._serialized_end=1935
-  _globals['_MODELSERVICE']._serialized_start=2130
-  _globals['_MODELSERVICE']._serialized_end=2793
+  _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\202\323\344\223\002\014\022\n/v1/models'
+  _globals['_MODELSERVICE'].methods_by_name['GetModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\202\323\344\223\002,\022\024/v1/models/{version}Z\024\022\022/v1/models:serving'
+  _globals['_MODELSERVICE'].methods_by_name['PromoteModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['PromoteModel']._serialized_options = b'\202\323\344\223\002!\"\034/v1/models/{version}:promote:\001*'
+  _globals['_MODELSERVICE'].methods_by_name['RollbackModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['RollbackModel']._serialized_options = b'\202\323\344\223\002\030\"\023/v1/models:rollback:\001*'
+  _globals['_MODELSERVICE'].methods_by_name['TrainModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['TrainModel']._serialized_options = b'\202\323\344\223\002\022\"\r/v1/trainings:\001*'
+  _globals['_MODELSERVICE'].methods_by_name['GetTraining']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['GetTraining']._serialized_options = b'\202\323\344\223\002\035\022\033/v1/trainings/{training_id}'
+  _globals['_MODELSERVICE'].methods_by_name['ListTrainings']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['ListTrainings']._serialized_options = b'\202\323\344\223\002\017\022\r/v1/trainings'
+  _globals['_MODELSERVICE'].methods_by_name['CancelTraining']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['CancelTraining']._serialized_options = b'\202\323\344\223\002\'\"\"/v1/trainings/{training_id}:cancel:\001*'
+  _globals['_TRAININGSTATE']._serialized_start=1968
+  _globals['_TRAININGSTATE']._serialized_end=2157
+  _globals['_MODEL']._serialized_start=160
+  _globals['_MODEL']._serialized_end=594
+  _globals['_MODEL_METRICSENTRY']._serialized_start=492
+  _globals['_MODEL_METRICSENTRY']._serialized_end=538
+  _globals['_MODEL_BASELINEMETRICSENTRY']._serialized_start=540
+  _globals['_MODEL_BASELINEMETRICSENTRY']._serialized_end=594
+  _globals['_TRAINING']._serialized_start=597
+  _globals['_TRAINING']._serialized_end=895
+  _globals['_LISTMODELSREQUEST']._serialized_start=897
+  _globals['_LISTMODELSREQUEST']._serialized_end=955
+  _globals['_LISTMODELSRESPONSE']._serialized_start=957
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1037
+  _globals['_GETMODELREQUEST']._serialized_start=1039
+  _globals['_GETMODELREQUEST']._serialized_end=1073
+  _globals['_GETMODELRESPONSE']._serialized_start=1075
+  _globals['_GETMODELRESPONSE']._serialized_end=1127
+  _globals['_PROMOTEMODELREQUEST']._serialized_start=1129
+  _globals['_PROMOTEMODELREQUEST']._serialized_end=1167
+  _globals['_PROMOTEMODELRESPONSE']._serialized_start=1169
+  _globals['_PROMOTEMODELRESPONSE']._serialized_end=1251
+  _globals['_ROLLBACKMODELREQUEST']._serialized_start=1253
+  _globals['_ROLLBACKMODELREQUEST']._serialized_end=1275
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=1277
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=1360
+  _globals['_TRAINMODELREQUEST']._serialized_start=1363
+  _globals['_TRAINMODELREQUEST']._serialized_end=1531
+  _globals['_TRAINMODELRESPONSE']._serialized_start=1533
+  _globals['_TRAINMODELRESPONSE']._serialized_end=1593
+  _globals['_GETTRAININGREQUEST']._serialized_start=1595
+  _globals['_GETTRAININGREQUEST']._serialized_end=1636
+  _globals['_GETTRAININGRESPONSE']._serialized_start=1638
+  _globals['_GETTRAININGRESPONSE']._serialized_end=1699
+  _globals['_LISTTRAININGSREQUEST']._serialized_start=1701
+  _globals['_LISTTRAININGSREQUEST']._serialized_end=1762
+  _globals['_LISTTRAININGSRESPONSE']._serialized_start=1764
+  _globals['_LISTTRAININGSRESPONSE']._serialized_end=1853
+  _globals['_CANCELTRAININGREQUEST']._serialized_start=1855
+  _globals['_CANCELTRAININGREQUEST']._serialized_end=1899
+  _globals['_CANCELTRAININGRESPONSE']._serialized_start=1901
+  _globals['_CANCELTRAININGRESPONSE']._serialized_end=1965
+  _globals['_MODELSERVICE']._serialized_start=2160
+  _globals['_MODELSERVICE']._serialized_end=3102
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,163 @@
+"""The HTTP door in the event loop of the gRPC server: it opens once that serves, and closes before that does."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+
+import grpc
+import structlog
+import uvicorn
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from engine.core.errors import SettingsError
+from engine.http.app import build_app
+from engine.http.settings import HttpSettings
+
+_KEEP_ALIVE = 75
+"""Seconds for which a connection stays open without a request: longer than those who keep them open for others."""
+
+_NOTICE = 0.25
+"""Seconds in which what is asked over open connections is told to go elsewhere, before they are closed."""
+
+
+class HttpServer:
+    """Serves HTTP. A `Door` of `engine.service.server.Server`.
+
+    Args:
+        settings: how it listens.
+        max_message_bytes: the largest message that the service takes.
+        extra_routes: more routes than those of the RPCs.
+        middleware: more of it.
+    """
+
+    def __init__(
+        self,
+        settings: HttpSettings,
+        *,
+        max_message_bytes: int,
+        extra_routes: Sequence[BaseRoute] = (),
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
+        self._settings, self._max_message_bytes = settings, max_message_bytes
+        self._extra_routes, self._middleware = extra_routes, middleware
+        self._log = structlog.get_logger("triveni.http")
+        self._running: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def open(self, target: str) -> None:
+        """Listen.
+
+        Args:
+            target: the gRPC server's own address, as gRPC names it.
+
+        Raises:
+            SettingsError: if the address cannot be bound.
+        """
+        _forward_logs()
+        listening = _bind(self._settings.address)
+        self.port = listening.getsockname()[1]
+        self._channel = grpc.aio.insecure_channel(
+            target,
+            options=(("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)),
+        )
+        app = build_app(
+            self._channel,
+            self._settings,
+            max_message_bytes=self._max_message_bytes,
+            extra_routes=self._extra_routes,
+            middleware=self._middleware,
+        )
+        self._server = _Uvicorn(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=self._settings.max_connections,
+                timeout_keep_alive=_KEEP_ALIVE,
+            )
+        )
+        self._running = asyncio.create_task(self._server.serve([listening]))
+        await self._server.listens.wait()
+        host = listening.getsockname()[0]
+        if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+            self._log.warning(
+                "HTTP is open to other machines, without encryption or credentials",
+                address=host,
+                remedy="put a proxy before it that has both, or set http.address to 127.0.0.1:PORT",
+            )
+        self._log.info("http", address=host, port=self.port)
+
+    async def close(self, seconds: float) -> None:
+        """Take no more connections, let running answers end, then cut them off. Again is the same.
+
+        Args:
+            seconds: that they have.
+        """
+        if self._running is None:
+            return
+        await asyncio.sleep(min(_NOTICE, seconds))
+        self._server.config.timeout_graceful_shutdown = seconds  # type: ignore[assignment]
+        self._server.should_exit = True
+        await asyncio.wait({self._running})
+        await self._channel.close(None)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn without signal handlers: they are the program's."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Forward(logging.Handler):
+    """Writes what a library logs as this program does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger("triveni.http").log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+
+
+def _forward_logs() -> None:
+    for name, level in (("uvicorn", logging.WARNING), ("python_multipart", logging.ERROR)):
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [_Forward()], False
+        log.setLevel(level)
+
+
+def _bind(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        hints = {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP, "flags": socket.AI_PASSIVE}
+        family, kind, protocol, _, where = socket.getaddrinfo(host or None, int(port), **hints)[0]
+        listening = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY only if it knows the protocol
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(where)
+            listening.listen(2048)
+        except OSError:
+            listening.close()
+            raise
+        return listening
+    except (OSError, ValueError, OverflowError) as error:
+        raise SettingsError(
+            f"cannot listen on {address} ({error})", "choose another http.address, HOST:PORT, or stop what uses it"
+        ) from None

@@ -1,0 +1,19 @@
+"""Settings of the HTTP door."""
+
+from pydantic import Field
+
+from engine.core.section import Section
+
+
+class HttpSettings(Section):
+    """HTTP/JSON beside gRPC."""
+
+    address: str = ""
+    """HOST:PORT to listen on; empty turns it off."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which it may be asked, beside localhost and IP addresses; "*" allows all."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call it from a browser, such as https://shop.example."""
+    body_seconds: float = Field(default=30.0, gt=0)
+    """Within which the body of a call that is no stream has to arrive."""
+    max_connections: int = Field(default=1000, gt=0)

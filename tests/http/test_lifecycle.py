@@ -1,0 +1,129 @@
+"""Clients that go away, servers that stop, addresses that cannot be had, how many connections."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from encoders.types import Content, Text
+from engine.core.deadline import Deadline
+from engine.core.errors import CancelledError, SettingsError
+from engine.encode.encoding import ContentEncoder, Encoded
+from engine.http.server import HttpServer
+from engine.http.settings import HttpSettings
+from tests.http.doors import Opened, opened
+
+HOLD = {"parts": [{"content": {"text": "hold"}}]}
+
+
+class Holding:
+    """The real encoder, which keeps the text "hold" until it may go on or its caller has gone."""
+
+    def __init__(self) -> None:
+        self.inside, self.go, self.cancelled = threading.Event(), threading.Event(), threading.Event()
+
+    def around(self, encoder: ContentEncoder) -> ContentEncoder:
+        self._encoder = encoder
+        return self
+
+    def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
+        if Text("hold") in contents:
+            self.inside.set()
+            try:
+                while not self.go.wait(0.01):
+                    deadline.check("holding")
+            except CancelledError:
+                self.cancelled.set()
+                raise
+        return self._encoder.encode(contents, deadline)
+
+
+def test_a_client_that_goes_away_cancels_its_call(tmp_path: Path) -> None:
+    holding = Holding()
+    with opened(tmp_path, wrap=holding.around) as door:
+        with socket.create_connection(("127.0.0.1", door.door.port)) as connection:
+            body = b'{"parts": [{"content": {"text": "hold"}}]}'
+            head = f"POST /v1/search HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n"
+            connection.sendall(f"{head}content-type: application/json\r\n\r\n".encode() + body)
+            assert holding.inside.wait(20)
+            assert not holding.cancelled.is_set()
+        assert holding.cancelled.wait(20)
+
+
+def test_a_stream_that_breaks_off_cancels_its_call(tmp_path: Path) -> None:
+    holding = Holding()
+    with opened(tmp_path, wrap=holding.around) as door:
+        with socket.create_connection(("127.0.0.1", door.door.port)) as connection:
+            line = b'{"item": {"id": "h", "contents": [{"text": "hold"}]}}\n'
+            head = "POST /v1/items:upsert HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n"
+            connection.sendall(f"{head}content-type: application/x-ndjson\r\n\r\n".encode() + line)
+            assert holding.inside.wait(20)
+        assert holding.cancelled.wait(20)
+        assert httpx.get(f"{door.url}/v1/items/h").status_code == 404
+
+
+def test_a_server_that_stops_answers_what_it_has_begun(tmp_path: Path) -> None:
+    holding = Holding()
+    with opened(tmp_path, wrap=holding.around) as door, ThreadPoolExecutor() as pool:
+        with httpx.Client(base_url=door.url, timeout=30) as http:
+            http.get("/v1/health")
+            begun = pool.submit(httpx.post, f"{door.url}/v1/search", json=HOLD, timeout=30)
+            assert holding.inside.wait(20)
+            stopping = pool.submit(door.run.do, door.run.server.stop)
+            while (health := http.get("/v1/health")).status_code == 200:
+                time.sleep(0.01)
+            assert (health.status_code, health.json()) == (503, {"status": "NOT_SERVING"})
+            late = httpx.post(f"{door.url}/v1/search", json=HOLD)
+            assert (late.status_code, late.json()["reason"]) == (503, "NOT_READY")
+            assert int(late.headers["retry-after"]) == late.json()["retry_after"] == 2
+            assert late.headers["connection"] == "close"
+            assert not begun.done()
+            holding.go.set()
+            assert begun.result(20).status_code == 200
+            stopping.result(20)
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{door.url}/v1/health")
+
+
+def test_calls_that_outlast_the_drain_are_cut_off(tmp_path: Path) -> None:
+    holding = Holding()
+    with opened(tmp_path, wrap=holding.around, drain_seconds=0.3) as door, ThreadPoolExecutor() as pool:
+        begun = pool.submit(httpx.post, f"{door.url}/v1/search", json=HOLD, timeout=30)
+        assert holding.inside.wait(20)
+        door.run.do(door.run.server.stop)
+        assert (begun.result(20).status_code, begun.result().json()["reason"]) == (503, "NOT_READY")
+        assert holding.cancelled.wait(20)
+
+
+@pytest.mark.parametrize("address", ["IN USE", "nowhere.invalid:1", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x"])
+def test_an_address_that_cannot_be_had_is_said(door: Opened, address: str) -> None:
+    said = f"127.0.0.1:{door.door.port}" if address == "IN USE" else address
+    other = HttpServer(HttpSettings(address=said), max_message_bytes=1)
+    with pytest.raises(SettingsError, match=r"cannot listen on .*: choose another http.address"):
+        asyncio.run(other.open("unix:/nothing"))
+
+
+def test_more_connections_than_allowed_are_refused(tmp_path: Path) -> None:
+    settings = HttpSettings(address="127.0.0.1:0", max_connections=3)
+    with opened(tmp_path, settings) as door:
+        kept = [socket.create_connection(("127.0.0.1", door.door.port)) for _ in range(4)]
+        assert httpx.get(f"{door.url}/v1/health").status_code == 503
+        for connection in kept:
+            connection.close()
+        until = time.monotonic() + 20
+        while httpx.get(f"{door.url}/v1/health").status_code == 503 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert httpx.get(f"{door.url}/v1/health").status_code == 200
+
+
+def test_other_machines_are_warned_of(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with opened(tmp_path, HttpSettings(address="0.0.0.0:0")) as door:
+        assert httpx.get(f"http://127.0.0.1:{door.door.port}/v1/health").status_code == 200
+    said = capfd.readouterr()
+    assert "open to other machines" in said.out + said.err
