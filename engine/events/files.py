@@ -1,4 +1,4 @@
-"""Files of events: JSONL, CSV and Parquet, read into a store and written from it as streams.
+"""Files of events: JSONL, CSV, Parquet and Arrow, read into a store and written from it as streams.
 
 The row format is in `engine.events.rows`.
 """
@@ -14,7 +14,7 @@ from engine.core.kinds import STANDARD_KINDS, EventKinds
 from engine.core.rows import check_distinct
 from engine.events.base import EventStore
 from engine.events.errors import EventError, EventFileError
-from engine.events.formats import Csv, Format, JsonLines, Parquet
+from engine.events.formats import Arrow, Csv, Format, JsonLines, Parquet
 from engine.events.rows import COLUMNS, BadLine, Cells, Line, RowRules, cells_of, event_of
 from engine.events.types import OutcomeKind, UserEvent
 
@@ -43,7 +43,7 @@ def read_events(
     """The events of a file, in its order, without holding them all.
 
     Args:
-        path: a .jsonl, .csv or .parquet file.
+        path: a .jsonl, .csv, .parquet or .arrow file.
         columns: per column of the row format the column of the file that plays it, such as {"item_id": "sku"}.
         kind: the kind of all events of a file without such a column, such as a file of ratings.
         kinds: what the file's own names of kinds stand for, such as {"hearted": EventKind.LIKE}.
@@ -108,7 +108,7 @@ def import_events(
 
 
 def export_events(path: Path, events: Iterable[UserEvent]) -> int:
-    """Write events to a .jsonl, .csv or .parquet file, which is there whole or not at all.
+    """Write events to a .jsonl, .csv, .parquet or .arrow file, which is there whole or not at all.
 
     Args:
         path: the file; one that is there is replaced.
@@ -139,7 +139,7 @@ def _format(path: Path, event: Callable[[Cells], object] = lambda cells: None, *
     Args:
         path: the file.
         event: makes an event of a row, or raises EventError.
-        utc: whether timestamps of Parquet without a zone are in UTC; else they stay without one.
+        utc: whether timestamps of Parquet and Arrow without a zone are in UTC; else they stay without one.
     """
     match path.suffix.lower():
         case ".jsonl" | ".ndjson":
@@ -148,8 +148,12 @@ def _format(path: Path, event: Callable[[Cells], object] = lambda cells: None, *
             return Csv(event)
         case ".parquet" | ".pq":
             return Parquet(utc=utc)
+        case ".arrow" | ".feather":
+            return Arrow(utc=utc)
         case suffix:
-            raise EventFileError(f"{path.name} is of an unknown kind {suffix!r}", "use .jsonl, .csv or .parquet")
+            raise EventFileError(
+                f"{path.name} is of an unknown kind {suffix!r}", "use .jsonl, .csv, .parquet or .arrow"
+            )
 
 
 def _check_names(
