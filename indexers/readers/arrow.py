@@ -49,6 +49,10 @@ class ArrowTable:
         """The number of rows."""
         return table_length(self.path, CatalogError)
 
+    def media(self) -> list[str]:
+        """The columns that hold bytes."""
+        return media_columns(table_schema(self.path, CatalogError))
+
     def _names(self) -> list[str]:
         return read_names(self.path, table_schema(self.path, CatalogError), self.columns, self.ignore)
 
@@ -68,11 +72,16 @@ def read_names(path: Path, schema: pa.Schema, columns: Columns, ignore: frozense
     names = [name for name in schema.names if name not in ignore]
     check_distinct(path, names, CatalogError)
     check_id_column(path, names, columns)
-    for name in names:
-        if holds_media(schema.field(name).type) and name not in (*roles["image"], *roles["audio"]):
+    for name in media_columns(schema):
+        if name in names and name not in (*roles["image"], *roles["audio"]):
             problem = f"column {name} of {path} holds bytes, which cannot be payload"
             raise CatalogError(problem, f"give it a role (--column image={name}) or leave it out (--ignore {name})")
     return names
+
+
+def media_columns(schema: pa.Schema) -> list[str]:
+    """The columns of a schema that hold bytes."""
+    return [name for name in schema.names if holds_media(schema.field(name).type)]
 
 
 def holds_media(kind: pa.DataType) -> bool:

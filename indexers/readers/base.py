@@ -127,12 +127,15 @@ def played(columns: Columns) -> frozenset[str]:
 
 
 def value_at(values: Mapping[str, Value], name: str) -> Value:
-    """The value of a column, or of `outer.inner` inside an object; None where there is none."""
+    """The value of a column, or of `outer.inner` inside an object or list (`pictures.0`); None if there is none."""
     if name in values or "." not in name:
         return values.get(name)
     held: Value = dict(values)  # type: ignore[arg-type]
     for step in name.split("."):
-        held = held.get(step) if isinstance(held, Mapping) else None
+        if isinstance(held, list):
+            held = held[int(step)] if step.isdecimal() and int(step) < len(held) else None
+        else:
+            held = held.get(step) if isinstance(held, Mapping) else None
     return held
 
 

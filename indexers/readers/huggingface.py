@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.core.arrow import table_length, table_rows, table_schema
 from indexers.errors import CatalogError
-from indexers.readers.arrow import BATCH, read_names
+from indexers.readers.arrow import BATCH, media_columns, read_names
 from indexers.readers.base import BadRow, Columns, Row, check_columns
 from indexers.readers.typed import typed_row
 
@@ -50,6 +50,10 @@ class HfDataset:
     def total(self) -> int | None:
         """The number of rows."""
         return sum(table_length(file, CatalogError) for file, _ in self._files())
+
+    def media(self) -> list[str]:
+        """The columns that hold pictures or sounds."""
+        return media_columns(table_schema(self._files()[0][0], CatalogError))
 
     def _names(self, file: Path) -> list[str]:
         return read_names(file, table_schema(file, CatalogError), self.columns, self.ignore)
