@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,14 +100,14 @@ def _settings(guess: Guess, catalog: str) -> str:
     )
     document.add(tomlkit.comment("triveni.example.toml explains every setting."))
     for doubt in guess.doubts:
-        document.add(tomlkit.comment(_one_line(f"Doubtful: {doubt}.")))
+        for line in textwrap.wrap(_one_line(f"Doubtful: {doubt}."), 116, break_long_words=False):
+            document.add(tomlkit.comment(line))
     document.add(tomlkit.nl())
     index = tomlkit.table()
     for role, names in guess.columns.items():
         for name in names:
-            index.add(
-                tomlkit.comment(_one_line(f"{role}: {name}, {guess.reasons.get(name, ('', 'made of the row'))[1]}"))
-            )
+            becomes, why = guess.reasons.get(name, ("", ""))
+            index.add(tomlkit.comment(_one_line(f"{role}: {name}" + (f", {why}" if becomes == role else ""))))
     columns = tomlkit.inline_table()
     columns.update({role: list(one) if isinstance(one, tuple) else one for role, one in guess.mapped.items()})
     if columns:

@@ -80,12 +80,10 @@ def _names(guess: Guess, *roles: str) -> list[str]:
 
 def _roles(guess: Guess, sample: Sample) -> None:
     _id(guess, sample)
-    taken = set(_names(guess, "id"))
     for role in ("image", "audio"):
-        found = [column for column in media_of(sample, role) if column.name not in taken]
+        found = media_of(sample, role)
         if found:
             guess.columns[role] = (found[0].name,)
-            taken.add(found[0].name)
             guess.reasons[found[0].name] = role, _of_media(found[0], role, sample)
         for column in urls_of(sample, role):
             what = {"image": "pictures", "audio": "sounds"}[role]
@@ -93,10 +91,9 @@ def _roles(guess: Guess, sample: Sample) -> None:
                 f"{column.name} holds addresses of the web, which are not fetched: download the {what}, write their "
                 f"paths, and map them: --column {role}={column.name}"
             )
-    texts, why = text_columns(sample, taken)
+    texts, why = text_columns(sample, set(_names(guess, *ROLES)))
     if texts:
         guess.columns["text"] = tuple(column.name for column in texts)
-        guess.example = " ".join(str(texts[0].values[0]).split()[:6])
     for column in texts:
         guess.reasons[column.name] = "text", f"{why or 'reads most like prose'}, {column.words:.0f} words on average"
         guess.doubts += doubts_of_text(column)
@@ -113,26 +110,34 @@ def _roles(guess: Guess, sample: Sample) -> None:
 def _id(guess: Guess, sample: Sample) -> None:
     found = id_columns(sample)
     for column in called_id(sample):
-        if (not found or column.name != found[0].name) and len(column.values) > 1 and "." not in column.name:
+        if not is_unique(sample, (column.name,)):
             what = "is empty in some rows" if len(column.values) < guess.rows else "names several rows alike"
-            if not is_unique(sample, (column.name,)):
-                guess.doubts.append(f"{column.name} is called like an id, but {what}")
+            guess.doubts.append(f"{column.name} is called like an id, but {what}")
+    files = [column for role in ("image", "audio") for column in media_of(sample, role)]
+    paths = [column for column in files if is_unique(sample, (column.name,))]
     if found:
         guess.columns["id"] = (found[0].name,)
-        named = f"has a value of its own in each of {guess.rows} rows"
-        guess.reasons[found[0].name] = "id", named
-        for other in found[1:2]:
-            guess.doubts.append(f"{other.name} could be the id as well: --column id={other.name}")
-        return
-    together = unique_together(sample)
-    offer = "" if not together else " or name columns that do together: id = [" + ", ".join(
-        f'"{name}"' for name in together
-    ) + "]" if len(together) > 1 else f' or take {together[0]}, which does so far: id = "{together[0]}"'  # fmt: skip
-    guess.columns["id"] = (HASH,)
-    guess.doubts.append(
-        f"no column names the items: a digest of the row is taken ({HASH}), so a row that changes becomes another "
-        f"item, and loses what was recorded of it: add a column with ids,{offer or ' if you can'}"
-    )
+        guess.reasons[found[0].name] = "id", f"has a value of its own in each of {guess.rows} rows"
+        guess.doubts += [f"{one.name} could be the id as well: --column id={one.name}" for one in found[1:2]]
+    elif paths:
+        guess.columns["id"] = (paths[0].name,)
+        guess.doubts.append(f"no column names the items: the paths in {paths[0].name} do, as each has its own")
+    else:
+        guess.columns["id"] = (HASH,)
+        guess.doubts.append(
+            f"no column names the items: a digest of the row is taken ({HASH}): a row that changes becomes another "
+            f"item, and loses what was recorded of it: add a column with ids{_offer(unique_together(sample))}"
+        )
+
+
+def _offer(names: tuple[str, ...]) -> str:
+    """What else could name items that no column names."""
+    if not names:
+        return ""
+    if len(names) == 1:
+        return f', or take {names[0]}, which is different in each row so far: id = "{names[0]}"'
+    quoted = ", ".join(f'"{name}"' for name in names)
+    return f", or take columns that are different together so far: id = [{quoted}]"
 
 
 def _of_media(column: Column, role: str, sample: Sample) -> str:
@@ -169,7 +174,8 @@ def _payload(guess: Guess, sample: Sample, *, splittable: bool) -> None:
     places = {name for name, column in sample.columns.items() if column.kind is FieldKind.GEO}
     for name, column in sample.columns.items():
         outer = name.rpartition(".")[0]
-        if name in guess.reasons or name.endswith(".0") or outer in places or name in _names(guess, *ROLES):
+        hidden = name.endswith(".0") or outer in places or name.partition(".")[0] in guess.ignore
+        if hidden or name in guess.reasons or name in _names(guess, *ROLES):
             continue
         if _cannot_be_payload(column):
             if "." not in name:
@@ -183,6 +189,8 @@ def _payload(guess: Guess, sample: Sample, *, splittable: bool) -> None:
         if column.kind is not None and filterable(name) and not any(map(name.startswith, (f"{n}." for n in split))):
             guess.fields[name] = column.kind
     guess.text = replace(guess.text, split=split)
+    searched = [*guess.columns.get("text", ()), *(name for name, kind in guess.fields.items() if kind == "keyword")]
+    guess.example = " ".join(str(sample.columns[searched[0]].values[0]).split()[:6]) if searched else ""
     guess.doubts += doubts_of_payload(sample, set(guess.reasons))
 
 
@@ -200,7 +208,7 @@ def _of_payload(column: Column, separator: str) -> tuple[str, str]:
     different = len({str(value) for value in column.values})
     if not column.values:
         return "payload", "empty in all rows"
-    shown = f"{different} different, such as {_short(column.values[0])}"
+    shown = f"{f'{different} different, such as' if different > 1 else 'always'} {_short(column.values[0])}"
     if separator:
         return "keywords", f"lists, separated by {separator!r}: {_short(column.values[0])}"
     if any(isinstance(value, dict) for value in column.values) and column.kind is None:
@@ -209,7 +217,7 @@ def _of_payload(column: Column, separator: str) -> tuple[str, str]:
         prose = "too long to be filtered on" if column.texts else "of several kinds: shown, not filtered on"
         return "payload", f"{prose}, such as {_short(column.values[0])}"
     if not filterable(column.name):
-        return "payload", "not filtered on: its name is not of letters, digits, _ and -"
+        return "payload", "not filtered on: rename it with letters, digits, _ and -"
     return f"{column.kind}{'s' if column.is_list else ''}", f"lists, {shown}" if column.is_list else shown
 
 

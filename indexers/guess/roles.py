@@ -7,9 +7,14 @@ from indexers.guess.sample import Column, Sample
 from indexers.readers.base import Value
 
 _ID = re.compile(
-    r"id|sku|asin|isbn\d*|ean\d*|gtin\d*|upc|uuid|guid|uid|key|code|handle|slug|number|nr|no|artnr|artikelnummer"
+    r"id|sku|asin|uuid|guid|uid|key|code|handle|slug|number|nr|no|artnr|artikelnummer"
     r"|(item|product|article|part|offer|catalog|order)(number|no|nr|code|key|ref)"
 )
+_TRADE_ID = re.compile(r"isbn\d*|ean\d*|gtin\d*|upc")
+_OTHERS_ID = re.compile(
+    r"(category|brand|user|seller|shop|store|company|parent|group|author|artist|album|owner|type)_?id"
+)
+_MONGO_ID = re.compile(r"_?id\.\$?oid")
 _ENDS_IN_ID = re.compile(r".*([_\-. ]id|[a-z]I[dD]|ID)$", re.DOTALL)
 _TITLE = (
     "title", "name", "headline", "caption", "heading", "subject", "titel", "bezeichnung", "label", "overskrift",
@@ -34,21 +39,24 @@ def id_columns(sample: Sample) -> list[Column]:
 
 def called_id(sample: Sample) -> list[Column]:
     """The columns that are called like an id, whatever they hold."""
-    return [column for column in sample.columns.values() if (_id_rank(column) or 9) <= 1 or column.plain_name == "id"]
+    named = [column for column in sample.columns.values() if (_id_rank(column) in (0, 1)) and "." not in column.name]
+    return [column for column in named if _can_be_id(column)]
 
 
 def _id_rank(column: Column) -> int | None:
     """0 is the best; None for a column that is not called like one."""
     nested = 4 * column.name.count(".")
-    if column.plain_name == "id":
-        return nested
-    if _ID.fullmatch(column.plain_name):
+    if _MONGO_ID.fullmatch(column.name) or column.plain_name == "id":
+        return 0 if _MONGO_ID.fullmatch(column.name) else nested
+    if _OTHERS_ID.search(column.name.lower()):
+        return 3 + nested
+    if _ID.fullmatch(column.plain_name) or _ENDS_IN_ID.match(column.name):
         return 1 + nested
-    if _ENDS_IN_ID.match(column.name):
+    if _TRADE_ID.fullmatch(column.plain_name):
         return 2 + nested
     codes = column.texts and column.share(_CODE) == 1 and not column.of_urls and not column.of_times
     if codes and column.share(_PATH) < 0.5 and all(any(c.isdigit() for c in text) for text in column.texts):
-        return 3 + nested
+        return 4 + nested
     return None
 
 

@@ -16,8 +16,8 @@ from tests.indexers.catalogs import write_dataset, write_jsonl, write_tar
 from tests.tiny import make_png, make_wav, png_bytes, wav_bytes
 
 WORDS = (
-    "river", "stone", "lamp", "winter", "garden", "old", "blue", "small", "travel", "morning", "paper", "quiet", "boat",
-    "forest", "silver",
+    "river", "stone", "lamp", "winter", "garden", "old", "blue", "small", "travel", "morning", "paper", "quiet",
+    "boat", "forest", "silver",
 )  # fmt: skip
 CITIES = ("Berlin", "Paris", "Oslo", "Rome")
 

@@ -109,11 +109,17 @@ def test_settings_are_not_overwritten(run: Callable[..., str], tmp_path: Path) -
         ([{"id": "1", "image": "gone.png", "title": "x"}], "0 of the first 1 files are below"),
         ([{"id": "1", "sku": "2", "title": "x"}], "sku could be the id as well: --column id=sku"),
         ([{"id": "1", "title": "x", "price": "€ 12.50"}], "price holds amounts such as € 12.50"),
+        ([{"pic": "a.png", "n": 1}, {"pic": "b.png", "n": 1}], "the paths in pic do, as each has its own"),
     ],
 )
 def test_doubts(tmp_path: Path, rows: list[dict[str, object]], doubt: str) -> None:
     table(tmp_path / "x.csv", rows)
     assert doubt in " / ".join(guess_catalog(tmp_path / "x.csv").doubts)
+
+
+def test_a_path_names_its_item_where_nothing_else_does(tmp_path: Path) -> None:
+    table(tmp_path / "x.csv", [{"pic": "a.png", "kind": "x"}, {"pic": "b.png", "kind": "x"}])
+    assert guess_catalog(tmp_path / "x.csv").mapped == {"id": "pic", "image": "pic"}
 
 
 def test_addresses_in_a_column_of_the_name_of_a_role_do_not_play_it(tmp_path: Path) -> None:
