@@ -39,7 +39,7 @@ def json_rows(
                 _skip_line(file)
                 yield number, refused(f"line is over {most_bytes} bytes long", remedy)
             elif raw.strip(b" \t\r\n" + _BOM):
-                yield number, _parsed(raw, refused)
+                yield number, parsed_object(raw, refused)
 
 
 def _skip_line(file: BinaryIO) -> None:
@@ -47,7 +47,8 @@ def _skip_line(file: BinaryIO) -> None:
         pass
 
 
-def _parsed(raw: bytes, refused: type[Refused]) -> Cells | Refused:
+def parsed_object(raw: bytes, refused: type[Refused]) -> Cells | Refused:
+    """The object of a line of JSON, or why it is none."""
     try:
         cells = json.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
