@@ -27,7 +27,6 @@ from engine.cli.event_inputs import (
     Timezone,
     known_items,
 )
-from engine.core.errors import SettingsError
 
 
 def follow(
@@ -66,10 +65,8 @@ def follow(
 
     Example: triveni events follow redis://127.0.0.1:6379/0 --stream clicks
     """
-    try:
-        import redis
-    except ImportError:
-        raise SettingsError("the package redis is not installed", "pip install 'triveni[redis]'") from None
+    import redis
+
     from engine import opening
     from engine.events.follow import Follower, Letters
     from engine.service.logs import configure_logs
