@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
-from engine.cli.common import console, tell
+from engine.cli.common import console
 from engine.core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -86,8 +87,11 @@ def _show(guess: Guess, catalog: str) -> None:
     if len(lines) > _ENOUGH:
         table.add_row("…", "", f"and {len(lines) - _ENOUGH} more; the file has all")
     console.print(table)
-    for doubt in guess.doubts:
-        tell("doubt", "yellow", doubt)
+    if guess.doubts:
+        doubts = Table.grid(padding=(0, 1))
+        for doubt in guess.doubts:
+            doubts.add_row(Text("doubt:", style="yellow"), Text(doubt, overflow="fold"))
+        console.print(doubts)
 
 
 def _settings(guess: Guess, catalog: str) -> str:

@@ -15,6 +15,8 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, product
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
@@ -28,7 +30,7 @@ from indexers.readers.folder import AUDIOS, IMAGES, TEXTS
 _DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError)
 _MAX_HEADER = 1 << 20
 _MAX_SHARDS = 100_000
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_RANGE = re.compile(r"\{(\d{1,12})\.\.(\d{1,12})\}")
 _HEAD = 16
 
 Parts = dict[str, bytes]
@@ -88,28 +90,20 @@ class TarShards:
         Raises:
             CatalogError: if they are too many, or none.
         """
-        names = [self.path.name]
-        while any(_RANGE.search(name) for name in names):
-            names = [made for name in names for made in _expanded(name)]
-            if not 0 < len(names) <= _MAX_SHARDS:
-                problem = f"{self.path.name} names {len(names)} shards"
-                raise CatalogError(problem, f"name 1 to {_MAX_SHARDS}, such as {{000..009}}")
+        parts = _RANGE.split(self.path.name)  # text, first, last, text, …
+        ranges = list(zip(parts[1::3], parts[2::3], strict=True))
+        count = prod(max(int(last) - int(first) + 1, 0) for first, last in ranges)
+        if not 0 < count <= _MAX_SHARDS:
+            problem = f"{self.path.name} names {count} shards"
+            raise CatalogError(problem, f"name 1 to {_MAX_SHARDS}, such as {{000..009}}")
+        numbers = [[f"{n:0{len(first)}d}" for n in range(int(first), int(last) + 1)] for first, last in ranges]
+        names = ("".join(chain(*zip(parts[::3], (*chosen, ""), strict=True))) for chosen in product(*numbers))
         return [self.path.with_name(name) for name in names]
 
 
 def open_tar(options: ReadOptions) -> TarShards:
     """The reader of .tar, .tar.gz and .tgz files."""
     return TarShards(options.path, options.columns, options.max_bytes)
-
-
-def _expanded(name: str) -> Iterator[str]:
-    found = _RANGE.search(name)
-    if found is None:
-        yield name
-        return
-    first, last = found.groups()
-    for number in range(int(first), min(int(last), int(first) + _MAX_SHARDS) + 1):
-        yield f"{name[: found.start()]}{number:0{len(first)}d}{name[found.end() :]}"
 
 
 def _items(path: Path, max_bytes: int) -> Iterator[tuple[str, Parts, TriveniError | None]]:

@@ -72,6 +72,13 @@ def test_paths_out_of_the_root(bucket: str, name: str) -> None:
     fsspec.filesystem("memory").rm("/secret.png")
 
 
+def test_a_link_out_of_a_folder_given_by_url(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (root / "link.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(PathError, match="leads outside the root"):
+        media_at(f"file://{root}")("link.png", "image", 100)
+
+
 def test_media_that_cannot_be_read(bucket: str) -> None:
     put(f"{bucket}/large.png", bytes(101))
     cases: list[tuple[str, type[TriveniError], str]] = [
