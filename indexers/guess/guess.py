@@ -1,6 +1,5 @@
 """The guess as a whole: roles, payload fields with their kinds, and what is doubtful."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -233,10 +232,3 @@ def _empty_rows(guess: Guess, sample: Sample) -> None:
         guess.doubts.append(f"{without} of {guess.rows} rows hold no text, picture or sound, and will be refused")
     if guess.rows == ROWS:
         guess.doubts.append(f"only the first {ROWS} rows were looked at: `--dry-run` reads all")
-
-
-def guessed_roles(guess: Guess) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The roles that have columns, in their order."""
-    for role in ROLES:
-        if role in guess.columns:
-            yield role, guess.columns[role]

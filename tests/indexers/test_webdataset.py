@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from encoders.spaces.space import Space
+from engine.store.base import VectorStore
+from indexers.catalog import Catalog
 from indexers.errors import CatalogError
+from indexers.pipeline import index
 from indexers.readers import BadRow, Row, open_catalog
+from indexers.report import RowOutcome
 from tests.indexers.catalogs import good, only_bad, write_tar
 from tests.tiny import png_bytes, wav_bytes
 
@@ -86,6 +91,21 @@ def test_members_that_lead_elsewhere_are_bad_rows(tmp_path: Path, bad: tarfile.T
     assert (wrong.line, wrong.error.field) == (2, "image")
     assert reason in str(wrong.error)
     assert [one.name for one in tmp_path.iterdir()] == ["x.tar"], "something was extracted"
+
+
+def test_an_archive_is_indexed_resumed_and_its_bad_items_told(
+    tmp_path: Path, memory: VectorStore, space: Space
+) -> None:
+    link = member("2.png", tarfile.SYMTYPE, "/etc/passwd")
+    path = hostile(tmp_path / "x.tar", (link, b""), (member("3.png"), png_bytes(3)), (member("4.wav"), b"no sound"))
+    for added, unchanged in ((3, 0), (0, 3)):
+        report = index(Catalog(path), memory, space, dead_letters=tmp_path / "letters.jsonl")
+        assert report.outcomes.get(RowOutcome.ADDED, 0) == added
+        assert report.outcomes.get(RowOutcome.UNCHANGED, 0) == unchanged
+        letters = [json.loads(line) for line in (tmp_path / "letters.jsonl").read_text().splitlines()]
+        told = {(one["line"], one["id"], one["modality"]) for one in letters}
+        assert told == {(2, "2", "image"), (4, "4", "audio")}
+        assert all(one["reason"] and one["remedy"] for one in letters)
 
 
 @pytest.mark.parametrize(
