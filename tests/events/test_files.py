@@ -23,6 +23,7 @@ from engine.events.rows import BadLine, Line
 from engine.events.sql import SqlEventStore
 from engine.events.types import UserEvent
 from tests.events.stores import FINGERPRINT, ago, click, on, plain, vector
+from tests.indexers.catalogs import write_arrow
 
 SUFFIXES = (".jsonl", ".csv", ".parquet", ".arrow")
 T = "2026-05-01T12:00:00Z"
@@ -231,10 +232,11 @@ def test_other_names_of_kinds(tmp_path: Path) -> None:
 def test_times_without_a_zone_get_the_one_that_is_given(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     naive = [datetime(2026, 5, 1, 14), datetime(2026, 1, 1, 13), datetime(2025, 10, 26, 2, 30)]
+    table = pa.table({"user_id": ["a"] * 3, "kind": ["view"] * 3, "item_id": ["b"] * 3, "time": naive})
     if suffix == ".parquet":
-        pq.write_table(
-            pa.table({"user_id": ["a"] * 3, "kind": ["view"] * 3, "item_id": ["b"] * 3, "time": naive}), path
-        )
+        pq.write_table(table, path)
+    elif suffix == ".arrow":
+        write_arrow(path, table, stream=True)
     else:
         fields = [{"user_id": "a", "kind": "view", "item_id": "b", "time": time.isoformat(" ")} for time in naive]
         lines = ["user_id,kind,item_id,time", *(",".join(row.values()) for row in fields)]

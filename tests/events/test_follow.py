@@ -60,8 +60,13 @@ def store(tmp_path: Path) -> Iterator[SqlEventStore]:
         yield made
 
 
-def follower(client: Any, stream: str, store: SqlEventStore, tmp_path: Path, **said: Any) -> Follower:
-    letters = Letters(tmp_path / "letters.jsonl")
+@pytest.fixture
+def letters(tmp_path: Path) -> Iterator[Letters]:
+    with closing(Letters(tmp_path / "letters.jsonl")) as made:
+        yield made
+
+
+def follower(client: Any, stream: str, store: SqlEventStore, letters: Letters, **said: Any) -> Follower:
     return Follower(client, stream, GROUP, said.pop("consumer", "me"), store, RowReader(), letters, **said)
 
 
@@ -81,7 +86,7 @@ def test_entries_are_recorded_and_acknowledged(
     client.xadd(stream, {"event": json.dumps(row(2, value=4.5, kind="rate"))})
     place = client.xadd(stream, row(3)).decode()
     client.xadd(stream, row(1, time="2026-01-01T10:00:00Z", id="own", context='{"device": "phone"}'))
-    made = follower(client, stream, store, tmp_path)
+    made = follower(client, stream, store, letters)
     made.run(go_on, once=True)
     made.run(go_on, once=True)
     assert (made.done.recorded, made.done.duplicates, made.done.rejected) == (3, 1, 0)
@@ -95,7 +100,7 @@ def test_entries_are_recorded_and_acknowledged(
 
 @needs_redis
 def test_bad_entries_are_told_and_do_not_come_again(
-    client: Any, stream: str, store: SqlEventStore, tmp_path: Path
+    client: Any, stream: str, store: SqlEventStore, letters: Letters, tmp_path: Path
 ) -> None:
     bad: list[tuple[dict[Any, Any], str]] = [
         ({"user_id": "u", "kind": "clicked", "item_id": "a"}, "event kind 'clicked' is unknown"),
@@ -109,38 +114,38 @@ def test_bad_entries_are_told_and_do_not_come_again(
     for fields, _ in bad:
         client.xadd(stream, fields)
     client.xadd(stream, row(7))
-    made = follower(client, stream, store, tmp_path, batch=3)
+    made = follower(client, stream, store, letters, batch=3)
     made.run(go_on, once=True)
     assert (made.done.recorded, made.done.rejected) == (1, len(bad))
     assert client.xpending(stream, GROUP)["pending"] == 0
-    letters = [json.loads(line) for line in (tmp_path / "letters.jsonl").read_text().splitlines()]
-    for letter, (_, reason) in zip(letters, bad, strict=True):
+    told = [json.loads(line) for line in (tmp_path / "letters.jsonl").read_text().splitlines()]
+    for letter, (_, reason) in zip(told, bad, strict=True):
         assert reason in letter["reason"]
         assert letter["remedy"]
         assert letter["row"]
-    assert [letter["entry"].encode() for letter in letters] == [key for key, _ in client.xrange(stream)[:-1]]
+    assert [letter["entry"].encode() for letter in told] == [key for key, _ in client.xrange(stream)[:-1]]
 
 
 @needs_redis
 def test_what_others_left_is_taken_over_and_nothing_is_doubled(
-    client: Any, stream: str, store: SqlEventStore, tmp_path: Path
+    client: Any, stream: str, store: SqlEventStore, letters: Letters
 ) -> None:
     for number in range(10):
         client.xadd(stream, row(number))
     client.xgroup_create(stream, GROUP, id="0")
     client.xreadgroup(GROUP, "dead", {stream: ">"}, count=6)
     client.xdel(stream, client.xrange(stream)[0][0])  # an entry that is gone, but still pending
-    patient = follower(client, stream, store, tmp_path, claim_seconds=60)
+    patient = follower(client, stream, store, letters, claim_seconds=60)
     patient.run(go_on, once=True)
     assert (patient.done.recorded, patient.done.claimed) == (4, 0)
-    hasty = follower(client, stream, store, tmp_path, claim_seconds=0, batch=2)
+    hasty = follower(client, stream, store, letters, claim_seconds=0, batch=2)
     hasty.run(go_on, once=True)
     assert (hasty.done.recorded, hasty.done.claimed) == (5, 5)
     assert client.xpending(stream, GROUP)["pending"] == 0
     client.xreadgroup(GROUP, "me", {stream: ">"})
     client.xadd(stream, row(99))
     client.xreadgroup(GROUP, "me", {stream: ">"})  # read, and died before it was recorded
-    again = follower(client, stream, store, tmp_path)
+    again = follower(client, stream, store, letters)
     again.run(go_on, once=True)
     assert again.done.recorded == 1, "a consumer of the same name goes on with what it had read"
 
@@ -189,14 +194,14 @@ def test_kill_9_loses_nothing_and_sigterm_ends_cleanly(client: Any, stream: str,
 
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="no program redis-server")
-def test_an_outage_is_waited_out(tmp_path: Path, store: SqlEventStore) -> None:
+def test_an_outage_is_waited_out(tmp_path: Path, store: SqlEventStore, letters: Letters) -> None:
     """The server comes late, goes, and comes back without its stream."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
     command = ["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1", "--dir", str(tmp_path)]
     client = redis.Redis(port=port, socket_connect_timeout=1, retry=None)
-    made = follower(client, "s", store, tmp_path)
+    made = follower(client, "s", store, letters)
     stop, waits = threading.Event(), []
 
     def wait(seconds: float) -> bool:
@@ -221,7 +226,7 @@ def test_an_outage_is_waited_out(tmp_path: Path, store: SqlEventStore) -> None:
         thread.join(30)
     assert not thread.is_alive()
     with pytest.raises(EventStoreError, match="Redis failed"):
-        follower(client, "s", store, tmp_path).run(go_on, once=True)
+        follower(client, "s", store, letters).run(go_on, once=True)
     client.close()
 
 
