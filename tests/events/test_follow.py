@@ -80,7 +80,7 @@ def go_on(seconds: float) -> bool:
 
 @needs_redis
 def test_entries_are_recorded_and_acknowledged(
-    client: Any, stream: str, store: SqlEventStore, tmp_path: Path
+    client: Any, stream: str, store: SqlEventStore, letters: Letters, tmp_path: Path
 ) -> None:
     client.xadd(stream, row(1, time="2026-01-01T10:00:00Z", id="own", context='{"device": "phone"}'))
     client.xadd(stream, {"event": json.dumps(row(2, value=4.5, kind="rate"))})
