@@ -73,7 +73,7 @@ def follow(
 
     settings = settings_of(ctx)
     configure_logs(settings.log.level, json_lines=settings.log.json_lines)
-    reader = FileOptions(column, kind, kind_map, timezone, ignore).reader()
+    reader = FileOptions(column, kind, kind_map, timezone, ignore).reader(opening.event_kinds(settings))
     path = dead_letters or settings.store.path.parent / "event-dead-letters.jsonl"
     wanted = (
         settings.events.check_items and settings.store.backend == "server" if check_items is None else check_items
