@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from engine.core.filters import Schema
 from engine.core.types import ItemId, Payload, check_id
 from engine.store.match import check_kinds
 from indexers.errors import CatalogError, DuplicateError
-from indexers.readers import BadRow, Columns, Reader, Row, default_root, open_catalog
+from indexers.paths import ReadMedia, read_under
+from indexers.readers import BadRow, Columns, Reader, Row, TextFormat, default_root, open_catalog
+from indexers.remote import LocalCopy, is_url, media_at
 from indexers.rows import DEFAULT_MAX_BYTES, CatalogEntry, DeadLetter, load_or_letter, payload_of, row_id
 from indexers.schema import infer_schema, mixed_fields
 from indexers.seen import IdSet
@@ -27,34 +30,70 @@ class Catalog:
     """A catalogue and how it is read.
 
     Args:
-        path: a .jsonl, .csv, .tsv or .parquet file, or a folder.
-        root: where the paths in it begin; None means the file's folder, or the folder.
-        columns: per role (id, text, image, audio) the column that plays it.
+        path: a file of a kind that is known, a folder, or a URL of either a file or a database.
+        root: where the paths in it begin; None means the file's folder, or the folder; of a database the current one.
+        columns: per role (id, text, image, audio) the column that plays it, or several.
         ignore: columns that are left out.
         fields: declared kinds of payload fields.
         max_bytes: the largest file that is read.
+        text: what a text file does not say of itself.
+        query: what a database is asked.
 
     Raises:
         CatalogError: if it is not there, of an unknown kind, or has no column for ids or contents.
     """
 
-    path: Path
-    root: Path | None = None
+    path: Path | str
+    root: Path | str | None = None
     columns: Columns = field(default_factory=dict)
     ignore: frozenset[str] = frozenset()
     fields: Schema = field(default_factory=dict)
     max_bytes: int = DEFAULT_MAX_BYTES
+    text: TextFormat = field(default_factory=TextFormat)
+    query: str = ""
+    _copy: LocalCopy | None = field(default=None, init=False, repr=False, compare=False)
+    """The copy of a file at a URL."""
 
     def __post_init__(self) -> None:
-        if self.root is not None and not self.root.is_dir():
+        if self.root is not None and not is_url(self.root) and not Path(self.root).is_dir():
             raise CatalogError(
                 f"root {self.root} is not a folder", "name the folder that the catalogue's paths begin in"
             )
+        if is_url(self.path) and not self._is_database():
+            object.__setattr__(self, "_copy", LocalCopy(str(self.path)))
         self.reader().check()
 
     def reader(self) -> Reader:
         """A reader of its rows."""
-        return open_catalog(self.path, root=self.root, columns=self.columns, ignore=self.ignore, fields=self.fields)
+        return open_catalog(
+            self._copy.path if self._copy else self.path,
+            root=None if self.root is None or is_url(self.root) else Path(self.root),
+            columns=self.columns,
+            ignore=self.ignore,
+            fields=self.fields,
+            text=self.text,
+            query=self.query,
+            max_bytes=self.max_bytes,
+        )
+
+    def media(self) -> ReadMedia:
+        """Reads the files that its rows name.
+
+        Raises:
+            CatalogError: if the root is a URL that cannot be opened.
+        """
+        if self.root is not None:
+            root = self.root
+        elif not is_url(self.path):
+            root = default_root(Path(self.path))
+        else:
+            root = Path() if self._is_database() else str(self.path).rpartition("/")[0]
+        return media_at(str(root)) if is_url(root) else partial(read_under, str(Path(root).resolve()))
+
+    def _is_database(self) -> bool:
+        from indexers.readers.sql import is_database  # slow to import
+
+        return bool(self.query) or is_database(str(self.path))
 
     def schema(self) -> Schema:
         """The payload fields that can be filtered on: the declared ones, and those that the first rows suggest."""
@@ -92,11 +131,10 @@ class Catalog:
         Raises:
             CatalogError: if the catalogue itself is broken.
         """
-        root = (self.root or default_root(self.path)).resolve()
-        columns, ignore, max_bytes = dict(self.columns), self.ignore, self.max_bytes
+        media, columns, ignore, max_bytes = self.media(), dict(self.columns), self.ignore, self.max_bytes
 
         def read(row: Row | DeadLetter) -> CatalogEntry | DeadLetter:
-            return row if isinstance(row, DeadLetter) else load_or_letter(row, root, columns, ignore, max_bytes)
+            return row if isinstance(row, DeadLetter) else load_or_letter(row, media, columns, ignore, max_bytes)
 
         yield from ordered_map(pool, read, self._named(seen, kinds or {}), _AHEAD)
 

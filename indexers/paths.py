@@ -5,10 +5,14 @@ Names are handled as texts by `os.path`, since a second run over an unchanged ca
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from encoders.errors import LimitError
 from indexers.errors import PathError
+
+ReadMedia = Callable[[str, str, int], tuple[bytes, str]]
+"""Reads a file that a row names: its name, the column for the error, the most bytes; see `read_under`."""
 
 
 def read_under(root: str, name: str, field: str, max_bytes: int) -> tuple[bytes, str]:

@@ -1,16 +1,17 @@
 """A row of a catalogue, checked, read and hashed: an entry."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from encoders.errors import LimitError, TriveniError
 from encoders.types import Audio, Content, Image, Modality, Text
 from engine.catalog.ingest import Digest, Media, digest
 from engine.core.types import Item, ItemId, Json, check_id
 from indexers.errors import RowError
-from indexers.paths import read_under
-from indexers.readers.base import Columns, Row, Value, role_columns
+from indexers.paths import ReadMedia
+from indexers.readers.base import HASH, Columns, Row, Value, played, role_columns, value_at
 
 DEFAULT_MAX_BYTES = 64 << 20
 
@@ -69,8 +70,15 @@ def row_id(row: Row, columns: Columns) -> ItemId:
         RowError: if it has none.
         InvalidItemError: if the id cannot name an item.
     """
-    column = role_columns(columns)["id"]
-    value = row.values.get(column)
+    names = role_columns(columns)["id"]
+    parts = [_row_hash(row) if name == HASH else _id_part(row, name) for name in names]
+    joined = "/".join(parts)
+    check_id(joined)
+    return ItemId(joined)
+
+
+def _id_part(row: Row, column: str) -> str:
+    value = value_at(row.values, column)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if value is None or value == "":
@@ -78,16 +86,21 @@ def row_id(row: Row, columns: Columns) -> ItemId:
     if not isinstance(value, str):
         problem = f"{column} is a {type(value).__name__}, not a text or an integer: {str(value)[:40]!r}"
         raise RowError(problem, "write the id as a text", field="id")
-    check_id(value)
-    return ItemId(value)
+    return value
 
 
-def load(row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_bytes: int) -> CatalogEntry:
+def _row_hash(row: Row) -> str:
+    """32 hex digits over the names and values of a row; equal rows have equal ones."""
+    plain = {name: value.hex() if isinstance(value, bytes) else value for name, value in row.values.items()}
+    return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def load(row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], max_bytes: int) -> CatalogEntry:
     """Check a row, read its files once, and hash it.
 
     Args:
         row: the row.
-        root: where its paths begin, resolved.
+        read: reads the files that it names.
         columns: per role the column that plays it.
         ignore: columns that are left out.
         max_bytes: the largest file that is read.
@@ -108,15 +121,16 @@ def load(row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_byt
     missing: dict[Modality, Exception] = {}
     size = 0
     for modality in Modality:
-        value = values.get(roles[modality])
-        if value is None or value == "":
+        found = [value for name in roles[modality] if (value := value_at(values, name)) is not None and value != ""]
+        if not found:
             continue
         try:
             if modality is Modality.TEXT:
-                contents.append(Text(_text(value)))
-                size += len(str(value))
+                text = "\n".join(map(_text, found))
+                contents.append(Text(text))
+                size += len(text)
                 continue
-            raw, path = _source(value, root, modality, max_bytes)
+            raw, path = _source(found[0], read, modality, max_bytes)
         except TriveniError as error:
             missing[modality] = error
             continue
@@ -132,11 +146,11 @@ def load(row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_byt
 
 
 def load_or_letter(
-    row: Row, root: Path, columns: Columns, ignore: frozenset[str], max_bytes: int
+    row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], max_bytes: int
 ) -> CatalogEntry | DeadLetter:
     """`load`, with a dead letter in place of an error. The row has an id."""
     try:
-        return load(row, root, columns, ignore, max_bytes)
+        return load(row, read, columns, ignore, max_bytes)
     except Exception as error:  # noqa: BLE001 (whatever a row holds, the run goes on)
         return DeadLetter.of(row.line, row_id(row, columns), error)
 
@@ -147,7 +161,7 @@ def _text(value: Value) -> str:
     return value
 
 
-def _source(value: Value, root: Path, modality: Modality, max_bytes: int) -> tuple[bytes, str]:
+def _source(value: Value, read: ReadMedia, modality: Modality, max_bytes: int) -> tuple[bytes, str]:
     """The bytes of a picture or sound, and its path relative to the root, if it has one."""
     if isinstance(value, bytes):
         if len(value) > max_bytes:
@@ -157,12 +171,12 @@ def _source(value: Value, root: Path, modality: Modality, max_bytes: int) -> tup
     if not isinstance(value, str):
         problem = f"{modality} is a {type(value).__name__}: {str(value)[:40]!r}"
         raise RowError(problem, "write the path of a file under the root", field=modality)
-    return read_under(str(root), value, modality, max_bytes)
+    return read(value, modality, max_bytes)
 
 
 def payload_of(row: Row, columns: Columns, ignore: frozenset[str]) -> dict[str, Json]:
     """The columns of a row that are payload and hold a value; bytes are left out, readers let none through."""
-    taken = ignore | set(role_columns(columns).values())
+    taken = ignore | played(columns)
     return {
         name: value
         for name, value in row.values.items()

@@ -23,7 +23,7 @@ def infer_schema(payloads: Iterable[Payload], declared: Schema) -> Schema:
     found: dict[str, set[FieldKind | None]] = {}
     for payload in payloads:
         for name, value in payload.items():
-            if name not in declared and _NAME.fullmatch(name) and not name.startswith("_"):
+            if name not in declared and filterable(name) and "." not in name:
                 kinds = found.setdefault(name, set())
                 kinds.update(_kind(inner) for inner in (value if isinstance(value, list) else [value]))
     schema = dict(declared)
@@ -32,6 +32,11 @@ def infer_schema(payloads: Iterable[Payload], declared: Schema) -> Schema:
         if kind is not None:
             schema[name] = kind
     return schema
+
+
+def filterable(name: str) -> bool:
+    """Whether a field of this name, or of `outer.inner`, can be filtered on."""
+    return all(_NAME.fullmatch(step) for step in name.split(".")) and not name.startswith("_")
 
 
 def mixed_fields(payloads: Iterable[Payload], schema: Schema) -> dict[str, str]:

@@ -1,11 +1,14 @@
 """Settings of how items are written."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field
 
 from engine.core.filters import FieldKind
 from engine.core.section import Section
+
+Role = Literal["id", "text", "image", "audio"]
 
 
 class IndexSettings(Section):
@@ -19,3 +22,13 @@ class IndexSettings(Section):
     """Whether an item is refused if one of its contents cannot be read; else it is indexed without it."""
     fields: Mapping[str, FieldKind] = Field(default_factory=dict)
     """Payload fields that can be filtered on; those not named are found in the catalogue's first rows."""
+    columns: Mapping[Role, str | tuple[str, ...]] = Field(default_factory=dict)
+    """Per role the catalogue's column that plays it, or several."""
+    ignore: tuple[str, ...] = ()
+    """Columns of the catalogue that are left out."""
+    delimiter: str = ""
+    """What separates the cells of a CSV file; "" is what its suffix says."""
+    encoding: str = "utf-8"
+    """Of a CSV file."""
+    split: Mapping[str, str] = Field(default_factory=dict)
+    """Per CSV column whose cells are lists, what separates their values."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from encoders.errors import TriveniError
-from engine.cli import ask, encode, evaluate, events, index, model, serve, simulate, space, train, tune
+from engine.cli import ask, encode, evaluate, events, index, init, model, serve, simulate, space, train, tune
 from engine.cli.common import tell
 from engine.cli.demo import command as demo
 from engine.core.extras import named_extras
@@ -20,7 +20,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (index.index, index.verify, serve.serve, ask.search, ask.recommend, encode.encode, demo.demo):
+for command in (
+    init.init,
+    index.index,
+    index.verify,
+    serve.serve,
+    ask.search,
+    ask.recommend,
+    encode.encode,
+    demo.demo,
+):
     app.command()(command)
 app.command()(simulate.simulate)
 app.command()(evaluate.evaluate)

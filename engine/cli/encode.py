@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,10 +16,9 @@ from engine.cli.common import console, settings_of, stderr, watcher_of
 from engine.cli.groups import grouped
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from encoders.spaces.space import Space
-    from encoders.types import Floats, Modality, Prepared
+    from encoders.types import Modality, Prepared
+    from engine.cli.vector_files import VectorFile
     from indexers.catalog import Catalog
     from indexers.progress import Watcher
     from indexers.rows import CatalogEntry, DeadLetter
@@ -34,21 +34,27 @@ BATCH_BYTES = 128 << 20
 def encode(
     ctx: typer.Context,
     catalog: CatalogOptions,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.", dir_okay=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The .npz or .parquet file to write.", dir_okay=False)
+    ],
     max_errors: Annotated[int, typer.Option(help="Fail when more rows than this are bad.", min=0)] = 0,
 ) -> None:
-    """Encode a catalogue, and write ids and vectors to an .npz file.
+    """Encode a catalogue, and write ids and vectors to a file. Bad rows are named and left out.
 
-    The file holds `ids` (n,), `fingerprint`, and for each modality that occurs `<modality>` (n, d), float32 unit
-    vectors, and `<modality>_present` (n,): rows without that modality are zeros and not to be read. Bad rows are
-    named and left out.
+    An .npz file holds `ids` (n,), `fingerprint`, and for each modality that occurs `<modality>` (n, d), float32 unit
+    vectors, and `<modality>_present` (n,): rows without that modality are zeros and not to be read. It is made in
+    memory.
+
+    A .parquet file holds `id`, and for each modality of the space a list of d float32, null where the item has none;
+    the fingerprint is in its metadata. It is written as the vectors come.
 
     Example: triveni encode items.csv -o vectors.npz --column id=sku --column text=title
     """
-    import numpy as np
-
     from engine import opening
+    from engine.cli.vector_files import KINDS
 
+    if output.suffix.lower() not in KINDS:
+        raise typer.BadParameter(f"{output.name} is of an unknown kind: name a .npz or .parquet file")
     settings = settings_of(ctx)
     source = catalog_of(settings, catalog)
     part = output.with_name(output.name + ".part")
@@ -62,20 +68,20 @@ def encode(
     try:
         with file:
             space = opening.open_space(settings)
-            made = _Vectors(space)
+            made = _Encoded(space, KINDS[output.suffix.lower()](file, space))
             watcher = watcher_of(settings, "encoding")
             watcher.start(source.reader().total())
             try:
                 _fill(made, source, settings.index.decoders or os.cpu_count() or 1, settings.index.batch, watcher)
             finally:
                 watcher.close()
-            np.savez(file, **made.columns())  # type: ignore[arg-type]
+            made.file.close()
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
-    counts = ", ".join(f"{len(rows)} of {modality}" for modality, rows in made.rows.items())
+    counts = ", ".join(f"{count} of {modality}" for modality, count in made.counts.items())
     console.print(
-        f"{output}: {len(made.ids)} items ({counts}), {space.dimension} dimensions, {made.bad} bad rows",
+        f"{output}: {made.items} items ({counts}), {space.dimension} dimensions, {made.bad} bad rows",
         highlight=False,
         soft_wrap=True,
     )
@@ -83,16 +89,13 @@ def encode(
         raise typer.Exit(1)
 
 
-class _Vectors:
-    """The vectors of the items so far."""
+class _Encoded:
+    """Encodes items into a file, and counts them."""
 
-    def __init__(self, space: Space) -> None:
-        self.space = space
-        self.ids: list[str] = []
-        self.rows: dict[Modality, list[int]] = {}
-        """Per modality the numbers of the items that have it."""
-        self.bad = 0
-        self._vectors: dict[Modality, list[Floats]] = {}
+    def __init__(self, space: Space, file: VectorFile) -> None:
+        self.space, self.file = space, file
+        self.items = self.bad = 0
+        self.counts: Counter[Modality] = Counter()
 
     def add(self, group: list[Ready]) -> None:
         """Encode items; one that the networks refuse is left out, and the others are not."""
@@ -102,17 +105,16 @@ class _Vectors:
             if len(group) == 1:
                 self.refuse(_letter(group[0][0], error))
                 return
-            before = len(self.ids)
+            before = self.items
             for each in group:
                 self.add([each])
-            if len(self.ids) == before:
+            if self.items == before:
                 raise  # not a bad item: the networks do not work
             return
         for entry, prepared in group:
-            for one in prepared:
-                self.rows.setdefault(one.modality, []).append(len(self.ids))
-                self._vectors.setdefault(one.modality, []).append(next(vectors))
-            self.ids.append(entry.item.id)
+            self.file.add(entry.item.id, {one.modality: next(vectors) for one in prepared})
+            self.counts.update(one.modality for one in prepared)
+        self.items += len(group)
 
     def refuse(self, letter: DeadLetter) -> None:
         """Name a bad row and count it."""
@@ -120,20 +122,8 @@ class _Vectors:
         name = f"line {letter.line}" + (f", {letter.id}" if letter.id else "")
         stderr.print(f"{name}: {letter.reason}: {letter.remedy}", highlight=False, soft_wrap=True)
 
-    def columns(self) -> dict[str, np.ndarray]:
-        """What the file holds."""
-        import numpy as np
 
-        columns = {"ids": np.array(self.ids, np.str_), "fingerprint": np.array(self.space.fingerprint)}
-        for modality, rows in self.rows.items():
-            matrix = np.zeros((len(self.ids), self.space.dimension), np.float32)
-            matrix[rows] = self._vectors[modality]
-            columns[str(modality)] = matrix
-            columns[f"{modality}_present"] = np.isin(np.arange(len(self.ids)), rows)
-        return columns
-
-
-def _fill(made: _Vectors, source: Catalog, decoders: int, batch: int, watcher: Watcher) -> None:
+def _fill(made: _Encoded, source: Catalog, decoders: int, batch: int, watcher: Watcher) -> None:
     """Encode a catalogue: files are read and decoded in threads, a few rows ahead of the networks."""
     from indexers.rows import DeadLetter
     from indexers.seen import IdSet
@@ -160,7 +150,7 @@ def _fill(made: _Vectors, source: Catalog, decoders: int, batch: int, watcher: W
         results = ordered_map(pool, prepare, source.entries(seen, pool), 2 * decoders)
         for group in batches(good(results), batch, _size, BATCH_BYTES):
             made.add(group)
-            watcher.update(len(made.ids) + made.bad, made.bad)
+            watcher.update(made.items + made.bad, made.bad)
 
 
 def _size(ready: Ready) -> int:

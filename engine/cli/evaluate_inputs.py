@@ -196,11 +196,11 @@ def catalogue_of(settings: Settings, wanted: bool | None) -> Catalogue | None:
 def _read(settings: Settings, file: Path, since: datetime | None) -> Iterator[UserEvent]:
     """The events of a file, or those from a time on; lines that are none are told and left out."""
     from engine import opening
-    from engine.events.files import read_events
+    from engine.events.files import RowReader, read_events
     from engine.events.rows import BadLine
 
     bad = 0
-    for line in read_events(file, declared=opening.event_kinds(settings)):
+    for line in read_events(file, RowReader(declared=opening.event_kinds(settings))):
         if not isinstance(line, BadLine):
             time = line.event.event.time
             if since is None or time is None or time >= since:

@@ -21,6 +21,7 @@ from engine.core.errors import InvalidQueryError, NotFoundError, StoreInUseError
 if TYPE_CHECKING:
     from engine.config.settings import Settings
     from engine.core.kinds import EventKinds
+    from engine.events.files import RowReader
     from engine.events.rows import BadLine, Line
     from engine.events.types import KnownItems
 
@@ -72,8 +73,17 @@ class FileOptions:
         """
         from engine.events.files import read_events
 
-        return read_events(
-            file,
+        return read_events(file, self.reader(declared))
+
+    def reader(self, declared: EventKinds) -> RowReader:
+        """Makes events of rows as these options say, of the kinds that are declared.
+
+        Raises:
+            typer.BadParameter: if an option says nothing that is known.
+        """
+        from engine.events.files import RowReader
+
+        return RowReader(
             columns=dict(_pair("--column", one, "item_id=sku") for one in self.column or ()),
             kind=kind_of("--kind", self.kind, declared) if self.kind else None,
             kinds=dict(_mapped(one, declared) for one in self.kind_map or ()),

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from engine.cli import times
 from engine.cli.common import console, settings_of
+from engine.cli.event_follow import follow
 from engine.cli.event_import import import_
 from engine.cli.event_inputs import (
     AsJson,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What people did: import, export, count, check.", no_args_is_help=True)
 app.command("import")(import_)
+app.command()(follow)
 
 Since = Annotated[str, typer.Option(help="Only events from this time on: RFC 3339; UTC without a zone.")]
 Until = Annotated[str, typer.Option(help="Only events before this time.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from engine.models.pointer import Pointer
 
 app = typer.Typer(
-    help="Versions of the trained model: list, show, promote, try on a share of people, roll back, retire.",
+    help="Versions of the trained model: list, show, promote, try on a share of people, roll back, export, retire.",
     no_args_is_help=True,
 )
 
@@ -124,6 +125,48 @@ def candidate(
     part = settings.models.candidate_share if share is None else share
     _, after = registry.change(lambda pointer: pointer.tried(version, part))
     console.print(f"{version} serves {after.share:.1%} of people now, {_name(after.serving)} the others")
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    version: Version,
+    output: Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="The .onnx file to write.")],
+    small: Annotated[
+        bool, typer.Option("--small", help="The network of the small tier, which is ONNX already.")
+    ] = False,
+) -> None:
+    """Write a network of a version as ONNX, for other runtimes; needs no store.
+
+    The inputs of the full one are named as in engine/rerank/model.py; the file's metadata names features, kinds,
+    outcomes and their calibration.
+
+    Example: triveni model export 20260601-120000-1a2b3c -o model.onnx
+    """
+    from engine import opening
+    from engine.core.errors import NotFoundError
+    from engine.models.errors import ModelError
+    from engine.rerank.export import export_network
+    from engine.rerank.version import KIND, load_version
+
+    folder, card = opening.registry(settings_of(ctx)).verified(version)
+    if card.kind != KIND:
+        raise ModelError(f"{version} is of kind {card.kind}, which has no such networks", f"name one of kind {KIND}")
+    loaded = load_version(folder)
+    if small and loaded.small is None:
+        raise NotFoundError(f"{version} has no small network", "export the full one, or train again")
+    graph = loaded.small.graph if small and loaded.small else export_network(loaded)
+    part = output.with_name(f".{output.name}.part")
+    try:
+        part.write_bytes(graph)
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    console.print(
+        f"{output}: the {'small' if small else 'full'} network of {version}, {len(graph):,} bytes",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()

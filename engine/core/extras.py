@@ -14,6 +14,7 @@ EXTRAS = {
     "tensorboard": "train",
     "implicit": "evaluate",
     "lightgbm": "evaluate",
+    "redis": "redis",
 }
 """By the name of a module, the extra that brings it."""
 

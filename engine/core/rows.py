@@ -1,5 +1,6 @@
 """JSONL and CSV as streams of rows. What the cells mean, and what becomes of a bad row, is for others to say."""
 
+import codecs
 import csv
 import json
 from collections import deque
@@ -38,7 +39,7 @@ def json_rows(
                 _skip_line(file)
                 yield number, refused(f"line is over {most_bytes} bytes long", remedy)
             elif raw.strip(b" \t\r\n" + _BOM):
-                yield number, _parsed(raw, refused)
+                yield number, parsed_object(raw, refused)
 
 
 def _skip_line(file: BinaryIO) -> None:
@@ -46,7 +47,8 @@ def _skip_line(file: BinaryIO) -> None:
         pass
 
 
-def _parsed(raw: bytes, refused: type[Refused]) -> Cells | Refused:
+def parsed_object(raw: bytes, refused: type[Refused]) -> Cells | Refused:
+    """The object of a line of JSON, or why it is none."""
     try:
         cells = json.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -61,20 +63,20 @@ def _parsed(raw: bytes, refused: type[Refused]) -> Cells | Refused:
     return cells
 
 
-def csv_header(path: Path, broken: type[TriveniError], delimiter: str = ",") -> list[str]:
+def csv_header(path: Path, broken: type[TriveniError], delimiter: str = ",", encoding: str = "utf-8") -> list[str]:
     """The columns of a file of separated values.
 
     Raises:
         broken: if the first line is no valid CSV.
     """
-    with _opened(path) as file:
+    with _opened(path, encoding) as file:
         try:
             return next(csv.reader(file, delimiter=delimiter, strict=True), [])
-        except csv.Error as error:
+        except (csv.Error, UnicodeError) as error:
             raise broken(f"{path} has no valid header ({error})", "write the columns' names") from None
 
 
-def check_distinct(path: Path, names: Sequence[str], broken: type[TriveniError]) -> None:
+def check_distinct(path: Path | str, names: Sequence[str], broken: type[TriveniError]) -> None:
     """Refuse two columns of one name.
 
     Raises:
@@ -90,8 +92,9 @@ def csv_rows(
     refused: type[Refused],
     delimiter: str = ",",
     is_row: Callable[[dict[str, str]], bool] | None = None,
+    encoding: str = "utf-8",
 ) -> Iterator[tuple[int, dict[str, str] | Refused]]:
-    """The rows of a file of separated values in UTF-8 with a header; blank lines are skipped.
+    """The rows of a file of separated values with a header; blank lines are skipped.
 
     Args:
         path: the file, whose header `csv_header` accepts.
@@ -99,12 +102,13 @@ def csv_rows(
         delimiter: what separates the cells.
         is_row: whether cells are a row. Where it is given, a quote that is never closed takes in no rows: a row with
             such a line in a quoted cell is refused, and the lines after its first are read again.
+        encoding: of the file, as Python names it.
 
     Yields:
         The number of the line that a row begins on, from 1, and its cells that are not empty by column, or why
-        it cannot be read. Bytes that are not UTF-8 are surrogates.
+        it cannot be read. Bytes that are not of the encoding are surrogates.
     """
-    with _opened(path) as file:
+    with _opened(path, encoding) as file:
         lines = _Lines(file)
         reader = csv.reader(file if is_row is None else lines, delimiter=delimiter, strict=True)
         names = next(reader, [])
@@ -135,13 +139,14 @@ def csv_rows(
             elif len(cells) == len(names):
                 yield number, {name: cell for name, cell in zip(names, cells, strict=True) if cell}
             elif cells:
-                separators = "commas" if delimiter == "," else "tabs"
+                separators = {",": "commas", "\t": "tabs"}.get(delimiter, repr(delimiter))
                 problem = f"row has {len(cells)} cells, the header has {len(names)}"
                 yield number, refused(problem, f"quote cells that hold {separators}")
 
 
-def _opened(path: Path) -> TextIO:
-    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+def _opened(path: Path, encoding: str) -> TextIO:
+    plain = codecs.lookup(encoding).name
+    return path.open(encoding="utf-8-sig" if plain == "utf-8" else plain, errors="surrogateescape", newline="")
 
 
 class _Lines:

@@ -1,4 +1,4 @@
-"""Files of events: JSONL, CSV and Parquet, read into a store and written from it as streams.
+"""Files of events: JSONL, CSV, Parquet and Arrow, read into a store and written from it as streams.
 
 The row format is in `engine.events.rows`.
 """
@@ -6,7 +6,6 @@ The row format is in `engine.events.rows`.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -14,11 +13,53 @@ from engine.core.kinds import STANDARD_KINDS, EventKinds
 from engine.core.rows import check_distinct
 from engine.events.base import EventStore
 from engine.events.errors import EventError, EventFileError
-from engine.events.formats import Csv, Format, JsonLines, Parquet
+from engine.events.formats import Arrow, Csv, Format, JsonLines, Parquet
 from engine.events.rows import COLUMNS, BadLine, Cells, Line, RowRules, cells_of, event_of
 from engine.events.types import OutcomeKind, UserEvent
 
 _BATCH = 2000
+
+
+class RowReader:
+    """Makes events of rows that others wrote.
+
+    Args:
+        columns: per column of the row format the column that plays it, such as {"item_id": "sku"}.
+        kind: the kind of all events of rows without such a column, such as a file of ratings.
+        kinds: what other names of kinds stand for, such as {"hearted": EventKind.LIKE}.
+        declared: the kinds that there are.
+        zone: the time zone of times that name none; None refuses them.
+        ignore: columns that are left out. Any other unknown column is refused: it may be a slip.
+
+    Raises:
+        EventFileError: if the row format has no such column.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, str] | None = None,
+        kind: str | None = None,
+        kinds: Mapping[str, str] | None = None,
+        declared: EventKinds = STANDARD_KINDS,
+        zone: tzinfo | None = None,
+        ignore: frozenset[str] = frozenset(),
+    ) -> None:
+        unknown = sorted(set(columns or {}) - set(COLUMNS))
+        if unknown:
+            raise EventFileError(f"events have no column {unknown[0]!r}", f"use one of {', '.join(COLUMNS)}")
+        self.roles: Mapping[str, str] = {name: (columns or {}).get(name, name) for name in COLUMNS}
+        """Per column of the row format the column that plays it."""
+        self.rules = RowRules(kind, {name.lower(): one for name, one in (kinds or {}).items()}, zone, declared)
+        self.ignore = ignore
+
+    def __call__(self, cells: Cells) -> UserEvent:
+        """The event of a row.
+
+        Raises:
+            EventError: if the row is none.
+        """
+        _known(cells, self.roles, self.ignore, EventError)
+        return event_of({role: cells.get(name) for role, name in self.roles.items()}, self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +71,12 @@ class Imported:
     rejected: int
 
 
-def read_events(
-    path: Path,
-    *,
-    columns: Mapping[str, str] | None = None,
-    kind: str | None = None,
-    kinds: Mapping[str, str] | None = None,
-    declared: EventKinds = STANDARD_KINDS,
-    zone: tzinfo | None = None,
-    ignore: frozenset[str] = frozenset(),
-) -> Iterator[Line | BadLine]:
+def read_events(path: Path, event: RowReader | None = None) -> Iterator[Line | BadLine]:
     """The events of a file, in its order, without holding them all.
 
     Args:
-        path: a .jsonl, .csv or .parquet file.
-        columns: per column of the row format the column of the file that plays it, such as {"item_id": "sku"}.
-        kind: the kind of all events of a file without such a column, such as a file of ratings.
-        kinds: what the file's own names of kinds stand for, such as {"hearted": EventKind.LIKE}.
-        declared: the kinds that there are.
-        zone: the time zone of times that name none; None refuses them.
-        ignore: columns of the file that are left out. Any other unknown column is refused: it may be a slip.
+        path: a .jsonl, .csv, .parquet or .arrow file.
+        event: makes events of its rows; None takes the row format as it is.
 
     Returns:
         A stream of events and of lines that are none.
@@ -57,18 +84,13 @@ def read_events(
     Raises:
         EventFileError: if the file is missing, broken or of an unknown kind, or its columns are not understood.
     """
-    roles = {name: (columns or {}).get(name, name) for name in COLUMNS}
-    unknown = sorted(set(columns or {}) - set(COLUMNS))
-    if unknown:
-        raise EventFileError(f"events have no column {unknown[0]!r}", f"use one of {', '.join(COLUMNS)}")
+    event = event or RowReader()
     if not path.is_file():
         raise EventFileError(f"no file of events at {path}", "name one that is there")
-    rules = RowRules(kind, {name.lower(): one for name, one in (kinds or {}).items()}, zone, declared)
-    event = partial(_event, roles=roles, rules=rules, ignore=ignore)
-    form = _format(path, event, utc=zone is None)
+    form = _format(path, event, utc=event.rules.zone is None)
     names = form.names(path)
     if names is not None:
-        _check_names(path, names, roles, kind, ignore)
+        _check_names(path, names, event.roles, event.rules.kind, event.ignore)
     return _lines(form.read(path), event)
 
 
@@ -108,7 +130,7 @@ def import_events(
 
 
 def export_events(path: Path, events: Iterable[UserEvent]) -> int:
-    """Write events to a .jsonl, .csv or .parquet file, which is there whole or not at all.
+    """Write events to a .jsonl, .csv, .parquet or .arrow file, which is there whole or not at all.
 
     Args:
         path: the file; one that is there is replaced.
@@ -139,7 +161,7 @@ def _format(path: Path, event: Callable[[Cells], object] = lambda cells: None, *
     Args:
         path: the file.
         event: makes an event of a row, or raises EventError.
-        utc: whether timestamps of Parquet without a zone are in UTC; else they stay without one.
+        utc: whether timestamps of Parquet and Arrow without a zone are in UTC; else they stay without one.
     """
     match path.suffix.lower():
         case ".jsonl" | ".ndjson":
@@ -148,8 +170,12 @@ def _format(path: Path, event: Callable[[Cells], object] = lambda cells: None, *
             return Csv(event)
         case ".parquet" | ".pq":
             return Parquet(utc=utc)
+        case ".arrow" | ".feather":
+            return Arrow(utc=utc)
         case suffix:
-            raise EventFileError(f"{path.name} is of an unknown kind {suffix!r}", "use .jsonl, .csv or .parquet")
+            raise EventFileError(
+                f"{path.name} is of an unknown kind {suffix!r}", "use .jsonl, .csv, .parquet or .arrow"
+            )
 
 
 def _check_names(
@@ -178,11 +204,6 @@ def _known(
             raise error(
                 f"column {name[:80]!r} is unknown", f"use {', '.join(COLUMNS)}, or leave it out", field=name[:80]
             )
-
-
-def _event(cells: Cells, roles: Mapping[str, str], rules: RowRules, ignore: frozenset[str]) -> UserEvent:
-    _known(cells, roles, ignore, EventError)
-    return event_of({role: cells.get(name) for role, name in roles.items()}, rules)
 
 
 def _lines(

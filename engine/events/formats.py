@@ -1,4 +1,4 @@
-"""JSONL, CSV and Parquet as streams of rows, both ways. A format knows nothing of what the cells mean."""
+"""JSONL, CSV, Parquet and Arrow as streams of rows, both ways. A format knows nothing of what the cells mean."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.core.parquet import parquet_rows, parquet_schema
+from engine.core.arrow import table_rows, table_schema
 from engine.core.rows import csv_header, csv_rows, json_rows
 from engine.events.errors import EventError, EventFileError
 from engine.events.rows import COLUMNS, Cells, encode_vector
@@ -23,7 +23,7 @@ MAX_LINE_BYTES = 1 << 20
 _BATCH = 2000
 
 Row = tuple[int, Cells | EventError]
-"""The line that a row begins on (of Parquet its number), from 1, and its cells, or why it cannot be read."""
+"""The line that a row begins on (of Parquet and Arrow its number), from 1, and its cells, or why it has none."""
 
 
 class Format(Protocol):
@@ -126,22 +126,32 @@ class Parquet:
 
     def names(self, path: Path) -> list[str] | None:
         """See `Format.names`."""
-        return list(parquet_schema(path, EventFileError).names)
+        return list(table_schema(path, EventFileError).names)
 
     def read(self, path: Path) -> Iterator[Row]:
         """See `Format.read`."""
-        return parquet_rows(path, EventFileError, _BATCH, prepared=partial(_readable_times, utc=self._utc))
+        return table_rows(path, EventFileError, _BATCH, prepared=partial(_readable_times, utc=self._utc))
 
     def write(self, path: Path, rows: Iterable[dict[str, Any]]) -> int:
         """See `Format.write`."""
         count, rest = 0, iter(rows)
-        with pq.ParquetWriter(path, self.schema, compression="zstd") as writer:
+        with self._writer(path) as writer:
             while batch := list(islice(rest, _BATCH)):
                 for row in batch:
                     row["context"] = _context(row["context"])
                 writer.write_batch(pa.RecordBatch.from_pylist(batch, self.schema))
                 count += len(batch)
         return count
+
+    def _writer(self, path: Path) -> Any:
+        return pq.ParquetWriter(path, self.schema, compression="zstd")
+
+
+class Arrow(Parquet):
+    """Arrow as a file (Feather), compressed with zstd; streams are read too."""
+
+    def _writer(self, path: Path) -> Any:
+        return pa.ipc.new_file(path, self.schema, options=pa.ipc.IpcWriteOptions(compression="zstd"))
 
 
 def _as_text(cell: Any) -> Any:

@@ -2,7 +2,8 @@
 
 A column's type is that of its field's declared kind, else what fits all its values in the first rows: integers
 (without leading zeros, so that codes stay texts), numbers, true/false, JSON lists and objects, else texts. A later
-cell that does not fit makes its row a bad one, whose remedy is to declare the field.
+cell that does not fit makes its row a bad one, whose remedy is to declare the field. A column that is split, such as
+{"tags": "|"}, holds lists of texts.
 """
 
 import csv
@@ -11,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -27,14 +29,14 @@ from indexers.readers.base import (
     Value,
     check_columns,
     check_id_column,
-    role_columns,
+    played,
 )
 
 _HEAD = 512
 _COUNTED = 1 << 28
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,18})")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+_UNDECODED = re.compile("[\udc80-\udcff]")
 """What stands for bytes that are not UTF-8."""
 _BOOLS = {"true": True, "false": False}
 
@@ -51,6 +53,9 @@ class Delimited:
     columns: Columns = field(default_factory=dict)
     schema: Schema = field(default_factory=dict)
     """Declared kinds of payload fields."""
+    encoding: str = "utf-8"
+    split: Mapping[str, str] = field(default_factory=dict)
+    """Per column whose cells are lists, what separates their values."""
 
     def check(self) -> None:
         """See `Reader.check`."""
@@ -75,17 +80,17 @@ class Delimited:
         # of 131,072 characters a long cell with line breaks would be taken for several rows.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW_BYTES))
         self._header()
-        for line, cells in csv_rows(self.path, RowError, self.delimiter):
-            yield BadRow(line, cells) if isinstance(cells, RowError) else _decoded(line, cells)
+        for line, cells in csv_rows(self.path, RowError, self.delimiter, encoding=self.encoding):
+            yield BadRow(line, cells) if isinstance(cells, RowError) else _decoded(line, cells, self.encoding)
 
     def _header(self) -> list[str]:
-        names = csv_header(self.path, CatalogError, self.delimiter)
+        names = csv_header(self.path, CatalogError, self.delimiter, self.encoding)
         check_distinct(self.path, names, CatalogError)
         check_id_column(self.path, names, self.columns)
         return names
 
     def _types(self, head: list[dict[str, str]]) -> dict[str, tuple[FieldKind | str, Convert]]:
-        roles = set(role_columns(self.columns).values())
+        roles = played(self.columns)
         names = {name: None for row in head for name in row}
         found: dict[str, tuple[FieldKind | str, Convert]] = {}
         for name in [*names, *(name for name in self.schema if name not in names)]:
@@ -93,7 +98,9 @@ class Delimited:
                 continue
             values = [row[name] for row in head if name in row]
             declared = self.schema.get(name)
-            if declared is not None and declared in _DECLARED:
+            if name in self.split:
+                found[name] = "list", partial(_parts, separator=self.split[name])
+            elif declared is not None and declared in _DECLARED:
                 found[name] = declared, _DECLARED[declared]
             elif declared is None or declared is FieldKind.KEYWORD:
                 kinds = _INFERRED if declared is None else {"list": _INFERRED["list"]}
@@ -105,18 +112,34 @@ class Delimited:
 
 def open_csv(options: ReadOptions) -> Delimited:
     """The reader of a .csv file."""
-    return Delimited(options.path, ",", options.columns, dict(options.fields))
+    return _delimited(options, ",")
 
 
 def open_tsv(options: ReadOptions) -> Delimited:
     """The reader of a .tsv file."""
-    return Delimited(options.path, "\t", options.columns, dict(options.fields))
+    return _delimited(options, "\t")
 
 
-def _decoded(line: int, cells: dict[str, str]) -> Cells | BadRow:
+def _delimited(options: ReadOptions, usual: str) -> Delimited:
+    return Delimited(
+        options.path,
+        options.delimiter or usual,
+        options.columns,
+        dict(options.fields),
+        options.encoding,
+        options.split,
+    )
+
+
+def _parts(cell: str, separator: str) -> Json:
+    return [part.strip() for part in cell.split(separator) if part.strip()]
+
+
+def _decoded(line: int, cells: dict[str, str], encoding: str) -> Cells | BadRow:
     for name, cell in cells.items():
-        if not cell.isascii() and _NOT_UTF8.search(cell):
-            error = RowError(f"column {name} is not UTF-8: {cell[:40]!r}", "save the catalogue as UTF-8", field=name)
+        if not cell.isascii() and _UNDECODED.search(cell):
+            remedy = "save the catalogue as UTF-8, or name its encoding: --encoding cp1252"
+            error = RowError(f"column {name} is not {encoding.upper()}: {cell[:40]!r}", remedy, field=name)
             return BadRow(line, error)
     return line, cells
 

@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import structlog
 from typer.testing import CliRunner
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 from encoders.errors import ContentError
 from encoders.types import Image
 from engine import opening
-from engine.cli import app
+from engine.cli import app, vector_files
 from engine.cli.space import CaptionedExamples, Counts
 from tests.indexers.catalogs import mixed_rows, write_jsonl
 from tests.tiny import make_png, make_wav, tiny_space
@@ -157,3 +159,24 @@ def test_an_item_with_a_file_that_is_gone_is_left_out_whole(run, tmp_path):
     rows = [{"id": "1", "text": "whole", "image": "a.png"}, {"id": "2", "text": "half", "image": "gone.png"}]
     result = run(write_jsonl(tmp_path / "some.jsonl", rows), "-o", tmp_path / "out.npz", code=1)
     assert "line 2, 2: image file 'gone.png' is not under" in result.stderr
+
+
+def test_a_parquet_file_holds_the_same_vectors_and_is_written_in_groups(run, items, tmp_path, monkeypatch):
+    monkeypatch.setattr(vector_files, "_GROUP", 4)
+    run(items, "-o", "out.npz")
+    run(items, "-o", "out.parquet")
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert pq.read_metadata(tmp_path / "out.parquet").num_row_groups == 4
+    assert table.schema.metadata[b"fingerprint"].decode() == tiny_space().fingerprint
+    with np.load(tmp_path / "out.npz") as file:
+        assert table["id"].to_pylist() == file["ids"].tolist()
+        for modality in ("text", "image", "audio"):
+            assert table.schema.field(modality).type == pa.list_(pa.float32(), tiny_space().dimension)
+            present = [row for row, one in enumerate(table[modality].to_pylist()) if one is not None]
+            assert present == np.flatnonzero(file[f"{modality}_present"]).tolist()
+            vectors = np.array([table[modality][row].as_py() for row in present], np.float32)
+            np.testing.assert_array_equal(vectors, file[modality][present])
+
+
+def test_files_of_other_kinds_are_refused(run, items):
+    assert "name a .npz or .parquet file" in " ".join(run(items, "-o", "out.csv", code=2).output.split())

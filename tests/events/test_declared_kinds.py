@@ -8,7 +8,7 @@ from engine.core.deadline import Deadline
 from engine.core.kinds import Sign
 from engine.core.types import Event, ItemId, Query
 from engine.events.check import EventLimits
-from engine.events.files import export_events, import_events, read_events
+from engine.events.files import RowReader, export_events, import_events, read_events
 from engine.events.history import StoredHistory
 from engine.events.report import check_events
 from engine.events.settings import KindSettings, all_kinds
@@ -34,7 +34,7 @@ def test_a_declared_kind_is_kept_like_any_other(url: str, tmp_path: Path) -> Non
     assert (store.recent_kinds(), store.recent_kinds(1)) == ({"click", "add_to_cart"}, {"add_to_cart"})
     for name in ("a.jsonl", "a.csv", "a.parquet"):
         assert export_events(tmp_path / name, store.export()) == 3
-        lines = read_events(tmp_path / name, declared=KINDS)
+        lines = read_events(tmp_path / name, RowReader(declared=KINDS))
         assert import_events(store, lines, lambda line: pytest.fail(str(line.error))).duplicates == 3
     store.close()
 
@@ -64,7 +64,7 @@ def test_a_kind_that_is_declared_no_longer_is_kept_and_left_out(url: str) -> Non
 def test_a_file_names_a_declared_kind_in_its_own_words(tmp_path: Path) -> None:
     rows = "".join(f"ann,{kind},bird,{ago(hours=1).isoformat()}\n" for kind in ("cart", "ADD_TO_CART", "like"))
     (tmp_path / "a.csv").write_text(f"user_id,kind,item_id,time\n{rows}")
-    read = list(read_events(tmp_path / "a.csv", kinds={"Cart": "add_to_cart"}, declared=KINDS))
+    read = list(read_events(tmp_path / "a.csv", RowReader(kinds={"Cart": "add_to_cart"}, declared=KINDS)))
     assert [line.event.event.kind for line in read] == ["add_to_cart", "add_to_cart", "like"]  # type: ignore[union-attr]
     here = [line.error for line in read_events(tmp_path / "a.csv") if hasattr(line, "error")]
     assert [error.field for error in here] == ["kind", "kind"]

@@ -17,20 +17,21 @@ from hypothesis import strategies as st
 from encoders.types import Image, Modality, Text
 from engine.core.types import Event, EventKind, ItemId, UserId, VectorInput
 from engine.events.errors import EventError, EventFileError
-from engine.events.files import Imported, export_events, import_events, read_events
+from engine.events.files import Imported, RowReader, export_events, import_events, read_events
 from engine.events.formats import MAX_LINE_BYTES
 from engine.events.rows import BadLine, Line
 from engine.events.sql import SqlEventStore
 from engine.events.types import UserEvent
 from tests.events.stores import FINGERPRINT, ago, click, on, plain, vector
+from tests.indexers.catalogs import write_arrow
 
-SUFFIXES = (".jsonl", ".csv", ".parquet")
+SUFFIXES = (".jsonl", ".csv", ".parquet", ".arrow")
 T = "2026-05-01T12:00:00Z"
 TIME = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def read(path: Path, **options: Any) -> list[Line | BadLine]:
-    return list(read_events(path, **options))
+    return list(read_events(path, RowReader(**options)))
 
 
 def good(path: Path, **options: Any) -> list[UserEvent]:
@@ -231,10 +232,11 @@ def test_other_names_of_kinds(tmp_path: Path) -> None:
 def test_times_without_a_zone_get_the_one_that_is_given(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     naive = [datetime(2026, 5, 1, 14), datetime(2026, 1, 1, 13), datetime(2025, 10, 26, 2, 30)]
+    table = pa.table({"user_id": ["a"] * 3, "kind": ["view"] * 3, "item_id": ["b"] * 3, "time": naive})
     if suffix == ".parquet":
-        pq.write_table(
-            pa.table({"user_id": ["a"] * 3, "kind": ["view"] * 3, "item_id": ["b"] * 3, "time": naive}), path
-        )
+        pq.write_table(table, path)
+    elif suffix == ".arrow":
+        write_arrow(path, table, stream=True)
     else:
         fields = [{"user_id": "a", "kind": "view", "item_id": "b", "time": time.isoformat(" ")} for time in naive]
         lines = ["user_id,kind,item_id,time", *(",".join(row.values()) for row in fields)]
@@ -312,7 +314,7 @@ def test_parquet_of_others(tmp_path: Path) -> None:
     ("name", "content", "said"),
     [
         ("none.csv", None, "no file of events at"),
-        ("a.txt", b"", "a.txt is of an unknown kind '.txt': use .jsonl, .csv or .parquet"),
+        ("a.txt", b"", "a.txt is of an unknown kind '.txt': use .jsonl, .csv, .parquet or .arrow"),
         ("a.parquet", b"not parquet", "a.parquet is not readable Parquet: "),
         ("a.csv", b"user_id,time,time\n", "has two columns 'time': give each a name of its own"),
         ("a.csv", b"user_id,time\n", "has no column 'kind', its columns are 'user_id', 'time': add it, or say which"),
@@ -341,9 +343,9 @@ def test_an_unknown_role(tmp_path: Path) -> None:
     with pytest.raises(
         EventFileError, match="has no column 'skuu', its columns are 'user_id', 'time', 'kind', 'sku'"
     ):
-        read_events(write(tmp_path / "b.csv", "user_id,time,kind,sku\n"), columns={"item_id": "skuu"})
+        read_events(write(tmp_path / "b.csv", "user_id,time,kind,sku\n"), RowReader({"item_id": "skuu"}))
     with pytest.raises(EventFileError, match="events have no column 'item': use one of id, user_id"):
-        read_events(write(tmp_path / "a.csv", ""), columns={"item": "sku"})
+        read_events(write(tmp_path / "a.csv", ""), RowReader({"item": "sku"}))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -362,6 +364,6 @@ def test_an_export_that_fails_leaves_the_old_file(tmp_path: Path, suffix: str) -
 @pytest.mark.parametrize("time", ["20240501", "1990"])
 def test_dates_without_hyphens_are_not_read_as_seconds_of_1970(tmp_path: Path, time: str) -> None:
     path = write(tmp_path / "a.csv", f"user_id,kind,item_id,time\na,view,b,{time}\na,view,b,1777636800\n")
-    first, second = read_events(path, zone=UTC)
+    first, second = read_events(path, RowReader(zone=UTC))
     assert isinstance(first, BadLine) and "is no time" in str(first.error)
     assert not isinstance(second, BadLine)

@@ -1,11 +1,16 @@
 """Catalogues to index: small, of all modalities, and a plain reference to compare the pipeline with."""
 
+import io
 import json
-from collections.abc import Iterable, Mapping
+import sqlite3
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from encoders.errors import TriveniError
 from encoders.spaces.space import Space
@@ -26,6 +31,55 @@ def write_jsonl(path: Path, rows: Iterable[Values | str]) -> Path:
     lines = (row if isinstance(row, str) else json.dumps(row) for row in rows)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
+
+
+def write_arrow(
+    path: Path, rows: Sequence[Values] | pa.Table, *, stream: bool = False, compression: str = ""
+) -> Path:
+    """An Arrow file or stream, in batches of three rows."""
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows))
+    options = pa.ipc.IpcWriteOptions(compression=compression or None)
+    with (pa.ipc.new_stream if stream else pa.ipc.new_file)(path, table.schema, options=options) as writer:
+        writer.write_table(table, max_chunksize=3)
+    return path
+
+
+def write_tar(path: Path, files: Mapping[str, bytes]) -> Path:
+    """A tar of these files, compressed if its name says so."""
+    with tarfile.open(path, "w:gz" if path.suffix in {".gz", ".tgz"} else "w") as tar:
+        for name, raw in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(raw)
+            tar.addfile(member, io.BytesIO(raw))
+    return path
+
+
+def write_dataset(
+    folder: Path, splits: Mapping[str, Sequence[Values] | pa.Table], features: Values | None = None
+) -> Path:
+    """What Hugging Face's `save_to_disk` writes: one folder for each split, or the folder itself for the split ""."""
+    folder.mkdir(exist_ok=True)
+    if "" not in splits:
+        (folder / "dataset_dict.json").write_text(json.dumps({"splits": list(splits)}))
+    for split, rows in splits.items():
+        (folder / split).mkdir(exist_ok=True)
+        name = "data-00000-of-00001.arrow"
+        write_arrow(folder / split / name, rows, stream=True)
+        state = {"_data_files": [{"filename": name}], "_format_columns": None, "_split": split or None}
+        (folder / split / "state.json").write_text(json.dumps(state))
+        (folder / split / "dataset_info.json").write_text(json.dumps({"features": features or {}}))
+    return folder
+
+
+def write_sqlite(path: Path, rows: Sequence[Values]) -> str:
+    """A database with the table `items`; gives its URL."""
+    names = list(rows[0])
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("drop table if exists items")
+        database.execute(f"create table items ({', '.join(names)})")
+        marks = ", ".join("?" * len(names))
+        database.executemany(f"insert into items values ({marks})", [[row[name] for name in names] for row in rows])
+    return f"sqlite:///{path}"
 
 
 def mixed_rows(root: Path, count: int) -> list[dict[str, Any]]:
@@ -72,8 +126,7 @@ def plain(catalog: Catalog, space: Space) -> dict[ItemId, Point]:
     for row in catalog.reader().rows():
         try:
             assert isinstance(row, Row)
-            root = (catalog.root or catalog.path.parent).resolve()
-            entry = load(row, root, catalog.columns, catalog.ignore, catalog.max_bytes)
+            entry = load(row, catalog.media(), catalog.columns, catalog.ignore, catalog.max_bytes)
             if entry.item.id in found:
                 continue
             vectors = {content.modality: space.encode([content])[0] for content in entry.item.contents}

@@ -102,6 +102,11 @@ LOADERS = {KIND: load_direction}
 
 
 def load_untaught(folder: Path, card: ModelCard, store: VectorStore) -> LearnedModel:
+    """A version that `untaught` makes, loaded."""
+    return LearnedModel(untaught(store), card.version, card.fingerprint, store)
+
+
+def untaught(store: VectorStore) -> Version:
     """The real reranker over the items of a store with the payload field `price`, its weights drawn at random."""
     items = tuple(point.id for point in store.scroll(limit=256).points)
     scales = FieldScales({}, {"price": (5.0, 2.0)})
@@ -115,7 +120,7 @@ def load_untaught(folder: Path, card: ModelCard, store: VectorStore) -> LearnedM
     for weights in network.parameters():  # parts begin with zeros, which would hide what they are given
         torch.nn.init.normal_(weights, std=0.3)
     counts = count(Sequences((np.arange(len(items)),), (np.arange(len(items), dtype=np.float64),)), len(items))
-    version = Version(
+    return Version(
         network.eval(),
         counts,
         items,
@@ -127,4 +132,3 @@ def load_untaught(folder: Path, card: ModelCard, store: VectorStore) -> LearnedM
         {},
         features,
     )
-    return LearnedModel(version, card.version, card.fingerprint, store)

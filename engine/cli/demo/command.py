@@ -71,7 +71,7 @@ def demo(
     page = folder / "report.html"
 
     console.rule("index", align="left")
-    left_out = _index(command, environment, catalog, root, folder / "dead-letters.jsonl")
+    left_out = _index(command, environment, catalog, root, folder / "dead-letters.jsonl", own=picks is None)
     console.rule("serve", align="left")
     with _server(command, environment, folder / "server.log") as (address, seconds):
         console.print(f"ready after {seconds:.1f} s at {address}; its log is {folder / 'server.log'}")
@@ -107,9 +107,13 @@ def _stamps() -> tuple[Path, Path]:
         raise typer.Exit(1) from None
 
 
-def _index(command: list[str], environment: dict[str, str], catalog: Path, root: Path, letters: Path) -> int:
-    """Index the catalogue; gives the number of bad rows."""
+def _index(
+    command: list[str], environment: dict[str, str], catalog: Path, root: Path, letters: Path, *, own: bool
+) -> int:
+    """Index the catalogue; gives the number of bad rows. What the settings say of columns is of the user's own."""
     places = [str(catalog), "--root", str(root), "--dead-letters", str(letters)]
+    if not own:
+        places += [word for role in ("id", "text", "image", "audio") for word in ("--column", f"{role}={role}")]
     _run(command, ["index", *places, "--max-errors", str(MAX_ERRORS), "--switch"], environment)
     left_out = _lines(letters)
     if left_out:

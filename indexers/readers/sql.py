@@ -1,0 +1,118 @@
+"""Reads the rows of a query as a catalogue: any database that SQLAlchemy knows.
+
+The rows come by a cursor on the server, some at a time. The columns have the names that the query gives them
+(`select sku as id, …`); types are kept as `indexers.readers.typed` says, and bytes are pictures or sounds. The order
+is the query's, and matters to nothing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy import CursorResult, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from engine.core.rows import check_distinct
+from indexers.errors import CatalogError
+from indexers.readers.base import BadRow, Columns, Row, check_columns
+from indexers.readers.typed import typed_row
+
+_STEP = 256
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRows:
+    """The rows of a query.
+
+    Args:
+        url: of the database, as SQLAlchemy writes it: `postgresql://user:password@host/database`, `sqlite:///file`.
+        query: a statement that gives rows.
+    """
+
+    url: str = field(repr=False)
+    query: str
+    columns: Columns = field(default_factory=dict)
+    ignore: frozenset[str] = frozenset()
+
+    def check(self) -> None:
+        """See `Reader.check`; begins the query and reads no rows."""
+        with self._result() as result:
+            check_columns("the query", self._names(result), self.columns)
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """See `Reader.rows`."""
+        line = 0
+        try:
+            with self._result() as result:
+                names = self._names(result)
+                for line, row in enumerate(result.mappings(), start=1):
+                    yield typed_row(line, {name: row[name] for name in names})
+        except SQLAlchemyError as error:
+            raise _failed(error, f" after row {line}") from None
+
+    def total(self) -> int | None:
+        """Not known: the query would have to run twice."""
+        return None
+
+    def _names(self, result: CursorResult[tuple[object, ...]]) -> list[str]:
+        names = [name for name in result.keys() if name not in self.ignore]  # noqa: SIM118 (it is no dict)
+        check_distinct("the query", names, CatalogError)
+        return names
+
+    @contextmanager
+    def _result(self) -> Iterator[CursorResult[tuple[object, ...]]]:
+        if not self.query.strip():
+            raise CatalogError(
+                "a database needs a query", "give one: --query 'select sku as id, title as text from …'"
+            )
+        try:
+            engine = create_engine(_url(self.url))
+        except (SQLAlchemyError, ImportError) as error:
+            problem = f"{database_name(self.url)} cannot be opened: {str(error).splitlines()[0]}"
+            raise CatalogError(problem, "correct the URL, or install the driver that it names") from None
+        try:
+            with engine.connect().execution_options(
+                stream_results=True, yield_per=_STEP, no_parameters=True
+            ) as connection:
+                with connection.exec_driver_sql(self.query) as result:
+                    if not result.returns_rows:
+                        raise CatalogError("the query gives no rows", "write a select")
+                    yield result
+                connection.rollback()
+        except SQLAlchemyError as error:
+            raise _failed(error) from None
+        finally:
+            engine.dispose()
+
+
+def is_database(where: str) -> bool:
+    """Whether a URL is one of a database, rather than of a file."""
+    try:
+        make_url(where).get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        return where.partition(":")[0] in _DRIVERS
+    except ImportError:  # its driver is missing
+        return True
+    return True
+
+
+def database_name(where: str) -> str:
+    """The URL of a database without its password."""
+    try:
+        return make_url(where).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return where.partition(":")[0] + "://…"
+
+
+def _url(where: str) -> URL:
+    url = make_url(where)
+    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+
+
+def _failed(error: SQLAlchemyError, where: str = "") -> CatalogError:
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return CatalogError(
+        f"the query failed{where}: {said[0][:200] if said else type(error).__name__}", "correct it, or the URL"
+    )

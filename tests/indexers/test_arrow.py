@@ -1,0 +1,142 @@
+"""Catalogues in Arrow, and data sets that Hugging Face saved: types, media, and files that lie."""
+
+import json
+import struct
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from engine.core import arrow
+from engine.core.arrow_sizes import batch_sizes
+from indexers.errors import CatalogError
+from indexers.readers import BadRow, open_catalog
+from tests.indexers.catalogs import good, write_arrow, write_dataset
+from tests.tiny import png_bytes
+
+MEDIA = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+ROWS = [{"id": str(number), "text": f"text {number}", "n": number} for number in range(8)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("compression", ["", "lz4", "zstd"])
+def test_sizes_are_those_of_the_batches(tmp_path: Path, stream: bool, compression: str) -> None:
+    table = pa.table({"id": ["a" * 1000] * 8, "kind": pa.array(["x"] * 8).dictionary_encode()})
+    path = write_arrow(tmp_path / "x.arrow", table, stream=stream, compression=compression)
+    sizes = list(batch_sizes(path))
+    assert [one.rows for one in sizes if one.rows] == [3, 3, 2]
+    expected = table.slice(0, 3).column("id").nbytes
+    assert expected <= next(one for one in sizes if one.rows == 3).bytes <= expected + 1024
+    assert [one["kind"] for one in good(open_catalog(path, columns={"text": "kind"}))] == ["x"] * 8
+    assert open_catalog(path).total() == 8
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_batch_that_becomes_too_large_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """20 MB of the same letter are a few kilobytes in the file."""
+    path = tmp_path / "x.arrow"
+    write_arrow(path, [{"id": "1", "text": "a" * (20 << 20)}], stream=stream, compression="zstd")
+    assert path.stat().st_size < 1 << 20
+    monkeypatch.setattr(arrow, "MAX_BATCH_BYTES", 10 << 20)
+    before = pa.total_allocated_bytes()
+    with pytest.raises(CatalogError, match=r"a batch has 209715\d\d bytes, the limit is 10485760"):
+        list(open_catalog(path).rows())
+    assert pa.total_allocated_bytes() == before
+
+
+@pytest.mark.parametrize("raw", [b"", b"ARROW1", b"ARROW1\0\0" + b"\0" * 100, b"FEA1" * 9, b"no arrow at all " * 9])
+def test_what_is_no_arrow(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / "x.feather"
+    path.write_bytes(raw)
+    with pytest.raises(CatalogError, match="not readable Arrow"):
+        list(open_catalog(path).rows())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_file_that_is_cut_off(tmp_path: Path, stream: bool) -> None:
+    path = write_arrow(tmp_path / "x.arrow", ROWS, stream=stream)
+    whole = path.read_bytes()
+    for part in (0.3, 0.6, 0.9):
+        path.write_bytes(whole[: int(len(whole) * part)])
+        with pytest.raises(CatalogError, match="not readable Arrow"):
+            list(open_catalog(path).rows())
+
+
+def test_offsets_that_lead_out_of_the_file_are_refused(tmp_path: Path) -> None:
+    """They would be followed as they stand: pyarrow reads Arrow without looking at them."""
+    path = write_arrow(tmp_path / "x.arrow", pa.table({"id": ["aaaa", "bbbb"], "text": ["x", "y"]}), stream=True)
+    raw, offsets = path.read_bytes(), struct.pack("<iii", 0, 4, 8)
+    assert raw.count(offsets) == 1
+    path.write_bytes(raw.replace(offsets, struct.pack("<iii", 0, 4, 1 << 30)))
+    with pytest.raises(CatalogError, match="not readable Arrow"):
+        list(open_catalog(path).rows())
+
+
+def test_a_data_set_with_pictures_and_classes(tmp_path: Path) -> None:
+    png = png_bytes(3)
+    table = pa.table(
+        {
+            "id": [1, 2, 3],
+            "image": pa.array([{"bytes": png, "path": "x.png"}, {"bytes": None, "path": "3.png"}, None], MEDIA),
+            "label": [0, 1, -1],
+        }
+    )
+    features = {"image": {"_type": "Image"}, "label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}
+    reader = open_catalog(write_dataset(tmp_path / "set", {"": table}, features))
+    reader.check()
+    assert good(reader) == [
+        {"id": 1, "image": png, "label": "cat"},
+        {"id": 2, "image": "3.png", "label": "dog"},
+        {"id": 3, "image": None, "label": None},
+    ]
+    assert reader.total() == 3
+
+
+def test_media_without_a_role_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    table = pa.table({"id": ["1"], "text": ["a"], "thumb": pa.array([{"bytes": b"x", "path": None}], MEDIA)})
+    path = write_arrow(tmp_path / "x.arrow", table)
+    with pytest.raises(CatalogError, match=r"column thumb .* holds bytes.*--column image=thumb.*--ignore thumb"):
+        open_catalog(path).check()
+    assert good(open_catalog(path, ignore=frozenset({"thumb"}))) == [{"id": "1", "text": "a"}]
+
+
+def test_a_value_that_has_no_plain_form_is_a_bad_row(tmp_path: Path) -> None:
+    table = pa.table({"id": ["1"], "text": ["a"], "deep": [[b"bytes"]]})
+    (row,) = open_catalog(write_arrow(tmp_path / "x.arrow", table)).rows()
+    assert isinstance(row, BadRow)
+    assert "column deep holds a bytes: leave it out: --ignore deep" in str(row.error)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("state.json", "{", "is not what save_to_disk writes"),
+        ("state.json", "[]", "is not what save_to_disk writes"),
+        (
+            "state.json",
+            '{"_data_files": [{"filename": "../secret.arrow"}]}',
+            "names '../secret.arrow', which is not in",
+        ),
+        ("state.json", '{"_data_files": [{"filename": 7}]}', "not names"),
+        ("state.json", '{"_data_files": []}', "names no files"),
+        ("state.json", '{"_data_files": [{"filename": "gone.arrow"}]}', "gone.arrow is not readable Arrow"),
+        ("state.json", '{"_indices_data_files": [{"filename": "i"}]}', "flatten_indices"),
+        ("dataset_info.json", "[" * 100_000, "is not what save_to_disk writes"),
+    ],
+)
+def test_a_data_set_that_lies(tmp_path: Path, name: str, content: str, reason: str) -> None:
+    folder = write_dataset(tmp_path / "set", {"": ROWS})
+    write_arrow(tmp_path / "secret.arrow", ROWS, stream=True)
+    (folder / name).write_text(content)
+    with pytest.raises(CatalogError, match=reason):
+        open_catalog(folder).check()
+
+
+def test_a_split_that_leads_elsewhere(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "other", {"": ROWS})
+    folder = write_dataset(tmp_path / "set", {"train": ROWS})
+    (folder / "dataset_dict.json").write_text(json.dumps({"splits": ["../other"]}))
+    with pytest.raises(CatalogError, match="which is not in it"):
+        open_catalog(folder).check()

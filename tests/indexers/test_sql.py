@@ -1,0 +1,125 @@
+"""Catalogues in a database: what the rows become, and what goes wrong."""
+
+import uuid
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import NullPool, create_engine, text
+
+from encoders.spaces.space import Space
+from engine.store.base import VectorStore
+from indexers.catalog import Catalog
+from indexers.errors import CatalogError
+from indexers.pipeline import index
+from indexers.readers import open_catalog
+from indexers.readers.sql import is_database
+from tests.events.stores import POSTGRES_URL, no_postgres
+from tests.indexers.catalogs import good, write_sqlite
+from tests.tiny import png_bytes
+
+needs_postgres = pytest.mark.skipif(bool(no_postgres()), reason=no_postgres() or "-")
+PSYCOPG = POSTGRES_URL.replace("postgresql://", "postgresql+psycopg://")
+
+
+def test_rows_of_a_query_are_indexed_and_found_unchanged(tmp_path: Path, memory: VectorStore, space: Space) -> None:
+    url = write_sqlite(
+        tmp_path / "shop.db", [{"sku": n, "title": f"item {n}", "pic": png_bytes(n)} for n in range(5)]
+    )
+    columns = {"id": "sku", "text": "title", "image": "pic"}
+    catalog = Catalog(url, query="select * from items", columns=columns)
+    assert index(catalog, memory, space).rows == 5
+    again = index(catalog, memory, space)
+    assert {str(outcome): number for outcome, number in again.outcomes.items() if number} == {"unchanged": 5}
+    assert {str(m) for m in memory.retrieve(["3"])[0].vectors} == {"text", "image"}  # type: ignore[union-attr,list-item]
+
+
+@needs_postgres
+def test_types_of_postgresql() -> None:
+    one = uuid.uuid4()
+    query = (
+        f"select 7 as id, 'a 100% % :x' as text, '{one}'::uuid as u, 1.50::numeric as price, "
+        "date '2024-05-01' as day, timestamp '2024-05-01 10:00' as at, array['a','b'] as tags, "
+        "'{\"a\": [1]}'::json as deep, '\\xff'::bytea as image"
+    )
+    assert good(open_catalog(PSYCOPG, query=query)) == [
+        {
+            "id": 7,
+            "text": "a 100% % :x",
+            "u": str(one),
+            "price": float(Decimal("1.50")),
+            "day": date(2024, 5, 1).isoformat(),
+            "at": datetime(2024, 5, 1, 10).isoformat(timespec="milliseconds") + "Z",
+            "tags": ["a", "b"],
+            "deep": {"a": [1]},
+            "image": b"\xff",
+        }
+    ]
+
+
+@needs_postgres
+def test_rows_come_by_a_cursor_and_nothing_is_left_open() -> None:
+    """Ten thousand million rows: whoever asked for all of them at once would not be here."""
+    name = f"triveni-{uuid.uuid4()}"
+    open_ones = text(f"select count(*) from pg_stat_activity where application_name = '{name}'")
+    url = f"{PSYCOPG}?application_name={name}"
+    reader = open_catalog(url, query="select generate_series(1, 10000000000) as id, 'x' as text")
+    reader.check()
+    rows = reader.rows()
+    assert [next(rows).line for _ in range(600)] == list(range(1, 601))
+    with create_engine(PSYCOPG, poolclass=NullPool).connect() as connection:
+        assert connection.execute(open_ones).scalar() == 1
+        rows.close()  # type: ignore[attr-defined]
+        while connection.execute(open_ones).scalar():  # the server needs a moment to see that it was left
+            connection.rollback()
+
+
+@pytest.mark.parametrize(
+    ("url", "query", "reason"),
+    [
+        ("sqlite:///{}", "", "a database needs a query: give one: --query"),
+        ("sqlite:///{}", "select * from gone", "the query failed: no such table: gone"),
+        ("sqlite:///{}", "delete from items", "gives no rows: write a select"),
+        ("sqlite:///{}", "select sku, sku from items", "two columns 'sku'"),
+        ("sqlite:///{}", "select sku from items", "no column 'id'"),
+        ("sqlite:////nowhere/x.db", "select 1 as id", "the query failed"),
+        ("postgresql://u:secret@127.0.0.1:1/x", "select 1", "the query failed"),
+        ("mysql+nothing://u:secret@h/x", "select 1", "cannot be opened"),
+    ],
+)
+def test_what_goes_wrong_is_told_without_the_password(tmp_path: Path, url: str, query: str, reason: str) -> None:
+    write_sqlite(tmp_path / "x.db", [{"sku": 1}])
+    with pytest.raises(CatalogError, match=reason) as caught:
+        Catalog(url.format(tmp_path / "x.db"), query=query)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_query_changes_nothing(tmp_path: Path) -> None:
+    url = write_sqlite(tmp_path / "x.db", [{"id": 1, "text": "a"}])
+    with pytest.raises(CatalogError, match="gives no rows"):
+        open_catalog(url, query="delete from items").check()
+    assert len(good(open_catalog(url, query="select * from items"))) == 1
+
+
+def test_a_query_on_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id,text\n1,a\n")
+    with pytest.raises(CatalogError, match=r"is no database: leave out --query"):
+        open_catalog(tmp_path / "x.csv", query="select 1")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///x.db", True),
+        ("postgresql://h/d", True),
+        ("postgres://h/d", True),
+        ("mysql://h/d", True),
+        ("s3://bucket/x.parquet", False),
+        ("memory://x.csv", False),
+        ("file:///x.csv", False),
+        ("x://[", False),
+    ],
+)
+def test_databases_are_told_from_files(url: str, expected: bool) -> None:
+    assert is_database(url) is expected
