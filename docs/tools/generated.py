@@ -1,4 +1,4 @@
-"""A hook of mkdocs: pages that are made from the code when the site is built, and llms.txt from the finished pages."""
+"""A hook of mkdocs: pages that are made from the code when the site is built, and llms.txt from the pages."""
 
 from pathlib import Path
 

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import itertools
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,10 @@ from engine.config.settings import Settings
 
 HEAD = """# Settings
 
-The settings are read from `triveni.toml` in the current folder, or from the file that `triveni --settings FILE` names.
-An environment variable wins over the file: `TRIVENI_` + section + `__` + key, such as `TRIVENI_STORE__PATH=/data/items`.
-An unknown key is an error that names the nearest one. `triveni.example.toml` in the repository has all of them to copy.
+The settings are read from `triveni.toml` in the current folder, or from the file that `triveni --settings FILE`
+names. An environment variable wins over the file: `TRIVENI_` + section + `__` + key, such as
+`TRIVENI_STORE__PATH=/data/items`. An unknown key is an error that names the nearest one. `triveni.example.toml` in
+the repository has all of them to copy.
 """
 
 
@@ -63,7 +65,7 @@ def docstrings(kind: type[BaseModel]) -> dict[str, str]:
     for one in reversed([one for one in kind.__mro__ if issubclass(one, BaseModel) and one is not BaseModel]):
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
         body = tree.body if isinstance(tree, ast.ClassDef) else []
-        for line, after in zip(body, body[1:], strict=False):
+        for line, after in itertools.pairwise(body):
             if (
                 isinstance(line, ast.AnnAssign)
                 and isinstance(line.target, ast.Name)
