@@ -11,8 +11,8 @@ from engine.cli import app
 
 HEAD = """# The command line
 
-`triveni COMMAND`, or `python -m engine.cli COMMAND`. Each command has `--help`. Options before the command are for
-all of them: `triveni --settings FILE COMMAND`.
+Every command is called as `triveni COMMAND`, or `python -m engine.cli COMMAND`, and has `--help`. Options before the
+command are for all of them: `triveni --settings FILE COMMAND`.
 """
 
 

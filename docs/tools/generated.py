@@ -1,6 +1,8 @@
 """A hook of mkdocs: pages that are made from the code when the site is built, and llms.txt from the pages."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cli_page import cli_page
 from mkdocs.config.defaults import MkDocsConfig
@@ -20,7 +22,7 @@ PAGES = {
 }
 """By their place in the site."""
 
-_lines: list[str] = []
+_nav: list[Navigation] = []
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -31,20 +33,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
-    """Begin llms.txt."""
-    _lines[:] = [f"# {config.site_name}", "", f"> {config.site_description}", ""]
+    """Keep the order of the pages for llms.txt."""
+    _nav[:] = [nav]
     return nav
 
 
-def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Give the page its line in llms.txt: title, link, first sentence."""
-    _lines.append(f"- [{page.title}]({page.url}): {first_sentence(page.markdown or '')}")
-    return output
-
-
 def on_post_build(config: MkDocsConfig) -> None:
-    """Write llms.txt (https://llmstxt.org)."""
-    (Path(config.site_dir) / "llms.txt").write_text("\n".join(_lines) + "\n", encoding="utf-8")
+    """Write llms.txt (https://llmstxt.org): of each page the title, the link and the first sentence."""
+    lines = [f"# {config.site_name}", "", f"> {config.site_description}", "", *_list(_nav[0].items)]
+    (Path(config.site_dir) / "llms.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _list(items: list[Any]) -> Iterator[str]:
+    for item in items:
+        if isinstance(item, Page):
+            yield f"- [{item.title}]({item.url}): {first_sentence(item.markdown or '')}"
+        else:
+            yield f"\n## {item.title}\n"
+            yield from _list(item.children)
+            yield ""
 
 
 def first_sentence(markdown: str) -> str:
@@ -52,6 +59,6 @@ def first_sentence(markdown: str) -> str:
     for paragraph in markdown.split("\n\n"):
         text = " ".join(paragraph.split())
         if text and text[0] not in "#<!|-`:[":
-            end = min((at + 1 for stop in (". ", "。", ": ") if (at := text.find(stop)) > 0), default=len(text))
-            return text[:end].rstrip(":")
+            end = min((at + 1 for stop in (". ", "。") if (at := text.find(stop)) > 0), default=len(text))
+            return text[:end]
     return ""

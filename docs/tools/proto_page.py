@@ -61,12 +61,12 @@ def _service(
 ) -> Iterator[str]:
     told = _comments(file)
     yield f"\n## {service.name} {{#{service.name}}}\n\n{told.get((SERVICES, number), '')}\n"
-    yield "| method | takes | gives | |\n|---|---|---|---|"
+    yield "| method | takes → gives | |\n|---|---|---|"
     for at, method in enumerate(service.method):
         text = told.get((SERVICES, number, METHODS, at), "")
         takes = ("stream of " if method.client_streaming else "") + _link(method.input_type)
         gives = ("stream of " if method.server_streaming else "") + _link(method.output_type)
-        yield f"| `{method.name}` | {takes} | {gives} | {text} |"
+        yield f"| `{method.name}` | {takes} → {gives} | {text} |"
 
 
 def _message(

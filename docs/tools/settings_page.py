@@ -35,7 +35,7 @@ def _rows(kind: type[BaseModel]) -> Iterator[str]:
     told = docstrings(kind)
     defaults = kind()
     for key, field in kind.model_fields.items():
-        text = " ".join(told.get(key, "").split()).replace("|", "\\|").replace("<", "&lt;")
+        text = " ".join(told.get(key, "").split()).replace("|", "\\|")
         yield f"| `{key}` | {_type(field)} | {_value(getattr(defaults, key))} | {text} |"
 
 

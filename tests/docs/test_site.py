@@ -1,5 +1,6 @@
 """The site is built without a warning, has what the code has, and asks nothing of the network."""
 
+import json
 import logging
 import re
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ from mkdocs.config import load_config
 
 from engine.config.settings import Settings
 from tests.docs.pages import PAGES, ROOT
+from triveni.client import Client
 from triveni.v1 import catalog_pb2, content_pb2, encoder_pb2, event_pb2, filter_pb2, item_pb2, model_pb2
 from triveni.v1 import recommendation_pb2 as recommendation
 
@@ -67,7 +69,10 @@ def test_nothing_is_asked_of_the_network(site: Path) -> None:
 
 
 def test_the_search_has_its_index_in_the_site(site: Path) -> None:
-    assert "modality gap" in (site / "search" / "search_index.js").read_text()
+    index = (site / "search" / "search_index.js").read_text().removeprefix("var __index = ")
+    pages = json.loads(index)["docs"]
+    assert any("modality gap" in page["text"] for page in pages)
+    assert any("召回" in page["text"].split("\u200b") for page in pages)  # a word by itself
     assert (site / "assets" / "iframe-worker.js").is_file()
 
 
@@ -82,6 +87,10 @@ def test_the_pages_of_the_code_have_all_of_it(site: Path) -> None:
         for message in file.DESCRIPTOR.message_types_by_name.values():
             assert f'id="{message.name}"' in contract
             assert [one for one in message.fields_by_name if f"<code>{one}</code>" not in contract] == []
+    client = (site / "reference" / "client.html").read_text()
+    methods = [name for name in vars(Client) if not name.startswith("_")]
+    assert len(methods) > 15
+    assert [name for name in methods if f'id="triveni.client.Client.{name}"' not in client] == []
     commands = (site / "reference" / "cli.html").read_text()
     assert all(f"triveni {name}" in commands for name in ("index", "events import", "model rollback", "evaluate"))
     assert "--max-errors" in commands
