@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
@@ -66,7 +67,13 @@ def _service(
         text = told.get((SERVICES, number, METHODS, at), "")
         takes = ("stream of " if method.client_streaming else "") + _link(method.input_type)
         gives = ("stream of " if method.server_streaming else "") + _link(method.output_type)
-        yield f"| `{method.name}` | {takes} → {gives} | {text} |"
+        yield f"| `{method.name}`{_http(method)} | {takes} → {gives} | {text} |"
+
+
+def _http(method: descriptor_pb2.MethodDescriptorProto) -> str:
+    rule = method.options.Extensions[annotations_pb2.http]
+    verb = rule.WhichOneof("pattern")
+    return f"<br>`{verb.upper()} {getattr(rule, verb)}`" if verb and verb != "custom" else ""
 
 
 def _message(
