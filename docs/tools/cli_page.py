@@ -1,5 +1,6 @@
 """The page of the command line, from its commands."""
 
+import re
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -28,7 +29,7 @@ def _commands(group: Any, path: list[str]) -> Iterator[str]:
         if getattr(command, "hidden", False):
             continue
         yield f"\n## {' '.join(here)}\n" if len(here) == 2 else f"\n### {' '.join(here)}\n"
-        yield _plain(command.help or "")
+        yield "\n\n".join(_paragraph(text) for text in (command.help or "").split("\n\n"))
         if getattr(command, "commands", None):
             yield from _commands(command, here)
         else:
@@ -39,15 +40,14 @@ def _options(command: Any) -> Iterator[str]:
     shown = [one for one in command.params if not getattr(one, "hidden", False)]
     if not shown:
         return
-    yield "\n| | takes | default | |\n|---|---|---|---|"
+    yield "\n| | takes, by default | |\n|---|---|---|"
     for one in shown:
         is_option = one.opts[0].startswith("-")
         name = ", ".join([*one.opts, *one.secondary_opts]) if is_option else one.name.upper()
         flag = getattr(one, "is_flag", False)
         takes = "" if flag else _kind(one)
-        again = " (may be given again)" if getattr(one, "multiple", False) else ""
         default = "required" if one.required else _default(one.default, flag=flag)
-        yield f"| `{name}` | {takes}{again} | {default} | {_cell(one.help or '')} |"
+        yield f"| `{name}` | {'<br>'.join(filter(None, (takes, default)))} | {_cell(one.help or '')} |"
 
 
 def _kind(parameter: Any) -> str:
@@ -68,6 +68,12 @@ def _default(value: Any, *, flag: bool) -> str:
     if flag:
         return "on" if value is True else ""
     return f"`{getattr(value, 'value', value)}`"
+
+
+def _paragraph(text: str) -> str:
+    """One of a command's description; an example is set as code."""
+    example = re.fullmatch(r"Example: (.+)", " ".join(text.split()))
+    return f"Example: `{example[1]}`" if example else _plain(text)
 
 
 def _cell(text: str) -> str:

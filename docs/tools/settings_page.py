@@ -27,7 +27,7 @@ def settings_page() -> str:
     for section, field in Settings.model_fields.items():
         kind: Any = field.annotation
         lines += [f"\n## [{section}] {{#{section}}}\n", f"{inspect.getdoc(kind) or ''}\n"]
-        lines += ["| key | type | default | |", "|---|---|---|---|", *_rows(kind)]
+        lines += ["| key | type, default | |", "|---|---|---|", *_rows(kind)]
     return "\n".join(lines)
 
 
@@ -36,7 +36,7 @@ def _rows(kind: type[BaseModel]) -> Iterator[str]:
     defaults = kind()
     for key, field in kind.model_fields.items():
         text = " ".join(told.get(key, "").split()).replace("|", "\\|")
-        yield f"| `{key}` | {_type(field)} | {_value(getattr(defaults, key))} | {text} |"
+        yield f"| `{key}` | {_type(field)}<br>{_value(getattr(defaults, key))} | {text} |"
 
 
 def _type(field: Any) -> str:
