@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 CATALOG ?=
 ROOT ?=
 
-.PHONY: help setup demo test check format serve index train tune evaluate bench proto clean
+.PHONY: help setup demo test check docs format serve index train tune evaluate bench proto clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ check: $(STAMP) ## lint, docstrings, types, import rules, the wire contract
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against proto/triveni.binpb
+
+docs: $(STAMP) ## build the documentation site: var/site/index.html
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=.:proto $(BIN)/mkdocs build --strict
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .

@@ -10,7 +10,7 @@ PATH = re.compile(r"`((?:engine|encoders|indexers|benchmarks|proto|tests|docs)/[
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+    "name", ["README.md", "CONTRIBUTING.md", *(p.relative_to(ROOT).as_posix() for p in (ROOT / "docs").rglob("*.md"))]
 )
 def test_files_and_folders_that_are_named_exist(name: str) -> None:
     text = (ROOT / name).read_text()

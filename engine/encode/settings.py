@@ -22,6 +22,7 @@ class SpaceSettings(Section):
     cache: Path = Path("var/models")
     """Where converted networks are kept."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU where there is one."""
     threads: int = Field(default=0, ge=0)
     """Threads of a network on the CPU; 0 takes all cores."""
     sources: Mapping[Modality, str] = Field(default_factory=dict)
@@ -33,9 +34,13 @@ class LimitSettings(Section):
     """The largest content that is decoded; see `encoders.decoding.limits`."""
 
     max_bytes: int = Field(default=DEFAULT_LIMITS.max_bytes, gt=0)
+    """Bytes of a file."""
     max_pixels: int = Field(default=DEFAULT_LIMITS.max_pixels, gt=0)
+    """Pixels of a picture: width times height."""
     max_seconds: float = Field(default=DEFAULT_LIMITS.max_seconds, gt=0)
+    """Seconds of a sound."""
     max_characters: int = Field(default=DEFAULT_LIMITS.max_characters, gt=0)
+    """Characters of a text."""
     max_decoding_bytes: int = Field(default=DEFAULT_LIMITS.max_decoding_bytes, gt=0)
     """Memory that large pictures and sounds take at once while they are decoded; more wait."""
     max_side: int = Field(default=DEFAULT_LIMITS.max_side, gt=0)

@@ -49,3 +49,4 @@ class LearnSettings(Section):
     new_share: Share = 0.0
     """The part of a list's positions that items which nobody had acted on get at least, while there are any."""
     seed: int = Field(default=0, ge=0)
+    """Makes a training repeatable."""

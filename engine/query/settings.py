@@ -56,10 +56,14 @@ class PolicySettings(Section):
     """What may be shown."""
 
     diversity: Share = 0.1
+    """0 ranks by score alone, 1 by difference alone, among the best 1 + 2 d times as many items as there are
+    positions."""
     explore: Share = 0.0
     """How probably a position of a recommendation shows another candidate at random: the log then tells what the
     order never shows. Searches, and lists with caps, do not explore."""
     max_per_value: Mapping[str, int] = Field(default_factory=dict)
+    """By payload field: at most so many results with the same value of it."""
     min_score: float | None = None
+    """Results that score lower are left out."""
     rules: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     """By name the settings of rules that other distributions add; they are applied in this order."""

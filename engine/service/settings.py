@@ -11,20 +11,25 @@ class ServiceSettings(Section):
     """The gRPC server."""
 
     address: str = "127.0.0.1:50051"
+    """host:port to listen on."""
     threads: int = Field(default=16, gt=0)
     """Requests that are worked on at once."""
     max_queue: int = Field(default=256, gt=0)
     """Requests that may wait; more are refused with RESOURCE_EXHAUSTED."""
     max_message_bytes: int = Field(default=16 << 20, gt=0)
+    """Bytes of a request; larger ones are refused."""
     max_batch: int = Field(default=32, gt=0)
     """Contents of different calls that are encoded together."""
     drain_seconds: float = Field(default=20.0, ge=0)
     """How long running calls may go on after SIGTERM."""
     reflection: bool = True
+    """Whether clients such as grpcurl may ask for the contract."""
 
 
 class LogSettings(Section):
     """Logs, on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
     json_lines: bool = False
+    """Whether each line is a JSON object."""

@@ -20,8 +20,11 @@ class StoreSettings(Section):
     url: str = "grpc://127.0.0.1:6334"
     """The address of the server, or those of some nodes of one cluster, with commas between or as a list."""
     api_key: str = Field(default="", repr=False)
+    """Sent to the server with each call."""
     collection: str = Field(default="items", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    """The alias that serves. Each space has a collection of its own, `<collection>-<fingerprint>`."""
     timeout_seconds: float = Field(default=30.0, gt=0)
+    """How long one call to the server may take."""
     shards: int = Field(default=0, ge=0)
     """The parts that a new collection is cut into on a cluster; 0 makes one for each node."""
     replicas: int = Field(default=2, gt=0)
