@@ -75,6 +75,10 @@ def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> Non
     space = opening.open_space(settings)
     store = _open(settings, space, read_only=how.dry_run, beside=how.switch)
     try:
+        if not how.dry_run and isinstance(source.media_root, Path):
+            collections = opening.store_collections(settings)
+            collections.note_media_root(settings.store.collection, space.fingerprint, source.media_root)
+            collections.close()
         with terminable():
             report = run(
                 source,
