@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from triveni.client.aio import AsyncClient
-    from triveni.client.answers import Answer, Problem, Reason, Result, Skipped
+    from triveni.client.answers import Answer, Reason, Result, Skipped
     from triveni.client.contents import Part, Vector
     from triveni.client.errors import (
         DeadlineError,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TriveniError,
         UnavailableError,
     )
+    from triveni.client.problem import Problem
     from triveni.client.results import (
         Embedded,
         Event,
@@ -75,7 +76,6 @@ _NAMES = {
     "aio": ("AsyncClient",),
     "answers": (
         "Answer",
-        "Problem",
         "Reason",
         "Result",
         "Skipped",
@@ -95,6 +95,7 @@ _NAMES = {
         "TriveniError",
         "UnavailableError",
     ),
+    "problem": ("Problem",),
     "results": (
         "Embedded",
         "Event",

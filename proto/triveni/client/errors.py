@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     import grpc
 
-    from triveni.client.answers import Problem
+    from triveni.client.problem import Problem
 
 DETAILS = "grpc-status-details-bin"
 """The trailing metadata key of a google.rpc.Status (https://google.aip.dev/193)."""

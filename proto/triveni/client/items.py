@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 from google.protobuf.struct_pb2 import Struct, Value
 
-from triveni.client.answers import Problem
 from triveni.client.contents import identity, read, text
 from triveni.client.errors import InvalidError
+from triveni.client.problem import Problem
 from triveni.v1 import content_pb2, item_pb2
 
 ItemRow: TypeAlias = Mapping[str, Any]

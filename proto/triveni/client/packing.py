@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from triveni.client.answers import Problem
 from triveni.client.errors import InvalidError, TriveniError
+from triveni.client.problem import Problem
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from triveni.client import show
-from triveni.client.answers import Problem, Rows
+from triveni.client.answers import Rows
 from triveni.client.brief import Brief
 from triveni.client.contents import Modality, Vector
+from triveni.client.problem import Problem
 
 Outcome: TypeAlias = Literal["stored", "unchanged", "rejected"]
 TrainingState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]

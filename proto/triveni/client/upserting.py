@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from triveni.client.answers import Problem
 from triveni.client.errors import TriveniError
 from triveni.client.items import ItemRow, item, problem
 from triveni.client.packing import fitting, problem_of
+from triveni.client.problem import Problem
 from triveni.client.results import ItemResult, Upserted
 from triveni.v1 import catalog_pb2
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from triveni.client import contents, reading
-from triveni.client.answers import Problem
 from triveni.client.connection import Connection
 from triveni.client.contents import Content, Vector
 from triveni.client.filters import Filter, filter_of
 from triveni.client.items import problem
 from triveni.client.packing import PAGE, packed
 from triveni.client.plans.base import Call, Plan, Row, Rows
+from triveni.client.problem import Problem
 from triveni.client.results import Embedded, Item
 from triveni.v1 import catalog_pb2, encoder_pb2
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from triveni.client import contents, reading
-from triveni.client.answers import Answer, Problem
+from triveni.client.answers import Answer
 from triveni.client.connection import Connection
 from triveni.client.contents import Content
 from triveni.client.errors import InvalidError, refusal
@@ -16,6 +16,7 @@ from triveni.client.events import user_event
 from triveni.client.items import problem
 from triveni.client.packing import PAGE, packed
 from triveni.client.plans.base import Call, Plan
+from triveni.client.problem import Problem
 from triveni.client.results import Event, History, Recorded, RejectedEvent
 from triveni.v1 import event_pb2
 
