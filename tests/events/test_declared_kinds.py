@@ -41,7 +41,7 @@ def test_a_declared_kind_is_kept_like_any_other(url: str, tmp_path: Path) -> Non
 
 def test_a_kind_that_is_declared_no_longer_is_kept_and_left_out(url: str) -> None:
     before = open_store(url, limits=LIMITS)
-    before.record([cart("c1"), click(name="1", time=ago(hours=2))])
+    before.record([cart("c1"), click(name="1", time=ago(hours=2), request_id="r")])
     before.close()
     store = open_store(url)
     assert [one.kind for one in whole_history(store)] == ["add_to_cart", "click"]
