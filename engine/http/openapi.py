@@ -129,7 +129,9 @@ class _Document:
             "responses": {
                 "200": {
                     "description": "The answer." if not rpc.server_streaming else "Answers, one on each line.",
-                    "content": {LINES[0] if rpc.server_streaming else JSON: {"schema": self._ref(rpc.output_type)}},
+                    "content": self._lines(rpc.output_type)
+                    if rpc.server_streaming
+                    else {JSON: {"schema": self._ref(rpc.output_type)}},
                 },
                 "default": {
                     "description": "Why there is none.",
@@ -160,8 +162,7 @@ class _Document:
         kind = binding.rpc.input_type
         if binding.rpc.client_streaming:
             example = "\n".join(json.dumps(one) for one in EXAMPLES.get(binding.rpc.name, ()))
-            lines = {LINES[0]: {"schema": self._ref(kind), "example": example}}
-            return {"required": True, "description": "Messages, one on each line.", "content": lines}
+            return {"required": True, "content": self._lines(kind, example=example)}
         schema = self._ref(kind)
         if binding.variables:
             schema = self._message(kind, leave_out=binding.variables)
@@ -178,6 +179,11 @@ class _Document:
                 }
             }
         return {"required": any(name not in binding.variables for name in kind.fields_by_name), "content": content}
+
+    def _lines(self, kind: Descriptor, **more: str) -> Schema:
+        """A body of lines. Only OpenAPI 3.2 has a word for what each of them is, `itemSchema`."""
+        schema = {"type": "string", "description": f"Lines of JSON, each a `{kind.name}`."}
+        return {LINES[0]: {"schema": schema, "x-itemSchema": self._ref(kind), **more}}
 
     def _ref(self, kind: Descriptor | EnumDescriptor) -> Schema:
         """A reference to the schema of a message or enum, which is made if there is none yet."""

@@ -159,8 +159,8 @@ def test_the_examples_of_the_page_are_answered(http: httpx.Client) -> None:
     for path, operations in documented["paths"].items():
         for verb, operation in operations.items():
             for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-                if "example" in content and operation["operationId"] in EXAMPLES:
-                    said = content["example"]
+                said = content.get("example")
+                if said and operation["operationId"] in EXAMPLES:
                     body = said if isinstance(said, str) else json.dumps(said)
                     answer = http.request(verb, path, content=body, headers={"content-type": kind})
                     expected = 400 if operation["operationId"] == "TrainModel" else 200  # this server does not train

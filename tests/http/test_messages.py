@@ -87,7 +87,7 @@ def test_what_was_written_is_read_again(name: str, data: st.DataObject) -> None:
     message = data.draw(messages(binding.rpc.input_type))
     path = {variable: getattr(message, variable) for variable in binding.variables}
     again = message_of(binding, path, body=read_json(json_of(message)))
-    assert json_of(again) == json_of(message)  # not their bytes: there are many NaN
+    assert json_of(again) == json_of(message)  # not their protobuf: there are many NaN
 
 
 @given(FLOAT32)

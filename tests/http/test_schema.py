@@ -1,7 +1,5 @@
 """schemathesis over /openapi.json: answers are as the document says, and no request is answered by 5xx."""
 
-import json
-
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
@@ -28,8 +26,8 @@ CHECKS = [
 
 @schemathesis.serializer("application/x-ndjson")
 def lines(context: object, value: object) -> bytes:
-    """One line, or several of them."""
-    return b"".join(json.dumps(value).encode() + b"\n" for _ in range(2))
+    """Any lines."""
+    return str(value).encode("utf-8", "replace")
 
 
 schema = schemathesis.openapi.from_dict(document(all_bindings()))
