@@ -82,13 +82,19 @@ class Catalog:
         Raises:
             CatalogError: if the root is a URL that cannot be opened.
         """
+        root = self.media_root
+        return partial(read_under, str(root)) if isinstance(root, Path) else media_at(root)
+
+    @property
+    def media_root(self) -> Path | str:
+        """The folder that the paths in it begin in, with all links followed, or a URL."""
         if self.root is not None:
             root = self.root
         elif not is_url(self.path):
             root = default_root(Path(self.path))
         else:
             root = Path() if self._is_database() else str(self.path).rpartition("/")[0]
-        return media_at(str(root)) if is_url(root) else partial(read_under, str(Path(root).resolve()))
+        return str(root) if is_url(root) else Path(root).resolve()
 
     def _is_database(self) -> bool:
         from indexers.readers.sql import is_database  # slow to import

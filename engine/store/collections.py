@@ -30,6 +30,9 @@ BACKGROUND = 20_000
 CACHE = DEFAULTS.cache_mb << 20
 """Bytes of a server's vectors that are kept in memory."""
 
+_MEDIA_ROOT = "media-root"
+"""The file, or the key of a collection's metadata, that says where the paths of pictures and sounds begin."""
+
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
@@ -56,6 +59,15 @@ class Collections(Protocol):
         Raises:
             NotFoundError: if the space has no collection of that name.
         """
+
+    def media_root(self, name: str) -> Path | None:
+        """The folder that the paths of pictures and sounds begin in, of the collection that serves under a name.
+
+        None if there is no such collection, or no bulk run has noted one.
+        """
+
+    def note_media_root(self, name: str, fingerprint: str, root: Path | None) -> None:
+        """Note where the paths of the collection of a space begin, None if in no folder; the last note counts."""
 
     def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:
         """Open the collection of a space, which is made if missing; the alias stays."""
@@ -106,6 +118,17 @@ class EdgeCollections:
         if not (self._folder(name, fingerprint) / "store.json").is_file():
             raise _missing(name, fingerprint)
         write_atomically(self._alias(name), json.dumps({"fingerprint": fingerprint}))
+
+    def media_root(self, name: str) -> Path | None:
+        """Where the paths of the collection that serves under a name begin; see `Collections.media_root`."""
+        fingerprint = self.current(name)
+        path = self._folder(name, fingerprint or "") / _MEDIA_ROOT
+        root = path.read_text(encoding="utf-8") if fingerprint and path.is_file() else ""
+        return Path(root) if root else None
+
+    def note_media_root(self, name: str, fingerprint: str, root: Path | None) -> None:
+        """Note where the paths of the collection of a space begin, in a file beside its own."""
+        write_atomically(self._folder(name, fingerprint) / _MEDIA_ROOT, str(root or ""))
 
     def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:
         """Open the collection of a space, which is made if missing; see `EdgeStore` for errors."""
@@ -212,6 +235,19 @@ class ServerCollections:
         changes.append(models.CreateAliasOperation(create_alias=alias))
         self._client.call(lambda qdrant: qdrant.update_collection_aliases(changes))
         self._client.settle(lambda qdrant: _aliases(qdrant).get(name) == collection, f"alias {name}")
+
+    def media_root(self, name: str) -> Path | None:
+        """Where the paths of the collection that serves under a name begin; see `Collections.media_root`."""
+        from engine.store.server_client import metadata
+
+        collection = self._aliases().get(name)
+        root = None if collection is None else metadata(self._client, collection).get(_MEDIA_ROOT)
+        return Path(str(root)) if root else None
+
+    def note_media_root(self, name: str, fingerprint: str, root: Path | None) -> None:
+        """Note where the paths of the collection of a space begin, in its metadata; others there stay."""
+        collection, about = _collection(name, fingerprint), {_MEDIA_ROOT: str(root or "")}
+        self._client.call(lambda qdrant: qdrant.update_collection(collection, metadata=about))
 
     def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:
         """Open the collection of a space, which is made if missing; see `ServerStore` for errors."""

@@ -1,6 +1,7 @@
 """Collections of several spaces side by side, and the alias that says which one serves."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,24 @@ def test_names_do_not_mix(held: Collections) -> None:
         store.close()
     assert ours(held) == [CollectionInfo(ITEMS, FINGERPRINT, True), CollectionInfo(f"{ITEMS}-two", FINGERPRINT, True)]
     held.close()
+
+
+def test_where_media_lie_is_told_of_the_collection_that_serves(held: Collections, tmp_path: Path) -> None:
+    assert held.media_root(ITEMS) is None
+    with closing(open_store(held, ITEMS, fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)):
+        assert held.media_root(ITEMS) is None
+        for root in (tmp_path / "first", tmp_path / "ein Ordner"):
+            held.note_media_root(ITEMS, FINGERPRINT, root)
+        assert held.media_root(ITEMS) == tmp_path / "ein Ordner"
+    kinds = dict(fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES)
+    with closing(open_store(held, ITEMS, beside=True, **kinds)):
+        held.note_media_root(ITEMS, OTHER, tmp_path / "other")
+    assert held.media_root(ITEMS) == tmp_path / "ein Ordner"
+    held.switch(ITEMS, OTHER)
+    assert held.media_root(ITEMS) == tmp_path / "other"
+    assert held.open_current(ITEMS) is not None, "the note has changed what the collection says of itself"
+    held.note_media_root(ITEMS, OTHER, None)
+    assert held.media_root(ITEMS) is None
 
 
 def test_a_broken_alias_says_so(tmp_path: Path) -> None:
