@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 CATALOG ?=
 ROOT ?=
 
-.PHONY: help setup demo test check docs format serve index train tune evaluate bench proto clean
+.PHONY: help setup demo test check docs format studio studio-tools serve index train tune evaluate bench proto clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,13 @@ docs: $(STAMP) ## build the documentation site: var/site/index.html
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
+
+studio: $(STAMP) ## serve the indexed catalogue with a page to see and try it, on http://127.0.0.1:8080
+	$(BIN)/triveni studio
+
+studio-tools: ## install what checks the page's types, where node is; nothing of it is part of the page
+	@command -v npm >/dev/null || { echo "npm is not here: install node 20" >&2; exit 1; }
+	npm install --prefix tests/studio --no-package-lock --no-audit --no-fund
 
 serve: $(STAMP) ## serve the indexed catalogue over gRPC
 	$(BIN)/triveni serve

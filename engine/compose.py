@@ -6,24 +6,28 @@ Imports are inside the functions, so that a command loads only what it uses: PyT
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from engine.config.settings import Settings
-from engine.opening import event_limits, registry
+from engine.opening import event_limits, media_root, registry
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from encoders.decoding.limits import DecodeLimits
     from encoders.spaces.space import Space
     from engine.encode.batching import MicroBatcher
     from engine.encode.encoding import ContentEncoder
+    from engine.http.server import HttpServer
     from engine.learn.jobs.trainings import Trainings
     from engine.models.loaded import Loader
     from engine.models.serving import Serving
     from engine.query.models import Models
     from engine.query.pipeline import Engine
     from engine.query.search import BatchedSearch, Search
-    from engine.service.server import Door, ServerOptions
+    from engine.service.server import ServerOptions
     from engine.store.base import VectorStore
 
 
@@ -185,6 +189,41 @@ def settings_digests(settings: Settings) -> dict[str, str]:
     }
 
 
+def studio_routes(
+    settings: Settings, space: Space, store: VectorStore, limits: DecodeLimits, address: Callable[[], str]
+) -> list[BaseRoute]:
+    """The routes of Triveni Studio.
+
+    Args:
+        settings: the settings.
+        space: the space of the store.
+        store: the catalogue.
+        limits: of decoding; those of the space, so that thumbnails and encoders share one budget of memory.
+        address: says where the gRPC server answers, HOST:PORT.
+
+    Raises:
+        DiskError: if there can be no folder for thumbnails.
+    """
+    from engine.studio.facets import Facets
+    from engine.studio.media import MediaFolder
+    from engine.studio.routes import routes_of
+    from engine.studio.studio import Studio
+    from engine.studio.thumbnails import Thumbnails
+
+    wanted = settings.studio
+    return routes_of(
+        Studio(
+            store=store,
+            manifest=space.manifest,
+            media=MediaFolder(store, wanted.media or media_root(settings)),
+            thumbnails=Thumbnails(wanted.cache, wanted.cache_mb << 20, limits),
+            facets=Facets(store),
+            address=address,
+            max_bytes=settings.service.max_message_bytes,
+        )
+    )
+
+
 def server_options(settings: Settings) -> ServerOptions:
     """How the server listens and how much it takes on."""
     from engine.service.server import ServerOptions
@@ -197,11 +236,17 @@ def server_options(settings: Settings) -> ServerOptions:
     )
 
 
-def http_doors(settings: Settings, address: str = "") -> tuple[Door, ...]:
-    """The HTTP door, if the settings or an address open one."""
+def http_doors(settings: Settings, address: str = "", routes: Sequence[BaseRoute] = ()) -> tuple[HttpServer, ...]:
+    """The HTTP door, if the settings or an address open one.
+
+    Args:
+        settings: the settings.
+        address: HOST:PORT, instead of that of the settings.
+        routes: more routes than those of the calls.
+    """
     if not (address or settings.http.address):
         return ()
     from engine.http.server import HttpServer
 
     http = settings.http.model_copy(update={"address": address}) if address else settings.http
-    return (HttpServer(http, max_message_bytes=settings.service.max_message_bytes),)
+    return (HttpServer(http, max_message_bytes=settings.service.max_message_bytes, extra_routes=routes),)

@@ -5,6 +5,7 @@ Imports are inside the functions, so that a command loads only what it uses: PyT
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from engine.core.kinds import EventKinds
@@ -79,11 +80,16 @@ def space_setup(settings: OpeningSettings, limits: DecodeLimits | None = None) -
     return SpaceSetup(settings.space, limits or decode_limits(settings))
 
 
-def open_space(settings: OpeningSettings) -> Space:
-    """Load the encoders of the space that the settings name; see `load_space`."""
+def open_space(settings: OpeningSettings, limits: DecodeLimits | None = None) -> Space:
+    """Load the encoders of the space that the settings name; see `load_space`.
+
+    Args:
+        settings: the settings.
+        limits: of decoding, for those who decode beside the encoders; None makes some.
+    """
     from engine.encode.spaces import load_space
 
-    return load_space(space_setup(settings))
+    return load_space(space_setup(settings, limits))
 
 
 def pivot_extractors(settings: OpeningSettings, limits: DecodeLimits) -> Extractors:
@@ -166,9 +172,19 @@ def announce(store: VectorStore, address: str, port: int) -> None:
     from engine.store.edge import EdgeStore
 
     if isinstance(store, EdgeStore):
-        host = address.rpartition(":")[0]
-        here = "127.0.0.1" if host in {"", "0.0.0.0", "[::]"} else host  # noqa: S104 (compared, not bound)
-        store.announce(address if address.startswith("unix:") else f"{here}:{port}")
+        store.announce(reachable(address, port))
+
+
+def reachable(address: str, port: int) -> str:
+    """Where those on this machine ask a server.
+
+    Args:
+        address: that it was told to listen on, HOST:PORT or unix:PATH.
+        port: that it took.
+    """
+    host = address.rpartition(":")[0]
+    here = "127.0.0.1" if host in {"", "0.0.0.0", "[::]"} else host  # noqa: S104 (compared, not bound)
+    return address if address.startswith("unix:") else f"{here}:{port}"
 
 
 def open_catalogue(settings: OpeningSettings) -> VectorStore | None:
@@ -183,6 +199,15 @@ def open_catalogue(settings: OpeningSettings) -> VectorStore | None:
 def event_kinds(settings: OpeningSettings) -> EventKinds:
     """The kinds of events that there are."""
     return all_kinds(settings.events.kinds, settings.fuse.weights)
+
+
+def media_root(settings: OpeningSettings) -> Path | None:
+    """The folder that the paths of media begin in, as the last bulk run had it; None if none is noted."""
+    collections = store_collections(settings)
+    try:
+        return collections.media_root(settings.store.collection)
+    finally:
+        collections.close()
 
 
 def event_limits(settings: OpeningSettings) -> EventLimits:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from encoders.errors import TriveniError
-from engine.cli import ask, encode, evaluate, events, index, init, model, serve, simulate, space, train, tune
+from engine.cli import ask, encode, evaluate, events, index, init, model, serve, simulate, space, studio, train, tune
 from engine.cli.common import tell
 from engine.cli.demo import command as demo
 from engine.core.extras import named_extras
@@ -25,6 +25,7 @@ for command in (
     index.index,
     index.verify,
     serve.serve,
+    studio.studio,
     ask.search,
     ask.recommend,
     encode.encode,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from engine.config.settings import Settings
 
 
+STUDIO_ADDRESS = "127.0.0.1:8080"
+"""Where the page is served if nothing else is said: to this machine only."""
+
+
 def serve(
     ctx: typer.Context,
     address: Annotated[
@@ -23,6 +28,9 @@ def serve(
         str,
         typer.Option(help="host:port for HTTP/JSON beside gRPC, instead of http.address; port 0: a free one."),
     ] = "",
+    studio: Annotated[
+        bool, typer.Option("--studio", help=f"Serve Triveni Studio, too: over HTTP, on {STUDIO_ADDRESS} if not said.")
+    ] = False,
 ) -> None:
     """Serve the indexed catalogue over gRPC, and over HTTP/JSON where an address for it is set.
 
@@ -30,16 +38,25 @@ def serve(
     SIGTERM and Ctrl-C let running calls end (service.drain_seconds), a second one exits at once. The standard
     health service says SERVING once an inference of every modality has passed.
     """
-    from engine.service.logs import configure_logs
-
     settings = settings_of(ctx)
+    run(settings, address, http, studio=studio or settings.studio.serve)
+
+
+def run(
+    settings: Settings, address: str, http: str, *, studio: bool, ready: Callable[[str], None] = lambda _: None
+) -> None:
+    """Serve until a signal.
+
+    Args:
+        settings: the settings.
+        address: HOST:PORT of gRPC; "" takes the settings'.
+        http: HOST:PORT of HTTP; "" takes the settings'.
+        studio: whether the page is served, too.
+        ready: is called with HOST:PORT of HTTP, or "", once everything answers.
+    """
+    from engine.service.logs import configure_logs, loading
+
     configure_logs(settings.log.level, json_lines=settings.log.json_lines)
-    _serve(settings, address, http)
-
-
-def _serve(settings: Settings, address: str, http: str) -> None:
-    from engine.service.logs import loading
-
     with loading("program"):
         from encoders.decoding.budget import give_back_memory
         from engine import compose, opening
@@ -48,12 +65,13 @@ def _serve(settings: Settings, address: str, http: str) -> None:
         from engine.service.server import Server
 
         options = compose.server_options(settings)
-        doors = compose.http_doors(settings, http)
+        http = http or settings.http.address or (STUDIO_ADDRESS if studio else "")
 
     one_blas_thread()
     give_back_memory()
     with loading("encoders", space=settings.space.name):
-        space = opening.open_space(settings)
+        limits = opening.decode_limits(settings)
+        space = opening.open_space(settings, limits)
     with ExitStack() as opened:
         with loading("catalogue", collection=settings.store.collection) as found:
             store = opening.open_store(settings, space)
@@ -79,7 +97,18 @@ def _serve(settings: Settings, address: str, http: str) -> None:
                 opened.callback(trainings.close)
         engine = compose.build_engine(settings, space, store, encoder, search, serving)
         listening = options.model_copy(update={"address": address}) if address else options
+
+        def here() -> str:
+            return opening.reachable(listening.address, server.port)
+
+        routes = compose.studio_routes(settings, space, store, limits, here) if studio else ()
+        doors = compose.http_doors(settings, http, routes)
         server = Server(
             engine, encoder, store, events, space, listening, serving=serving, trainings=trainings, doors=doors
         )
-        asyncio.run(serve_until_signal(server, lambda: opening.announce(store, listening.address, server.port)))
+
+        def tell() -> None:
+            opening.announce(store, listening.address, server.port)
+            ready(opening.reachable(http, doors[0].port) if doors else "")
+
+        asyncio.run(serve_until_signal(server, tell))

@@ -23,6 +23,7 @@ from engine.models.settings import ModelSettings
 from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
 from engine.service.settings import LogSettings, ServiceSettings
 from engine.store.settings import StoreSettings
+from engine.studio.settings import StudioSettings
 
 
 class Settings(BaseSettings):
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     service: ServiceSettings = ServiceSettings()
     http: HttpSettings = HttpSettings()
+    studio: StudioSettings = StudioSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

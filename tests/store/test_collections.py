@@ -115,8 +115,7 @@ def test_where_media_lie_is_told_of_the_collection_that_serves(held: Collections
         for root in (tmp_path / "first", tmp_path / "ein Ordner"):
             held.note_media_root(ITEMS, FINGERPRINT, root)
         assert held.media_root(ITEMS) == tmp_path / "ein Ordner"
-    kinds = dict(fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES)
-    with closing(open_store(held, ITEMS, beside=True, **kinds)):
+    with closing(open_store(held, ITEMS, fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES, beside=True)):
         held.note_media_root(ITEMS, OTHER, tmp_path / "other")
     assert held.media_root(ITEMS) == tmp_path / "ein Ordner"
     held.switch(ITEMS, OTHER)

@@ -1,0 +1,29 @@
+"""`GET /studio/about`: what is running."""
+
+from importlib.metadata import version
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from engine.studio.studio import Studio
+
+
+def routes(studio: Studio) -> list[BaseRoute]:
+    """The endpoint."""
+
+    def about(_: Request) -> Response:
+        return JSONResponse(
+            {
+                "version": version("triveni"),
+                "items": studio.store.count(),
+                "space": studio.manifest.name,
+                "fingerprint": studio.manifest.fingerprint,
+                "modalities": [str(modality) for modality in studio.store.modalities],
+                "media": studio.media.root is not None,
+                "address": studio.address(),
+                "max_bytes": studio.max_bytes,
+            }
+        )
+
+    return [Route("/studio/about", about)]

@@ -1,0 +1,14 @@
+"""All that the page needs beside `/v1/…`, as routes of the HTTP server."""
+
+from starlette.routing import BaseRoute
+
+from engine.studio.api import about, facets, media, page
+from engine.studio.studio import Studio
+
+SUBJECTS = (about, media, facets, page)
+"""The modules of `api/`, each with a function `routes(studio)`."""
+
+
+def routes_of(studio: Studio) -> list[BaseRoute]:
+    """The routes of the page and of `/studio/…`."""
+    return [route for subject in SUBJECTS for route in subject.routes(studio)]

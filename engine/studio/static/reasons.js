@@ -1,0 +1,38 @@
+/** Why a result is shown: shares of its score by what it rests on, and by text, picture and sound. */
+
+export const KINDS = /** @type {const} */ (['text', 'image', 'audio']);
+export const NAMES = { text: 'text', image: 'picture', audio: 'sound', none: 'other' };
+
+/** @typedef {{text: number, image: number, audio: number, none: number}} Shares they sum to the share of the reason */
+
+/** The share of one reason, split by what of the item speaks. @param {import('./types').Reason} reason @returns {Shares} */
+export function sharesOf({ share = 0, modality, modality_shares }) {
+  const [text = 0, image = 0, audio = 0] = modality_shares ?? [];
+  if (text + image + audio > 0) return { text: share * text, image: share * image, audio: share * audio, none: 0 };
+  const only = { text: 0, image: 0, audio: 0, none: 0 };
+  const kind = modality?.replace('MODALITY_', '').toLowerCase() ?? 'none';
+  return { ...only, [kind in only ? kind : 'none']: share };
+}
+
+/** @param {import('./types').Reason[]} reasons @returns {Shares} of all of them */
+export function total(reasons) {
+  const sum = { text: 0, image: 0, audio: 0, none: 0 };
+  for (const reason of reasons) {
+    const one = sharesOf(reason);
+    for (const kind of /** @type {(keyof Shares)[]} */ (Object.keys(sum))) sum[kind] += one[kind];
+  }
+  return sum;
+}
+
+/** What of an item speaks most in a reason. @param {import('./types').Reason} reason */
+export function strongest(reason) {
+  const shares = sharesOf(reason);
+  return /** @type {keyof Shares} */ (Object.entries(shares).sort((a, b) => b[1] - a[1])[0][0]);
+}
+
+/** What is said of reasons that point to no part and no event. @type {Record<string, string>} */
+export const GENERAL = {
+  REASON_KIND_POPULAR: 'many people like it',
+  REASON_KIND_FRESH: 'it is new in the catalogue',
+  REASON_KIND_LEARNED: 'others who did the like went on to this',
+};

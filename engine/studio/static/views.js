@@ -1,0 +1,9 @@
+/**
+ * The views, in the order of the rail. A view is a file of `views/` whose default export is a component; it is loaded
+ * when it is first opened.
+ * @type {{path: string, title: string, icon: string, load: () => Promise<{default: import('preact').ComponentType}>}[]}
+ */
+export const VIEWS = [
+  { path: '/', title: 'Try', icon: 'search', load: () => import('./views/try.js') },
+  { path: '/person', title: 'Person', icon: 'person', load: () => import('./views/person.js') },
+];

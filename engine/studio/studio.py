@@ -1,0 +1,29 @@
+"""What the endpoints of the page work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from encoders.spaces.space import SpaceManifest
+from engine.store.base import VectorStore
+from engine.studio.facets import Facets
+from engine.studio.media import MediaFolder
+from engine.studio.thumbnails import Thumbnails
+
+STATIC = Path(__file__).resolve().parent / "static"
+"""The files of the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """The parts of a running engine that the page looks at; it owns none of them."""
+
+    store: VectorStore
+    manifest: SpaceManifest
+    media: MediaFolder
+    thumbnails: Thumbnails
+    facets: Facets
+    address: Callable[[], str]
+    """Says where the gRPC server answers, HOST:PORT; it is not known before that listens."""
+    max_bytes: int
+    """The largest request."""

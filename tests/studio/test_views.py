@@ -1,0 +1,59 @@
+"""Every view, in light and dark, narrow and wide: it loads, fits, and axe finds nothing serious."""
+
+import pytest
+
+from engine.studio.api.page import views
+from tests.studio.browsing import Visit, expect
+
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
+FULL = {
+    "/": "/?q=bird&p=-0.5,item,fish/seen&f=category,bird&open=bird/heard",
+    "/person": "/person?e=like,0,item,bird/seen&e=search,30,text,a fish&vs=untrained&half=3&open=bird/heard",
+}
+"""Addresses at which a view shows all that it has."""
+
+
+@pytest.mark.parametrize("path", views())
+@pytest.mark.parametrize(
+    "visit", [{"color_scheme": "light"}, {"color_scheme": "dark"}], ids=["light", "dark"], indirect=True
+)
+def test_a_view_loads_and_can_be_used_by_all(visit: Visit, path: str) -> None:
+    for address in (path, FULL.get(path, path)):
+        visit.go(address)
+        expect(visit.page.locator("h1")).to_have_count(1)
+        expect(visit.page.locator(".error-box")).to_have_count(0)
+        assert visit.findings() == []
+
+
+@pytest.mark.parametrize("path", views())
+@pytest.mark.parametrize("visit", [{"viewport": NARROW, "has_touch": True}], ids=["narrow"], indirect=True)
+def test_a_view_fits_a_phone(visit: Visit, path: str) -> None:
+    for address in (path, FULL.get(path, path)):
+        visit.go(address)
+        wider = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, "the page can be moved sideways"
+        assert visit.findings() == []
+
+
+def test_nothing_moves_while_it_loads(visit: Visit) -> None:
+    """The cumulative layout shift, as browsers measure it."""
+    visit.page.add_init_script(
+        "window.shift = 0;"
+        "new PerformanceObserver(list => list.getEntries().forEach(one => window.shift += one.value))"
+        ".observe({type: 'layout-shift', buffered: true})"
+    )
+    for address in ("/", "/?q=bird", "/person?e=like,0,item,bird/seen"):
+        visit.go(address)
+        visit.page.wait_for_timeout(300)
+        assert visit.page.evaluate("window.shift") < 0.02, address
+
+
+def test_dialogs_are_usable_in_dark(visit: Visit) -> None:
+    visit.page.emulate_media(color_scheme="dark")
+    visit.go("/?q=bird")
+    for name in ("Copy this call", "Filter"):
+        visit.page.get_by_role("button", name=name).first.click()
+        expect(visit.page.locator("dialog[open]")).to_be_visible()
+        assert visit.findings() == []
+        visit.page.keyboard.press("Escape")
+        expect(visit.page.locator("dialog[open]")).to_have_count(0)
