@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CATALOG ?=
 ROOT ?=
+SETTINGS ?=
 
 .PHONY: help setup demo test check docs format studio studio-tools serve index train tune evaluate bench proto clean
 
@@ -49,7 +50,7 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
 
 studio: $(STAMP) ## serve the indexed catalogue with a page to see and try it, on http://127.0.0.1:8080
-	$(BIN)/triveni studio
+	$(BIN)/triveni $(if $(SETTINGS),--settings '$(SETTINGS)') studio
 
 studio-tools: ## install what checks the page's types, where node is; nothing of it is part of the page
 	@command -v npm >/dev/null || { echo "npm is not here: install node 20" >&2; exit 1; }

@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 
 from engine.cli import app
 from engine.cli.demo.command import _ask
+from engine.config.settings import load_settings
 from engine.core.errors import StoreError
+from engine.opening import media_root
 from tests.cli.test_end_to_end import MODELS
 from tests.tiny import make_png, make_wav
 
@@ -33,6 +35,10 @@ def test_bad_rows_are_counted_and_never_end_it_and_the_settings_reach_its_comman
     )
     structlog.reset_defaults()
     assert result.exit_code == 0, result.output
+    assert "to try it yourself, in a browser: triveni --settings demo/triveni.toml studio" in result.output
+    shown = load_settings(tmp_path / "demo" / "triveni.toml")
+    assert (shown.space.device, shown.store.path.is_dir()) == ("cpu", True), "the page would show another store"
+    assert media_root(shown) == tmp_path
     assert "2 bad rows are left out of the demo" in " ".join(result.output.split())
     assert "nothing is learned: 3 items are too few to simulate people over" in " ".join(result.output.split())
     page = (tmp_path / "demo" / "report.html").read_text()

@@ -24,7 +24,7 @@ from triveni.v1 import catalog_pb2, catalog_pb2_grpc, content_pb2, recommendatio
 PROGRAM = """
 from engine import opening
 from tests.tiny import concept_space
-opening.open_space = lambda settings: concept_space()
+opening.open_space = lambda settings, limits=None: concept_space()
 from engine.cli import main
 main()
 """

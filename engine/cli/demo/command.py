@@ -83,12 +83,29 @@ def demo(
         "ready after": f"{seconds:.1f} s",
     }
     report.write(page, answers, items, root, about)  # there, whatever becomes of the training
+    shown = _own(settings, folder, catalog)
     if learn:
         console.rule("learn", align="left")
-        learned = _learn(command, _own(settings, folder, catalog, "simulated-"))
+        simulated = _own(settings, folder, catalog, "simulated-")
+        learned = _learn(command, simulated)
         if learned is not None:
             report.write(page, answers, items, root, about, learned)
+            shown = simulated
     console.rule(f"done: open {page}", align="left")
+    _tell_studio(shown, folder / "triveni.toml")
+
+
+def _tell_studio(shown: Settings, path: Path) -> None:
+    """Write settings with which the demo's stores can be served, and say how to try them."""
+    import tomlkit
+
+    from engine.core.files import write_atomically
+
+    write_atomically(path, tomlkit.dumps(shown.model_dump(mode="json", exclude_unset=True, exclude_none=True)))
+    program = sys.argv[0] if Path(sys.argv[0]).name == "triveni" else "triveni"
+    console.print(
+        f"to try it yourself, in a browser: {program} --settings {path} studio", highlight=False, soft_wrap=True
+    )
 
 
 def _stamps() -> tuple[Path, Path]:

@@ -50,7 +50,7 @@ function asked({ user_id, history = [] }, file) {
 }
 
 /** @param {any} request @param {(upload: Upload) => Code} file @returns {Record<string, any>} */
-function common({ parts = [], filter, limit, policy = {}, modalities = [], model, half_life, trace }, file) {
+function common({ parts = [], filter, limit, policy = {}, modalities = [], model, half_life }, file) {
   const query = parts.map((/** @type {any} */ part) => {
     const weight = part.weight === undefined ? '' : `, weight=${part.weight}`;
     if (part.item_id !== undefined) return new Code(`Part(item=${JSON.stringify(part.item_id)}${weight})`);
@@ -66,7 +66,6 @@ function common({ parts = [], filter, limit, policy = {}, modalities = [], model
     ...(modalities.length ? { modalities: modalities.map((/** @type {string} */ one) => one.replace('MODALITY_', '').toLowerCase()) } : {}),
     ...(model ? { model } : {}),
     ...(half_life ? { half_life: Number.parseFloat(half_life) } : {}),
-    ...(trace ? { trace } : {}),
   };
 }
 

@@ -9,7 +9,7 @@ import { Icon } from './icon.js';
 export function CopyCall({ method, request }) {
   const [open, setOpen] = useState(false);
   return html`<button class="button bare push" onClick=${() => setOpen(true)} disabled=${!request}><${Icon} name="copy" />Copy this call</button>
-    <${Dialog} title="This call" open=${open} onClose=${() => setOpen(false)} kind="wide"><${Ways} method=${method} request=${request ?? {}} /><//>`;
+    <${Dialog} title="This call" open=${open} onClose=${() => setOpen(false)} kind="wide"><${Ways} method=${method} request=${{ ...request, trace: undefined }} /><//>`;
 }
 
 /** @param {{method: import('../calls.js').Method, request: object}} props */

@@ -1,6 +1,7 @@
 /** Results side by side. One card at a time takes the focus; arrows walk from one to the next. */
 import { html, useLayoutEffect, useRef, useState } from '../html.js';
 import { Card, CardToCome } from './card.js';
+import { flip } from './flip.js';
 
 /**
  * @param {{results?: import('../types').Result[], loading?: boolean, toCome?: number, label: string, kind?: string,
@@ -12,11 +13,13 @@ export function Grid({ results, loading, toCome = 24, label, kind = '', actions 
   const list = useRef(/** @type {HTMLElement | null} */ (null));
   const [active, setActive] = useState(0);
   const had = useRef(-1);
+  const places = useRef(/** @type {import('./flip.js').Places} */ (new Map()));
   const ids = (results ?? []).map((one) => one.item_id).join('\n');
 
   // A card that leaves takes the focus with it: the one in its place gets it.
   useLayoutEffect(() => {
     if (had.current >= 0 && !list.current?.contains(document.activeElement)) focus(had.current);
+    if (list.current) places.current = flip(list.current, places.current);
   }, [ids]);
 
   /** @returns {HTMLElement[]} */
