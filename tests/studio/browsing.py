@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed: pip install 'triveni[dev]'")
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
@@ -24,14 +24,29 @@ FLAGS = (
 )
 
 
+@dataclass
+class Contexts:
+    """Contexts of a browser, each for all tests that look at pages in the same way: they share its cache of files."""
+
+    browser: Browser
+    made: dict[tuple[tuple[str, object], ...], BrowserContext] = field(default_factory=dict)
+
+    def get(self, **how: object) -> BrowserContext:
+        """The context for this way of looking."""
+        key = tuple(sorted(how.items()))
+        if key not in self.made:
+            self.made[key] = self.browser.new_context(**how)
+        return self.made[key]
+
+
 @contextmanager
-def browsers() -> Iterator[Browser]:
+def browsers() -> Iterator[Contexts]:
     """A browser, for all tests."""
     if not CHROMIUM:
         pytest.skip("there is no chromium: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield browser
+        yield Contexts(browser)
         browser.close()
 
 
@@ -53,7 +68,7 @@ class Visit:
             lambda said: self._note(f"{said.type}: {said.text}") if said.type in {"error", "warning"} else None,
         )
         page.on("pageerror", lambda error: self._note(f"uncaught: {error}"))
-        page.context.on("request", self._check)
+        page.on("request", self._check)
 
     def _note(self, complaint: str) -> None:
         if not any(part in complaint for part in self.expected):

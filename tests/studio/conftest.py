@@ -10,9 +10,7 @@ import pytest
 from tests.studio.running import Opened, opened
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-    from tests.studio.browsing import Visit
+    from tests.studio.browsing import Contexts, Visit
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +28,8 @@ def http(studio: Opened) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator["Browser"]:
-    """A browser."""
+def contexts() -> Iterator["Contexts"]:
+    """A browser's contexts."""
     from tests.studio.browsing import browsers
 
     with browsers() as found:
@@ -39,16 +37,18 @@ def browser() -> Iterator["Browser"]:
 
 
 @pytest.fixture
-def visit(studio: Opened, browser: "Browser", request: pytest.FixtureRequest) -> Iterator["Visit"]:
+def visit(studio: Opened, contexts: "Contexts", request: pytest.FixtureRequest) -> Iterator["Visit"]:
     """A page of its own; at the end it must not have complained, nor asked another origin for anything.
 
-    A parameter says how: `{"color_scheme": "dark", "viewport": {...}}`.
+    A parameter says how: `{"dark": True}`, `{"narrow": True}`.
     """
     from tests.studio.browsing import Visit
 
-    how = {"viewport": {"width": 1440, "height": 900}, **getattr(request, "param", {})}
-    context = browser.new_context(**how)
-    made = Visit(context.new_page(), studio.url)
+    how = getattr(request, "param", {})
+    page = contexts.get(has_touch="narrow" in how).new_page()
+    page.set_viewport_size({"width": 360, "height": 740} if "narrow" in how else {"width": 1440, "height": 900})
+    page.emulate_media(color_scheme="dark" if "dark" in how else "light")
+    made = Visit(page, studio.url)
     yield made
-    context.close()
+    page.close()
     assert made.complaints == []

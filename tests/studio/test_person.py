@@ -3,7 +3,6 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.studio.browsing import Visit, expect
@@ -77,7 +76,6 @@ def test_an_age_can_be_given_to_an_event(visit: Visit) -> None:
     expect(visit.page.locator(".history .chip")).to_contain_text("30 days ago, counts .50")
 
 
-@pytest.mark.parametrize("visit", [{}], indirect=True)
 def test_a_recorded_user_has_their_history(studio: Opened, visit: Visit) -> None:
     then = Timestamp()
     then.FromDatetime(datetime.now(UTC) - timedelta(days=2))

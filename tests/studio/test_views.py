@@ -5,7 +5,6 @@ import pytest
 from engine.studio.api.page import views
 from tests.studio.browsing import Visit, expect
 
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 FULL = {
     "/": "/?q=bird&p=-0.5,item,fish/seen&f=category,bird&open=bird/heard",
     "/person": "/person?e=like,0,item,bird/seen&e=search,30,text,a fish&vs=untrained&half=3&open=bird/heard",
@@ -14,9 +13,7 @@ FULL = {
 
 
 @pytest.mark.parametrize("path", views())
-@pytest.mark.parametrize(
-    "visit", [{"color_scheme": "light"}, {"color_scheme": "dark"}], ids=["light", "dark"], indirect=True
-)
+@pytest.mark.parametrize("visit", [{}, {"dark": True}], ids=["light", "dark"], indirect=True)
 def test_a_view_loads_and_can_be_used_by_all(visit: Visit, path: str) -> None:
     for address in (path, FULL.get(path, path)):
         visit.go(address)
@@ -26,7 +23,7 @@ def test_a_view_loads_and_can_be_used_by_all(visit: Visit, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", views())
-@pytest.mark.parametrize("visit", [{"viewport": NARROW, "has_touch": True}], ids=["narrow"], indirect=True)
+@pytest.mark.parametrize("visit", [{"narrow": True}], ids=["narrow"], indirect=True)
 def test_a_view_fits_a_phone(visit: Visit, path: str) -> None:
     for address in (path, FULL.get(path, path)):
         visit.go(address)
