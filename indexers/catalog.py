@@ -63,17 +63,6 @@ class Catalog:
             object.__setattr__(self, "_copy", LocalCopy(str(self.path)))
         self.reader().check()
 
-    @property
-    def media_root(self) -> Path | str:
-        """Where the paths in it begin: a folder, or a URL."""
-        if self.root is not None:
-            root = self.root
-        elif self._is_database():
-            root = Path()
-        else:
-            root = default_root(Path(self.path)) if not is_url(self.path) else str(self.path).rpartition("/")[0]
-        return root if is_url(root) else Path(root).resolve()
-
     def reader(self) -> Reader:
         """A reader of its rows."""
         return open_catalog(
@@ -94,7 +83,18 @@ class Catalog:
             CatalogError: if the root is a URL that cannot be opened.
         """
         root = self.media_root
-        return media_at(str(root)) if is_url(root) else partial(read_under, str(root))
+        return partial(read_under, str(root)) if isinstance(root, Path) else media_at(root)
+
+    @property
+    def media_root(self) -> Path | str:
+        """The folder that the paths in it begin in, with all links followed, or a URL."""
+        if self.root is not None:
+            root = self.root
+        elif not is_url(self.path):
+            root = default_root(Path(self.path))
+        else:
+            root = Path() if self._is_database() else str(self.path).rpartition("/")[0]
+        return str(root) if is_url(root) else Path(root).resolve()
 
     def _is_database(self) -> bool:
         from indexers.readers.sql import is_database  # slow to import

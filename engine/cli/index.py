@@ -75,10 +75,8 @@ def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> Non
     space = opening.open_space(settings)
     store = _open(settings, space, read_only=how.dry_run, beside=how.switch)
     try:
-        if not how.dry_run and isinstance(source.media_root, Path):
-            collections = opening.store_collections(settings)
-            collections.note_media_root(settings.store.collection, space.fingerprint, source.media_root)
-            collections.close()
+        if not how.dry_run:
+            _note_media_root(settings, space.fingerprint, source.media_root)
         with terminable():
             report = run(
                 source,
@@ -139,6 +137,18 @@ def verify(
         _show(verdict, space.fingerprint)
     if not verdict.in_order:
         raise typer.Exit(1)
+
+
+def _note_media_root(settings: Settings, fingerprint: str, root: Path | str) -> None:
+    """Note where the catalogue's media lie, for who shows them; not where that is a URL."""
+    from engine import opening
+
+    collections = opening.store_collections(settings)
+    try:
+        local = root if isinstance(root, Path) else None
+        collections.note_media_root(settings.store.collection, fingerprint, local)
+    finally:
+        collections.close()
 
 
 def _open(settings: Settings, space: Space, *, read_only: bool, beside: bool) -> VectorStore:

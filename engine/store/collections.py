@@ -66,8 +66,8 @@ class Collections(Protocol):
         None if there is no such collection, or no bulk run has noted one.
         """
 
-    def note_media_root(self, name: str, fingerprint: str, root: Path) -> None:
-        """Note where the paths of the collection of a space begin; the last note counts."""
+    def note_media_root(self, name: str, fingerprint: str, root: Path | None) -> None:
+        """Note where the paths of the collection of a space begin, None if in no folder; the last note counts."""
 
     def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:
         """Open the collection of a space, which is made if missing; the alias stays."""
@@ -123,11 +123,12 @@ class EdgeCollections:
         """Where the paths of the collection that serves under a name begin; see `Collections.media_root`."""
         fingerprint = self.current(name)
         path = self._folder(name, fingerprint or "") / _MEDIA_ROOT
-        return Path(path.read_text(encoding="utf-8")) if fingerprint and path.is_file() else None
+        root = path.read_text(encoding="utf-8") if fingerprint and path.is_file() else ""
+        return Path(root) if root else None
 
-    def note_media_root(self, name: str, fingerprint: str, root: Path) -> None:
+    def note_media_root(self, name: str, fingerprint: str, root: Path | None) -> None:
         """Note where the paths of the collection of a space begin, in a file beside its own."""
-        write_atomically(self._folder(name, fingerprint) / _MEDIA_ROOT, str(root))
+        write_atomically(self._folder(name, fingerprint) / _MEDIA_ROOT, str(root or ""))
 
     def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:
         """Open the collection of a space, which is made if missing; see `EdgeStore` for errors."""
@@ -243,9 +244,9 @@ class ServerCollections:
         root = None if collection is None else metadata(self._client, collection).get(_MEDIA_ROOT)
         return Path(str(root)) if root else None
 
-    def note_media_root(self, name: str, fingerprint: str, root: Path) -> None:
+    def note_media_root(self, name: str, fingerprint: str, root: Path | None) -> None:
         """Note where the paths of the collection of a space begin, in its metadata; others there stay."""
-        collection, about = _collection(name, fingerprint), {_MEDIA_ROOT: str(root)}
+        collection, about = _collection(name, fingerprint), {_MEDIA_ROOT: str(root or "")}
         self._client.call(lambda qdrant: qdrant.update_collection(collection, metadata=about))
 
     def open(self, name: str, *, fingerprint: str, dimension: int, modalities: Sequence[Modality]) -> VectorStore:

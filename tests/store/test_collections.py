@@ -121,6 +121,8 @@ def test_where_media_lie_is_told_of_the_collection_that_serves(held: Collections
     held.switch(ITEMS, OTHER)
     assert held.media_root(ITEMS) == tmp_path / "other"
     assert held.open_current(ITEMS) is not None, "the note has changed what the collection says of itself"
+    held.note_media_root(ITEMS, OTHER, None)
+    assert held.media_root(ITEMS) is None
 
 
 def test_a_broken_alias_says_so(tmp_path: Path) -> None:

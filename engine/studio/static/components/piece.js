@@ -52,7 +52,7 @@ export function EventChip({ did, halfLife = 30, recorded = false, onChange, onRe
   const told = [past + (did.stars ? ` ${did.stars} ★` : ''), did.days ? ago(did.days * 86400) : '', counts < 0.95 ? `counts ${score(counts)}` : ''];
   const label = html`<span class="cut">${name}</span> <small>${told.filter(Boolean).join(', ')}</small>`;
   return html`<li class=${`chip piece ${AGAINST.has(did.event) ? 'against' : ''} ${there(did) ? '' : 'gone'} ${recorded ? 'recorded' : ''}`}
-      style=${{ '--counts': Math.max(0.25, counts) }}>
+      style=${{ '--counts': Math.max(0.4, counts) }}>
     <${Dot} piece=${did} icon=${EVENTS[/** @type {keyof typeof EVENTS} */ (did.event)]?.icon} />
     ${onChange
       ? html`<${Pop} title="When and what" label=${label}>

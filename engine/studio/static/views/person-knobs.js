@@ -7,7 +7,8 @@ import { score, span } from '../format.js';
 const LEAST = 1 / 24;
 const MOST = 365;
 
-export function Knobs() {
+/** @param {{models: import('../types').Model[]}} props */
+export function Knobs({ models }) {
   const [open, setOpen] = useState(false);
   const at = params.value;
   const half = Number(at.get('half')) || 0;
@@ -15,7 +16,8 @@ export function Knobs() {
   const slide = (/** @type {string} */ name, /** @type {(value: number) => string} */ text) => (/** @type {any} */ event) =>
     setParams({ [name]: text(Number(event.target.value)) }, { replace: true });
   return html`<button class="button adjust" aria-expanded=${open} onClick=${() => setOpen(!open)}>Adjust<${Icon} name="down" /></button>
-  <div class=${`knobs ${open ? 'open' : ''}`} role="group" aria-label="How the list is made">
+  <${Choices} models=${models} />
+  <div class="knobs" role="group" aria-label="How the list is made">
     <label>Half-life <input type="range" min="0" max="100" value=${toSlider(half || 30)} aria-valuetext=${half ? span(half * 86400) : 'as the server has it'}
       onInput=${slide('half', (value) => fromSlider(value).toPrecision(3))} /><output>${half ? span(half * 86400) : 'default'}</output></label>
     <label>Diversity <input type="range" min="0" max="1" step="0.05" value=${diversity ?? 0.1} aria-valuetext=${diversity ?? 'as the server has it'}
@@ -27,7 +29,7 @@ export function Knobs() {
 }
 
 /** Which version ranks the list, and which one a second list beside it. @param {{models: import('../types').Model[]}} props */
-export function Choices({ models }) {
+function Choices({ models }) {
   const at = params.value;
   const set = (/** @type {string} */ name) => (/** @type {any} */ event) => setParams({ [name]: event.target.value || null });
   return html`<div class="choices" role="group" aria-label="Versions">

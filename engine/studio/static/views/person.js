@@ -21,7 +21,7 @@ import { EVENTS, historyOf, nameOf, readEvents, there, writeEvents } from '../pi
 import { recordedOf } from '../recorded.js';
 import { params, setParams } from '../router.js';
 import { kept } from '../uploads.js';
-import { Choices, Knobs, Who } from './person-knobs.js';
+import { Knobs, Who } from './person-knobs.js';
 
 const LIMIT = 24;
 
@@ -124,8 +124,7 @@ export default function Person() {
   return html`<${Frame} title="Recommendations" head=${head} side=${side} sideTitle="Details" onSideClose=${close} foot=${foot}>
     <div class="bar">
       <${Who} />
-      <${Choices} models=${models} />
-      <${Knobs} />
+      <${Knobs} models=${models} />
       <${FilterChips} chosen=${chosen} onChange=${(/** @type {import('../filters.js').Chosen} */ next) => setParams({ f: writeFilters(next) })} />
     </div>
     ${answer?.skipped?.length ? html`<p class="soft">${count(answer.skipped.length, 'event')} could not be used: ${answer.skipped[0].reason}</p>` : ''}

@@ -98,7 +98,7 @@ export default function Try() {
 
   return html`<${Frame} title="Results" head=${head} side=${side} sideTitle="Details" onSideClose=${close} foot=${foot}>
     <div class="bar">
-      <h2>${asking ? count(results.length, 'result') : 'From the catalogue'}</h2>
+      <h2>${error ? 'No answer' : !asking ? 'From the catalogue' : answer ? count(results.length, 'result') : 'Looking …'}</h2>
       ${asking && html`<${Rivers} chosen=${rivers} onChange=${(/** @type {string[]} */ next) => setParams({ in: next.join(',') })} />`}
       <${FilterChips} chosen=${chosen} onChange=${(/** @type {import('../filters.js').Chosen} */ next) => setParams({ f: writeFilters(next), n: null })} />
     </div>
