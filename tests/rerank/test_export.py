@@ -21,7 +21,7 @@ from engine.query.pipeline import Engine
 from engine.rerank.collate import collate
 from engine.rerank.export import INPUTS
 from engine.rerank.served import LearnedModel
-from engine.rerank.table import Request, Table
+from engine.rerank.table import RankingInput, Table
 from engine.rerank.version import KIND, Version, save_version
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
@@ -41,14 +41,14 @@ def store() -> MemoryStore:
     return made
 
 
-def requests(version: Version, store: MemoryStore) -> Iterator[tuple[Request, Table]]:
+def requests(version: Version, store: MemoryStore) -> Iterator[tuple[RankingInput, Table]]:
     """What the network is given for users with histories of several lengths."""
     model = LearnedModel(version, "v", concept_space().fingerprint, store)
-    asked: list[tuple[Request, Table]] = []
+    asked: list[tuple[RankingInput, Table]] = []
     full = model.tiers[0]
     score = full.logits
 
-    def kept(request: Request, table: Table) -> Floats:
+    def kept(request: RankingInput, table: Table) -> Floats:
         asked.append((request, table))
         return score(request, table)
 
