@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from engine.rerank.model import OUTCOMES, Batch, CrossAttentionReranker
-from engine.rerank.table import KINDS
 from engine.rerank.version import Version
 
 OPSET = 20
@@ -62,7 +61,7 @@ def export_network(version: Version) -> bytes:
         model,
         {
             "features": json.dumps(version.features),
-            "event_kinds": json.dumps(KINDS),
+            "event_kinds": json.dumps(version.tokens.names),
             "outcomes": json.dumps(OUTCOMES),
             "calibration": json.dumps(version.calibration),
             "utility": json.dumps(asdict(version.utility)),

@@ -27,6 +27,7 @@ def run(tmp_path: Path, memory: VectorStore, monkeypatch: pytest.MonkeyPatch) ->
     """The real commands, with the tiny encoders and the store in memory."""
     monkeypatch.setattr(opening, "open_space", lambda settings: tiny_space())
     monkeypatch.setattr(cli_index, "_open", lambda *_, **__: memory)
+    monkeypatch.setattr(cli_index, "_note_media_root", lambda *_: None)  # it has no folder to note it in
     monkeypatch.setattr(memory, "close", lambda: None)  # the next command goes on with it
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
