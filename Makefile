@@ -73,7 +73,7 @@ evaluate: $(STAMP) ## the baselines on the recorded events, with intervals; writ
 	@mkdir -p var
 	$(BIN)/triveni evaluate --report var/evaluation.html
 
-bench: $(STAMP) ## measure every figure of the README
+bench: $(STAMP) ## measure every figure of docs/BENCHMARKS.md
 	$(BIN)/python -m benchmarks
 
 proto: $(STAMP) ## generate Python from proto/, and freeze the contract that `make check` compares with
