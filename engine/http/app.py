@@ -31,6 +31,8 @@ from engine.service.status import UnexpectedError
 SERVICES = tuple(name for name in READY if name)
 """The services that the door leads to."""
 
+_HEALTH = "grpc.health.v1.Health.Check"
+
 
 def build_app(
     channel: grpc.aio.Channel,
@@ -59,7 +61,7 @@ def build_app(
                     channel,
                     max_bytes=max_message_bytes,
                     body_seconds=settings.body_seconds,
-                    status_of=health_status if binding.rpc.name == "Check" else lambda _: 200,
+                    status_of=health_status if binding.rpc.full_name == _HEALTH else lambda _: 200,
                 )
                 for binding in same
             ],
@@ -89,8 +91,7 @@ def build_app(
 
 def all_bindings() -> list[Binding]:
     """The HTTP forms of all RPCs, and of the standard health service."""
-    (check,) = (one for one in descriptor_pool.Default().FindServiceByName("grpc.health.v1.Health").methods
-                if one.name == "Check")  # fmt: skip
+    check = descriptor_pool.Default().FindMethodByName(_HEALTH)
     return [*bindings(SERVICES), *bindings_of(check, HttpRule(get="/v1/health"))]
 
 

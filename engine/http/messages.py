@@ -112,7 +112,7 @@ def _explained(said: str) -> tuple[str, str, str]:
     said = _NOT_ITERABLE.sub(r"an object is wanted, not \1", said)
     at = _AT.search(said)
     problem = said[: at.start()] if at else said
-    return problem[:1].lower() + problem[1:].rstrip("."), "", at[1] if at else ".".join(within)
+    return problem[:1].lower() + problem[1:].rstrip("."), "", at[1] if at else "".join(within[-1:])
 
 
 def _put(asked: dict[str, Json], binding: Binding, name: str, text: str) -> None:

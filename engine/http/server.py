@@ -147,6 +147,8 @@ def _bind(address: str) -> socket.socket:
     host = host.strip("[]")
     try:
         hints = {"type": socket.SOCK_STREAM, "proto": socket.IPPROTO_TCP, "flags": socket.AI_PASSIVE}
+        if not 0 <= int(port) < 1 << 16:  # getaddrinfo would take the rest of a division
+            raise ValueError("ports go from 0 to 65535")
         family, kind, protocol, _, where = socket.getaddrinfo(host or None, int(port), **hints)[0]
         listening = socket.socket(family, kind, protocol)  # asyncio sets TCP_NODELAY only if it knows the protocol
         try:

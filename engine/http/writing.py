@@ -78,8 +78,12 @@ def _double(value: float) -> Json:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-@lru_cache(1 << 12)
 def _float(value: float) -> Json:
+    return _shortest(value) if value else value  # a cache takes 0 and -0 for one
+
+
+@lru_cache(1 << 12)
+def _shortest(value: float) -> Json:
     """With the fewest digits that are still this float32."""
     return float(str(np.float32(value))) if math.isfinite(value) else _double(value)
 

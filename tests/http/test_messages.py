@@ -17,7 +17,9 @@ from engine.http.messages import json_of, message_of, read_json
 
 BINDINGS = {binding.rpc.name: binding for binding in all_bindings() if binding.first}
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-FLOAT32 = st.floats(width=32, allow_subnormal=False)
+FLOAT32 = st.floats(-(2.0**127), 2.0**127, width=32, allow_subnormal=False) | st.sampled_from(
+    [float("nan"), float("inf"), -float("inf")]
+)
 PLAIN: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_STRING: TEXT,
     FieldDescriptor.TYPE_BYTES: st.binary(max_size=8),
