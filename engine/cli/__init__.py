@@ -74,8 +74,9 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # what a terminal cannot show is no reason to end
     try:
         try:
+            sys.argv[1:] = with_new_names(sys.argv[1:])
             with named_extras():
-                app(with_new_names(sys.argv[1:]))
+                app()
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader has enough, as `head` has; what is left must not be written at the end
