@@ -71,7 +71,7 @@ def opened(folder: Path, cache_mb: int = 8) -> Iterator[Opened]:
     assert (report.stored, report.errors) == (3 * len(CONCEPTS), 0)
     events = open_events(folder, store)
     serving = Serving(Registry(folder / "models"), {}, space.fingerprint)
-    routes = studio_routes(settings, space, store, LIMITS, lambda: "127.0.0.1:1")
+    routes = studio_routes(settings, space, store, LIMITS, lambda: run.address)
     door = HttpServer(HttpSettings(address="127.0.0.1:0"), max_message_bytes=1 << 22, extra_routes=routes)
     options = ServerOptions(address="127.0.0.1:0", max_message_bytes=1 << 22, drain_seconds=5)
     with running(space, store, events, options, serving=serving, doors=[door]) as run:

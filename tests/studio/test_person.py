@@ -43,8 +43,8 @@ def test_a_dislike_by_key_pushes_away_and_the_focus_stays_in_the_list(visit: Vis
 def test_reasons_name_the_events_and_the_way_tells_the_stages(visit: Visit) -> None:
     visit.go("/person?e=search,0,text,a piano&open=piano/heard")
     expect(visit.page.locator("aside")).to_contain_text("“a piano”, by its text")
-    way = visit.page.get_by_role("list", name="The way of this request")
-    expect(way).to_contain_text(re.compile(r"1 event .*→?1 interest .*candidates.*after the policy.*in the engine"))
+    way = visit.page.locator(".way")
+    expect(way).to_contain_text(re.compile(r"1 event .*1 interest .*candidates.*after the policy.*in the engine"))
 
 
 def test_half_life_and_diversity_change_the_list(visit: Visit) -> None:

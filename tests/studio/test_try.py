@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -210,16 +211,42 @@ def test_only_the_newest_answer_is_shown(visit: Visit) -> None:
     assert concepts(visit) == {"fish"}
 
 
-@pytest.mark.parametrize(
-    "address", ["/?q=it's+a+bird&p=-0.5,item,fish/seen&f=category,bird&f=category,fish&f=price,0~900"]
+MIXED = (
+    "q=it's+a+bird&p=-0.5,item,fish/seen&f=category,bird&f=category,fish&f=price,0~900&f=made,2010-01-01~2027-01-01"
 )
-def test_the_call_that_is_copied_gives_what_the_page_shows(visit: Visit, address: str) -> None:
+PERSON = (
+    "e=like,0,item,bird/seen&e=search,3,text,a+fish&e=rate*4,9,item,cat/seen&half=3&diversity=0.3&model=untrained"
+)
+
+
+@pytest.mark.parametrize("address", [f"/?{MIXED}", f"/person?{PERSON}", "/?in=image&q=rain"])
+def test_calls_that_are_copied_give_what_the_page_shows(visit: Visit, address: str) -> None:
     visit.go(address)
     visit.page.get_by_role("button", name="Copy this call").click()
     visit.page.get_by_role("tab", name="curl", exact=True).click()
-    command = visit.page.locator("pre").inner_text()
-    done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
+    done = subprocess.run(["bash", "-c", visit.page.locator("pre").inner_text()], capture_output=True, check=True)
     assert [one["item_id"] for one in json.loads(done.stdout)["results"]] == visit.ids()
+    visit.page.get_by_role("tab", name="Python").click()
+    program = visit.page.locator("pre").inner_text().replace("print(", "answer = (")
+    told: dict[str, Any] = {}
+    exec(program, told)
+    assert [result.id for result in told["answer"]] == visit.ids()
+
+
+def test_a_copied_call_reads_uploads_from_their_files(visit: Visit, tmp_path: Path) -> None:
+    (tmp_path / "it is a fish.png").write_bytes(concept_png("fish", 7))
+    visit.go("/")
+    visit.page.locator("input[type=file]").set_input_files(tmp_path / "it is a fish.png")
+    expect(visit.page.locator(PART)).to_contain_text("it is a fish.png")
+    visit.settled()
+    (tmp_path / "it is a fish.png").rename(tmp_path / "it-is-a-fish.png")
+    visit.page.get_by_role("button", name="Copy this call").click()
+    visit.page.get_by_role("tab", name="curl", exact=True).click()
+    command = ["bash", "-c", visit.page.locator("pre").inner_text()]
+    done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
+    assert [one["item_id"] for one in json.loads(done.stdout)["results"]] == visit.ids()
+    visit.page.get_by_role("tab", name="Python").click()
+    expect(visit.page.locator("pre")).to_contain_text('query=[Path("it-is-a-fish.png")]')
 
 
 def test_the_first_page_says_what_can_be_asked(visit: Visit) -> None:

@@ -65,7 +65,7 @@ function common({ parts = [], filter, limit, policy = {}, modalities = [], model
     ...(policy.include_seen ? { include_seen: true } : {}),
     ...(modalities.length ? { modalities: modalities.map((/** @type {string} */ one) => one.replace('MODALITY_', '').toLowerCase()) } : {}),
     ...(model ? { model } : {}),
-    ...(half_life ? { half_life: Number.parseFloat(half_life) } : {}),
+    ...(half_life ? { half_life_days: Number((Number.parseFloat(half_life) / 86400).toPrecision(4)) } : {}),
   };
 }
 

@@ -14,8 +14,8 @@ const SHOWN = 30;
 export async function recordedOf(user, signal) {
   const { events = [], next_page_token } = await api.history(user, signal);
   const now = Date.now();
-  const found = events.map((/** @type {import('./types').Event} */ { id = '', kind, item_id, content, time, value }) => {
-    const event = kind.replace('EVENT_KIND_', '').toLowerCase();
+  const found = events.map((/** @type {import('./types').Event} */ { id = '', kind, kind_name, item_id, content, time, value }) => {
+    const event = kind_name || kind.replace('EVENT_KIND_', '').toLowerCase();
     const days = time ? Math.max(0, (now - Date.parse(time)) / 86_400_000) : 0;
     const piece = item_id
       ? { of: /** @type {const} */ ('item'), value: item_id }

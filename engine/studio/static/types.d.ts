@@ -75,6 +75,8 @@ export interface Answer {
 
 export interface Event {
   kind: string;
+  /** Of a kind that the deployment declares. */
+  kind_name?: string;
   item_id?: string;
   content?: { text?: string; image?: string; audio?: string };
   time?: string;

@@ -34,7 +34,7 @@ export function Details({ id, result, nameOfReason, onClose, children }) {
       <button class="round" aria-label="Close the details" onClick=${onClose}><${Icon} name="close" /></button></header>
     ${error ? html`<${ErrorBox} error=${error} />` : html`<${Picture} key=${id} item=${item} side=${1024} />`}
     ${item.audio_path && html`<${Player} url=${media(id, 'audio')} title=${title} />`}
-    <div class="do">${children}</div>
+    ${!error && html`<div class="do">${children}</div>`}
     ${result?.reasons?.length ? html`<${Why} result=${result} nameOfReason=${nameOfReason} />` : ''}
     ${stored && html`<${Carries} item=${stored} />`}
   </div>`;

@@ -10,20 +10,19 @@ import { html } from '../html.js';
  */
 export function Way({ steps, engine, total, loading }) {
   const ended = [engine === undefined ? '' : html`<b>${said(engine)}</b> in the engine`, total === undefined ? '' : html`<b>${said(total)}</b> in all`].filter(Boolean);
-  return html`<ol class=${`way ${loading ? 'waiting' : ''}`} aria-label="The way of this request" tabindex="0">
-    ${steps.map(
+  return html`<div class=${`way ${loading ? 'waiting' : ''}`}>
+    <ol aria-label="The way of this request" tabindex="0">${steps.map(
       ({ what, count, ms }, at) => html`<li key=${at}>${count !== undefined && html`<b>${count.toLocaleString('en')}</b> `}${what}${ms !== undefined && html` <small>${said(ms)}</small>`}</li>`,
-    )}
-    ${ended.length > 0 && html`<li>${ended[0]}${ended[1] && html`, ${ended[1]}`}</li>`}
-  </ol>`;
+    )}</ol>
+    ${ended.length > 0 && html`<p>${ended[0]}${ended[1] && html`, ${ended[1]}`}</p>`}
+  </div>`;
 }
 
 /** What a stage gave. @type {Record<string, [string, string]>} one, and many */
 const GAVE = {
-  recorded: ['event recorded before', 'events recorded before'],
   history: ['event', 'events'],
   interests: ['interest', 'interests'],
-  model: ['item named by the model', 'items named by the model'],
+  model: ['named by the model', 'named by the model'],
   retrieve: ['candidate', 'candidates'],
   popular: ['that is popular or new', 'that are popular or new'],
   policy: ['after the policy', 'after the policy'],
@@ -42,16 +41,22 @@ export function traced(stages, begin) {
   /** @type {Step[]} */
   const steps = [];
   let early = 0;
+  let recorded = 0;
   for (const { name, count = 0, duration } of stages) {
     const ms = 1000 * seconds(duration);
     const last = steps.at(-1);
     if (name === 'total') continue;
+    if (name === 'recorded') {
+      recorded = count;
+      early += ms;
+      continue;
+    }
     if (WITH.has(name)) {
       if (last) last.ms = (last.ms ?? 0) + ms;
       else early += ms;
     } else if (begin && name === 'history' && !count) steps.push({ ...begin, ms });
     else if (begin && name === 'interests' && !count) Object.assign(/** @type {Step} */ (last), { ms: (last?.ms ?? 0) + ms });
-    else steps.push({ what: gave(name, count), count, ms });
+    else steps.push({ what: gave(name, count) + (name === 'history' && recorded ? `, ${recorded === count ? 'all' : recorded.toLocaleString('en')} recorded` : ''), count, ms });
   }
   if (steps[0]) steps[0].ms = (steps[0].ms ?? 0) + early;
   return steps;

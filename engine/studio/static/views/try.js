@@ -161,9 +161,9 @@ const told = (results, parts) =>
 /** @param {Part[]} parts @param {string[]} rivers @param {import('../types').Answer} [answer] */
 function way(parts, rivers, answer) {
   const kinds = [...new Set(parts.map((part) => NAMES[/** @type {keyof typeof NAMES} */ (kindOf(part))]))].join(' and ');
-  const where = rivers.length ? rivers.map((kind) => NAMES[/** @type {keyof typeof NAMES} */ (kind)]).join(' and ') : 'all';
+  const where = rivers.length ? `, in their ${rivers.map((kind) => NAMES[/** @type {keyof typeof NAMES} */ (kind)]).join(' and ')}` : '';
   const begin = parts.length
-    ? { count: parts.length, what: `${parts.length === 1 ? 'part' : 'parts'}, ${kinds}, looked for in ${where}` }
+    ? { count: parts.length, what: `${parts.length === 1 ? 'part' : 'parts'}, ${kinds}${where}` }
     : { what: 'nothing asked' };
   return answer?.stages?.length ? traced(answer.stages, begin) : [begin];
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from triveni.client import contents, reading
@@ -38,6 +39,8 @@ def recommend(
     include_seen: bool = False,
     modalities: Sequence[Modality] = (),
     context: Mapping[str, str] | None = None,
+    model: str = "",
+    half_life_days: float | None = None,
     timeout: float | None = None,
 ) -> Plan[Answer]:
     """Recommend items to a user, from what they did and what they ask for.
@@ -61,6 +64,8 @@ def recommend(
         include_seen: whether items of the history may be shown again.
         modalities: the item modalities to search in, of text, image and audio; none means all.
         context: anything else about the situation, such as the page or the device.
+        model: the version to answer with, "untrained" for none; "" takes the one that the user gets.
+        half_life_days: after how many days an event counts half; None takes the server's.
         timeout: seconds; None takes the client's.
 
     Returns:
@@ -84,6 +89,8 @@ def recommend(
         modalities=map(contents.modality, modalities),
         policy=_policy(diversity, exclude, max_per, min_score, include_seen),
         context=context,
+        model=contents.identity(model, "model"),
+        half_life=None if half_life_days is None else timedelta(days=half_life_days),
     )
     answer = yield Call("RecommendationService/Recommend", request, recommendation_pb2.RecommendResponse, timeout)
     return reading.answer(answer, parts, reading.labels(request.history, rows), self.media)
@@ -100,6 +107,7 @@ def search(
     max_per: Mapping[str, int] | None = None,
     min_score: float | None = None,
     modalities: Sequence[Modality] = (),
+    model: str = "",
     timeout: float | None = None,
 ) -> Plan[Answer]:
     """Find items.
@@ -114,6 +122,7 @@ def search(
         max_per: at most so many results of one value, such as {"category": 2}.
         min_score: results that score lower are left out.
         modalities: the item modalities to search in, of text, image and audio; none means all.
+        model: the version to answer with, "untrained" for none; "" takes the one that serves.
         timeout: seconds; None takes the client's.
 
     Returns:
@@ -129,6 +138,7 @@ def search(
         limit=limit,
         modalities=map(contents.modality, modalities),
         policy=_policy(diversity, exclude, max_per, min_score, include_seen=False),
+        model=contents.identity(model, "model"),
     )
     answer = yield Call("RecommendationService/Search", request, recommendation_pb2.SearchResponse, timeout)
     return reading.answer(answer, parts, (), self.media)
