@@ -47,6 +47,16 @@ def test_reasons_name_the_events_and_the_way_tells_the_stages(visit: Visit) -> N
     expect(way).to_contain_text(re.compile(r"1 event .*1 interest .*candidates.*after the policy.*in the engine"))
 
 
+def test_what_they_search_for_is_typed_and_becomes_an_event(visit: Visit) -> None:
+    visit.go("/person")
+    visit.page.keyboard.press("/")
+    visit.page.keyboard.type("a piano")
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator(".history .chip")).to_contain_text("“a piano” searched")
+    expect(visit.page.get_by_role("textbox", name="What do they do next?")).to_have_value("")
+    expect(visit.page.locator("main .card").first).to_have_attribute("data-item", re.compile("^piano/"))
+
+
 def test_half_life_and_diversity_change_the_list(visit: Visit) -> None:
     visit.go("/person?e=like,90,item,bird/seen&e=like,0,item,fish/seen")
     visit.page.get_by_label("Half-life").fill("0")

@@ -12,10 +12,10 @@ const SOUNDS = 'audio/*,.wav,.flac,.ogg,.oga,.opus,.mp3,.m4a,.webm';
 
 /**
  * @param {{label: string, placeholder: string, value: string, go?: string, onInput?: (text: string) => void, onEnter: (text: string) => void,
- *   onUpload: (upload: import('../uploads.js').Upload) => void, onPaste?: (text: string) => boolean}} props
- *   `onPaste` may take a pasted text over, and says whether it did
+ *   onUpload: (upload: import('../uploads.js').Upload) => void, onPaste?: (text: string) => boolean, clears?: boolean}} props
+ *   `onPaste` may take a pasted text over, and says whether it did; with `clears` the field is empty after Enter
  */
-export function SearchField({ label, placeholder, value, go = 'Find', onInput, onEnter, onUpload, onPaste }) {
+export function SearchField({ label, placeholder, value, go = 'Find', onInput, onEnter, onUpload, onPaste, clears = false }) {
   const [text, setText] = useState(value);
   const [recording, setRecording] = useState(false);
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
@@ -47,6 +47,7 @@ export function SearchField({ label, placeholder, value, go = 'Find', onInput, o
       event.preventDefault();
       clearTimeout(wait.current);
       onEnter(text.trim());
+      if (clears) setText('');
     }}>
     <input ref=${field} type="text" aria-label=${label} placeholder=${placeholder} value=${text} autocomplete="off" enterkeyhint="search" spellcheck="false"
       onInput=${(/** @type {any} */ event) => type(event.target.value)}

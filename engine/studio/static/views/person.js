@@ -98,7 +98,7 @@ export default function Person() {
   };
 
   const head = html`<h1 class="unseen">A person, and what they get</h1>
-    <${SearchField} label="What do they do next?" placeholder="What do they search for? Type, or drop a picture or a sound" value="" go="Add"
+    <${SearchField} label="What do they do next?" placeholder="What do they search for? Type, or drop a picture or a sound" value="" go="Add" clears=${true}
       onEnter=${(/** @type {string} */ words) => words && add({ event: 'search', days: 0, of: 'text', value: words })}
       onUpload=${(/** @type {import('../uploads.js').Upload} */ upload) => add({ event: 'upload', days: 0, of: 'file', value: upload.key })}
       onPaste=${(/** @type {string} */ text) => pasted(text, add)} />
