@@ -44,5 +44,6 @@ export function titleOf(item) {
 export function plain(value) {
   if (Array.isArray(value)) return value.map(plain).join(', ');
   if (value && typeof value === 'object') return JSON.stringify(value);
+  if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT00:00:00(\.0+)?Z$/.test(value)) return value.slice(0, 10);
   return typeof value === 'number' ? value.toLocaleString('en', { maximumFractionDigits: 4 }) : String(value ?? '');
 }
