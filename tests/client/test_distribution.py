@@ -53,7 +53,7 @@ def test_the_wheel_of_the_client_holds_what_it_should(client_wheel: zipfile.ZipF
     sources = {
         path.relative_to(PROTO.parent).as_posix()
         for path in PROTO.rglob("*")
-        if path.suffix in (".py", ".pyi", ".proto") or path.name == "py.typed"
+        if path.suffix in (".py", ".pyi", ".proto") or path.name in ("py.typed", "described.binpb")
     }
     assert "triveni/client/sync.py" in sources
     assert "triveni/client/py.typed" in sources
