@@ -12,7 +12,7 @@ from mkdocs.config import load_config
 
 from engine.config.settings import Settings
 from tests.docs.pages import PAGES, ROOT
-from triveni.client import Client
+from triveni.client.sync import Client
 from triveni.v1 import catalog_pb2, content_pb2, encoder_pb2, event_pb2, filter_pb2, item_pb2, model_pb2
 from triveni.v1 import recommendation_pb2 as recommendation
 
@@ -90,7 +90,7 @@ def test_the_pages_of_the_code_have_all_of_it(site: Path) -> None:
     client = (site / "reference" / "client.html").read_text()
     methods = [name for name in vars(Client) if not name.startswith("_")]
     assert len(methods) > 15
-    assert [name for name in methods if f'id="triveni.client.Client.{name}"' not in client] == []
+    assert [name for name in methods if f'id="triveni.client.sync.Client.{name}"' not in client] == []
     commands = (site / "reference" / "cli.html").read_text()
     assert all(f"triveni {name}" in commands for name in ("index", "events import", "model rollback", "evaluate"))
     assert "--max-errors" in commands
