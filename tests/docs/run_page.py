@@ -1,7 +1,7 @@
 """Runs the code of a page in the current folder, as its reader would: `python -m tests.docs.run_page docs/index.md`.
 
 Shell blocks go through bash, Python blocks share their names, a block with a title is written to that file. A line
-`triveni serve` leaves a server running behind the blocks that follow, on a free port; it has to end well.
+`triveni serve` leaves a server running behind the blocks that follow, on free ports; it has to end well.
 """
 
 import os
@@ -22,17 +22,22 @@ _SERVE = "triveni serve"
 def run_page(path: Path) -> None:
     """Run all blocks of a page; the first that fails is named."""
     names: dict[str, object] = {"__name__": "__main__"}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        os.environ["TRIVENI_SERVER"] = os.environ["TRIVENI_SERVICE__ADDRESS"] = f"127.0.0.1:{free.getsockname()[1]}"
+    os.environ["TRIVENI_SERVER"] = os.environ["TRIVENI_SERVICE__ADDRESS"] = _free_address()
+    http = _free_address()
     with ExitStack() as servers:
-        for block in blocks(path.read_text(encoding="utf-8")):
+        for block in blocks(path.read_text(encoding="utf-8").replace("127.0.0.1:8080", http)):
             if block.reason:
                 continue
             try:
                 _run(block, names, servers)
             except BaseException as error:
                 raise SystemExit(f"{path}:{block.line}: {type(error).__name__}: {error}") from error
+
+
+def _free_address() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 def _run(block: Block, names: dict[str, object], servers: ExitStack) -> None:
@@ -43,7 +48,7 @@ def _run(block: Block, names: dict[str, object], servers: ExitStack) -> None:
         exec(compile(block.code, "page", "exec"), names)
     elif block.language == "bash":
         if block.code.startswith(_SERVE):
-            servers.enter_context(_serving())
+            servers.enter_context(_serving(block.code.split()))
         else:
             subprocess.run(["/bin/bash", "-euo", "pipefail", "-c", block.code], check=True, timeout=60)
     elif block.language == "toml":
@@ -51,8 +56,8 @@ def _run(block: Block, names: dict[str, object], servers: ExitStack) -> None:
 
 
 @contextmanager
-def _serving() -> Iterator[None]:
-    server = subprocess.Popen(_SERVE.split(), stderr=subprocess.PIPE, text=True)
+def _serving(command: list[str]) -> Iterator[None]:
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     log = []
     assert server.stderr is not None
     for line in server.stderr:
