@@ -33,7 +33,7 @@ demo: $(STAMP) ## index the Tux Paint stamps, serve them, ask, learn from made-u
 	$(BIN)/triveni demo $(if $(CATALOG),--catalog '$(CATALOG)') $(if $(ROOT),--root '$(ROOT)')
 
 test: $(STAMP) ## run all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 check: $(STAMP) ## lint, docstrings, types, import rules, the wire contract
 	$(BIN)/ruff check .
