@@ -118,6 +118,7 @@ def score_candidates(request: Request, candidates: Candidates, tools: Tools) -> 
         shares=request.intent.shares,
         similarity=scores.total,
         related=request.intent.related,
+        unwanted=scores.penalty > 0,
     )
 
 
@@ -145,7 +146,10 @@ def rerank_by_model(request: Request, scored: Scored, tools: Tools) -> Scored:
 
 
 def select_items(request: Request, scored: Scored, tools: Tools) -> tuple[Scored, Doubles]:
-    """What is shown, in this order, and how probable each position's item was; see `policy`."""
+    """What is shown, in this order, and how probable each position's item was; see `policy`.
+
+    What is like something disliked is shown by its score only, not at random.
+    """
     policy, query = request.policy, request.query
     rows = select(
         scored.candidates,
@@ -159,8 +163,8 @@ def select_items(request: Request, scored: Scored, tools: Tools) -> tuple[Scored
     )
     propensities = np.ones(len(rows))
     if policy.explore > 0 and not query.parts and not policy.max_per_value:  # who searches gets what they asked for
-        everything = np.arange(len(scored.candidates))
-        rows, propensities = explore(rows, everything, policy.explore, np.random.default_rng())
+        allowed = np.flatnonzero(~scored.unwanted[scored.rows])
+        rows, propensities = explore(rows, allowed, policy.explore, np.random.default_rng())
     return scored.take(rows), propensities
 
 
