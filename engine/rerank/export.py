@@ -2,7 +2,8 @@
 
 The graph takes what `engine.rerank.collate` makes of requests, each tensor of a `Batch` under its own name, with any
 number of requests, tokens, candidates and rows from 1 on, and gives `logits` (b, c, outcomes). What the numbers mean
-(the features and kinds of events in their order, the outcomes, their calibration and worth) is in its metadata.
+(the features and kinds of events of the version in their order, the outcomes, their calibration and worth) is in its
+metadata.
 """
 
 import json

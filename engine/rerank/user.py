@@ -83,7 +83,7 @@ class FeatureReader:
             {m: given.present[m][signals] for m in modalities},
             self._items.fields(rows),
             self._items.since(rows),
-            np.where(rows >= 0, self._items.identity(rows), 0),
+            self._items.identity(rows),
         )
         favoured = of_items & np.array([self._made.favours(event) for event in events], np.bool_)
         turned = of_items & np.array([event.kind in self._made.tokens.negative for event in events], np.bool_)
