@@ -62,7 +62,7 @@ def export_network(version: Version) -> bytes:
         model,
         {
             "features": json.dumps(version.features),
-            "event_kinds": json.dumps(version.tokens.names),
+            "event_kinds": json.dumps(version.token_kinds.names),
             "outcomes": json.dumps(OUTCOMES),
             "calibration": json.dumps(version.calibration),
             "utility": json.dumps(asdict(version.utility)),

@@ -16,8 +16,8 @@ from engine.store.base import VectorStore
 MAX_AGE = 600.0
 """Seconds after which an item's payload is read again: somebody else may have changed it."""
 MAX_ITEMS = 1_000_000
-"""Items that are kept; far more than one request asks for. A request reads its rows soon after it asked for them, so
-a row may be given to another item much later."""
+"""So many items are kept at most; then a new one gets the row of the item that has had its own the longest. A request
+reads its rows at once, and asks for far fewer items than this, so none of its rows goes to another item meanwhile."""
 _CHUNK = 4096
 
 Clock = Callable[[], float]

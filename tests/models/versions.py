@@ -136,5 +136,5 @@ def untaught(store: VectorStore, *declared: str) -> Version:
         frozenset({EventKind.LIKE}),
         {},
         features,
-        tokens=tokens,
+        token_kinds=tokens,
     )

@@ -74,7 +74,7 @@ def test_onnx_runtime_gives_what_pytorch_gives(
     assert tuple(one.name for one in session.get_inputs()) == INPUTS
     about = session.get_modelmeta().custom_metadata_map
     assert tuple(json.loads(about["features"])) == version.features
-    assert tuple(json.loads(about["event_kinds"])) == version.tokens.names
+    assert tuple(json.loads(about["event_kinds"])) == version.token_kinds.names
     compared = 0
     for request, table in requests(version, store):
         batch = collate([request], table)
