@@ -230,7 +230,7 @@ def main() -> int:
     """Evaluate the baselines and print the table."""
     from engine.cli.common import console
     from engine.events.files import export_events
-    from engine.learn.evaluation.baselines.choose import BaselineOptions, baselines
+    from engine.learn.evaluation.baselines.built_in import BaselineOptions, baselines
     from engine.learn.evaluation.baselines.combined import Scores
     from engine.learn.evaluation.evaluate import evaluate
     from engine.learn.evaluation.options import EvaluateOptions

@@ -14,7 +14,7 @@ from engine.core.plugins import Plugins
 from engine.core.types import EventKind, Query
 from engine.encode.encoding import DirectEncoder
 from engine.encode.spaces import SPACES
-from engine.learn.evaluation.baselines.choose import Baseline, BaselineOptions
+from engine.learn.evaluation.baselines.built_in import Baseline, BaselineOptions
 from engine.learn.evaluation.baselines.names import ADDED
 from engine.learn.ranker import Ranker
 from engine.opening import event_kinds
@@ -65,7 +65,7 @@ def test_a_recipe_is_short_and_names_files_that_are_there(title: str) -> None:
 
 
 def test_every_kind_of_part_has_a_recipe() -> None:
-    own = "An encoder, A store, A feature, An event kind, A stage, An RPC, A setting"
+    own = "An encoder, A store, A feature, An event kind, A stage, An RPC, A setting, A view of Studio, An HTTP path"
     added = "A candidate source, A policy rule, A baseline"
     assert set(own.split(", ")) | set(added.split(", ")) <= RECIPES.keys()
     every: tuple[Plugins, ...] = (SPACES, SOURCES, RULES, MODELS, ADDED, READERS)

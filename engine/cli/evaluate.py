@@ -173,7 +173,7 @@ def _compare(
     """Fit, score and tell; see `evaluate`."""
     from engine import opening
     from engine.cli import evaluate_versions
-    from engine.learn.evaluation.baselines.choose import BaselineOptions, baselines
+    from engine.learn.evaluation.baselines.built_in import BaselineOptions, baselines
     from engine.learn.evaluation.baselines.combined import Scores
     from engine.learn.evaluation.evaluate import evaluate as run
     from engine.rerank.table import TokenKinds

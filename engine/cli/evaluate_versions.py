@@ -86,7 +86,7 @@ def versions(
         if card.kind != KIND:
             raise CheckpointError(f"model version {name} is of kind {card.kind!r}", f"name one of kind {KIND!r}")
         version = load_version(folder)
-        positives = Positives(version.kinds, version.least)
+        positives = Positives(version.positive_kinds, version.min_values)
         ranker = as_served = VersionRanker(version, positives, content, name=name)
         if kind is SplitKind.TIME:
             ranker = VersionRanker(version, positives, content, name=name, recount=before)

@@ -112,5 +112,5 @@ _MEMBERS: Mapping[str, str] = {kind.value: kind for kind in EventKind}
 
 
 def kind_named(name: str) -> str:
-    """The kind of a name that is one: of a standard name the `EventKind`."""
+    """A kind by its name, in lower case: the `EventKind` of a standard one, else the name itself."""
     return _MEMBERS.get(name, name)

@@ -205,7 +205,8 @@ class Tier(StrEnum):
     RETRIEVAL = "retrieval"
     """Similarity alone: there is no model, or no time for it."""
     COLD = "cold"
-    """Popularity or age, for a user without history."""
+    """Popularity or age: no reranker answered, and nothing is known that the user likes; dislikes may be. Where a
+    reranker answers such a request, the tier is its own."""
 
 
 class ReasonKind(StrEnum):
@@ -280,6 +281,6 @@ class Recommendations:
     skipped: tuple[tuple[int, str], ...] = ()
     """(position in the history, reason) of events that could not be used."""
     compared_model: str = ""
-    """While a candidate is tried on a share of people: the model version that the others get. Else ""."""
+    """While a challenger is tried on a share of people: the model version that the others get. Else ""."""
     stages: Sequence[Stage] = ()
     """What the request went through, in order, the last one in all; only where it was asked for."""

@@ -84,7 +84,7 @@ def check_impression(impression: Impression, limits: EventLimits, now: datetime)
     wrong = [position for position in impression.positions if position < 1]
     if wrong or len(set(impression.positions)) != count:
         problem = f"position is {wrong[0]}" if wrong else "two items have one position"
-        raise EventError(problem, "count the places from 1", field="positions")
+        raise EventError(problem, "count the positions from 1", field="positions")
     for propensity in impression.propensities:
         if not 0 < propensity <= 1:
             raise EventError(f"propensity is {propensity}", "give a probability above 0, to 1", field="propensities")

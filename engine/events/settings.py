@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, FiniteFloat, StringConstraints
 
 from engine.core.errors import SettingsError
 from engine.core.kinds import KIND_NAME, STANDARD, EventKinds, KindTraits, Sign
@@ -14,7 +14,7 @@ from engine.core.section import Section
 class KindSettings(Section):
     """What a kind of events says. What is not given of a standard kind keeps its default."""
 
-    weight: float | None = Field(default=None, allow_inf_nan=False)
+    weight: FiniteFloat | None = None
     """In a history; a negative one pushes away."""
     sign: Sign | None = None
     """Whether it speaks for its item, against it, or neither; neutral if not given."""
@@ -30,7 +30,7 @@ class EventSettings(Section):
     check_items: bool = True
     """Whether events on items that are not in the catalogue are refused."""
     kinds: Mapping[Annotated[str, StringConstraints(pattern=KIND_NAME)], KindSettings] = Field(default_factory=dict)
-    """By name the kinds of events that the deployment adds, and standard ones whose weight is another."""
+    """By name the kinds of events that the deployment adds, and standard kinds to which it gives another weight."""
 
 
 def all_kinds(declared: Mapping[str, KindSettings], weights: Mapping[str, float]) -> EventKinds:
@@ -38,11 +38,13 @@ def all_kinds(declared: Mapping[str, KindSettings], weights: Mapping[str, float]
 
     Args:
         declared: `events.kinds`.
-        weights: `fuse.weights`, which may say a weight as well.
+        weights: `fuse.weights`, which may say a weight as well. A default there contradicts nothing: settings files
+            list all of them, as the example does.
 
     Raises:
         SettingsError: if a kind has no weight, or two, or one against its sign; if a weight is of a kind that is not
-            there; or if a standard kind is to say something else.
+            there; or if a standard kind is to say something else. `fuse.weights` alone may turn a standard kind
+            round, as it always could: it counts so in a history, and training keeps to the kind's sign.
     """
     table: dict[str, KindTraits] = {}
     for name in (*STANDARD, *sorted(declared.keys() - STANDARD.keys())):
@@ -50,15 +52,15 @@ def all_kinds(declared: Mapping[str, KindSettings], weights: Mapping[str, float]
         if standard and (said.sign, said.explicit) != (None, None):
             raise SettingsError(f"{key} is standard, only its weight can be another", "leave out sign and explicit")
         default = standard.weight if standard else None
-        given = {one for one in (said.weight, weights.get(name)) if one not in (None, default)}
-        if len(given) > 1:
-            problem = f"{key}.weight is {said.weight}, fuse.weights.{name} is {weights[name]}"
+        listed = weights.get(name, default)
+        if said.weight is not None and listed not in (said.weight, default):
+            problem = f"{key}.weight is {said.weight}, fuse.weights.{name} is {listed}"
             raise SettingsError(problem, "say it once, in events.kinds")
-        weight = given.pop() if given else default
+        weight = listed if said.weight is None else said.weight
         if weight is None:
             raise SettingsError(f"{key} has no weight", f"set {key}.weight; a click's is 1.0, a view's 0.3")
         traits = standard or KindTraits(weight, said.sign or Sign.NEUTRAL, bool(said.explicit))
-        if not standard and weight * _TOWARDS[traits.sign] < 0:
+        if (not standard or said.weight is not None) and weight * _TOWARDS[traits.sign] < 0:
             raise SettingsError(f"{key} is {traits.sign}, and its weight is {weight}", "let both say the same")
         table[name] = replace(traits, weight=weight)
     kinds = EventKinds(table)

@@ -47,7 +47,7 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True)
 class Impression:
-    """A list that was served: what somebody was shown, where, why and how probably. k places."""
+    """A list that was served: what somebody was shown, where, why and how probably. k positions."""
 
     request_id: str
     user: UserId
@@ -57,7 +57,7 @@ class Impression:
     positions: tuple[int, ...]
     """(k,), from 1."""
     propensities: tuple[float, ...]
-    """(k,), in (0, 1]: the probability with which the policy puts this item into this place."""
+    """(k,), in (0, 1]: the probability with which the policy puts this item into this position."""
     model: str
     """The version that the person got, whichever stage decided the order."""
     tier: str

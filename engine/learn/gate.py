@@ -1,7 +1,7 @@
-"""The gate: a new version serves only if it beats the one that serves, on the same cases of held-out time.
+"""The gate: decides by figures whether a new version, the challenger, is to serve; `judging` beside it makes them.
 
-And only if it does not harm people of whom nothing is known: their lists are neither worse than what serves gives
-them, nor worse than the most popular items.
+It serves only if it beats what serves on the same cases of held-out time, and only if it does not harm users of whom
+nothing is known: their lists are neither worse than what serves gives them, nor worse than the most popular items.
 """
 
 from collections.abc import Mapping
@@ -27,16 +27,16 @@ RESAMPLES = 5000
 class NewUsers:
     """Cases of people of whom nothing was known: k cases."""
 
-    candidate: Doubles
+    challenger: Doubles
     """(k,), the metric of each case, higher is better."""
     others: Mapping[str, Doubles]
-    """(k,) each: the same cases' by what the candidate must not be worse than, by its name."""
+    """(k,) each: the same cases' by what the challenger must not be worse than, by its name."""
     users: Ints
     """(k,), the person of each case."""
 
 
-def judge_candidate(
-    candidate: npt.ArrayLike,
+def judge_challenger(
+    challenger: npt.ArrayLike,
     serving: npt.ArrayLike,
     *,
     metric: str = "ndcg_at_10",
@@ -46,7 +46,7 @@ def judge_candidate(
     min_cases: int = MIN_CASES,
     seed: int = 0,
 ) -> Verdict:
-    """Whether a candidate is better than what serves: whether the interval of the difference lies above zero.
+    """Whether a challenger is better than what serves: whether the interval of the difference lies above zero.
 
     It harms new people if the interval of a difference on their cases lies below zero; then it is not promoted,
     however much better it is on the whole.
@@ -55,7 +55,7 @@ def judge_candidate(
     together, since they are not independent.
 
     Args:
-        candidate: (b,), the metric of each case, higher is better.
+        challenger: (b,), the metric of each case, higher is better.
         serving: (b,), the same cases' under the serving version, or the untrained engine.
         metric: its name, for the verdict.
         users: (b,), the person of each case; None takes every case for a person of its own.
@@ -67,11 +67,11 @@ def judge_candidate(
     Raises:
         SettingsError: if the arrays are not of one length, or hold a value that is no number.
     """
-    new, old = np.asarray(candidate, np.float64), np.asarray(serving, np.float64)
+    new, old = np.asarray(challenger, np.float64), np.asarray(serving, np.float64)
     who = np.arange(len(new)) if users is None else np.asarray(users, np.int64)
     if new.ndim != 1 or new.shape != old.shape or who.shape != new.shape:
         raise SettingsError(
-            f"cases do not match: {new.shape} of the candidate, {old.shape} of what serves, {who.shape} people",
+            f"cases do not match: {new.shape} of the challenger, {old.shape} of what serves, {who.shape} people",
             "judge both on the same cases",
         )
     if not (np.isfinite(new).all() and np.isfinite(old).all()):
@@ -101,7 +101,7 @@ def _harm(new: NewUsers, metric: str, draws: Draws) -> tuple[str, str]:
     users = len(np.unique(new.users))
     if users < MIN_NEW:
         return "", f"{users} new people are too few to judge on, {MIN_NEW} are needed"
-    gaps = {name: paired(new.candidate, values, new.users, draws) for name, values in new.others.items()}
+    gaps = {name: paired(new.challenger, values, new.users, draws) for name, values in new.others.items()}
     said = {name: f"{gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) against {name}" for name, gap in gaps.items()}
     harms = " and ".join(said[name] for name, gap in gaps.items() if gap.high < 0)
     if harms:

@@ -1,7 +1,10 @@
-"""A new version and what serves, judged on the same held-out events, with the counts of the same moment.
+"""What the gate decides by: figures of a challenger and of what serves, on the same held-out events.
+
+`evaluation/judge.py` makes those of reports, of any rankers; they promote nothing. Here the counts of both are of the
+same moment.
 
 What serves has counts that were brought up to date with events that are held out here: with those, the same weights
-look better as what serves than as a candidate. So both are counted anew, from what happened before the held-out
+look better as what serves than as a challenger. So both are counted anew, from what happened before the held-out
 moment; see `VersionRanker`. What serves keeps its counts.
 """
 
@@ -18,7 +21,7 @@ from engine.learn.evaluation.baselines.matrix import seen_items
 from engine.learn.evaluation.baselines.simple import Popularity
 from engine.learn.evaluation.replay import replayed_ndcg, shown_lists
 from engine.learn.evaluation.stats import Draws, Interval, bootstrap
-from engine.learn.gate import MIN_NEW, NewUsers, judge_candidate
+from engine.learn.gate import MIN_NEW, NewUsers, judge_challenger
 from engine.learn.log import EventLog
 from engine.learn.ranker import Ranker, Split
 from engine.learn.splits import Positives, slices
@@ -28,7 +31,7 @@ NDCG = "ndcg_at_10"
 REPLAYED = "replayed_ndcg"
 """Over served lists: was what people chose put higher?"""
 NEW = "_new_people"
-"""Behind a metric's name: of people of whom nothing was known before the held-out moment."""
+"""Behind a metric's name: of users of whom nothing was known before the held-out moment. Cards store it."""
 KS = (10,)
 METRICS = (REPLAYED, REPLAYED + NEW, NDCG, NDCG + NEW, "hr_at_10", "recall_at_10")
 _BATCH = 256
@@ -55,7 +58,7 @@ class Judgement:
     """What the gate says, and the figures; each mapping by the names of `METRICS`, where there is one."""
 
     verdict: Verdict
-    candidate: Mapping[str, Interval]
+    challenger: Mapping[str, Interval]
     serving: Mapping[str, float]
     popularity: Mapping[str, float]
     lists: int
@@ -63,12 +66,12 @@ class Judgement:
 
 
 def judge_versions(
-    candidate: Ranker, serving: Ranker, held: HeldOut, *, confidence: float, min_cases: int, seed: int
+    challenger: Ranker, serving: Ranker, held: HeldOut, *, confidence: float, min_cases: int, seed: int
 ) -> Judgement:
     """Judge by replayed lists if enough people chose something of one, else by all items.
 
     Args:
-        candidate: the new version.
+        challenger: the new version.
         serving: what serves.
         held: what they are judged on.
         confidence: of intervals.
@@ -93,7 +96,7 @@ def judge_versions(
             found[name] = replayed_ndcg(ranker, lists.take(rows), [utility[row] for row in rows.tolist()])
         return {name: found[name] for name in METRICS if len(found.get(name, ()))}
 
-    ours, theirs, popular = (figures(ranker) for ranker in (candidate, serving, Popularity(held.positives)))
+    ours, theirs, popular = (figures(ranker) for ranker in (challenger, serving, Popularity(held.positives)))
     whose: dict[str, Ints] = {name: cases.user[new] if name == NDCG + NEW else cases.user for name in ours}
     whose |= {name: lists.user[part] for name, part in parts.items() if name in ours}
     metric = REPLAYED if replayed else NDCG
@@ -103,7 +106,7 @@ def judge_versions(
         name = NDCG + NEW
     if name in ours:
         fresh = NewUsers(ours[name], {"what serves": theirs[name], "popularity": popular[name]}, whose[name])
-    verdict = judge_candidate(
+    verdict = judge_challenger(
         ours[metric],
         theirs[metric],
         metric=metric,

@@ -65,7 +65,7 @@ class VersionRanker:
             self._content,
             self._recount or (),
             made.features,
-            made.tokens,
+            made.token_kinds,
         )
         self._counts = over(made.statistics, rows) if self._recount is None else self.point_in_time.counts()
         # The network's ids are numbered over the version's own items.

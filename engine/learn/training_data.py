@@ -20,7 +20,7 @@ from engine.opening import OpeningSettings, event_kinds, open_events
 _One = TypeVar("_One")
 _TOLD_EVERY = 1000
 
-MAX_PER_PERSON = 2000
+MAX_PER_USER = 2000
 """The newest so many events of each person are read. A machine that did a million things would else be what all
 counts and splits are about."""
 
@@ -103,7 +103,7 @@ def read_training_data(
         left = Counter[str]()
         exported = declared(events.export(since=window.start, until=window.end), event_kinds(settings), left)
         counted = _told(exported, there.events, lambda share: tell(0.4 * share, "reading events"))
-        log = event_log(counted).newest(MAX_PER_PERSON)
+        log = event_log(counted).newest(MAX_PER_USER)
         lists = events.impressions(since=window.start, until=window.end)
         counted_lists = _told(lists, there.impressions, lambda share: tell(0.4 + 0.3 * share, "reading served lists"))
         served = [one.impression for one in counted_lists if one.impression.to_learn_from]

@@ -20,7 +20,7 @@ from engine.store.base import Point
 from engine.store.memory import MemoryStore
 
 DEPTH = 100
-"""Places that are asked for; deeper ones count as not shown."""
+"""Positions that are asked for; deeper ones count as not shown."""
 
 
 class UntrainedRanker:

@@ -22,7 +22,7 @@ class NotBetterError(ModelError):
 
 
 class TooLittleDataError(TriveniError):
-    """There is not enough to learn from; no candidate was made."""
+    """There is not enough to learn from; no version was made."""
 
     status = "FAILED_PRECONDITION"
 

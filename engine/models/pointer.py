@@ -27,13 +27,13 @@ class Pointer:
     previous: tuple[str, ...] = ()
     """What served before, the latest last; `NO_VERSION` may be among them."""
     candidate: str = ""
-    """The version that is tried; "" if none."""
+    """The challenger: the version that is tried; "" if none."""
     share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """The share of people who get the candidate."""
+    """The share of people who get the challenger."""
     format: Literal[1] = field(default=FORMAT, repr=False)
 
     def promoted(self, version: str, *, over: str | None = None) -> "Pointer":
-        """After `version` begins to serve. If it is the candidate, the trial ends; if it serves, nothing changes.
+        """After `version` begins to serve. If it is the challenger, the trial ends; if it serves, nothing changes.
 
         Args:
             version: the version.
@@ -104,7 +104,7 @@ class Pointer:
     def version_of(self, user: str) -> str:
         """The version that a person gets: always the same while the trial lasts. Nobody's requests are not tried.
 
-        Each candidate divides people anew, so that it is not always the same ones who try.
+        Each challenger divides people anew, so that it is not always the same ones who try.
         """
         if not self.candidate or not user:
             return self.serving

@@ -110,7 +110,7 @@ class Serving:
 
     @property
     def candidate(self) -> str:
-        """The version that is tried; "" for none."""
+        """The challenger: the version that is tried; "" for none."""
         held = self._state.candidate
         return held.model.version if held else ""
 

@@ -13,7 +13,7 @@ class ModelSettings(Section):
     path: Path = Path("var/trained")
     """The folder of the registry."""
     keep: int = Field(default=5, ge=0)
-    """Versions that are kept beside the one that serves, the one before it and the candidate; older ones are retired
+    """Versions that are kept beside the one that serves, the one before it and the challenger; older ones are retired
     when a new one is made."""
     standby: bool = True
     """Whether the version that served before stays loaded, so that going back takes no loading."""
@@ -21,7 +21,7 @@ class ModelSettings(Section):
     """So many versions are loaded besides because a request asks for them; one more takes the place of the one that
     was loaded first, and with 0 a request gets only what is loaded anyway."""
     candidate_share: float = Field(default=0.1, gt=0, le=1)
-    """The share of people who get a candidate that is tried, unless the command says another."""
+    """The share of people who get a challenger, a version that is tried, unless the command says another."""
     deadline_share: float = Field(default=0.5, gt=0, le=1)
     """A reranker is asked if it typically takes at most this part of the time that a request has left."""
     min_cases: int = Field(default=100, gt=0)

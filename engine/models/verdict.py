@@ -1,4 +1,4 @@
-"""What the gate says of a version; its card keeps it."""
+"""What the gate said of a version, as data: made by engine/learn/gate.py, kept by the version's card."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class Verdict:
     cases: int
     """Cases that both were judged on."""
     difference: float = 0.0
-    """The candidate's mean minus the serving version's."""
+    """The challenger's mean minus the serving version's."""
     low: float = 0.0
     """The interval of the difference: from."""
     high: float = 0.0

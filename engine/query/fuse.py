@@ -1,4 +1,4 @@
-"""Sources become an intent: what to search for, and what to stay away from. No training is needed.
+"""Signals become an intent: what to search for, and what to stay away from. No training is needed.
 
 A person with several interests gets several query vectors instead of one meaningless mean: the positive events
 are grouped by average linkage on how related they are, and the heaviest groups are kept, as in PinnerSage

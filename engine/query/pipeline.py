@@ -1,20 +1,23 @@
 """The way of a query through the engine. Read this file first.
 
-    resolve   query parts and history events become signals: vectors, each with a weight     engine/query/resolve.py
-    fuse      the signals become interests, and things to stay away from                     engine/query/fuse.py
-    (model)   what the user's model would search for and consider besides                    engine/query/models.py
-    (sources) what the sources of candidates name besides                                    engine/query/sources.py
-    retrieve  every interest is searched for in one call of the store                        engine/query/retrieve.py
-    score     candidates get their exact similarity                                          engine/query/score.py
-    popular   or, for a user of whom nothing is known, what is popular or new                engine/query/popular.py
-    rerank    the user's model may give better scores                                        engine/query/tiers.py
-    (rules)   the threshold, and what a deployment leaves out or moves                       engine/query/policy/
-    select    what is shown, in which order: slots, diversity, caps, exploration             engine/query/policy/
-    explain   which events and parts the score of each result rests on                       engine/query/explain.py
+    stage     in the trace  what it does                                                     engine/query/
+    resolve   history       parts and events become signals: vectors, each with a weight     resolve.py
+    fuse      interests     the signals become interests, and things to stay away from       fuse.py
+    (model)   model         what the user's model would search for and consider besides      models.py
+    (sources) source NAME   what the sources of candidates name besides                      sources.py
+    retrieve  retrieve      every interest is searched for in one call of the store          retrieve.py
+    score     score         candidates get their exact similarity                            score.py
+    popular   popular       or, where nothing is known to be liked, what is popular or new   popular.py
+    rerank    rerank TIER   the user's model may give better scores                          tiers.py
+    (rules)   rules         the threshold, and what a deployment leaves out or moves         policy/
+    select    policy        what is shown, in which order: slots, diversity, caps, chance    policy/
+    explain   explain       which events and parts the score of each result rests on         explain.py
+    (answer)  payloads      what is shown gets its payload, and the answer says who made it  answer.py
 
 All but those in brackets are functions of `Stages` (engine/query/stages.py) and can be replaced there; those in
 brackets hold whatever the others do. Similarity is one formula, which is in engine/query/similarity.py; what scores
-mean goes with them (engine/query/scored.py). A `Trace` (engine/query/trace.py) notes each stage as it ends.
+mean goes with them (engine/query/scored.py). A `Trace` (engine/query/trace.py) notes each stage as it ends, by names
+that clients know: they stay as they are.
 """
 
 from collections.abc import Callable, Mapping

@@ -100,7 +100,8 @@ def popular(
     def explain(results: Candidates, _: Rows) -> list[tuple[Reason, ...]]:
         return [(Reason(kinds.get(name, ReasonKind.LEARNED)),) for name in results.ids]
 
-    return Scored.of(candidates.scored(scores), Meaning.ORDER, Tier.COLD, explain, pool=pool)
+    unwanted = _losses(pool, intent) > 0
+    return Scored.of(candidates.scored(scores), Meaning.ORDER, Tier.COLD, explain, unwanted=unwanted, pool=pool)
 
 
 def _read(

@@ -124,23 +124,23 @@ def _fill(
     kept: list[_PendingSignal] = []
     single: list[tuple[int, Modality, Floats]] = []  # (row, modality, vector)
     looked_up: list[tuple[int, int]] = []  # (row, row in `known`)
-    for source in pending:
+    for signal in pending:
         try:
-            match source.input:
+            match signal.input:
                 case VectorInput(modality, values):
-                    check_vector(source.input, manifest, "")
+                    check_vector(signal.input, manifest, "")
                     single.append((len(kept), modality, unit(np.asarray(values, np.float32)[None])[0]))
                 case Text(_) | Image(_) | Audio(_):
-                    single.append((len(kept), source.input.modality, _vector(next(encoded))))
+                    single.append((len(kept), signal.input.modality, _vector(next(encoded))))
                 case name:
                     looked_up.append((len(kept), _row(name, rows)))
         except TriveniError as error:
-            if source.kind is ReasonKind.QUERY:
-                error.field = f"query.parts[{source.index}]"
+            if signal.kind is ReasonKind.QUERY:
+                error.field = f"query.parts[{signal.index}]"
                 raise
-            skipped[source.index] = str(error)
+            skipped[signal.index] = str(error)
             continue
-        kept.append(source)
+        kept.append(signal)
 
     columns = {m: np.zeros((len(kept), manifest.dimension), np.float32) for m in manifest.encoders}
     present = {m: np.zeros(len(kept), np.bool_) for m in manifest.encoders}

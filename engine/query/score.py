@@ -24,6 +24,8 @@ class Scores:
     """(c, N): the combined similarity of each interest."""
     interest: Rows
     """(N,): the interest that speaks most for the item; 0 without a history."""
+    penalty: Floats
+    """(N,): what is taken from the total for being like something not wanted; see `penalty`."""
     total: Floats
     """(N,): standard deviations above an unrelated item."""
 
@@ -41,8 +43,8 @@ def score(intent: Intent, items: Columns) -> Scores:
     if len(interests):
         interest = interests.argmax(axis=0)
         scores = scores + np.float32(1 - intent.query_weight) * interests.max(axis=0)
-    scores = scores - penalty(intent, similarity, scores)
-    return Scores(similarity, query, interests, interest, np.asarray(scores, np.float32))
+    taken = penalty(intent, similarity, scores)
+    return Scores(similarity, query, interests, interest, taken, np.asarray(scores - taken, np.float32))
 
 
 def penalty(intent: Intent, similarity: Floats, wanted: Floats | float = 0.0) -> Floats:

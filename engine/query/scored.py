@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from encoders.types import Doubles, Floats, Rows
+from encoders.types import Bools, Doubles, Floats, Rows
 from engine.core.types import Candidates, Reason, ReasonKind
 
 Explain = Callable[[Candidates, Rows], Sequence[tuple[Reason, ...]]]
@@ -48,6 +48,8 @@ class Scored:
     threshold applies."""
     related: float
     """The similarity from which on the request's own similarity speaks for an item."""
+    unwanted: Bools
+    """(m,): which are like something disliked: they may be shown, but not to try them out."""
     explain: Explain
 
     @classmethod
@@ -62,6 +64,7 @@ class Scored:
         shares: Doubles | None = None,
         similarity: Floats | None = None,
         related: float = 0.0,
+        unwanted: Bools | None = None,
         pool: Candidates | None = None,
     ) -> "Scored":
         """What a way to get candidates found.
@@ -75,13 +78,15 @@ class Scored:
             shares: (c,); None where there is only one interest.
             similarity: (m,), see `Scored`.
             related: see `Scored`.
+            unwanted: (m,), see `Scored`; None if there is nothing like that.
             pool: m, the candidates and more; None if there are no more.
         """
         rows = np.arange(len(candidates))
         interest = np.zeros(len(rows), np.intp) if interest is None else interest
         shares = np.ones(1) if shares is None else shares
         pool = candidates if pool is None else pool
-        return cls(candidates, pool, rows, meaning, tier, interest, shares, similarity, related, explain)
+        unwanted = np.zeros(len(pool), np.bool_) if unwanted is None else unwanted
+        return cls(candidates, pool, rows, meaning, tier, interest, shares, similarity, related, unwanted, explain)
 
     def take(self, chosen: Rows) -> "Scored":
         """Some of the candidates, by their rows among them, in this order."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, FiniteFloat, field_validator
 
 from engine.core.kinds import STANDARD_KINDS
 from engine.core.section import Section, Share
@@ -12,7 +12,7 @@ from engine.core.section import Section, Share
 class FuseSettings(Section):
     """How a history becomes query vectors, without training."""
 
-    weights: Mapping[str, float] = STANDARD_KINDS.weights
+    weights: Mapping[str, FiniteFloat] = STANDARD_KINDS.weights
     """The weight of each kind of event, those of `[events.kinds]` too; negative ones push away. Kinds that are not
     named keep their default."""
 
@@ -59,8 +59,9 @@ class PolicySettings(Section):
     """0 ranks by score alone, 1 by difference alone, among the best 1 + 2 d times as many items as there are
     positions."""
     explore: Share = 0.0
-    """How probably a position of a recommendation shows another candidate at random: the log then tells what the
-    order never shows. Searches, and lists with caps, do not explore."""
+    """How probably a position of a recommendation shows another candidate at random, of those that are not like
+    something disliked: the log then tells what the order never shows. Searches, lists with caps, and lists for which
+    there are fewer others than positions do not explore."""
     max_per_value: Mapping[str, int] = Field(default_factory=dict)
     """By payload field: at most so many results with the same value of it."""
     min_score: float | None = None

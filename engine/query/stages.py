@@ -39,8 +39,8 @@ class Tools:
     manifest: SpaceManifest
     store: VectorStore
     search: Search
-    fuse: FuseSettings
-    retrieve: RetrieveSettings
+    fuse_settings: FuseSettings
+    retrieve_settings: RetrieveSettings
     sources: Sources
     """What names candidates besides the searches."""
     rules: Mapping[str, PolicyRule]
@@ -70,14 +70,14 @@ class Request:
     """What the sources name, without the excluded, and the reason of each."""
     deadline: Deadline
 
-    def with_payload(self, tools: Tools) -> bool:
+    def needs_payloads(self, tools: Tools) -> bool:
         """Whether the candidates' payloads are needed; without, only those of the results are fetched."""
         return bool(self.policy.max_per_value) or tools.reads_payloads
 
 
 def resolve_signals(query: Query, now: datetime, deadline: Deadline, tools: Tools) -> QuerySignals:
     """Vectors and weights of what the request says; see `resolve`."""
-    settings = tools.fuse
+    settings = tools.fuse_settings
     if query.half_life_days is not None:
         settings = settings.model_copy(update={"half_life_days": query.half_life_days})
     return resolve.resolve(query, tools.encoder, tools.manifest, tools.store, settings, now, deadline)
@@ -86,8 +86,8 @@ def resolve_signals(query: Query, now: datetime, deadline: Deadline, tools: Tool
 def fuse_signals(query: Query, signals: QuerySignals, tools: Tools) -> Intent:
     """What is wanted; see `fuse`."""
     modalities = query.modalities or tuple(tools.manifest.encoders)
-    calibrated = calibrate_signals(signals, tools.manifest.calibration, modalities, tools.fuse.correlation)
-    return fuse.fuse(signals, calibrated, tools.fuse)
+    calibrated = calibrate_signals(signals, tools.manifest.calibration, modalities, tools.fuse_settings.correlation)
+    return fuse.fuse(signals, calibrated, tools.fuse_settings)
 
 
 def retrieve_candidates(request: Request, tools: Tools) -> Candidates:
@@ -98,9 +98,9 @@ def retrieve_candidates(request: Request, tools: Tools) -> Candidates:
         request.exclude,
         tools.store,
         tools.search,
-        tools.retrieve,
+        tools.retrieve_settings,
         request.deadline,
-        with_payload=request.with_payload(tools),
+        with_payload=request.needs_payloads(tools),
         contribution=request.contribution,
         sourced=request.sourced,
     )
@@ -118,6 +118,7 @@ def score_candidates(request: Request, candidates: Candidates, tools: Tools) -> 
         shares=request.intent.shares,
         similarity=scores.total,
         related=request.intent.related,
+        unwanted=scores.penalty > 0,
     )
 
 
@@ -127,14 +128,14 @@ def popular_items(request: Request, tools: Tools) -> Scored:
         request.query,
         request.exclude,
         tools.store,
-        tools.retrieve,
+        tools.retrieve_settings,
         request.deadline,
         intent=request.intent,
         max_per_value=request.policy.max_per_value,
         contribution=request.contribution,
-        with_payload=request.with_payload(tools),
+        with_payload=request.needs_payloads(tools),
         sourced=request.sourced,
-        at_least=tools.retrieve.candidates if tools.rules else 0,
+        at_least=tools.retrieve_settings.candidates if tools.rules else 0,
     )
 
 
@@ -145,7 +146,10 @@ def rerank_by_model(request: Request, scored: Scored, tools: Tools) -> Scored:
 
 
 def select_items(request: Request, scored: Scored, tools: Tools) -> tuple[Scored, Doubles]:
-    """What is shown, in this order, and how probable each position's item was; see `policy`."""
+    """What is shown, in this order, and how probable each position's item was; see `policy`.
+
+    What is like something disliked is shown by its score only, not at random.
+    """
     policy, query = request.policy, request.query
     rows = select(
         scored.candidates,
@@ -154,13 +158,13 @@ def select_items(request: Request, scored: Scored, tools: Tools) -> tuple[Scored
         query.limit,
         policy,
         tools.manifest.calibration,
-        tools.fuse.correlation,
+        tools.fuse_settings.correlation,
         scored.related,
     )
     propensities = np.ones(len(rows))
     if policy.explore > 0 and not query.parts and not policy.max_per_value:  # who searches gets what they asked for
-        everything = np.arange(len(scored.candidates))
-        rows, propensities = explore(rows, everything, policy.explore, np.random.default_rng())
+        allowed = np.flatnonzero(~scored.unwanted[scored.rows])
+        rows, propensities = explore(rows, allowed, policy.explore, np.random.default_rng())
     return scored.take(rows), propensities
 
 

@@ -27,7 +27,7 @@ class Tiers:
         self._share = share
         self._log = structlog.get_logger("triveni.rerank")
         self._lock = threading.Lock()
-        self._said: set[tuple[str, str]] = set()
+        self._said: set[tuple[str, ...]] = set()
 
     def rerank(
         self, rerankers: Sequence[Reranker], query: Query, signals: QuerySignals, found: Scored, deadline: Deadline
@@ -51,26 +51,33 @@ class Tiers:
             except (DeadlineError, CancelledError):
                 raise
             except Exception as error:  # noqa: BLE001 (whatever it is, the next tier answers)
-                self._report(reranker.version, reranker.tier, error)
+                self._report("reranker failed", error, version=reranker.version, tier=reranker.tier)
             deadline.check("the next reranker")
         return found
 
     def contribution(
         self, model: ServedModel | None, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]
     ) -> Contribution:
-        """What a model adds to a request; nothing if it fails."""
+        """What a model adds to a request; nothing if it fails, which is logged once for each version.
+
+        Raises:
+            DeadlineError: if the time is up.
+            CancelledError: if the caller went away.
+        """
         if model is None:
             return Contribution()
         try:
             return model.contribute(query, signals, exclude)
+        except (DeadlineError, CancelledError):
+            raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the retrieval answers)
-            self._report(model.version, "contribution", error)
+            self._report("contribution failed", error, version=model.version)
             return Contribution()
 
-    def _report(self, version: str, tier: str, error: Exception) -> None:
-        key = version, tier
+    def _report(self, event: str, error: Exception, *, version: str, **about: str) -> None:
+        key = event, version, *about.values()
         with self._lock:
             new = key not in self._said
             self._said.add(key)
         if new:
-            self._log.error("reranker failed", version=key[0], tier=key[1], exc_info=error)
+            self._log.error(event, version=version, **about, exc_info=error)

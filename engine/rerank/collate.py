@@ -34,7 +34,7 @@ def collate(requests: Sequence[RankingInput], table: Table) -> Batch:
             token_ids[row, -done:] = table.identity[one.tokens.rows]
             kinds[row, -done:] = one.tokens.kinds
             gaps[row, -done:] = gap_buckets(one.tokens.gaps)
-            values[row, -done:] = _told(one.tokens.values)
+            values[row, -done:] = _scaled_values(one.tokens.values)
             tokens[row, -done:] = True
         shown = len(one.candidates)
         candidate_rows[row, :shown] = one.candidates
@@ -67,7 +67,7 @@ def to_device(batch: Batch, device: str) -> Batch:
     return Batch(*(getattr(batch, one.name).to(device) for one in fields(batch)))
 
 
-def _told(values: Floats) -> Floats:
+def _scaled_values(values: Floats) -> Floats:
     """(h,): values as the network reads them: stars as they are, prices and seconds beyond 10 by their logarithm."""
     plain = np.nan_to_num(values)
     return np.asarray(np.where(plain > 10, 10 + np.log(np.maximum(plain, 10) / 10), plain), np.float32)

@@ -63,9 +63,9 @@ class History:
         return np.asarray(self.near.T @ (self.decay / (self.statistics.popularity[self.last] + _PRIOR)), np.float32)
 
     @cached_property
-    def together(self) -> sparse.csr_matrix:
+    def cooccurrences(self) -> sparse.csr_matrix:
         """(r, m): what goes with each of the recent items."""
-        return self.statistics.together[self.recent]
+        return self.statistics.cooccurrences[self.recent]
 
     def far_share(self) -> Floats:
         """(m,): the part of what followed the recent items, in a wider window."""
@@ -110,8 +110,8 @@ _PERSONAL = (
     Count("transitions_far", History.far_share),
     Count("linear", lambda one: one.linear(one.rows)),
     Count("linear_recent", lambda one: one.linear(one.rows[-10:])),
-    Count("cooccurrences", lambda one: one.together.T @ np.ones(len(one.recent), np.float32)),
-    Count("cooccurrences_share", lambda one: one.together.T @ (1 / one.rarity[one.recent]) / one.rarity),
+    Count("cooccurrences", lambda one: one.cooccurrences.T @ np.ones(len(one.recent), np.float32)),
+    Count("cooccurrences_share", lambda one: one.cooccurrences.T @ (1 / one.rarity[one.recent]) / one.rarity),
 )
 _SHARED = (
     ItemCount("popularity", lambda counts, _: counts.popularity),

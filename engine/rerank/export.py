@@ -2,7 +2,8 @@
 
 The graph takes what `engine.rerank.collate` makes of requests, each tensor of a `Batch` under its own name, with any
 number of requests, tokens, candidates and rows from 1 on, and gives `logits` (b, c, outcomes). What the numbers mean
-(the features and kinds of events in their order, the outcomes, their calibration and worth) is in its metadata.
+(the features and kinds of events of the version in their order, the outcomes, their calibration and worth) is in its
+metadata.
 """
 
 import json
@@ -61,7 +62,7 @@ def export_network(version: Version) -> bytes:
         model,
         {
             "features": json.dumps(version.features),
-            "event_kinds": json.dumps(version.tokens.names),
+            "event_kinds": json.dumps(version.token_kinds.names),
             "outcomes": json.dumps(OUTCOMES),
             "calibration": json.dumps(version.calibration),
             "utility": json.dumps(asdict(version.utility)),

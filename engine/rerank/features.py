@@ -27,7 +27,7 @@ class Inputs:
     """What features are made of: one request with c candidates."""
 
     by_counts: Floats
-    """(s, c), `engine.rerank.counts.count_scores` of the candidates."""
+    """(s, c): what each of the s counts says of the candidates, `engine.rerank.counts.count_scores`."""
     tokens: Tokens
     """The user's."""
     positive: Rows
@@ -49,8 +49,8 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What a catalogue has that features are made of, by name."""
+class CatalogueFields:
+    """What items of a catalogue have that features are made of, by name."""
 
     modalities: Sequence[Modality]
     categories: Collection[str]
@@ -58,7 +58,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Form:
     """A form in which networks read a feature."""
 
     suffix: str
@@ -72,12 +72,12 @@ class Feature:
     """A feature of candidates, or a family of k features that are made together."""
 
     name: str
-    names: Callable[[Shape], Sequence[str]]
+    names: Callable[[CatalogueFields], Sequence[str]]
     """The names of its k rows."""
     rows: Callable[[Inputs], Floats | Sequence[Floats]]
     """(k, c)."""
-    views: tuple[View, ...]
-    """The forms in which networks read it, some of `VIEWS`."""
+    forms: tuple[Form, ...]
+    """The forms in which networks read it, some of `FORMS`."""
 
 
 def _ranks(rows: Floats) -> Floats:
@@ -92,17 +92,18 @@ def _ranks(rows: Floats) -> Floats:
     return found
 
 
-LOG = View("", lambda rows: np.log1p(np.maximum(rows, 0)))
-STANDARDISED = View("_z", lambda rows: np.clip(standardised(rows), -5, 8))
-RANK = View("_rank", _ranks)
-PLAIN = View("", lambda rows: rows)
-VIEWS = (LOG, STANDARDISED, RANK, PLAIN)
-"""The columns of all features are ordered by view, then as `FEATURES` is."""
-_AMONG_OTHERS = (STANDARDISED, RANK)
+LOG = Form("", lambda rows: np.log1p(np.maximum(rows, 0)))
+STANDARDISED = Form("_z", lambda rows: np.clip(standardised(rows), -5, 8))
+RANK = Form("_rank", _ranks)
+PLAIN = Form("", lambda rows: rows)
+FORMS = (LOG, STANDARDISED, RANK, PLAIN)
+"""The columns of all features are ordered by form, then as `FEATURES` is."""
+_RELATIVE = (STANDARDISED, RANK)
+"""The forms that hold a candidate against the others of its request."""
 
 
-def _modality_names(shape: Shape) -> list[str]:
-    return [f"{m}_{part}" for m in shape.modalities for part in ("recent", "last", "nearest", "disliked")]
+def _modality_names(catalogue: CatalogueFields) -> list[str]:
+    return [f"{m}_{part}" for m in catalogue.modalities for part in ("recent", "last", "nearest", "disliked")]
 
 
 def _modality_rows(inputs: Inputs) -> list[Floats]:
@@ -160,19 +161,19 @@ def _constant(value: float, inputs: Inputs) -> Floats:
 
 
 FEATURES = (
-    Feature("counts", lambda _: counts.NAMES, lambda one: one.by_counts, (LOG, *_AMONG_OTHERS)),
-    Feature("modality", _modality_names, _modality_rows, (*_AMONG_OTHERS, PLAIN)),
+    Feature("counts", lambda _: counts.NAMES, lambda one: one.by_counts, (LOG, *_RELATIVE)),
+    Feature("modality", _modality_names, _modality_rows, (*_RELATIVE, PLAIN)),
     Feature(
         "category",
-        lambda shape: [f"{name}_{part}" for name in shape.categories for part in ("recent", "last")],
+        lambda catalogue: [f"{name}_{part}" for name in catalogue.categories for part in ("recent", "last")],
         lambda one: list(_category_rows(one)),
-        (*_AMONG_OTHERS, PLAIN),
+        (*_RELATIVE, PLAIN),
     ),
-    Feature("content", lambda _: ("content",), lambda one: one.content[None], (*_AMONG_OTHERS, PLAIN)),
-    Feature("two_tower", lambda _: ("two_tower",), lambda one: one.towers[None], (*_AMONG_OTHERS, PLAIN)),
+    Feature("content", lambda _: ("content",), lambda one: one.content[None], (*_RELATIVE, PLAIN)),
+    Feature("two_tower", lambda _: ("two_tower",), lambda one: one.towers[None], (*_RELATIVE, PLAIN)),
     Feature(
         "number",
-        lambda shape: [f"{name}_{part}" for name in shape.numbers for part in ("value", "distance")],
+        lambda catalogue: [f"{name}_{part}" for name in catalogue.numbers for part in ("value", "distance")],
         lambda one: list(_number_rows(one)),
         (PLAIN,),
     ),
@@ -191,13 +192,13 @@ FEATURES = (
 
 def feature_names(modalities: Sequence[Modality], fields: Fields | FieldScales) -> tuple[str, ...]:
     """The names of all that is made, of a catalogue with these modalities and fields."""
-    shape = Shape(modalities, fields.categories, fields.numbers)
+    catalogue = CatalogueFields(modalities, fields.categories, fields.numbers)
     return tuple(
-        f"{name}{view.suffix}"
-        for view in VIEWS
+        f"{name}{form.suffix}"
+        for form in FORMS
         for feature in FEATURES
-        if view in feature.views
-        for name in feature.names(shape)
+        if form in feature.forms
+        for name in feature.names(catalogue)
     )
 
 
@@ -224,6 +225,6 @@ class DenseFeatures:
         made = {one.name: one.rows(inputs) for one in FEATURES}
         rows = {name: np.asarray(found, np.float32).reshape(len(found), size) for name, found in made.items()}
         found = np.concatenate(
-            [view.of(np.concatenate([rows[one.name] for one in FEATURES if view in one.views])) for view in VIEWS]
+            [form.of(np.concatenate([rows[one.name] for one in FEATURES if form in one.forms])) for form in FORMS]
         )
         return np.ascontiguousarray((found if self._order is None else found[self._order]).T, np.float32)

@@ -1,5 +1,6 @@
 """Payload fields become columns: the scales are fixed in training, so that a value means the same in serving."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,8 @@ from encoders.types import Floats
 from engine.core.types import Payload
 
 FieldUse = Literal["category", "number"]
+_FARTHEST = 1e12
+"""So many deviations from the mean, a number is a mistake; what a network makes of it would not be finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Fields:
     categories: Mapping[str, Floats]
     """Per field (m, v), unit rows: which of the v known values an item has; zeros for none."""
     numbers: Mapping[str, Floats]
-    """Per field (m,), standardised by the training items' mean and deviation; NaN for none."""
+    """Per field (m,), standardised by the training items' mean and deviation; NaN for none or an absurd one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class FieldScales:
         return Fields(
             {name: _one_hot(name, values, payloads) for name, values in self.categories.items()},
             {
-                name: ((_numbers(name, payloads) - mean) / deviation).astype(np.float32)
+                name: _standardised(_numbers(name, payloads), mean, deviation)
                 for name, (mean, deviation) in self.numbers.items()
             },
         )
@@ -82,8 +85,15 @@ def _one_hot(name: str, values: tuple[str, ...], payloads: Sequence[Payload]) ->
     return unit
 
 
+def _standardised(column: npt.NDArray[np.float64], mean: float, deviation: float) -> Floats:
+    away = (column - mean) / deviation
+    return np.where(np.abs(away) <= _FARTHEST, away, np.nan).astype(np.float32)
+
+
 def _numbers(name: str, payloads: Sequence[Payload]) -> npt.NDArray[np.float64]:
     def number(value: object) -> float:
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
+            return float(value)
+        return float("nan")
 
     return np.array([number(payload.get(name)) for payload in payloads], np.float64)

@@ -16,8 +16,8 @@ from engine.store.base import VectorStore
 MAX_AGE = 600.0
 """Seconds after which an item's payload is read again: somebody else may have changed it."""
 MAX_ITEMS = 1_000_000
-"""Items that are kept; far more than one request asks for. A request reads its rows soon after it asked for them, so
-a row may be given to another item much later."""
+"""So many items are kept at most; then a new one gets the row of the item that has had its own the longest. A request
+reads its rows at once, and asks for far fewer items than this, so none of its rows goes to another item meanwhile."""
 _CHUNK = 4096
 
 Clock = Callable[[], float]
@@ -111,23 +111,30 @@ class ItemCache:
             self._numbers = {name: _grown(column) for name, column in self._numbers.items()}
 
     def fields(self, rows: Rows) -> Fields:
-        """The payload fields of rows."""
+        """The payload fields of rows, which may be -1 for no item: that has none."""
         return Fields(
-            {name: column[rows] for name, column in self._categories.items()},
-            {name: column[rows] for name, column in self._numbers.items()},
+            {name: _of(column, rows, 0) for name, column in self._categories.items()},
+            {name: _of(column, rows, np.nan) for name, column in self._numbers.items()},
         )
 
     def since(self, rows: Rows) -> npt.NDArray[np.float64]:
-        """(k,): when items came, seconds since 1970; NaN where unknown."""
-        return self._since[rows]
+        """(k,): when items came, seconds since 1970; NaN where unknown, and for row -1."""
+        return _of(self._since, rows, np.nan)
 
     def count_rows(self, rows: Rows) -> Rows:
-        """(k,): rows of the counts, -1 for items that they do not know."""
-        return self._count[rows]
+        """(k,): rows of the counts, -1 for items that they do not know, and for row -1."""
+        return _of(self._count, rows, -1)
 
     def identity(self, rows: Rows) -> Rows:
-        """(k,): rows of the network's id embedding, 0 for none."""
-        return self._identity[rows]
+        """(k,): rows of the network's id embedding, 0 for none, and for row -1."""
+        return _of(self._identity, rows, 0)
+
+
+def _of(column: np.ndarray, rows: Rows, none: float) -> np.ndarray:
+    """The values of rows; `none` for row -1."""
+    found: np.ndarray = column[rows]
+    found[rows < 0] = none
+    return found
 
 
 def _grown(column: np.ndarray) -> np.ndarray:

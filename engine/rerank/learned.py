@@ -20,8 +20,9 @@ Logits = Callable[[RankingInput, Table], Floats]
 """(c, outcomes): the logits of a request's candidates, which are rows of a table."""
 
 MODEL_WEIGHT_WITH_QUERY = 0.5
-"""Where something was asked for, by how much a standard deviation of the network's opinion moves an item, in standard
-deviations above an unrelated one: it decides between items that answer the query alike."""
+"""What the network's opinion counts in a request with a query. An item's score is then its similarity to the query in
+standard deviations above an unrelated item, plus this times the network's score, standardised over the candidates. So
+the network decides between items that answer the query about alike."""
 _TIE = 1e-7
 """Keeps the order of equal scores."""
 _TIMINGS = 64
@@ -79,14 +80,14 @@ class LearnedReranker:
     """A network of a version for one person.
 
     Args:
-        made: the version.
+        version: weights, and what its outcomes are worth.
         tier: its tier.
         reader: makes numbers of candidates.
         user: who asks.
     """
 
-    def __init__(self, made: Version, tier: TimedNetwork, reader: FeatureReader, user: UserFeatures) -> None:
-        self._made, self._tier, self._reader, self._user = made, tier, reader, user
+    def __init__(self, version: Version, tier: TimedNetwork, reader: FeatureReader, user: UserFeatures) -> None:
+        self._version, self._tier, self._reader, self._user = version, tier, reader, user
 
     @property
     def version(self) -> str:
@@ -109,9 +110,9 @@ class LearnedReranker:
             return candidates
         began = time.perf_counter()
         request, table = self._reader.ranking_input(self._user, candidates)
-        learned = expected_utility(self._tier.logits(request, table), self._made)
+        learned = expected_utility(self._tier.logits(request, table), self._version)
         if not query.parts:
-            learned = promote_new(learned, request.ids == 0, self._made.utility.new_share)
+            learned = promote_new(learned, request.ids == 0, self._version.utility.new_share)
         else:  # training rows have none: what was asked for comes first
             learned = candidates.scores + MODEL_WEIGHT_WITH_QUERY * standardised(learned)
         self._tier.took(time.perf_counter() - began)

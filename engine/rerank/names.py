@@ -53,8 +53,8 @@ def features_before(
 
     Args:
         modalities: of the version.
-        categories: its payload fields of that use.
-        numbers: its payload fields of that use.
+        categories: the payload fields that it reads as categories.
+        numbers: the payload fields that it reads as numbers.
     """
     relations = (
         *(f"{name}_{part}" for name in modalities for part in ("recent", "last", "nearest", "disliked")),

@@ -12,9 +12,9 @@ from engine.core.types import ItemId, Query
 from engine.models.card import ModelCard
 from engine.query.models import Contribution, ExtraSearch
 from engine.query.resolve import QuerySignals
+from engine.rerank.candidates import TOWER_CANDIDATES, count_candidates
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.learned import LearnedReranker, tiers_of
-from engine.rerank.sources import TOWER_CANDIDATES, count_candidates
 from engine.rerank.tower_index import TowerIndex
 from engine.rerank.user import FeatureReader
 from engine.rerank.version import Version, load_version
@@ -44,7 +44,7 @@ class LearnedModel:
         identity = np.zeros(len(version.items), np.intp)
         identity[np.flatnonzero(version.known)] = np.arange(1, int(version.known.sum()) + 1)
         rows = {item: row for row, item in enumerate(version.items)}
-        self._made, self._name, self._fingerprint = version, name, fingerprint
+        self._version, self._name, self._fingerprint = version, name, fingerprint
         self._items = ItemCache(store, version.scales, rows, identity)
         self.reader = FeatureReader(version, self._items, clock)
         """Makes numbers of people and candidates."""
@@ -82,8 +82,8 @@ class LearnedModel:
         if self._towers is not None and self._towers.ready and user.embedding is not None:
             searches = (ExtraSearch(self._towers.name, user.embedding, TOWER_CANDIDATES),)
         return Contribution(
-            tuple(LearnedReranker(self._made, tier, self.reader, user) for tier in self.tiers),
-            [self._made.items[row] for row in found.tolist()],
+            tuple(LearnedReranker(self._version, tier, self.reader, user) for tier in self.tiers),
+            [self._version.items[row] for row in found.tolist()],
             searches,
         )
 

@@ -54,7 +54,7 @@ class Statistics:
     """(m, m): how often column followed row within `NEAR_LAGS` steps, each time 1/lag."""
     far: sparse.csr_matrix
     """(m, m): the same within `FAR_LAGS` steps."""
-    together: sparse.csr_matrix
+    cooccurrences: sparse.csr_matrix
     """(m, m): how many people acted on both."""
     linear_items: Rows
     """(e,): the items of the linear model."""
@@ -99,13 +99,13 @@ def count(
     items = np.concatenate([np.zeros(0, np.intp), *sequences.items])
     order = np.argsort(times, kind="stable")
     owned = _owned(sequences.items, size)
-    together = sparse.csr_matrix((owned.T @ owned) * np.float32(scale))
-    chosen, linear = _ease(together, popularity, regularisation)
+    cooccurrences = sparse.csr_matrix((owned.T @ owned) * np.float32(scale))
+    chosen, linear = _ease(cooccurrences, popularity, regularisation)
     return Statistics(
         popularity,
         transitions(sequences.items, size, NEAR_LAGS, scale),
         transitions(sequences.items, size, FAR_LAGS, scale),
-        together,
+        cooccurrences,
         chosen,
         linear,
         times[order],
@@ -141,12 +141,12 @@ def transitions(users: Sequence[Rows], size: int, lags: int, scale: float = 1.0)
     return sparse.csr_matrix(total)
 
 
-def _ease(together: sparse.csr_matrix, popularity: Floats, regularisation: float) -> tuple[Rows, Floats]:
+def _ease(cooccurrences: sparse.csr_matrix, popularity: Floats, regularisation: float) -> tuple[Rows, Floats]:
     chosen = np.sort(np.argsort(-popularity, kind="stable")[:EASE_ITEMS])
     chosen = chosen[popularity[chosen] > 0]
     if not len(chosen):
         return chosen, np.zeros((0, 0), np.float32)
-    gram = np.asarray(together[chosen][:, chosen].todense(), np.float64)
+    gram = np.asarray(cooccurrences[chosen][:, chosen].todense(), np.float64)
     return chosen, ease(gram, regularisation)
 
 
@@ -189,7 +189,7 @@ def over(statistics: Statistics, rows: Rows) -> Statistics:
         np.asarray(pick @ statistics.popularity, np.float32),
         sparse.csr_matrix(pick @ statistics.near @ pick.T),
         sparse.csr_matrix(pick @ statistics.far @ pick.T),
-        sparse.csr_matrix(pick @ statistics.together @ pick.T),
+        sparse.csr_matrix(pick @ statistics.cooccurrences @ pick.T),
         linear[kept],
         statistics.linear[np.ix_(kept, kept)],
         statistics.event_times[events >= 0],

@@ -4,6 +4,7 @@ A search by the learned query vector finds them there, filters and all.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ from engine.store.base import Point, VectorStore
 PREFIX = "taste-"
 RESCAN_SECONDS = 600.0
 """How often items are looked for that lack a vector: another process may have written them."""
+RETRY_SECONDS = 10.0
+"""How soon what failed is tried again."""
 
 Identity = Callable[[Sequence[ItemId]], Rows]
 """Of items, the rows of the model's id embedding, 0 for one that it does not know."""
@@ -30,7 +33,7 @@ def vector_name(version: str) -> str:
 
 
 class TowerIndex:
-    """Keeps the user embeddings of all items in a store, in a thread of its own once it is started.
+    """Keeps the item embeddings of all items in a store, in a thread of its own once it is started.
 
     Args:
         store: where the items are.
@@ -113,17 +116,22 @@ class TowerIndex:
         return self._store.put_vectors(self._name, names, self._model.item_embeddings(table))
 
     def _follow(self) -> None:
+        due = time.monotonic()  # when to look for items that lack a vector, however often changes wake it before
         while not self._stopped.is_set():
+            pause = RESCAN_SECONDS
             try:
-                if not self._ready or not self._changed:
+                if time.monotonic() >= due:
+                    due = time.monotonic() + RETRY_SECONDS
                     written = self.fill()
+                    due = time.monotonic() + RESCAN_SECONDS
                     if not self._stopped.is_set() and not self._ready:
                         self._ready = True
                         self._log.info("item embeddings are there", written=written)
                 self._write_changed()
             except Exception as error:  # noqa: BLE001 (the thread has to live as long as the model)
                 self._log.error("item embeddings not written", exc_info=error)
-            self._woken.wait(RESCAN_SECONDS)
+                pause = RETRY_SECONDS
+            self._woken.wait(max(min(pause, due - time.monotonic()), 0))
             self._woken.clear()
 
     def _write_changed(self) -> None:
@@ -138,7 +146,7 @@ class TowerIndex:
 
 
 def drop_others(store: VectorStore, versions: set[str]) -> None:
-    """Remove the user embeddings of all versions but these."""
+    """Remove the item embeddings of all versions but these."""
     keep = {vector_name(version) for version in versions}
     for name in store.vectors:
         if name.startswith(PREFIX) and name not in keep:

@@ -30,8 +30,13 @@ from engine.rerank.table import GAPS, KINDS, MAX_TOKENS, Table, Tokens
 from engine.rerank.tower_collate import Histories, gather, histories
 
 SHAPE, WEIGHTS = "taste.json", "taste.safetensors"
-_RENAMED = {"taste": "embedding", "to_taste": "to_user_embedding", "item_to_taste": "to_item_embedding"}
-"""What was called otherwise in versions written before: keys of the shape, and modules."""
+_RENAMED = {
+    "taste": "embedding",
+    "to_taste": "to_user_embedding",
+    "item_to_taste": "to_item_embedding",
+    "far": "distance_bias",
+}
+"""What was called otherwise in versions written before: keys of the shape, modules, and weights of modules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class Layer(nn.Module):
         self.norm = nn.LayerNorm(d)
         self.qkv = nn.Linear(d, 3 * d)
         self.out = nn.Linear(d, d)
-        self.far = nn.Parameter(torch.zeros(config.heads, MAX_TOKENS + 1))
+        self.distance_bias = nn.Parameter(torch.zeros(config.heads, MAX_TOKENS + 1))
         self.forward_part = nn.Sequential(
             nn.LayerNorm(d), nn.Linear(d, 2 * d), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(2 * d, d)
         )
@@ -106,7 +111,7 @@ class Layer(nn.Module):
         b, h, d = x.shape
         position = torch.arange(h, device=x.device)
         back = position[:, None] - position[None]  # (h, h): how far behind
-        bias = self.far[:, back.clamp(0, MAX_TOKENS)].masked_fill(back < 0, float("-inf"))  # (heads, h, h)
+        bias = self.distance_bias[:, back.clamp(0, MAX_TOKENS)].masked_fill(back < 0, float("-inf"))  # (heads, h, h)
         q, k, v = (
             self.qkv(self.norm(x)).view(b, h, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         )  # each (b, heads, h, -1)
@@ -288,5 +293,4 @@ class TowerScores:
 
 def _new_name(weight: str) -> str:
     """The name of a weight, which may be that of a version written before."""
-    module, dot, rest = weight.partition(".")
-    return _RENAMED.get(module, module) + dot + rest
+    return ".".join(_RENAMED.get(step, step) for step in weight.split("."))

@@ -35,7 +35,7 @@ class UserFeatures:
     negative: Rows
     """The tokens that speak against an item."""
     by_counts: Floats
-    """(s, m): what the counts say of the version's items."""
+    """(s, m): what each of the s counts says of the version's items."""
     embedding: Floats | None
     """(t,): the learned query vector; None where the version has none."""
 
@@ -50,7 +50,7 @@ class FeatureReader:
     """
 
     def __init__(self, version: Version, items: ItemCache, clock: Callable[[], datetime]) -> None:
-        self._made, self._items, self._clock = version, items, clock
+        self._version, self._items, self._clock = version, items, clock
         self._recent = RecentPopularity(version.statistics)
         modalities = [Modality(name) for name in version.network.config.modalities]
         self._dense = DenseFeatures(version.features, feature_names(modalities, version.scales))
@@ -73,23 +73,23 @@ class FeatureReader:
         times = [moment if event.time is None else event.time.timestamp() for event in events]
         tokens = Tokens(
             np.arange(size, dtype=np.intp),
-            np.array([self._made.tokens.row(event.kind) for event in events], np.intp),
+            np.array([self._version.token_kinds.row(event.kind) for event in events], np.intp),
             np.clip(values, -_LARGEST, _LARGEST).astype(np.float32),
             np.maximum(moment - np.array(times, np.float64), 0),
         )
-        modalities = [Modality(name) for name in self._made.network.config.modalities]
+        modalities = [Modality(name) for name in self._version.network.config.modalities]
         table = Table(
             {m: given.vectors[m][signals] for m in modalities},
             {m: given.present[m][signals] for m in modalities},
             self._items.fields(rows),
             self._items.since(rows),
-            np.where(rows >= 0, self._items.identity(rows), 0),
+            self._items.identity(rows),
         )
-        favoured = of_items & np.array([self._made.favours(event) for event in events], np.bool_)
-        turned = of_items & np.array([event.kind in self._made.tokens.negative for event in events], np.bool_)
+        favoured = of_items & np.array([self._version.favours(event) for event in events], np.bool_)
+        turned = of_items & np.array([event.kind in self._version.token_kinds.negative for event in events], np.bool_)
         liked = self._items.count_rows(rows[favoured])
-        by_counts = count_scores(self._made.statistics, liked[liked >= 0], moment, self._recent)
-        embedding = None if self._made.towers is None else self._made.towers.user_embedding(tokens, table)
+        by_counts = count_scores(self._version.statistics, liked[liked >= 0], moment, self._recent)
+        embedding = None if self._version.towers is None else self._version.towers.user_embedding(tokens, table)
         return UserFeatures(
             moment, tokens, table, np.flatnonzero(favoured), np.flatnonzero(turned), by_counts, embedding
         )
@@ -109,9 +109,9 @@ class FeatureReader:
             self._items.identity(rows),
         )
         towers = np.zeros(size, np.float32)
-        if self._made.towers is not None and user.embedding is not None:
-            towers = self._made.towers.scores(
-                self._made.towers.item_embeddings(own, positions), user.embedding, own.identity > 0
+        if self._version.towers is not None and user.embedding is not None:
+            towers = self._version.towers.scores(
+                self._version.towers.item_embeddings(own, positions), user.embedding, own.identity > 0
             )
         table = _joined(own, user.table)
         tokens = replace(user.tokens, rows=user.tokens.rows + size)
@@ -135,7 +135,7 @@ class FeatureReader:
         return np.array([row for row in rows if row >= 0], np.intp)
 
     def _tokens(self, query: Query, given: QuerySignals, now: datetime) -> tuple[list[Event], Rows]:
-        """The events that became sources, oldest first, then the query's parts as events; and their sources' rows."""
+        """The events that became signals, oldest first, then the query's parts as events; and their signals' rows."""
         found: list[tuple[float, int, int, Event]] = []
         for row, (kind, index) in enumerate(zip(given.kinds, given.indexes.tolist(), strict=True)):
             if kind is ReasonKind.EVENT:

@@ -38,7 +38,8 @@ NETWORK, WEIGHTS, STATISTICS = "network.json", "network.safetensors", "statistic
 KIND = "reranker"
 """The kind that the card of such a version says."""
 
-_MATRICES = ("near", "far", "together")
+_MATRICES = {"near": "near", "far": "far", "together": "cooccurrences"}
+"""By its name in the file, the field of `Statistics` that a matrix is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ class Version:
     utility: Utility
     calibration: tuple[tuple[float, float], ...]
     """Per outcome (slope, intercept): the probability is sigmoid(slope * logit + intercept)."""
-    kinds: frozenset[str]
+    positive_kinds: frozenset[str]
     """The kinds of events that speak for an item; what training counted."""
-    least: Mapping[str, float]
+    min_values: Mapping[str, float]
     """Per kind the smallest value that counts."""
     features: tuple[str, ...]
     """The names of the features that the networks read, in the order of their columns."""
@@ -75,13 +76,15 @@ class Version:
     """The learned query vector; None where there was too little to learn it from."""
     small: SmallNetwork | None = None
     """What the small tier scores with; None where none was made."""
-    tokens: TokenKinds = STANDARD_TOKENS
+    token_kinds: TokenKinds = STANDARD_TOKENS
     """The kinds of events that the networks read."""
 
     def favours(self, event: Event) -> bool:
         """Whether an event speaks for its item, as the version learned it."""
-        least = self.least.get(event.kind)
-        return event.kind in self.kinds and (least is None or (event.value is not None and event.value >= least))
+        if event.kind not in self.positive_kinds:
+            return False
+        smallest = self.min_values.get(event.kind)
+        return smallest is None or (event.value is not None and event.value >= smallest)
 
 
 def save_version(version: Version, folder: Path) -> None:
@@ -93,11 +96,11 @@ def save_version(version: Version, folder: Path) -> None:
         "utility": asdict(version.utility),
         "calibration": version.calibration,
         "until": version.statistics.until,
-        "kinds": sorted(version.kinds),
-        "least": dict(version.least),
+        "kinds": sorted(version.positive_kinds),
+        "least": dict(version.min_values),
         "features": version.features,
-        "event_kinds": version.tokens.names,
-        "negative_kinds": sorted(version.tokens.negative),
+        "event_kinds": version.token_kinds.names,
+        "negative_kinds": sorted(version.token_kinds.negative),
     }
     (folder / NETWORK).write_text(json.dumps(about), encoding="utf-8")
     weights = {
@@ -116,8 +119,8 @@ def save_version(version: Version, folder: Path) -> None:
         "event_items": counts.event_items.astype(np.int64),
         "attraction": counts.attractiveness,
     }
-    for name in _MATRICES:
-        matrix: sparse.csr_matrix = getattr(counts, name)
+    for name, field in _MATRICES.items():
+        matrix: sparse.csr_matrix = getattr(counts, field)
         columns[f"{name}.data"] = matrix.data.astype(np.float32)
         columns[f"{name}.indices"] = matrix.indices.astype(np.int32)
         columns[f"{name}.indptr"] = matrix.indptr.astype(np.int64)
@@ -175,7 +178,7 @@ def load_version(folder: Path) -> Version:
         Utility(**{name: about["utility"][name] for name in ("positive", "negative", "new_share")}),
         calibration,
         frozenset(about["kinds"]),
-        {kind: float(least) for kind, least in about["least"].items()},
+        {kind: float(value) for kind, value in about["least"].items()},
         features,
         TwoTowerModel.load(folder, len(kinds)) if (folder / SHAPE).is_file() else None,
         load_small(folder, network.config.dense),

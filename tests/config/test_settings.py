@@ -158,6 +158,8 @@ def test_a_kind_of_events_is_declared_with_its_weight(tmp_path, monkeypatch):
         ('[events.kinds.cart]\nweight = 1\nsign = "good"\n', "events.kinds.cart.sign"),
         ("[events.kinds.cart]\nwaight = 1\n", "no setting events.kinds.cart.waight"),
         ("[events.kinds.cart]\nweight = nan\n", "events.kinds.cart.weight"),
+        ("[fuse.weights]\nclick = nan\n", "fuse.weights.click"),
+        ("[fuse.weights]\nclick = inf\n", "fuse.weights.click"),
         ("[events.kinds.cart]\n", "events.kinds.cart has no weight"),
         (f"{CART}[fuse.weights]\nadd_to_cart = 3\n", "events.kinds.add_to_cart.weight is 1.5, fuse.weights"),
         ("[events.kinds.click]\nexplicit = true\n", "events.kinds.click is standard"),

@@ -61,6 +61,7 @@ def test_what_a_deployment_declares_comes_behind_by_name() -> None:
         ({"click": KindSettings(weight=7)}, {}, {"click": 7.0}),
         ({"click": KindSettings(weight=7)}, {"click": 1.0}, {"click": 7.0}),  # as a copy of the example has it
         ({"click": KindSettings(weight=7)}, {"click": 7.0, "like": 0.0}, {"click": 7.0, "like": 0.0}),
+        ({}, {"skip": 0.2}, {"skip": 0.2}),  # turned round, as settings files of before may have it
         ({"share": CART}, {}, {"share": 1.5}),
         ({"share": CART}, {"share": 1.5}, {"share": 1.5}),
         ({"share": KindSettings(sign=Sign.POSITIVE)}, {"share": 4}, {"share": 4}),
@@ -84,6 +85,12 @@ def test_a_weight_is_said_in_either_place(
             {"click": 2.0},
             "events.kinds.click.weight is 7.0, fuse.weights.click is",
         ),
+        (
+            {"click": KindSettings(weight=1)},
+            {"click": 2.0},
+            "events.kinds.click.weight is 1.0, fuse.weights.click is",
+        ),
+        ({"dislike": KindSettings(weight=2)}, {}, "events.kinds.dislike is negative, and its weight is 2.0"),
         ({}, {"clik": 2.0}, "event kind 'clik' is unknown: use one of .*; the nearest is click; or declare it in"),
         ({"share": CART}, {"shar": 2.0}, "the nearest is share"),
         ({"share": KindSettings()}, {}, "events.kinds.share has no weight: set events.kinds.share.weight"),

@@ -13,7 +13,7 @@ from engine.catalog.items import ItemTable
 from engine.core.errors import PluginError
 from engine.learn import splits
 from engine.learn.evaluation.baselines.boosted import LambdaMart, earlier_steps
-from engine.learn.evaluation.baselines.choose import Baseline, BaselineOptions, baselines
+from engine.learn.evaluation.baselines.built_in import Baseline, BaselineOptions, baselines
 from engine.learn.evaluation.baselines.combined import Scores, Sum, standardised
 from engine.learn.evaluation.baselines.content import MeanVector, Tfidf, without, words_of
 from engine.learn.evaluation.baselines.factors import Als, Bpr

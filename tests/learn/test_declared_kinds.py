@@ -81,7 +81,7 @@ def test_a_kind_that_is_the_only_positive_one_is_learned(tmp_path: Path) -> None
     assert version.network.config.kinds == len(KINDS.names) - 1
     save_version(version, tmp_path)
     loaded = load_version(tmp_path)
-    assert loaded.tokens == version.tokens == made.kinds
+    assert loaded.token_kinds == version.token_kinds == made.kinds
     assert loaded.favours(Event("add_to_cart", ITEMS.ids[0]))
     for one in (version, loaded):
         ranker = VersionRanker(one, made.positives)

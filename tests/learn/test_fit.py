@@ -171,7 +171,7 @@ def test_a_version_ranks_what_follows_and_comes_back_from_disk(tmp_path: Path) -
     before, after = (logits_of(made.network, examples, table) for made in (ranker.fitted.version, loaded))
     for one, two in zip(before, after, strict=True):
         np.testing.assert_array_equal(one, two)
-    for name in ("near", "far", "together"):
+    for name in ("near", "far", "cooccurrences"):
         one, two = getattr(loaded.statistics, name), getattr(ranker.fitted.version.statistics, name)
         assert (one != two).nnz == 0
     assert loaded.scales == ranker.fitted.version.scales

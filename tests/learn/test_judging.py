@@ -71,7 +71,7 @@ def brought_up_to_date(version: Version, held: HeldOut, lists: list[Impression])
 
 
 @pytest.mark.parametrize("with_lists", [False, True], ids=["all items", "served lists"])
-def test_the_same_weights_are_as_good_as_what_serves_and_as_a_candidate(with_lists: bool) -> None:
+def test_the_same_weights_are_as_good_as_what_serves_and_as_a_challenger(with_lists: bool) -> None:
     log, lists = served(visits()) if with_lists else (visits(), [])
     held, before = held_of(log, lists)
     version = fit(held.split.train, ITEMS, QUICK, impressions=before).version
@@ -80,7 +80,7 @@ def test_the_same_weights_are_as_good_as_what_serves_and_as_a_candidate(with_lis
     judged = judge_versions(*sides, held, confidence=0.95, min_cases=15, seed=0)
     assert judged.verdict.metric == (REPLAYED if with_lists else NDCG)
     assert (judged.verdict.difference, judged.verdict.low, judged.verdict.high) == (0.0, 0.0, 0.0)
-    assert {name: one.mean for name, one in judged.candidate.items()} == judged.serving
+    assert {name: one.mean for name, one in judged.challenger.items()} == judged.serving
     leaked = judge_versions(
         sides[0], VersionRanker(stored, ALL_POSITIVES), held, confidence=0.95, min_cases=15, seed=0
     )
@@ -106,18 +106,18 @@ def test_how_people_fare_of_whom_nothing_is_known_is_judged_too() -> None:
     version = fit(held.split.train, ITEMS, QUICK, impressions=before).version
     ranker = VersionRanker(version, ALL_POSITIVES, recount=before)
     judged = judge_versions(ranker, ranker, replace(held, impressions=[]), confidence=0.95, min_cases=10, seed=0)
-    new = judged.candidate[NDCG + NEW]
+    new = judged.challenger[NDCG + NEW]
     known = sum(len(history) > 0 for history in held.split.cases.history)
-    assert (new.count, judged.candidate[NDCG].count) == (len(held.split.cases) - known, len(held.split.cases))
+    assert (new.count, judged.challenger[NDCG].count) == (len(held.split.cases) - known, len(held.split.cases))
     assert new.count > 30
-    assert set(judged.candidate) == set(judged.serving) == set(judged.popularity)
+    assert set(judged.challenger) == set(judged.serving) == set(judged.popularity)
     assert f"{new.count} new people: " in judged.verdict.reason or "harms new people" in judged.verdict.reason
     assert "against popularity" in judged.verdict.reason
     replayed = judge_versions(ranker, ranker, held, confidence=0.95, min_cases=1, seed=0)
     assert replayed.verdict.metric == REPLAYED
     came = {held.log.users[user] for user in held.split.cases.user[new_of(held)]}
     first = {one.user for one in held.impressions if one.user in came}
-    assert 0 < replayed.candidate[REPLAYED + NEW].count <= len(first)  # of each only what came before the first step
+    assert 0 < replayed.challenger[REPLAYED + NEW].count <= len(first)  # of each only what came before the first step
 
 
 def test_what_was_only_shown_to_people_leaves_them_new() -> None:
@@ -132,7 +132,7 @@ def test_what_was_only_shown_to_people_leaves_them_new() -> None:
         held, before = held_of(events, lists, moment=START + timedelta(days=30))
         ranker = VersionRanker(fit(held.split.train, ITEMS, QUICK, impressions=before).version, ALL_POSITIVES)
         judged = judge_versions(ranker, ranker, held, confidence=0.95, min_cases=1, seed=0)
-        counts.append({name: judged.candidate[name].count for name in (REPLAYED + NEW, NDCG + NEW)})
+        counts.append({name: judged.challenger[name].count for name in (REPLAYED + NEW, NDCG + NEW)})
     assert counts[0] == counts[1]
     assert min(counts[0].values()) > 0
 
@@ -145,8 +145,8 @@ def test_where_too_few_new_people_chose_of_a_list_what_they_did_is_judged_on() -
     ranker = VersionRanker(fit(held.split.train, ITEMS, QUICK, impressions=before).version, ALL_POSITIVES)
     judged = judge_versions(ranker, ranker, held, confidence=0.95, min_cases=1, seed=0)
     assert judged.verdict.metric == REPLAYED
-    assert REPLAYED + NEW not in judged.candidate
-    assert f"{judged.candidate[NDCG + NEW].count} new people" in judged.verdict.reason
+    assert REPLAYED + NEW not in judged.challenger
+    assert f"{judged.challenger[NDCG + NEW].count} new people" in judged.verdict.reason
 
 
 def new_of(held: HeldOut) -> np.ndarray:

@@ -41,7 +41,7 @@ from engine.query.resolve import QuerySignals, resolve
 from engine.query.settings import FuseSettings
 from engine.rerank import features
 from engine.rerank.content import ContentScorer
-from engine.rerank.features import FEATURES, Feature, Inputs, Shape
+from engine.rerank.features import FEATURES, CatalogueFields, Feature, Inputs
 from engine.rerank.served import LearnedModel
 from engine.rerank.table import RankingInput, Table
 from engine.rerank.two_towers import TwoTowerModel
@@ -249,7 +249,7 @@ def test_serving_sees_what_training_saw(world: World, known: int) -> None:
     np.testing.assert_allclose(served.logits[served.order], trained.logits[trained.order], atol=5e-3)
 
 
-SHAPE = Shape((Modality.TEXT, Modality.IMAGE), ("group",), ("price",))
+SHAPE = CatalogueFields((Modality.TEXT, Modality.IMAGE), ("group",), ("price",))
 
 
 @pytest.mark.parametrize(

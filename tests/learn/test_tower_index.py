@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from structlog.testing import capture_logs
 
 from encoders.types import Rows
 from engine.core.errors import StoreError
 from engine.core.types import ItemId
 from engine.learn.rows.point_in_time import table_of
+from engine.rerank import tower_index
 from engine.rerank.fields import fit_scales
 from engine.rerank.tower_index import TowerIndex, drop_others, vector_name
 from engine.rerank.two_towers import TwoTowerConfig, TwoTowerModel, TwoTowers
@@ -106,6 +108,37 @@ def test_what_is_written_while_it_runs_gets_its_vector(store: VectorStore) -> No
     found, there = store.read_vectors("taste-1", [ITEMS.ids[3], ITEMS.ids[90]])
     assert there.tolist() == [True, False]
     assert np.allclose(found[0], expected[0], atol=1e-5)
+
+
+def test_items_of_other_processes_are_found_while_changes_come_all_the_time(
+    store: VectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tower_index, "RESCAN_SECONDS", 0.2)
+    running = index(store, "1", towers(1))
+    running.start()
+    wait_for(lambda: running.ready)
+    store.upsert([point(85)])  # of which nobody tells it
+
+    def there() -> bool:
+        running.changed([ITEMS.ids[3]])
+        return bool(store.read_vectors("taste-1", [ITEMS.ids[85]])[1].all())
+
+    wait_for(there)
+    running.close()
+
+
+def test_a_first_fill_that_fails_is_tried_again_soon(store: VectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tower_index, "RETRY_SECONDS", 0.05)
+    store.add_vector("taste-1", 4)  # in the way, it has another dimension
+    running = index(store, "1", towers(1))
+    with capture_logs() as logs:
+        running.start()
+        wait_for(lambda: len(logs) > 0)
+        store.drop_vector("taste-1")
+        wait_for(lambda: running.ready)
+    running.close()
+    assert logs[0]["event"] == "item embeddings not written"
+    assert store.read_vectors("taste-1", ITEMS.ids[:80])[1].all()
 
 
 def test_another_dimension_under_the_same_version_is_refused(store: VectorStore) -> None:

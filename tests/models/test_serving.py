@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from encoders.types import Modality
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, DeadlineError, NotFoundError
-from engine.core.types import Candidates, PolicyOptions, Query, QueryPart, ReasonKind, UserId
+from engine.core.types import Candidates, ItemId, PolicyOptions, Query, QueryPart, ReasonKind, UserId
 from engine.encode.encoding import DirectEncoder
 from engine.models.card import CARD, ModelCard
 from engine.models.errors import CheckpointError, ModelError
@@ -402,6 +402,17 @@ class Failing(Direction):
         raise self.error
 
 
+class Helpless(DirectionModel):
+    """Raises what it is told to, asked what it adds."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("v1", concept_space().fingerprint, weights_of("cat", concept_space()))
+        self._error = error
+
+    def contribute(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Contribution:
+        raise self._error
+
+
 class Unsound(Direction):
     """Scores that are no numbers."""
 
@@ -465,3 +476,12 @@ def test_a_call_that_is_over_falls_to_no_other_tier(small: Scene, error: Excepti
     Over.error = error
     with pytest.raises(type(error)):
         engine_of(small, Fixed(TieredModel(full(Over), distilled()))).recommend(query())
+    with pytest.raises(type(error)):
+        engine_of(small, Fixed(Helpless(error))).recommend(query())
+
+
+def test_a_model_that_adds_nothing_is_logged_once_and_the_retrieval_answers(small: Scene) -> None:
+    engine = engine_of(small, Fixed(Helpless(ValueError("no"))))
+    with capture_logs() as logs:
+        assert {engine.recommend(query()).tier for _ in range(3)} == {"retrieval"}
+    assert [(line["event"], line["version"]) for line in logs] == [("contribution failed", "v1")]

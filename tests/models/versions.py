@@ -21,6 +21,7 @@ from engine.rerank.fields import FieldScales
 from engine.rerank.model import CrossAttentionReranker, ModelConfig
 from engine.rerank.served import LearnedModel
 from engine.rerank.statistics import Sequences, count
+from engine.rerank.table import KINDS, STANDARD_TOKENS, TokenKinds
 from engine.rerank.version import Utility, Version
 from engine.store.base import VectorStore
 from tests.tiny import concept_space
@@ -106,14 +107,18 @@ def load_untaught(folder: Path, card: ModelCard, store: VectorStore) -> LearnedM
     return LearnedModel(untaught(store), card.version, card.fingerprint, store)
 
 
-def untaught(store: VectorStore) -> Version:
-    """The real reranker over the items of a store with the payload field `price`, its weights drawn at random."""
+def untaught(store: VectorStore, *declared: str) -> Version:
+    """The real reranker over the items of a store with the payload field `price`, its weights drawn at random.
+
+    It knows the standard kinds of events, and behind them those that are declared.
+    """
+    tokens = TokenKinds((*KINDS, *declared), STANDARD_TOKENS.negative)
     items = tuple(point.id for point in store.scroll(limit=256).points)
     scales = FieldScales({}, {"price": (5.0, 2.0)})
     features = feature_names(store.modalities, scales)
     shape = ModelConfig(
         tuple(store.modalities), store.dimension, 0, len(features), width=8,
-        history_layers=1, candidate_layers=1, dropout=0.0, id_dropout=0.0,
+        history_layers=1, candidate_layers=1, dropout=0.0, id_dropout=0.0, kinds=len(tokens.names),
     )  # fmt: skip
     torch.manual_seed(0)
     network = CrossAttentionReranker(shape)
@@ -131,4 +136,5 @@ def untaught(store: VectorStore) -> Version:
         frozenset({EventKind.LIKE}),
         {},
         features,
+        token_kinds=tokens,
     )

@@ -1,6 +1,7 @@
 """Candidate sources and policy rules in the pipeline."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -170,6 +171,9 @@ class Gives:
         (lambda scored: None, "it gave a NoneType, not Scored"),
         (lambda scored: scored.rescored(np.full(len(scored.candidates), np.nan, np.float32)), "not finite"),
         (lambda scored: scored.rescored(np.zeros(1, np.float32)), r"scores \(1,\)"),
+        (lambda scored: scored.take(np.array([3, 5, 3])), "it gave '.*' more than once"),
+        (lambda scored: replace(scored, rows=scored.rows + 1), "it gave row 18 of a pool of 18 candidates"),
+        (lambda scored: replace(scored, rows=scored.rows - 1), "it gave row -1 of a pool of 18 candidates"),
     ],
 )
 def test_a_rule_that_gives_something_else_is_named(small: Scene, make: Callable[[Scored], object], said: str) -> None:

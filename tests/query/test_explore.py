@@ -51,6 +51,27 @@ def with_policy(small: Scene, policy: PolicySettings) -> Engine:
     return Engine(DirectEncoder(space), space.manifest, small.store, policy_settings=policy, clock=lambda: NOW)
 
 
+def test_what_is_like_something_disliked_is_not_drawn() -> None:
+    """The catalogue is of cats and cars; of whom nothing is known that they like, the popular items are tried too."""
+    small = scene(("cat", "car"))
+    engine = with_policy(small, PolicySettings(explore=1.0))
+    names = [point.id for point in small.store.scroll(limit=50).points]
+    cat, car = (next(name for name in names if name.startswith(concept)) for concept in ("cat", "car"))
+    hated = Event(EventKind.DISLIKE, car, time=NOW)
+    for history in ((hated,), (Event(EventKind.LIKE, cat, time=NOW), hated)):
+        plain = small.engine.recommend(Query(history=history, limit=40))
+        usual = [one.item for one in plain.results[:5]]
+        drawn: Counter[str] = Counter()
+        chances = set()
+        for _ in range(60):
+            found = engine.recommend(Query(history=history, limit=5))
+            drawn.update(one.item for one in found.results)
+            chances.update(one.propensity for one in found.results)
+        assert all(name.startswith("cat") for name in drawn) and not drawn.keys() & set(usual)
+        (chance,) = chances
+        assert chance == pytest.approx(1 / len(drawn))
+
+
 def test_an_engine_explores_recommendations_only_and_says_the_chances() -> None:
     small = scene(("cat", "car"))
     engine = with_policy(small, PolicySettings(explore=0.5))

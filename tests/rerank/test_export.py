@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from engine.query.pipeline import Engine
 from engine.rerank.collate import collate
 from engine.rerank.export import INPUTS
 from engine.rerank.served import LearnedModel
-from engine.rerank.table import KINDS, RankingInput, Table, TokenKinds
+from engine.rerank.table import RankingInput, Table
 from engine.rerank.version import KIND, Version, save_version
 from engine.store.base import Point
 from engine.store.memory import MemoryStore
@@ -65,7 +64,7 @@ def requests(version: Version, store: MemoryStore) -> Iterator[tuple[RankingInpu
 def test_onnx_runtime_gives_what_pytorch_gives(
     store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = replace(untaught(store), tokens=TokenKinds(KINDS[::-1]))
+    version = untaught(store, "add_to_cart")
     monkeypatch.setenv("TRIVENI_MODELS__PATH", str(tmp_path / "models"))
     monkeypatch.chdir(tmp_path)
     Registry(tmp_path / "models").create(draft(kind=KIND), lambda folder: save_version(version, folder), version="v")
@@ -75,7 +74,7 @@ def test_onnx_runtime_gives_what_pytorch_gives(
     assert tuple(one.name for one in session.get_inputs()) == INPUTS
     about = session.get_modelmeta().custom_metadata_map
     assert tuple(json.loads(about["features"])) == version.features
-    assert tuple(json.loads(about["event_kinds"])) == KINDS[::-1]
+    assert tuple(json.loads(about["event_kinds"])) == version.token_kinds.names
     compared = 0
     for request, table in requests(version, store):
         batch = collate([request], table)

@@ -57,6 +57,22 @@ def test_items_are_read_once_and_again_after_a_while_or_a_change() -> None:
     assert prices(cache, "b") == [4]
 
 
+def test_no_item_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row -1 is no item, also where all rows of the columns are taken."""
+    monkeypatch.setattr(itemcache, "_CHUNK", 2)
+    store = Counting()
+    vector = {Modality.TEXT: np.array([1, 0], np.float32)}
+    own = {"price": 3.0, "group": "g", "_indexed_at": "2026-01-01T00:00:00Z"}
+    store.upsert([Point(ItemId(name), vector, own) for name in "ab"])
+    scales = FieldScales({"group": ("g",)}, {"price": (0.0, 1.0)})
+    cache = ItemCache(store, scales, {ItemId("a"): 0, ItemId("b"): 1}, np.array([1, 2]))
+    rows = np.array([-1, cache.rows([ItemId("a"), ItemId("b")])[1]])
+    fields = cache.fields(rows)
+    assert fields.categories["group"].tolist() == [[0.0], [1.0]]
+    assert np.isnan(fields.numbers["price"]).tolist() == np.isnan(cache.since(rows)).tolist() == [True, False]
+    assert (cache.count_rows(rows).tolist(), cache.identity(rows).tolist()) == ([-1, 1], [0, 2])
+
+
 def test_a_full_cache_gives_the_oldest_rows_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(itemcache, "MAX_ITEMS", 5)
     store = Counting()

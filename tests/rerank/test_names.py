@@ -160,7 +160,7 @@ def test_a_kind_that_the_version_does_not_know_says_nothing(folder: Path) -> Non
     with_kinds(folder, [kind.value for kind in KINDS if kind is not EventKind.UPLOAD])
     version = load_version(folder)
     assert version.towers is not None
-    rows = torch.tensor([version.tokens.row(kind) for kind in KINDS])
+    rows = torch.tensor([version.token_kinds.row(kind) for kind in KINDS])
     for network in (version.network, version.towers.network):
         assert (network.kind(rows).any(dim=1) == torch.tensor([kind is not EventKind.UPLOAD for kind in KINDS])).all()
     told = answers(folder)
@@ -182,7 +182,7 @@ def test_a_kind_that_is_declared_later_is_a_token_of_every_version(folder: Path)
     assert all(np.abs(one - other).max() > 1e-4 for one, other in zip(told, before, strict=True))
     version = load_version(folder)
     assert not version.favours(SHARE)  # it did not learn so
-    assert not version.network.kind(torch.tensor([version.tokens.row("share")])).any()
+    assert not version.network.kind(torch.tensor([version.token_kinds.row("share")])).any()
 
 
 def test_a_kind_that_is_no_longer_declared_changes_no_answer(folder: Path) -> None:
@@ -233,13 +233,9 @@ def test_names_of_before_are_those_of_now(folder: Path) -> None:
     assert old.keys() <= set(version.features)
     said_otherwise(folder, features=[old.get(name, name) for name in version.features])
     weights = load_file(folder / TOWERS)
-    was = {"to_user_embedding": "to_taste", "to_item_embedding": "item_to_taste"}
-    renamed = {
-        ".".join([was.get(first, first), *rest]): value
-        for name, value in weights.items()
-        for first, *rest in [name.split(".")]
-    }
-    assert renamed.keys() != weights.keys()
+    was = {"to_user_embedding": "to_taste", "to_item_embedding": "item_to_taste", "distance_bias": "far"}
+    renamed = {".".join(was.get(step, step) for step in name.split(".")): value for name, value in weights.items()}
+    assert {"to_taste.0.weight", "item_to_taste.0.weight", "layers.0.far"} <= renamed.keys()
     save_file(renamed, folder / TOWERS)
     shape = json.loads((folder / SHAPE).read_text())
     (folder / SHAPE).write_text(

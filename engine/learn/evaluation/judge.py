@@ -1,4 +1,7 @@
-"""The cases of a split, and how good a ranker's lists are for them."""
+"""How good the lists of any ranker are for the cases of a split: the figures of `triveni evaluate`.
+
+What the gate decides by comes from engine/learn/judging.py.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

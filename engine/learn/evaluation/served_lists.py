@@ -179,8 +179,8 @@ def _columns(log: EventLog, items: ItemTable, served: Sequence[Served]) -> _List
 
 
 def _ranked(ranker: VersionRanker, lists: _Lists, items: ItemTable) -> tuple[Rows, Doubles, Doubles]:
-    """Per place the item that the version shows there (-1 for none), the score of the item that was there, and of the
-    version's own; each (n,)."""
+    """Per position the item that the version shows there (-1 for none), the score of the item that was there, and of
+    the version's own; each (n,)."""
     own = np.full(len(lists.row), -1, np.intp)
     mine, other = np.zeros(len(lists.row)), np.zeros(len(lists.row))
     start = 0

@@ -1,4 +1,7 @@
-"""Two versions of an A/B trial, compared by what followed the lists that they served."""
+"""Two versions of an A/B trial, compared by what followed the lists that they served.
+
+The gate compares two on events of the past, before one of them is shown to anybody.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

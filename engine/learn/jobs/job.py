@@ -122,14 +122,14 @@ def train_version(
 
     tell = _judging(progress, 2 * (len(split.cases) + len(data.since(until))))
     before = data.before(until)
-    candidate = Watched(VersionRanker(fitted.version, made.positives, made.content, recount=before), tell)
+    challenger = Watched(VersionRanker(fitted.version, made.positives, made.content, recount=before), tell)
     parent = opening.registry(settings).pointer().serving
     serving = Watched(_serving(settings, space, made, parent, before), tell)
     made_of = fitted.version.scales, fitted.version.known, made.positives
     whole = PointInTimeFeatures(log, items, *made_of, impressions=data.impressions)
     held = HeldOut(log, split, items, data.since(until), examination_probabilities(whole.exposures), made.positives)
     judged = judge_versions(
-        candidate,
+        challenger,
         serving,
         held,
         confidence=settings.models.confidence,
@@ -208,9 +208,9 @@ def _draft(
             "judged_lists": judged.lists,
             **({"undeclared_events": done.data.undeclared} if done.data.undeclared else {}),
         },
-        metrics={name: one.mean for name, one in judged.candidate.items()},
+        metrics={name: one.mean for name, one in judged.challenger.items()},
         baseline_metrics=judged.serving,
-        intervals={name: (one.low, one.high) for name, one in judged.candidate.items()},
+        intervals={name: (one.low, one.high) for name, one in judged.challenger.items()},
         seed=seed,
         git_commit=git_commit(Path(__file__).parent),
         settings={
@@ -266,13 +266,13 @@ def _run_folder(settings: JobSettings, seed: int, log: EventLog, items: ItemTabl
 def _serving(
     settings: JobSettings, space: Space, made: FitSettings, name: str, before: Sequence[Impression]
 ) -> Ranker:
-    """The version of that name, counted anew as a candidate is; or the untrained engine."""
+    """The version of that name, counted anew as a challenger is; or the untrained engine."""
     versions = opening.registry(settings)
     if name != NO_VERSION:
         with suppress(CheckpointError):  # what cannot be loaded does not serve either
             folder, _ = versions.verified(name, space.fingerprint)
             version = load_version(folder)
-            positives = Positives(version.kinds, version.least)
+            positives = Positives(version.positive_kinds, version.min_values)
             return VersionRanker(version, positives, made.content, name=name, recount=before)
     return UntrainedRanker(
         space.manifest,

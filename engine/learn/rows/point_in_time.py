@@ -13,7 +13,7 @@ from engine.learn.log import KIND_OF, EventLog
 from engine.learn.rows.attractiveness import attractiveness, exposures_of
 from engine.learn.splits import Positives
 from engine.query.settings import FuseSettings
-from engine.rerank import sources
+from engine.rerank.candidates import content_candidates, count_candidates, fresh_candidates, tower_candidates
 from engine.rerank.content import ContentScorer
 from engine.rerank.counts import NAMES, count_scores
 from engine.rerank.features import DenseFeatures, Inputs, feature_names
@@ -180,14 +180,14 @@ class PointInTimeFeatures:
         new = by_counts[_POPULARITY] == 0
         parts: tuple[Rows, ...] = (
             shown,
-            sources.count_candidates(by_counts, hidden),
-            sources.content_candidates(self.table, positive, new, hidden),
-            sources.fresh_candidates(self.table, now, hidden),
+            count_candidates(by_counts, hidden),
+            content_candidates(self.table, positive, new, hidden),
+            fresh_candidates(self.table, now, hidden),
         )
         towers = np.zeros(self.size, np.float32)
         if known.towers is not None and embedding is not None:
             towers = known.towers.scores(embedding, withheld)
-            parts += (sources.tower_candidates(towers, hidden),)
+            parts += (tower_candidates(towers, hidden),)
         candidates = np.unique(np.concatenate(parts))
         ids = np.where(new[candidates], 0, self.table.identity[candidates])
         disliked = self.disliked(history)

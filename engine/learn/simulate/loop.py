@@ -12,7 +12,7 @@ from engine.core.types import Event, UserId
 from engine.events.types import Impression, UserEvent
 from engine.learn.simulate.errors import SimulationError
 from engine.learn.simulate.measure import Measured, acted_on, ndcg_of
-from engine.learn.simulate.react import People, moment
+from engine.learn.simulate.react import Users, moment
 from engine.learn.simulate.serving import Serve, Shown
 from engine.learn.simulate.visits import Visits, chances, period, rounds
 from engine.learn.simulate.world import World
@@ -134,7 +134,7 @@ def run(
     Raises:
         SimulationError: if a list shows an item twice, or one that is not in the catalogue at that time.
     """
-    users, past = People(world), _Past.of(world, histories or {})
+    users, past = Users(world), _Past.of(world, histories or {})
     measured = Measured.empty(visits.user, visits.time, world.config.positions)
     impressions: list[Impression] = []
     events: list[UserEvent] = []

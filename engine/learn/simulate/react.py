@@ -32,8 +32,8 @@ class Reaction:
     events: tuple[Event, ...]
 
 
-class People:
-    """Lets the people of a world act.
+class Users:
+    """Lets the users of a world act.
 
     Args:
         world: the world.

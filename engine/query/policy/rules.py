@@ -55,7 +55,8 @@ def _checked(scored: object) -> Scored:
 
     Raises:
         TypeError: if it is something else.
-        ValueError: if its columns are not of one length, or a score is not finite.
+        ValueError: if its columns are not of one length, a score is not finite, a row is not in the pool, or one is
+            there twice.
     """
     if not isinstance(scored, Scored):
         raise TypeError(f"it gave a {type(scored).__name__}, not Scored")
@@ -64,4 +65,9 @@ def _checked(scored: object) -> Scored:
         raise ValueError(f"it gave {count} candidates with scores {scores.shape} and rows {scored.rows.shape}")
     if not np.isfinite(scores).all():
         raise ValueError("it gave a score that is not finite")
+    rows, times = np.unique(scored.rows, return_counts=True)
+    if outside := rows[(rows < 0) | (rows >= len(scored.pool))].tolist():
+        raise ValueError(f"it gave row {outside[0]} of a pool of {len(scored.pool)} candidates")
+    if twice := rows[times > 1].tolist():
+        raise ValueError(f"it gave {scored.pool.ids[twice[0]]!r} more than once")
     return scored

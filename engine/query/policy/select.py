@@ -2,8 +2,7 @@
 
 Three things are weighed at every position of the list:
 
-- *slots*: where the history has several interests, positions go to them by D'Hondt's method, so that a strong
-interest
+- *slots*: where the history has several interests, positions go to them by D'Hondt's method, so that a strong one
   does not crowd out the others. What an interest claims is its weight times the similarity of its best candidate
   beyond a merely related one: an interest for which a filter left nothing good claims little, and one for which
   nothing is related claims nothing before the others have had theirs;

@@ -120,7 +120,7 @@ class Answer(Rows[Result]):
     """Of the space that answered."""
     skipped: tuple[Skipped, ...] = ()
     compared_model: str = ""
-    """While a candidate is on trial: the version that others get."""
+    """While a challenger is on trial: the version that others get."""
     media: Path | None = None
     """The folder of the catalogue's media here, for thumbnails."""
 

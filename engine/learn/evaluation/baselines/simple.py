@@ -47,14 +47,16 @@ class Markov:
     def __init__(self, lags: int = 5, prior: float = 5.0, positives: Positives = ALL_POSITIVES) -> None:
         self._lags, self._prior, self._positives = lags, prior, positives
         self._frame: Frame | None = None
-        self._follows = sparse.csr_array((0, 0), dtype=np.float32)
+        self._transitions = sparse.csr_array((0, 0), dtype=np.float32)
 
     def fit(self, log: EventLog, items: ItemTable) -> None:
         """See `Ranker.fit`."""
         self._frame = frame = Frame.of(log, items, self._positives)
         counts = sparse.csr_array(transitions(frame.sequences(), len(items), self._lags))
         total = np.asarray(counts.sum(axis=1)).ravel() + self._prior
-        self._follows = sparse.csr_array(counts.multiply((1 / np.maximum(total, 1e-12))[:, None]).astype(np.float32))
+        self._transitions = sparse.csr_array(
+            counts.multiply((1 / np.maximum(total, 1e-12))[:, None]).astype(np.float32)
+        )
 
     def score(self, cases: Cases) -> Floats:
         """See `Ranker.score`."""
@@ -63,5 +65,7 @@ class Markov:
         case = np.repeat(np.arange(len(last)), [len(rows) for rows in last])
         weight = np.concatenate([*(1 / np.arange(1, len(rows) + 1) for rows in last), np.zeros(0)])
         rows = np.concatenate([*last, np.zeros(0, np.intp)])
-        mix = sparse.csr_array((weight.astype(np.float32), (case, rows)), shape=(len(cases), self._follows.shape[0]))
-        return np.asarray((mix @ self._follows).toarray(), np.float32)
+        mix = sparse.csr_array(
+            (weight.astype(np.float32), (case, rows)), shape=(len(cases), self._transitions.shape[0])
+        )
+        return np.asarray((mix @ self._transitions).toarray(), np.float32)

@@ -21,13 +21,14 @@ COUNTED: Mapping[str, int] = {
     "attractiveness": 30,
 }
 """How many candidates each count gives at most."""
-CONTENT = 20
-"""How many candidates each modality gives at most."""
+CONTENT_CANDIDATES = 20
+"""How many candidates each modality gives at most: what is most like the last items that a user acted on."""
 TOWER_CANDIDATES = 70
 """How many candidates the learned query vector gives at most."""
-NEW = 50
-"""How many candidates come from the items that nobody has acted on yet."""
-FRESH = 10
+NEW_CANDIDATES = 50
+"""How many candidates come from the items that nobody has acted on yet: those most like what the user acted on."""
+FRESH_CANDIDATES = 10
+"""How many candidates come from the items that were indexed last."""
 _RECENT = 20
 
 
@@ -55,19 +56,19 @@ def content_candidates(table: Table, positive: Rows, new: Bools, hidden: Rows) -
     """
     size, known = len(new), positive[-_RECENT:]
     found: list[Rows] = []
-    together = np.zeros(size, np.float32)
+    overall = np.zeros(size, np.float32)
     for modality, vectors in table.vectors.items():
         there = table.present[modality]
         these = known[there[known]]
         if len(these):
             likeness = np.where(there[:size], vectors[:size] @ vectors[these].mean(axis=0), 0).astype(np.float32)
-            found.append(_best(likeness, CONTENT, hidden))
-            together += standardised(likeness)
+            found.append(_best(likeness, CONTENT_CANDIDATES, hidden))
+            overall += standardised(likeness)
     for matrix in table.fields.categories.values():
         if len(known):
-            together += standardised(matrix[:size] @ matrix[known].mean(axis=0))
-    above = np.where(new, together - together.min(initial=0) + 1, 0) if len(known) else np.zeros(size)
-    return _union([*found, _best(above, NEW, hidden)])
+            overall += standardised(matrix[:size] @ matrix[known].mean(axis=0))
+    above = np.where(new, overall - overall.min(initial=0) + 1, 0) if len(known) else np.zeros(size)
+    return _union([*found, _best(above, NEW_CANDIDATES, hidden)])
 
 
 def tower_candidates(scores: Floats, hidden: Rows) -> Rows:
@@ -83,7 +84,7 @@ def tower_candidates(scores: Floats, hidden: Rows) -> Rows:
 def fresh_candidates(table: Table, now: float, hidden: Rows) -> Rows:
     """The items that came last, and not after now (seconds since 1970)."""
     since = np.where(table.since < now, table.since, np.nan)
-    return _best(np.nan_to_num(since, nan=0.0), FRESH, hidden)
+    return _best(np.nan_to_num(since, nan=0.0), FRESH_CANDIDATES, hidden)
 
 
 def _best(scores: np.ndarray, most: int, hidden: Rows) -> Rows:
