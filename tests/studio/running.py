@@ -13,12 +13,12 @@ from engine.config.settings import Settings
 from engine.core.filters import FieldKind
 from engine.http.server import HttpServer
 from engine.http.settings import HttpSettings
+from engine.learn.jobs.trainings import Trainings
 from engine.models.registry import Registry
 from engine.models.serving import Serving
 from engine.opening import open_store
 from engine.service.metrics import Metrics
 from engine.service.server import ServerOptions
-from engine.learn.jobs.trainings import Trainings
 from engine.store.base import VectorStore
 from engine.studio.live import Live
 from engine.studio.settings import StudioSettings
@@ -73,7 +73,7 @@ def opened(folder: Path, cache_mb: int = 8) -> Iterator[Opened]:
     settings = Settings(
         store={"path": folder / "store"},
         models={"path": folder / "models"},
-        studio=StudioSettings(media=root, cache=folder / "cache", cache_mb=cache_mb)
+        studio=StudioSettings(media=root, cache=folder / "cache", cache_mb=cache_mb),
     )
     store = open_store(settings, space)
     fields = {"category": FieldKind.KEYWORD, "price": FieldKind.FLOAT, "made": FieldKind.DATETIME}
@@ -89,7 +89,9 @@ def opened(folder: Path, cache_mb: int = 8) -> Iterator[Opened]:
     routes = studio_routes(settings, space, store, LIMITS, lambda: run.address, events=events, live=live)
     door = HttpServer(HttpSettings(address="127.0.0.1:0"), max_message_bytes=1 << 22, extra_routes=routes)
     options = ServerOptions(address="127.0.0.1:0", max_message_bytes=1 << 22, drain_seconds=5)
-    with running(space, store, events, options, serving=serving, trainings=trainings, doors=[door], metrics=metrics) as run:
+    with running(
+        space, store, events, options, serving=serving, trainings=trainings, doors=[door], metrics=metrics
+    ) as run:
         yield Opened(f"http://127.0.0.1:{door.port}", root, folder / "cache", store, run, registry, live)
     live.close()
     trainings.close()

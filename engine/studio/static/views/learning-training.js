@@ -23,7 +23,7 @@ export function Running({ training, curve, again }) {
     <header class="bar flat"><h2>${queued ? 'A training waits for its turn' : 'A training runs'}</h2><button class="button push" onClick=${cancel}><${Icon} name="stop" />Cancel</button></header>
     <progress aria-label="How far it is" value=${progress} max="1" />
     <p role="status"><b>${percent(progress)}</b> ${stage}${left ? html`, <span>about ${left < 55 ? `${Math.max(1, Math.round(left))} seconds` : span(left)} left</span>` : ''}</p>
-    ${!queued && html`<div class="curve">${mine.length > 0 ? html`<${Curve} epochs=${mine} />` : html`<p class="soft">The curve begins with the first epoch.</p>`}</div>`}
+    ${!queued && html`<div class="curve"><${Curve} epochs=${mine} /></div>`}
   </section>`;
 }
 

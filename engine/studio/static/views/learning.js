@@ -3,6 +3,7 @@ import { EmptyState } from '../components/empty-state.js';
 import { ErrorBox } from '../components/error-box.js';
 import { Frame } from '../components/frame.js';
 import { Icon } from '../components/icon.js';
+import { count } from '../format.js';
 import { html, useState } from '../html.js';
 import { params, setParams } from '../router.js';
 import { Confirm } from './learning-confirm.js';
@@ -33,13 +34,12 @@ export default function Learning() {
 
   const head = html`<div class="bar flat"><h1>Learning</h1>
     <span class="soft">${versions ? html`<b class="ink">${serving || 'The untrained engine'}</b> serves` : '…'}</span>
-    <span class="push" />
-    <button class="button" disabled=${!versions || versions.previous === null} onClick=${() => setAsking({ does: 'rollback' })}><${Icon} name="undo" />Roll back…</button>
-    <button class="button main" disabled=${Boolean(notTrained)} onClick=${() => setTraining(true)}><${Icon} name="learning" />Train…</button>
+    <span class="ends push"><button class="button" disabled=${!versions || versions.previous === null} onClick=${() => setAsking({ does: 'rollback' })}><${Icon} name="undo" />Roll back…</button>
+    <button class="button main" disabled=${Boolean(notTrained)} onClick=${() => setTraining(true)}><${Icon} name="learning" />Train…</button></span>
   </div>`;
   const side = opened && versions && html`<${VersionDetails} card=${opened} versions=${versions} serving=${serving} onClose=${close} onPromote=${() => setAsking({ does: 'promote', version: opened.version })} />`;
 
-  return html`<${Frame} title="Learning" head=${head} side=${side} sideTitle="Version" onSideClose=${close} foot=${html`<span>${cards.length} ${cards.length === 1 ? 'version' : 'versions'}</span>`}>
+  return html`<${Frame} title="Learning" head=${head} side=${side} sideTitle="Version" onSideClose=${close} foot=${html`<span>${found ? count(cards.length, 'version') : '…'}</span>`}>
     ${running.map((one) => html`<${Running} key=${one.id} training=${one} curve=${curve} again=${trainingsAgain} />`)}
     ${error ? html`<${ErrorBox} error=${error} again=${again} />` : ''}
     ${versions?.candidate ? html`<${TrialOf} versions=${versions} serving=${serving} />` : ''}
@@ -49,7 +49,7 @@ export default function Learning() {
       ${found && !cards.length
         ? html`<${EmptyState} title="Nothing is trained yet"><p>Record what people do (<code>triveni events import</code>, RecordEvents), then train.</p>
             <p>No events yet? <code>triveni simulate</code> makes up people with known tastes over your catalogue.</p><//>`
-        : html`<ul class="versions">${cards.map((card) => html`<${VersionCard} key=${card.version} card=${card} versions=${versions} serving=${serving} open=${card.version === openId}
+        : html`<ul class="versions">${!found && !error ? html`<li class="version to-come" aria-hidden="true" />` : ''}${cards.map((card) => html`<${VersionCard} key=${card.version} card=${card} versions=${versions} serving=${serving} open=${card.version === openId}
             onOpen=${() => setParams({ open: card.version === openId ? null : card.version })} onPromote=${() => setAsking({ does: 'promote', version: card.version })} />`)}</ul>`}
     </section>
     ${notTrained ? html`<section class="parts" aria-label="Trainings"><h2>Trainings</h2><${ErrorBox} error=${notTrained} /></section>` : html`<${Trainings} all=${all.filter((one) => !live(one))} />`}

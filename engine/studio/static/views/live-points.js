@@ -25,10 +25,7 @@ export function listen() {
   return () => source.close();
 }
 
-/** The names that any point has below a key, those that come most first. @param {Point[]} all @param {'calls' | 'tiers' | 'queues' | 'batches' | 'stages' | 'events'} key */
+/** The names that any point has below a key, sorted. @param {Point[]} all @param {'calls' | 'tiers' | 'queues' | 'batches' | 'stages' | 'events'} key */
 export function namesIn(all, key) {
-  /** @type {Map<string, number>} */
-  const counts = new Map();
-  for (const point of all) for (const name of Object.keys(point[key])) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).map(([name]) => name);
+  return [...new Set(all.flatMap((point) => Object.keys(point[key])))].sort();
 }

@@ -10,7 +10,7 @@ import { KEPT, listen, namesIn, points, state } from './live-points.js';
 /** @typedef {import('../types').Point} Point */
 
 const SPANS = [1, 5, 15];
-const STYLES = [{ colour: 'ink' }, { colour: 'soft', dash: [6, 3] }, { colour: 'soft', dash: [2, 2] }, { colour: 'edge' }, { colour: 'edge', dash: [6, 3] }];
+const STYLES = [{ colour: 'ink' }, { colour: 'soft', dash: [6, 3] }, { colour: 'edge', dash: [2, 2] }, { colour: 'edge' }, { colour: 'edge', dash: [6, 3] }];
 const HUES = /** @type {Record<string, string>} */ ({ text: 'text', image: 'image', audio: 'audio' });
 
 export default function Live() {
@@ -69,7 +69,8 @@ function Figures({ last, all }) {
 
 /** Rates and latencies, two charts for each method. @param {{all: Point[], common: {x: number[], range: [number, number]}}} props */
 function Methods({ all, common }) {
-  return namesIn(all, 'calls').map((method) => {
+  const methods = namesIn(all, 'calls').sort(byUse);
+  return html`<div class="methods">${methods.map((method) => {
     const [service, name] = method.split('/');
     const failed = [...new Set(all.flatMap(({ calls }) => Object.keys(calls[method] ?? {})))].filter((code) => code !== 'OK').sort();
     const counts = (/** @type {string} */ code) => all.map(({ calls }) => calls[method]?.[code] ?? 0);
@@ -84,12 +85,15 @@ function Methods({ all, common }) {
         <${Chart} ...${common} title="Milliseconds" said=${rate} lines=${lines} ys=${took} />
       </div>
     </section>`;
-  });
+  })}</div>`;
 }
+
+/** What is asked for most usually first; the order never changes by itself. @param {string} a @param {string} b */
+const byUse = (a, b) => Number(b.startsWith('Recommendation')) - Number(a.startsWith('Recommendation')) || a.localeCompare(b);
 
 /** @param {{title: string, all: Point[], of: 'tiers' | 'queues' | 'batches' | 'events', common: object, said: (value: number) => string, floor: number, gap?: boolean}} props */
 function Several({ title, all, of, common, said, floor, gap = false }) {
-  const names = namesIn(all, of).slice(0, 6).sort();
+  const names = namesIn(all, of);
   const ys = names.map((name) => all.map((point) => point[of][name] ?? (gap ? null : 0)));
   let grey = 0;
   const lines = names.map((name, at) => ({ name, ...(HUES[name] ? { colour: HUES[name] } : STYLES[grey++ % STYLES.length]), now: spoken(ys[at], said) }));
