@@ -1,11 +1,13 @@
 """What a server counts and measures, over real gRPC, and how it is shown to Prometheus."""
 
+import json
 import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.core.errors import SettingsError
@@ -16,6 +18,8 @@ from tests.tiny import concept_space, concept_text
 from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
 
 R = recommendation_pb2
+ROOT = Path(__file__).parents[2]
+NAME = re.compile(r"\b(?:triveni|process)_[a-z_]+")
 Values = dict[tuple[str, ...], float]
 
 
@@ -138,3 +142,44 @@ def test_an_address_for_other_machines_is_warned_of(served: Running, capsys: pyt
         served.do(lambda: _open(open_to_all))
         served.do(lambda: open_to_all.close(1))
     assert [line["log_level"] for line in said] == ["warning", "info"]
+
+
+def test_the_documented_metrics_are_those_that_there_are(served: Running, door: MetricsDoor) -> None:
+    text = (ROOT / "docs" / "operations.md").read_text().partition("## Metrics")[2].partition("\n## ")[0]
+    told = {}
+    for line in re.findall(r"^\| `triveni_.*$", text, re.MULTILINE):
+        _, name, labels, _, _ = line.split("|")
+        told[name.strip(" `")] = tuple(sorted(re.findall(r"`(\w+)`", labels)))
+    search(served)
+    there = {
+        family.name + "_total" * (family.type == "counter"): family
+        for family in door.metrics.registry.collect()
+        if family.name.startswith("triveni_")
+    }
+    assert told.keys() == there.keys()
+    for name, family in there.items():
+        assert {tuple(sorted(sample.labels.keys() - {"le"})) for sample in family.samples} <= {told[name]}, name
+    assert set(NAME.findall(text)) <= exposed(door) | told.keys()
+
+
+def exposed(door: MetricsDoor) -> set[str]:
+    """The names of all samples, also of those metrics that have none yet."""
+    parts = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",)}
+    return {
+        family.name + part for family in door.metrics.registry.collect() for part in parts.get(family.type, ("",))
+    }
+
+
+def test_the_dashboard_and_the_alerts_read_what_there_is(served: Running, door: MetricsDoor) -> None:
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "triveni.json").read_text())
+    shown = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
+    assert len(shown) >= 12
+    assert len(rules) >= 7
+    asked = {name for text in [*shown, *(rule["expr"] for rule in rules)] for name in NAME.findall(text)}
+    there = exposed(door)
+    assert asked - there == set()
+    families = {re.sub("_(bucket|count|sum)$", "", name) for name in asked}
+    left = {re.sub("_(bucket|count|sum)$", "", name) for name in there if name.startswith("triveni_")} - families
+    assert left == set(), "the dashboard shows all"
+    assert all(rule["annotations"].keys() == {"summary", "remedy"} for rule in rules)

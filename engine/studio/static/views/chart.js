@@ -85,7 +85,7 @@ function options(place, lines, time, shown) {
       right: { range: (_, __, most) => [0, (most ?? 0) * 1.1 || 1] },
     },
     axes: [
-      { ...axis, grid: { show: false }, size: 22, gap: 4, space: 70, values: time ? clock : (_, ticks) => ticks.map((one) => (Number.isInteger(one) ? String(one) : '')) },
+      { ...axis, grid: { show: false }, size: 22, gap: 4, space: 56, values: time ? clock : (_, ticks) => ticks.map((one) => (Number.isInteger(one) ? String(one) : '')) },
       { ...axis, grid, size: 46, gap: 4, space: 28, values: (_, ticks) => ticks.map((one) => shown.current.said(one)) },
       ...(lines.some(({ right }) => right) ? [{ ...axis, side: /** @type {const} */ (1), scale: 'right', grid: { show: false }, size: 42, gap: 4, space: 28 }] : []),
     ],

@@ -76,7 +76,7 @@ function Methods({ all, common }) {
     const counts = (/** @type {string} */ code) => all.map(({ calls }) => calls[method]?.[code] ?? 0);
     const now = (/** @type {number[]} */ values) => rate(mean(values.slice(-10)));
     const rates = ['OK', ...failed].map((code, at) => ({ line: { name: code === 'OK' ? 'OK' : code.toLowerCase().replaceAll('_', ' '), ...(code === 'OK' ? {} : { colour: 'no', dash: STYLES[at % 3].dash }) }, values: counts(code) }));
-    const took = [0, 1, 2].map((at) => all.map(({ latency }) => latency[method] && 1000 * latency[method][at]));
+    const took = [0, 1, 2].map((at) => all.map(({ latency }) => latency[method] ? 1000 * latency[method][at] : null));
     const lines = ['p50', 'p95', 'p99'].map((label, at) => ({ name: label, ...STYLES[at], now: spoken(took[at]) }));
     return html`<section class="parts" key=${method} aria-label=${method}>
       <h2>${name} <small class="soft">${service}</small></h2>
