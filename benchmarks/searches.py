@@ -116,9 +116,8 @@ class Untracing(Engine):
 
 
 def turns_client(pipe: Connection, ports: Mapping[str, int], rounds: int, calls: int) -> None:
-    """In a process of its own: searches per second, many at once, of several servers by turns."""
+    """In a process of its own: many searches at once, of several servers by turns; asks before each turn."""
     random = np.random.default_rng(0)
-    rates: dict[str, list[float]] = {name: [] for name in ports}
     with ExitStack() as opened:
         pool = opened.enter_context(ThreadPoolExecutor(AT_ONCE))
         stubs = {
@@ -129,12 +128,12 @@ def turns_client(pipe: Connection, ports: Mapping[str, int], rounds: int, calls:
         }
         for turn in range(rounds + 1):
             for name in sorted(ports, reverse=turn % 2 == 0):
-                requests = [text_search(random) for _ in range(4 * calls)]
-                started = time.perf_counter()
+                requests = [text_search(random) for _ in range(calls)]
+                pipe.send(name)
+                pipe.recv()
                 list(pool.map(stubs[name].Search, requests))
-                if turn:  # the first round warms up
-                    rates[name].append(len(requests) / (time.perf_counter() - started))
-    pipe.send(rates)
+                pipe.send(turn > 0)  # the first round warms up
+    pipe.send("")
 
 
 def measured(space: Space, items: int, folder: Path, rounds: int, calls: int) -> Row:
@@ -156,16 +155,24 @@ def measured(space: Space, items: int, folder: Path, rounds: int, calls: int) ->
             ports[name] = opened.enter_context(serving(begin)).port
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        client = context.Process(target=turns_client, args=(theirs, ports, rounds, calls))
+        client = context.Process(target=turns_client, args=(theirs, ports, rounds, 4 * calls))
         client.start()
         theirs.close()
-        rates = ours.recv()
+        took: dict[str, list[tuple[float, float]]] = {name: [] for name in ports}
+        while name := ours.recv():
+            began = time.perf_counter(), time.process_time()
+            ours.send(name)
+            if ours.recv():
+                took[name].append((time.perf_counter() - began[0], time.process_time() - began[1]))
         client.join()
-    ratios = np.asarray(rates["with"]) / np.asarray(rates["without"])
+    seconds = {name: np.asarray(values) / (4 * calls) for name, values in took.items()}  # (rounds, 2) per search
+    ratios = seconds["with"] / seconds["without"]
     return {
-        **{f"{name}_per_second": float(np.median(values)) for name, values in rates.items()},
-        "ratio": float(np.median(ratios)),
-        "least": float(ratios.min()),
-        "most": float(ratios.max()),
-        "within": float(np.median(ratios)) >= 0.95,
+        **{f"{name}_per_second": float(1 / np.median(values[:, 0])) for name, values in seconds.items()},
+        **{f"{name}_cpu_ms": float(1e3 * np.median(values[:, 1])) for name, values in seconds.items()},
+        "throughput": float(np.median(1 / ratios[:, 0])),
+        "cpu": float(np.median(ratios[:, 1])),
+        "cpu_least": float(ratios[:, 1].min()),
+        "cpu_most": float(ratios[:, 1].max()),
+        "within": float(np.median(ratios[:, 1])) <= 1.05,
     }

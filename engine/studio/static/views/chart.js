@@ -14,7 +14,8 @@ const HEIGHT = 96;
 /**
  * @param {{title: string, lines: Line[], x: number[], ys: Values[], range?: [number, number], time?: boolean,
  *   said: (value: number) => string, floor?: number}} props
- *   `range` is what the axis of x shows; `said` writes a value; `floor` is what the axis of y reaches at least
+ *   `range` is what the axis of x shows; `said` writes a value; `floor` is what the axis of y reaches at least. Over
+ *   `time` it begins at zero, else it fits the values
  */
 export function Chart({ title, lines, x, ys, range, time = true, said, floor = 0 }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -81,8 +82,8 @@ function options(place, lines, time, shown) {
     cursor: { show: false },
     scales: {
       x: { time, range: (_, least, most) => shown.current.range ?? [least, most] },
-      y: { range: (_, __, most) => [0, Math.max(most ?? 0, shown.current.floor) * 1.1 || 1] },
-      right: { range: (_, __, most) => [0, (most ?? 0) * 1.1 || 1] },
+      y: { range: (_, least, most) => (time ? [0, Math.max(most ?? 0, shown.current.floor) * 1.1 || 1] : fitted(least, most, 0.4, 0.1)) },
+      right: { range: (_, least, most) => fitted(least, most, 0.1, 0.4) },
     },
     axes: [
       { ...axis, grid: { show: false }, size: 22, gap: 4, space: 56, values: time ? clock : (_, ticks) => ticks.map((one) => (Number.isInteger(one) ? String(one) : '')) },
@@ -97,10 +98,17 @@ function options(place, lines, time, shown) {
         stroke: colourOf(place, colour),
         width: 1.5,
         dash,
-        points: { show: !time, size: 5 },
+        points: { show: !time, size: 5, fill: colourOf(place, colour) },
       })),
     ],
   };
+}
+
+/** A range about values, with so much room below and above. @param {number | null} least @param {number | null} most @param {number} below @param {number} above @returns {[number, number]} */
+function fitted(least, most, below, above) {
+  if (least === null || most === null) return [0, 1];
+  const span = most - least || Math.abs(most) / 2 || 1;
+  return [least - below * span, most + above * span];
 }
 
 /** Times of the day, to the minute. @type {uPlot.Axis.DynamicValues} */

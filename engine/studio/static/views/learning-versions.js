@@ -81,10 +81,13 @@ export function VersionDetails({ card, versions, serving, onClose, onPromote }) 
   </div>`;
 }
 
+/** To three digits: epochs differ by little. @param {number} value */
+const finely = (value) => (Number.isFinite(value) ? value.toFixed(3).replace(/^(-?)0\./, '$1.') : '');
+
 /** Loss and held-out figure by epoch. @param {{epochs: import('../types').Epoch[]}} props */
 export function Curve({ epochs }) {
   const last = epochs.at(-1) ?? {};
-  return html`<${Chart} title="By epoch" time=${false} x=${epochs.map((_, at) => at + 1)} range=${[0.5, Math.max(epochs.length, 4) + 0.5]} said=${score}
-    lines=${[{ name: 'NDCG@10, held out', now: score(last.ndcg_at_10 ?? NaN) }, { name: 'loss', colour: 'soft', dash: [5, 3], right: true, now: score(last.loss ?? NaN) }]}
+  return html`<${Chart} title="By epoch" time=${false} x=${epochs.map((_, at) => at + 1)} range=${[0.5, Math.max(epochs.length, 4) + 0.5]} said=${finely}
+    lines=${[{ name: 'NDCG@10, held out', now: finely(last.ndcg_at_10 ?? NaN) }, { name: 'loss', colour: 'soft', dash: [5, 3], right: true, now: score(last.loss ?? NaN) }]}
     ys=${[epochs.map((one) => one.ndcg_at_10), epochs.map((one) => one.loss)]} />`;
 }
