@@ -16,7 +16,7 @@ class MetricsDoor:
     """Answers every GET with the metrics as text. A `Door` of `engine.service.server.Server`.
 
     Args:
-        address: HOST:PORT to listen on; port 0 takes a free one, no HOST all addresses.
+        address: HOST:PORT to listen on; port 0 takes a free one.
         metrics: what is shown.
     """
 

@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from engine.core.errors import OverloadedError
@@ -82,7 +83,10 @@ class Live:
 
     def _work(self) -> None:
         while not self._stopped.wait(self._every):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 (the thread has to live as long as the server)
+                structlog.get_logger("triveni.studio").error("metrics not read", exc_info=error)
 
     def look(self) -> None:
         """Make a point now."""

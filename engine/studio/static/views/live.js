@@ -37,7 +37,7 @@ export default function Live() {
     ${points.value && !namesIn(every, 'calls').length && html`<${EmptyState} title=${`No calls in the last ${Math.max(1, Math.round(every.length / 60))} of ${KEPT / 60} minutes`}>
       <p><a href="/">Search for something</a>, and it shows here within a second.</p><//>`}
     <${Methods} all=${all} common=${common} />
-    <section class="parts" aria-label="Inside">
+    ${points.value && html`<section class="parts" aria-label="Inside">
       <h2>Inside</h2>
       <div class="multiples">
         <${Stages} all=${all} />
@@ -47,7 +47,7 @@ export default function Live() {
         <${Several} title="Events per second" all=${all} of="events" common=${common} said=${rate} floor=${1} />
         <${Chart} ...${common} title="Memory of the process" said=${bytes} lines=${[{ name: 'resident', now: last?.memory ? bytes(last.memory) : '' }]} ys=${[all.map(({ memory }) => memory)]} />
       </div>
-    </section>
+    </section>`}
   <//>`;
 }
 
