@@ -21,7 +21,8 @@ import numpy as np
 from google.protobuf.json_format import MessageToJson
 
 from benchmarks.recommend import build
-from benchmarks.service import met, text_search
+from benchmarks.searches import text_search
+from benchmarks.service import met
 from benchmarks.synthetic import catalogue
 from benchmarks.wire import ANY_PORT, Row, serving, timed
 from encoders.spaces.space import Space

@@ -1,15 +1,15 @@
 """The gRPC service against the engine that it serves, against bare gRPC, and against itself under load.
 
-    python -m benchmarks.service [wire] [concurrent] [start] [--items 100000] [--store DIR] [--json]
+    python -m benchmarks.service [wire] [concurrent] [metrics] [start] [--items 100000] [--store DIR] [--json]
 
 wire: Recommend in process, over gRPC on loopback, and a bare echo of messages of the same sizes, by turns.
 concurrent: text searches one at a time against 16 at once, by turns, over the space of the settings.
+metrics: text searches, 16 at once, with metrics and traces and without, by turns.
 start: `triveni serve` in a process of its own, from its start until the health service says SERVING.
 """
 
 import argparse
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -17,90 +17,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from benchmarks.recommend import build
-from benchmarks.synthetic import catalogue
-from benchmarks.wire import Row, serving, start_server, timed, wire
-from encoders.spaces.space import Space
+from benchmarks.searches import AT_ONCE, concurrent, measured
+from benchmarks.wire import Row, wire
 from engine import opening
 from engine.config.settings import load_settings
 from engine.core.threads import one_blas_thread
-from engine.encode.batching import MicroBatcher
-from engine.events.sql import SqlEventStore
-from engine.query.pipeline import Engine
-from engine.query.search import BatchedSearch
 from engine.service.logs import configure_logs
-from triveni.v1 import content_pb2, recommendation_pb2, recommendation_pb2_grpc
-
-# concurrent -------------------------------------------------------------------------------------------------
-
-WORDS = ("red", "blue", "small", "old", "wooden", "bird", "piano", "car", "drum", "tree", "cat", "train", "sea")
-AT_ONCE = 16
-
-
-def text_search(random: np.random.Generator) -> recommendation_pb2.SearchRequest:
-    """A search by a text that was not searched before."""
-    text = " ".join([*random.choice(WORDS, 5), str(random.integers(1_000_000))])
-    part = recommendation_pb2.QueryPart(content=content_pb2.Content(text=text))
-    return recommendation_pb2.SearchRequest(parts=[part], limit=20)
-
-
-def search_client(pipe: Connection, port: int, rounds: int, calls: int) -> None:
-    """In a process of its own: searches per second, one at a time and many at once, by turns."""
-    random = np.random.default_rng(0)
-    rates: dict[str, list[float]] = {"alone": [], "at_once": []}
-    latencies: dict[str, list[float]] = {"alone": [], "at_once": []}
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, ThreadPoolExecutor(AT_ONCE) as pool:
-        stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
-        for turn in range(rounds + 1):
-            for name, threads in (("alone", 1), ("at_once", AT_ONCE)):
-                requests = [text_search(random) for _ in range(calls * (1 if threads == 1 else 4))]
-                started = time.perf_counter()
-                ask = map if threads == 1 else pool.map
-                took = list(ask(lambda request: timed(partial(stub.Search, request)), requests))
-                if turn:  # the first round warms up
-                    rates[name].append(len(requests) / (time.perf_counter() - started))
-                    latencies[name] += took
-    pipe.send((rates, latencies))
-
-
-def concurrent(space: Space, items: int, folder: Path, rounds: int, calls: int) -> Row:
-    """Throughput of text searches, 16 at once against one at a time."""
-    drawn = catalogue(items, space.dimension)
-    store = build(replace(drawn, manifest=space.manifest), folder)
-    encoder = MicroBatcher(space)
-    search = BatchedSearch(store, workers=1)  # as `triveni serve` does over the embedded store
-    engine = Engine(encoder, space.manifest, store, search=search)
-    events = SqlEventStore(f"sqlite:///{folder}-events.db")
-    with serving(lambda: start_server(engine, encoder, store, events, space)) as server:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        client = context.Process(target=search_client, args=(theirs, server.port, rounds, calls))
-        client.start()
-        theirs.close()
-        rates, latencies = ours.recv()
-        client.join()
-    search.close()
-    encoder.close()
-    events.close()
-    store.close()
-    ratio = float(np.median(np.asarray(rates["at_once"]) / np.asarray(rates["alone"])))
-    return {
-        **{f"{name}_per_second": float(np.median(values)) for name, values in rates.items()},
-        **{f"{name}_p50_ms": float(np.median(values)) for name, values in latencies.items()},
-        "ratio": ratio,
-        "within": ratio >= 2.5,
-    }
-
 
 # start ------------------------------------------------------------------------------------------------------
 
@@ -151,7 +79,9 @@ def log_lines(process: subprocess.Popen[str]) -> Iterator[Row]:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=[], metavar="wire|concurrent|start", help="all if not given")
+    parser.add_argument(
+        "what", nargs="*", default=[], metavar="wire|concurrent|metrics|start", help="all if not given"
+    )
     parser.add_argument("--items", type=int, default=100_000, help="of the wire's catalogue")
     parser.add_argument("--users", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
@@ -162,7 +92,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, help="keep the synthetic stores below this folder")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    what = options.what or ["wire", "concurrent", "start"]
+    what = options.what or ["wire", "concurrent", "metrics", "start"]
     configure_logs("warning", json_lines=True)
     one_blas_thread()
     report: dict[str, Row] = {}
@@ -174,6 +104,10 @@ def main() -> None:
             space = opening.open_space(load_settings())
             name = folder / f"search-{space.fingerprint[:8]}"
             report["concurrent"] = concurrent(space, options.search_items, name, options.rounds, options.calls)
+        if "metrics" in what:
+            space = opening.open_space(load_settings())
+            name = folder / f"search-{space.fingerprint[:8]}"
+            report["metrics"] = measured(space, options.search_items, name, options.rounds, options.calls)
         if "start" in what:
             report["start"] = start(min(options.rounds, 3), Path(scratch) / "empty")
     print(json.dumps(report) if options.json else table(report))
@@ -193,6 +127,13 @@ def table(report: dict[str, Row]) -> str:
         lines.append(
             f"text searches per second: {row['alone_per_second']:.0f} one at a time, "
             f"{row['at_once_per_second']:.0f} with {AT_ONCE} at once: {row['ratio']:.2f} times, bound 2.5: {met(row)}"
+        )
+    if row := report.get("metrics"):
+        lines.append(
+            f"text searches per second, {AT_ONCE} at once: {row['with_per_second']:.0f} with metrics, "
+            f"{row['without_per_second']:.0f} without, {row['throughput']:.3f} times; the server's CPU time "
+            f"{row['with_cpu_ms']:.2f} and {row['without_cpu_ms']:.2f} ms, {row['cpu']:.3f} times "
+            f"({row['cpu_least']:.3f} to {row['cpu_most']:.3f}), bound 1.05: {met(row)}"
         )
     if row := report.get("start"):
         lines.append(

@@ -31,6 +31,7 @@ from engine.events.sql import SqlEventStore
 from engine.query.pipeline import Engine
 from engine.service.convert import recommend_query
 from engine.service.convert.fields import timestamp
+from engine.service.metrics import Metrics
 from engine.service.server import Server, ServerOptions
 from engine.store.base import VectorStore
 from triveni.v1 import event_pb2, recommendation_pb2, recommendation_pb2_grpc
@@ -71,10 +72,15 @@ class EmptyEncoder(NoEncoder):
 
 
 async def start_server(
-    engine: Engine, encoder: ContentEncoder, store: VectorStore, events: EventStore, space: Space | NoSpace
+    engine: Engine,
+    encoder: ContentEncoder,
+    store: VectorStore,
+    events: EventStore,
+    space: Space | NoSpace,
+    metrics: Metrics | None = None,
 ) -> Server:
     """The service itself."""
-    server = Server(engine, encoder, store, events, space, ANY_PORT)  # type: ignore[arg-type]
+    server = Server(engine, encoder, store, events, space, ANY_PORT, metrics=metrics)  # type: ignore[arg-type]
     await server.start()
     return server
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from engine.config.settings import Settings
-from engine.opening import event_limits, media_root, registry
+from engine.opening import event_kinds, event_limits, media_root, registry
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from encoders.spaces.space import Space
     from engine.encode.batching import MicroBatcher
     from engine.encode.encoding import ContentEncoder
+    from engine.events.base import EventStore
     from engine.http.server import HttpServer
     from engine.learn.jobs.trainings import Trainings
     from engine.models.loaded import Loader
@@ -27,28 +28,44 @@ if TYPE_CHECKING:
     from engine.query.models import Models
     from engine.query.pipeline import Engine
     from engine.query.search import BatchedSearch, Search
+    from engine.service.metrics import Metrics
+    from engine.service.metrics_door import MetricsDoor
     from engine.service.server import ServerOptions
     from engine.store.base import VectorStore
+    from engine.studio.live import Live
 
 
-def micro_batcher(settings: Settings, space: Space) -> MicroBatcher:
-    """An encoder that takes the contents of calls that wait at the same time together."""
+def micro_batcher(settings: Settings, space: Space, metrics: Metrics) -> MicroBatcher:
+    """An encoder that takes the contents of calls that wait at the same time together, and is measured."""
     from engine.encode.batching import MicroBatcher
 
-    return MicroBatcher(space, max_batch=settings.service.max_batch, max_queue=settings.service.max_queue)
+    service = settings.service
+    made = MicroBatcher(space, max_batch=service.max_batch, max_queue=service.max_queue, batched=metrics.batched)
+    metrics.queues["encoding"] = lambda: made.waiting
+    return made
 
 
-def batched_search(settings: Settings, store: VectorStore) -> BatchedSearch:
+def batched_search(settings: Settings, store: VectorStore, metrics: Metrics) -> BatchedSearch:
     """A search that takes the calls that wait at the same time together.
 
     The embedded store holds Python's lock while it searches, so one thread is all that it can use; a server answers
     as many as ask.
     """
+    from functools import partial
+
     from engine.query.search import BatchedSearch
 
     service = settings.service
     workers = 1 if settings.store.backend == "edge" else service.threads
-    return BatchedSearch(store, max_batch=service.max_batch, max_queue=service.max_queue, workers=workers)
+    made = BatchedSearch(
+        store,
+        max_batch=service.max_batch,
+        max_queue=service.max_queue,
+        workers=workers,
+        batched=partial(metrics.batched, "search"),
+    )
+    metrics.queues["search"] = lambda: made.waiting
+    return made
 
 
 def build_engine(
@@ -190,7 +207,14 @@ def settings_digests(settings: Settings) -> dict[str, str]:
 
 
 def studio_routes(
-    settings: Settings, space: Space, store: VectorStore, limits: DecodeLimits, address: Callable[[], str]
+    settings: Settings,
+    space: Space,
+    store: VectorStore,
+    limits: DecodeLimits,
+    address: Callable[[], str],
+    *,
+    events: EventStore,
+    live: Live,
 ) -> list[BaseRoute]:
     """The routes of Triveni Studio.
 
@@ -200,11 +224,14 @@ def studio_routes(
         store: the catalogue.
         limits: of decoding; those of the space, so that thumbnails and encoders share one budget of memory.
         address: says where the gRPC server answers, HOST:PORT.
+        events: what people did, and what they were shown.
+        live: what happened lately.
 
     Raises:
         DiskError: if there can be no folder for thumbnails.
     """
     from engine.studio.facets import Facets
+    from engine.studio.learning import Learning
     from engine.studio.media import MediaFolder
     from engine.studio.routes import routes_of
     from engine.studio.studio import Studio
@@ -218,6 +245,8 @@ def studio_routes(
             media=MediaFolder(store, wanted.media or media_root(settings)),
             thumbnails=Thumbnails(wanted.cache, wanted.cache_mb << 20, limits),
             facets=Facets(store),
+            learning=Learning(registry(settings), events, event_kinds(settings)),
+            live=live,
             address=address,
             max_bytes=settings.service.max_message_bytes,
         )
@@ -250,3 +279,12 @@ def http_doors(settings: Settings, address: str = "", routes: Sequence[BaseRoute
 
     http = settings.http.model_copy(update={"address": address}) if address else settings.http
     return (HttpServer(http, max_message_bytes=settings.service.max_message_bytes, extra_routes=routes),)
+
+
+def metrics_doors(settings: Settings, metrics: Metrics) -> tuple[MetricsDoor, ...]:
+    """What shows the metrics to Prometheus, if the settings want it."""
+    if not settings.metrics.address:
+        return ()
+    from engine.service.metrics_door import MetricsDoor
+
+    return (MetricsDoor(settings.metrics.address, metrics),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,8 @@ import typer
 from engine.cli.common import settings_of
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from engine.config.settings import Settings
 
 
@@ -62,6 +64,7 @@ def run(
         from engine import compose, opening
         from engine.core.threads import one_blas_thread
         from engine.service.lifecycle import serve_until_signal
+        from engine.service.metrics import Metrics
         from engine.service.server import Server
 
         options = compose.server_options(settings)
@@ -83,9 +86,10 @@ def run(
             opened.callback(events.close)
             if gone := events.recent_kinds() - set(options.event_limits.kinds.names):
                 found["left_out"] = f"those of kinds that events.kinds does not declare: {', '.join(sorted(gone))}"
-        encoder = compose.micro_batcher(settings, space)
+        metrics = Metrics()
+        encoder = compose.micro_batcher(settings, space, metrics)
         opened.callback(encoder.close)
-        search = compose.batched_search(settings, store)
+        search = compose.batched_search(settings, store, metrics)
         opened.callback(search.close)
         with loading("model version") as found:
             serving = compose.open_serving(settings, space, store)
@@ -101,10 +105,25 @@ def run(
         def here() -> str:
             return opening.reachable(listening.address, server.port)
 
-        routes = compose.studio_routes(settings, space, store, limits, here) if studio else ()
+        routes: Sequence[BaseRoute] = ()
+        if studio:
+            from engine.studio.live import Live
+
+            live = Live(metrics.registry)
+            opened.callback(live.close)
+            routes = compose.studio_routes(settings, space, store, limits, here, events=events, live=live)
         doors = compose.http_doors(settings, http, routes)
         server = Server(
-            engine, encoder, store, events, space, listening, serving=serving, trainings=trainings, doors=doors
+            engine,
+            encoder,
+            store,
+            events,
+            space,
+            listening,
+            serving=serving,
+            trainings=trainings,
+            doors=(*doors, *compose.metrics_doors(settings, metrics)),
+            metrics=metrics,
         )
 
         def tell() -> None:

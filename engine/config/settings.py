@@ -21,7 +21,7 @@ from engine.http.settings import HttpSettings
 from engine.learn.settings import LearnSettings
 from engine.models.settings import ModelSettings
 from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
-from engine.service.settings import LogSettings, ServiceSettings
+from engine.service.settings import LogSettings, MetricsSettings, ServiceSettings
 from engine.store.settings import StoreSettings
 from engine.studio.settings import StudioSettings
 
@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     service: ServiceSettings = ServiceSettings()
     http: HttpSettings = HttpSettings()
     studio: StudioSettings = StudioSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from encoders.errors import TriveniError
@@ -39,6 +40,7 @@ class Batcher(Generic[In, Out]):
         max_batch: items per batch, at most.
         max_queue: items that may wait, at most.
         workers: threads; they share what waits evenly.
+        batched: is told how much is done together, each time.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class Batcher(Generic[In, Out]):
         max_batch: int,
         max_queue: int,
         workers: int = 1,
+        batched: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._run, self._name, self._max_batch, self._max_queue = run, name, max_batch, max_queue
+        self._batched = batched
         self._waiting: deque[_Job[In, Out]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -60,6 +64,11 @@ class Batcher(Generic[In, Out]):
         ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """What waits for a thread."""
+        return len(self._waiting)
 
     def submit(self, values: Sequence[In], deadline: Deadline) -> "list[Future[Out]]":
         """Hand in work: all values or, if they find no room, none.
@@ -97,7 +106,9 @@ class Batcher(Generic[In, Out]):
                     return
                 size = min(math.ceil(len(self._waiting) / len(self._threads)), self._max_batch)
                 jobs = [self._waiting.popleft() for _ in range(size)]
-            self._do([job for job in jobs if self._wanted(job)])
+            wanted = [job for job in jobs if self._wanted(job)]
+            self._batched(len(wanted))
+            self._do(wanted)
 
     def _wanted(self, job: _Job[In, Out]) -> bool:
         """Whether anyone still waits for a job; if not, it is finished with the reason."""
@@ -163,16 +174,33 @@ class MicroBatcher:
         space: the encoders.
         max_batch: contents that one network takes together, at most.
         max_queue: contents that may wait for one network, at most.
+        batched: is told, each time, of which modality how many contents are encoded together.
     """
 
-    def __init__(self, space: Space, *, max_batch: int = 32, max_queue: int = 256) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        max_batch: int = 32,
+        max_queue: int = 256,
+        batched: Callable[[Modality, int], None] = lambda _, __: None,
+    ) -> None:
         self._space = space
         self._batchers: dict[Modality, Batcher[Prepared, Floats]] = {
             modality: Batcher(
-                space.encoder(modality).forward, name=f"{modality} encoding", max_batch=max_batch, max_queue=max_queue
+                space.encoder(modality).forward,
+                name=f"{modality} encoding",
+                max_batch=max_batch,
+                max_queue=max_queue,
+                batched=partial(batched, modality),
             )
             for modality in space.modalities
         }
+
+    @property
+    def waiting(self) -> int:
+        """Contents that wait for a network."""
+        return sum(batcher.waiting for batcher in self._batchers.values())
 
     def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
         """Encode contents, each for itself; see `ContentEncoder.encode`."""

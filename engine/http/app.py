@@ -1,5 +1,6 @@
 """The HTTP door as one Starlette app."""
 
+import asyncio
 from collections.abc import Sequence
 
 import grpc
@@ -45,7 +46,8 @@ def build_app(
     """The app: a route for each HTTP form of each RPC, health, the OpenAPI document and a page to try it.
 
     Args:
-        channel: to the service; other routes find it as `request.app.state.channel`.
+        channel: to the service; other routes find it as `request.app.state.channel`, and beside it as `closing` an
+            event that is set when the door closes: answers without an end have to end then.
         settings: of the door.
         max_message_bytes: the largest message that the service takes.
         extra_routes: more routes, behind those of the RPCs.
@@ -85,7 +87,7 @@ def build_app(
         ],
         exception_handlers={HTTPException: _http_error, TriveniError: _our_error, Exception: _unexpected},
     )
-    app.state.channel = channel
+    app.state.channel, app.state.closing = channel, asyncio.Event()
     return app
 
 

@@ -64,7 +64,7 @@ class HttpServer:
             target,
             options=(("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)),
         )
-        app = build_app(
+        self._app = app = build_app(
             self._channel,
             self._settings,
             max_message_bytes=self._max_message_bytes,
@@ -105,6 +105,7 @@ class HttpServer:
         """
         if self._running is None:
             return
+        self._app.state.closing.set()
         await asyncio.sleep(min(_NOTICE, seconds))
         self._server.config.timeout_graceful_shutdown = seconds  # type: ignore[assignment]
         self._server.should_exit = True

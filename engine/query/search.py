@@ -1,7 +1,7 @@
 """How the engine searches the store: each call for itself, or the searches of many calls in one batch."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.core.deadline import Deadline
@@ -44,9 +44,18 @@ class BatchedSearch:
         max_batch: calls whose searches go together, at most.
         max_queue: calls that may wait, at most.
         workers: threads; 0 takes one per core.
+        batched: is told, each time, how many calls are searched for together.
     """
 
-    def __init__(self, store: VectorStore, *, max_batch: int = 32, max_queue: int = 256, workers: int = 0) -> None:
+    def __init__(
+        self,
+        store: VectorStore,
+        *,
+        max_batch: int = 32,
+        max_queue: int = 256,
+        workers: int = 0,
+        batched: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._batcher: Batcher[Searches, list[Hits]] = Batcher(
             self._run,
@@ -54,7 +63,13 @@ class BatchedSearch:
             max_batch=max_batch,
             max_queue=max_queue,
             workers=workers or os.cpu_count() or 1,
+            batched=batched,
         )
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for the store."""
+        return self._batcher.waiting
 
     def search(self, queries: Searches, deadline: Deadline) -> list[Hits]:
         """Search; see `Search.search`.

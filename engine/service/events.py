@@ -20,6 +20,7 @@ from engine.service.calls import Context, Malformed, checked
 from engine.service.convert.content import problem
 from engine.service.convert.events import event_message, user_event_of
 from engine.service.impressions import ImpressionLog
+from engine.service.metrics import Metrics
 from engine.service.paging import cursor_of, page_size, page_token
 from engine.service.status import shorten
 from engine.service.stream_buffer import StreamBuffer
@@ -57,6 +58,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         limits: the largest event, as the store has them.
         impressions: the log of served lists, which the deletion of a person waits for.
         workers: where the work is done.
+        metrics: count what became of events.
         max_bytes: of the events of one stream that wait.
     """
 
@@ -68,12 +70,13 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         limits: EventLimits,
         impressions: ImpressionLog,
         workers: Workers,
+        metrics: Metrics,
         *,
         max_bytes: int,
     ) -> None:
         self._encoder, self._fingerprint = encoder, fingerprint
         self._store, self._limits, self._impressions = store, limits, impressions
-        self._workers, self._max_bytes = workers, max_bytes
+        self._workers, self._metrics, self._max_bytes = workers, metrics, max_bytes
 
     async def RecordEvents(  # noqa: N802
         self, request: event_pb2.RecordEventsRequest, context: Context
@@ -137,6 +140,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
             if outcome.error is not None:
                 tally.rejected.append((index, _at(outcome.error, "")))
         tally.rejected.sort(key=lambda pair: pair[0])
+        self._metrics.sent(tally.recorded, tally.duplicates, len(tally.rejected))
         return tally
 
     async def GetHistory(  # noqa: N802

@@ -52,6 +52,11 @@ class ImpressionLog:
         self._thread = threading.Thread(target=self._work, name="impressions", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Lists that wait to be written."""
+        return len(self._waiting)
+
     def add(self, impression: Impression) -> None:
         """Take in a served list; at once, whatever the database does."""
         with self._changed:

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from encoders.errors import TriveniError
 from engine.service.calls import SETTINGS, Call, Context, Malformed, begin_call, checked, status_name
+from engine.service.metrics import Metrics
 from engine.service.status import NotReadyError, UnexpectedError, grpc_status, shorten
 
 _OWN = "/triveni."
@@ -29,10 +30,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     Args:
         settings: digests of the server's settings, which a caller gets who sends the metadata key `SETTINGS`.
+        metrics: counts calls.
     """
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
-        self._settings = json.dumps(settings)
+    def __init__(self, settings: Mapping[str, str], metrics: Metrics) -> None:
+        self._settings, self._metrics = json.dumps(settings), metrics
         self._wrapped: dict[str, Handler] = {}
         self._log = structlog.get_logger("triveni.service")
         self._idle = asyncio.Event()
@@ -139,9 +141,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return call
 
     def _report(self, call: Call, context: Context, own: bool) -> None:
-        took = round((time.perf_counter() - call.began) * 1e3, 2)
+        took, code = time.perf_counter() - call.began, status_name(context)
+        self._metrics.called(call.method, code, took)
         log = self._log.info if own else self._log.debug
-        log("call", method=call.method, code=status_name(context), ms=took, request_id=call.request_id, **call.notes)
+        ms = round(took * 1e3, 2)
+        log("call", method=call.method, code=code, ms=ms, request_id=call.request_id, **call.notes)
 
     async def _fail(self, error: Exception, call: Call, context: Context) -> NoReturn:
         if isinstance(error, grpc.aio.BaseError):  # aborted already, or the connection is gone

@@ -1,6 +1,7 @@
 """RecommendationService."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,12 +14,13 @@ from engine.events.check import EventLimits, check_context
 from engine.events.history import StoredHistory
 from engine.events.types import ASKED, MODEL
 from engine.query.pipeline import Engine
-from engine.query.trace import UNTRACED, Trace
+from engine.query.trace import Trace
 from engine.service.calls import Context, current_call, status_name
 from engine.service.convert.events import EventReader
 from engine.service.convert.queries import recommend_query, search_query
 from engine.service.convert.results import impression_of, recommend_response, search_response
 from engine.service.impressions import ImpressionLog
+from engine.service.metrics import Metrics
 from engine.service.work import Workers, deadline_of
 from triveni.v1 import recommendation_pb2, recommendation_pb2_grpc
 
@@ -37,6 +39,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         impressions: is told of each list that was served.
         limits: the largest context of one.
         workers: where the work is done.
+        metrics: are told of stages and tiers.
     """
 
     def __init__(
@@ -46,9 +49,10 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         impressions: ImpressionLog,
         limits: EventLimits,
         workers: Workers,
+        metrics: Metrics,
     ) -> None:
         self._engine, self._history, self._impressions = engine, history, impressions
-        self._limits, self._workers = limits, workers
+        self._limits, self._workers, self._metrics = limits, workers, metrics
         self._read = partial(recommend_query, read_event=EventReader(limits.kinds))
         self._log = structlog.get_logger("triveni.service")
 
@@ -64,14 +68,14 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     def _recommend(
         self, request: recommendation_pb2.RecommendRequest, deadline: Deadline
     ) -> recommendation_pb2.RecommendResponse:
-        trace = Trace() if request.trace else UNTRACED
+        trace = Trace()
         check_context(request.context, self._limits)
         joined = self._history.join(self._read(request), deadline)
         if joined.unread:
             self._log.warning("stored history unread", reason=joined.unread)
         if request.user_id:
             trace.passed("recorded", len(joined.query.history) - joined.own)
-        return recommend_response(self._answer(joined.query, deadline, trace), joined)
+        return recommend_response(self._answer(joined.query, deadline, trace, told=request.trace), joined)
 
     async def Search(  # noqa: N802
         self, request: recommendation_pb2.SearchRequest, context: Context
@@ -84,16 +88,17 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     def _search(
         self, request: recommendation_pb2.SearchRequest, deadline: Deadline
     ) -> recommendation_pb2.SearchResponse:
-        trace = Trace() if request.trace else UNTRACED
-        return search_response(self._answer(search_query(request), deadline, trace))
+        return search_response(self._answer(search_query(request), deadline, Trace(), told=request.trace))
 
-    def _answer(self, query: Query, deadline: Deadline, trace: Trace) -> Recommendations:
+    def _answer(self, query: Query, deadline: Deadline, trace: Trace, *, told: bool) -> Recommendations:
         try:
-            return self._engine.recommend(query, deadline, trace)
+            made = self._engine.recommend(query, deadline, trace)
         except TriveniError as error:
             field = error.field.removeprefix("query.")
             error.field = _MESSAGE_FIELDS.get(field, field)
             raise
+        self._metrics.passed(made.stages)
+        return made if told else replace(made, stages=())
 
     def _serve(
         self, response: _Response, user: str, about: Mapping[str, str], model: str, context: Context
@@ -102,6 +107,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         call = current_call()
         about = {**about, MODEL: model} if model else about
         response.request_id = call.request_id
+        self._metrics.answered(response.tier)
         call.notes |= {"model": response.model, "tier": response.tier}
         if response.compared_model:
             call.notes["compared_model"] = response.compared_model

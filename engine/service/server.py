@@ -17,6 +17,7 @@ from engine.catalog.ingest import INDEXED_AT
 from engine.catalog.settings import IndexSettings
 from engine.core.errors import SettingsError
 from engine.core.filters import FieldKind
+from engine.core.types import UNTRAINED
 from engine.encode.encoding import ContentEncoder
 from engine.events.base import EventStore
 from engine.events.check import EventLimits
@@ -30,6 +31,7 @@ from engine.service.events import EventServicer
 from engine.service.impressions import ImpressionLog
 from engine.service.interceptors import CallInterceptor
 from engine.service.logs import loading
+from engine.service.metrics import Metrics
 from engine.service.models import ModelServicer
 from engine.service.recommendation import RecommendationServicer
 from engine.service.settings import ServiceSettings
@@ -106,6 +108,7 @@ class Server:
         serving: which model serves; ModelService changes it.
         trainings: runs trainings; ModelService asks for them.
         doors: other ways to its calls, which it opens and closes.
+        metrics: of the server; None makes some that nobody else sees.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class Server:
         serving: Serving | None = None,
         trainings: Trainings | None = None,
         doors: Sequence[Door] = (),
+        metrics: Metrics | None = None,
     ) -> None:
         self._engine, self._encoder, self._store, self._space = engine, encoder, store, space
         self._options = options
@@ -130,6 +134,8 @@ class Server:
         self._serving, self._trainings = serving, trainings
         self._events, self._impressions = events, ImpressionLog(events)
         self._doors, self._inside = doors, ExitStack()
+        self._metrics = metrics or Metrics()
+        self._watch(self._metrics)
         self._stopping: asyncio.Task[None] | None = None
         self.port = 0
 
@@ -140,7 +146,7 @@ class Server:
             SettingsError: if the address cannot be bound.
             TriveniError: if the first inference fails.
         """
-        self._calls = CallInterceptor(self._options.digests)
+        self._calls = CallInterceptor(self._options.digests, self._metrics)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(
             interceptors=(self._calls,),
@@ -198,12 +204,15 @@ class Server:
             options.event_limits,
             self._impressions,
             self._event_workers,
+            self._metrics,
             max_bytes=options.max_message_bytes,
         )
         for add, servicer in (
             (
                 recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server,
-                RecommendationServicer(self._engine, history, self._impressions, options.event_limits, workers),
+                RecommendationServicer(
+                    self._engine, history, self._impressions, options.event_limits, workers, self._metrics
+                ),
             ),
             (catalog_pb2_grpc.add_CatalogServiceServicer_to_server, catalog),
             (
@@ -221,6 +230,29 @@ class Server:
         if options.reflection:
             names = (*READY[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
+
+    def _watch(self, metrics: Metrics) -> None:
+        metrics.queues |= {
+            "requests": lambda: self._workers.pending,
+            "events": lambda: self._event_workers.pending,
+            "models": lambda: self._model_workers.pending,
+            "impressions": lambda: self._impressions.waiting,
+        }
+        metrics.watch("triveni_items", "Items of the catalogue.", lambda: {(): self._store.count()})
+        metrics.watch(
+            "triveni_impressions_dropped_total",
+            "Served lists that were not written: learning will not know of them.",
+            lambda: {(): self._impressions.dropped},
+            counter=True,
+        )
+        metrics.watch(
+            "triveni_model_info", "The versions of the model in use.", self._versions, labels=["version", "role"]
+        )
+
+    def _versions(self) -> Mapping[tuple[str, ...], float]:
+        serving = self._serving.version if self._serving else ""
+        candidate = self._serving.candidate if self._serving else ""
+        return {(serving or UNTRAINED, "serving"): 1.0, **({(candidate, "candidate"): 1.0} if candidate else {})}
 
     async def wait(self) -> None:
         """Wait until the server has stopped."""

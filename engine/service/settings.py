@@ -26,6 +26,13 @@ class ServiceSettings(Section):
     """Whether clients such as grpcurl may ask for the contract."""
 
 
+class MetricsSettings(Section):
+    """What the server counts and measures, for Prometheus."""
+
+    address: str = ""
+    """HOST:PORT to show it on; empty turns it off."""
+
+
 class LogSettings(Section):
     """Logs, on standard error."""
 

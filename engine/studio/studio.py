@@ -7,6 +7,8 @@ from pathlib import Path
 from encoders.spaces.space import SpaceManifest
 from engine.store.base import VectorStore
 from engine.studio.facets import Facets
+from engine.studio.learning import Learning
+from engine.studio.live import Live
 from engine.studio.media import MediaFolder
 from engine.studio.thumbnails import Thumbnails
 
@@ -23,6 +25,8 @@ class Studio:
     media: MediaFolder
     thumbnails: Thumbnails
     facets: Facets
+    learning: Learning
+    live: Live
     address: Callable[[], str]
     """Says where the gRPC server answers, HOST:PORT; it is not known before that listens."""
     max_bytes: int

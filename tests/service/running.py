@@ -22,6 +22,7 @@ from engine.learn.jobs.trainings import Trainings
 from engine.models.serving import Serving
 from engine.query.pipeline import Engine
 from engine.query.settings import RetrieveSettings
+from engine.service.metrics import Metrics
 from engine.service.server import Door, Server, ServerOptions
 from engine.store.base import VectorStore
 from engine.store.edge import EdgeStore
@@ -100,6 +101,7 @@ def running(
     serving: Serving | None = None,
     trainings: Trainings | None = None,
     doors: Sequence[Door] = (),
+    metrics: Metrics | None = None,
     **parts: object,
 ) -> Iterator[Running]:
     """Start a server, and stop it at the end. `wrap` may wrap its encoder; `parts` are the engine's own."""
@@ -107,7 +109,18 @@ def running(
     encoder = wrap(batcher)
     settings = RetrieveSettings(max_limit=1000)
     engine = Engine(encoder, space.manifest, store, retrieve_settings=settings, models=serving, **parts)  # type: ignore[arg-type]
-    server = Server(engine, encoder, store, events, space, options, serving=serving, trainings=trainings, doors=doors)
+    server = Server(
+        engine,
+        encoder,
+        store,
+        events,
+        space,
+        options,
+        serving=serving,
+        trainings=trainings,
+        doors=doors,
+        metrics=metrics,
+    )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server", daemon=True)
     thread.start()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from encoders.decoding.limits import DecodeLimits
@@ -12,14 +13,19 @@ from engine.config.settings import Settings
 from engine.core.filters import FieldKind
 from engine.http.server import HttpServer
 from engine.http.settings import HttpSettings
+from engine.learn.jobs.trainings import Trainings
 from engine.models.registry import Registry
 from engine.models.serving import Serving
 from engine.opening import open_store
+from engine.service.metrics import Metrics
 from engine.service.server import ServerOptions
 from engine.store.base import VectorStore
+from engine.studio.live import Live
 from engine.studio.settings import StudioSettings
 from indexers.catalog import Catalog
 from indexers.pipeline import index
+from tests.learn.training_jobs import patient
+from tests.models.versions import LOADERS
 from tests.service.running import Running, open_events, running
 from tests.tiny import CONCEPTS, concept_png, concept_space, concept_text, concept_wav
 
@@ -37,6 +43,8 @@ class Opened:
     """Of thumbnails."""
     store: VectorStore
     run: Running
+    registry: Registry
+    live: Live
 
 
 def write_catalogue(root: Path) -> Path:
@@ -63,18 +71,30 @@ def opened(folder: Path, cache_mb: int = 8) -> Iterator[Opened]:
     """Index the catalogue, serve it with the page, and stop at the end."""
     space, root = concept_space(limits=LIMITS), folder / "media"
     settings = Settings(
-        store={"path": folder / "store"}, studio=StudioSettings(media=root, cache=folder / "cache", cache_mb=cache_mb)
+        store={"path": folder / "store"},
+        models={"path": folder / "models"},
+        studio=StudioSettings(media=root, cache=folder / "cache", cache_mb=cache_mb),
     )
     store = open_store(settings, space)
     fields = {"category": FieldKind.KEYWORD, "price": FieldKind.FLOAT, "made": FieldKind.DATETIME}
     report = index(Catalog(write_catalogue(root), fields=fields), store, space)
     assert (report.stored, report.errors) == (3 * len(CONCEPTS), 0)
     events = open_events(folder, store)
-    serving = Serving(Registry(folder / "models"), {}, space.fingerprint)
-    routes = studio_routes(settings, space, store, LIMITS, lambda: run.address)
+    registry = Registry(folder / "models")
+    serving = Serving(registry, LOADERS, space.fingerprint)
+    serving.start()
+    trainings = Trainings(registry.path / ".trainings", partial(patient, registry.path), serving, keep=5)
+    metrics = Metrics()
+    live = Live(metrics.registry, every=0.2)
+    routes = studio_routes(settings, space, store, LIMITS, lambda: run.address, events=events, live=live)
     door = HttpServer(HttpSettings(address="127.0.0.1:0"), max_message_bytes=1 << 22, extra_routes=routes)
     options = ServerOptions(address="127.0.0.1:0", max_message_bytes=1 << 22, drain_seconds=5)
-    with running(space, store, events, options, serving=serving, doors=[door]) as run:
-        yield Opened(f"http://127.0.0.1:{door.port}", root, folder / "cache", store, run)
+    with running(
+        space, store, events, options, serving=serving, trainings=trainings, doors=[door], metrics=metrics
+    ) as run:
+        yield Opened(f"http://127.0.0.1:{door.port}", root, folder / "cache", store, run, registry, live)
+    live.close()
+    trainings.close()
+    serving.close()
     events.close()
     store.close()

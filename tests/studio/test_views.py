@@ -39,7 +39,7 @@ def test_nothing_moves_while_it_loads(visit: Visit) -> None:
         "new PerformanceObserver(list => list.getEntries().forEach(one => window.shift += one.value))"
         ".observe({type: 'layout-shift', buffered: true})"
     )
-    for address in ("/", "/?q=bird", "/person?e=like,0,item,bird/seen"):
+    for address in ("/", "/?q=bird", "/person?e=like,0,item,bird/seen", "/learning", "/live"):
         visit.go(address)
         visit.page.wait_for_timeout(300)
         assert visit.page.evaluate("window.shift") < 0.02, address

@@ -51,6 +51,8 @@ from engine.rerank.version import KIND, Utility, load_version, save_version
 _DAY = 86400.0
 _LOADED, _READ, _FITTED, _JUDGED = 0.02, 0.04, 0.85, 0.99
 """The shares of a training's time after which each of its parts ends, as measured with 10,000 events."""
+EPOCHS = "epochs"
+"""In a card's settings: the loss and the held-out figures of each epoch."""
 LEARNED_UNTIL = "learned_until"
 """In a card's settings: the moment from which on nothing was learned, but only counted; RFC 3339."""
 
@@ -218,6 +220,7 @@ def _draft(
             LEARNED_UNTIL: datetime.fromtimestamp(done.until, UTC).isoformat(),
             "held_against": held_against,
             "popularity": dict(judged.popularity),
+            EPOCHS: [dict(figures) for figures in fitted.epochs],
             "small": asdict(fitted.small) if fitted.small else None,
         },
         parent=parent,

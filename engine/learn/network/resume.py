@@ -77,6 +77,23 @@ def save_state(
     part.replace(folder / _STATE)
 
 
+def newest_history(runs: Path) -> tuple[list[dict[str, float]], float]:
+    """Per epoch the figures of the run that wrote its state last, and when it did, seconds since 1970.
+
+    Args:
+        runs: the folder of the folders of runs.
+
+    Returns:
+        No epochs and 0 where there is no run.
+    """
+    states = [(path.stat().st_mtime, path) for path in runs.glob(f"*/{_STATE}")]
+    if not states:
+        return [], 0.0
+    written, path = max(states)
+    with safe_open(path, "np") as file:
+        return json.loads(file.metadata()["about"])["history"], written
+
+
 def load_state(folder: Path, settings: dict[str, Any], config: dict[str, Any]) -> RunState | None:
     """The state of a run with the same settings and network; None if there is none."""
     path = folder / _STATE

@@ -90,3 +90,67 @@ export interface Model {
   create_time?: string;
   metrics?: Record<string, number>;
 }
+
+/** One second of the server; what did not happen is left out. Rates are per second, durations in seconds. */
+export interface Point {
+  time: number;
+  calls: Record<string, Record<string, number>>;
+  latency: Record<string, [number, number, number]>;
+  stages: Record<string, number>;
+  tiers: Record<string, number>;
+  events: Record<string, number>;
+  batches: Record<string, number>;
+  queues: Record<string, number>;
+  dropped: number;
+  items: number | null;
+  memory: number | null;
+  versions: { serving?: string; candidate?: string };
+}
+
+export interface Card {
+  version: string;
+  created: string;
+  kind: string;
+  data_from?: string | null;
+  data_until?: string | null;
+  counts: Record<string, number>;
+  metrics: Record<string, number>;
+  baseline_metrics: Record<string, number>;
+  intervals: Record<string, [number, number]>;
+  seed: number;
+  git_commit: string;
+  parent: string;
+  settings: { epochs?: Epoch[]; held_against?: string; learn?: Record<string, unknown> };
+  gate?: { promote: boolean; reason: string; metric: string; cases: number; difference: number; low: number; high: number } | null;
+}
+
+export interface Versions {
+  cards: Record<string, Card>;
+  broken: { problem: string; remedy: string }[];
+  serving: string;
+  previous: string | null;
+  candidate: string;
+  share: number;
+}
+
+export type Epoch = Record<string, number | null>;
+
+export interface Training {
+  id: string;
+  state: string;
+  progress?: number;
+  stage?: string;
+  start_time?: string;
+  end_time?: string;
+  model_version?: string;
+  problem?: { message?: string; remedy?: string };
+  time_left?: string;
+}
+
+export interface Interval { mean: number | null; low: number | null; high: number | null; count: number }
+
+export interface Arm { version: string; lists: number; users: number; positions: number; rates: Record<string, Interval> }
+
+export interface Trial { ours: Arm; theirs: Arm; since: string; until: string; nobody: number; both: number; apart: Record<string, Interval & { p_value: number | null }> }
+
+export interface Tried { number: number; setting: Record<string, number>; figure: number | null; epochs: number; seconds: number; state: string; as_it_was: boolean }

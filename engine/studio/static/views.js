@@ -6,4 +6,6 @@
 export const VIEWS = [
   { path: '/', title: 'Try', icon: 'search', load: () => import('./views/try.js') },
   { path: '/person', title: 'Person', icon: 'person', load: () => import('./views/person.js') },
+  { path: '/learning', title: 'Learning', icon: 'learning', load: () => import('./views/learning.js') },
+  { path: '/live', title: 'Live', icon: 'live', load: () => import('./views/live.js') },
 ];

@@ -1,0 +1,60 @@
+"""The metrics over HTTP, for Prometheus: on a port of their own, in threads of their own."""
+
+import asyncio
+import ipaddress
+import threading
+from wsgiref.simple_server import WSGIServer
+
+import structlog
+from prometheus_client import start_http_server
+
+from engine.core.errors import SettingsError
+from engine.service.metrics import Metrics
+
+
+class MetricsDoor:
+    """Answers every GET with the metrics as text. A `Door` of `engine.service.server.Server`.
+
+    Args:
+        address: HOST:PORT to listen on; port 0 takes a free one.
+        metrics: what is shown.
+    """
+
+    def __init__(self, address: str, metrics: Metrics) -> None:
+        self._address, self.metrics = address, metrics
+        self._listening: tuple[WSGIServer, threading.Thread] | None = None
+        self._log = structlog.get_logger("triveni.service")
+        self.port = 0
+
+    async def open(self, target: str) -> None:
+        """Listen.
+
+        Raises:
+            SettingsError: if the address cannot be bound.
+        """
+        host, _, port = self._address.rpartition(":")
+        try:
+            found = start_http_server(int(port), host.strip("[]"), self.metrics.registry)
+        except (OSError, ValueError, OverflowError) as error:
+            raise SettingsError(
+                f"cannot listen on {self._address} ({error})",
+                "choose another metrics.address, HOST:PORT, or stop what uses it",
+            ) from None
+        self._listening = found
+        where, self.port = found[0].server_address[:2]
+        if not ipaddress.ip_address(str(where).partition("%")[0]).is_loopback:
+            self._log.warning(
+                "metrics are open to other machines",
+                address=where,
+                remedy="let only Prometheus reach the port, or set metrics.address to 127.0.0.1:PORT",
+            )
+        self._log.info("metrics", address=where, port=self.port)
+
+    async def close(self, seconds: float) -> None:
+        """Listen no more. Again is the same."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            server, thread = listening
+            await asyncio.to_thread(server.shutdown)
+            server.server_close()
+            await asyncio.to_thread(thread.join, seconds)
