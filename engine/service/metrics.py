@@ -24,7 +24,7 @@ SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
 Read = Callable[[], Mapping[tuple[str, ...], float]]
 """Tells values by their labels' values."""
 
-disable_created_metrics()  # a series beside each other one, which says when that began
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series beside each other one: when that began
 
 
 class Metrics:
