@@ -77,7 +77,7 @@ function options(place, lines, time, shown) {
   return {
     width: place.clientWidth,
     height: HEIGHT,
-    padding: [6, 2, 0, 0],
+    padding: [6, 14, 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: {
