@@ -102,8 +102,8 @@ def colour(made: Map, words: Words, by: str) -> Colouring:
     return Colouring(tuple(most), np.fromiter((rank.get(value, OTHER) for value in held), np.uint8, len(held)))
 
 
-def named(made: Map, words: Words) -> Iterator[tuple[str, float, float, int]]:
-    """The largest clusters: what each is called, its middle, and its items."""
+def named(made: Map, words: Words) -> Iterator[tuple[str, float, float, float, int]]:
+    """The largest clusters: what each is called, its middle, how far it reaches, and its items."""
     everything = {field: Counter(held) for field, held in words.fields.items()}
     all_words = Counter(word for title in words.titles for word in _split(title))
     for cluster in range(min(NAMED, int(made.clusters.max(initial=-1)) + 1)):
@@ -112,7 +112,8 @@ def named(made: Map, words: Words) -> Iterator[tuple[str, float, float, int]]:
         listed = rows.tolist()
         name = _typical(listed, words.fields, everything) or _common(listed, words.titles, all_words)
         if name:
-            yield name, x, y, len(rows)
+            reach = float(np.quantile(np.abs(made.positions[rows] - (x, y)).max(axis=1), 0.9))
+            yield name, x, y, reach, len(rows)
 
 
 def _words(store: VectorStore, made: Map) -> Words:
