@@ -1,11 +1,12 @@
 """Items that may be copies of each other: pairs whose vectors of one modality are nearly the same."""
 
+import math
 import threading
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from encoders.spaces.space import SpaceManifest
+from encoders.spaces.space import PairCalibration, SpaceManifest
 from encoders.types import Floats, Modality
 from engine.query.similarity import nearness
 from engine.store.base import VectorStore
@@ -15,6 +16,8 @@ ITEMS = 20_000
 PAIRS = 200
 """Pairs that are told, the nearest."""
 
+_COPIES = 2.0
+"""E-folds by which a copy is nearer to 1 than the cosine from which on the engine may recognise one."""
 _BLOCK = 512
 _PAGE = 1024
 
@@ -45,6 +48,15 @@ class Duplicates:
     pairs: tuple[Pair, ...] = ()
 
 
+def copies_above(pair: PairCalibration, modality: Modality) -> float:
+    """The cosine above which two contents of one modality are taken for copies of each other.
+
+    Recognition (`engine.query.similarity`) begins at `nearness` and grows by three standard deviations for each e-fold
+    of the distance; two of them part copies from what is only much alike.
+    """
+    return 1 - (1 - nearness(pair, modality)) * math.exp(-_COPIES)
+
+
 class DuplicateSearch:
     """Searches on demand, one search at a time, in a thread; any number of threads may ask how it stands.
 
@@ -68,10 +80,10 @@ class DuplicateSearch:
 
         Args:
             modality: whose vectors are compared.
-            above: the least cosine; None is that above which the engine takes contents for copies.
+            above: the least cosine; None is `copies_above`.
         """
         pair = self._manifest.calibration[modality, modality]
-        least = nearness(pair, modality) if above is None else above
+        least = copies_above(pair, modality) if above is None else above
         with self._lock:
             if self._state.running:
                 return

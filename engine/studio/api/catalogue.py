@@ -10,8 +10,8 @@ from starlette.routing import BaseRoute, Route
 from encoders.types import Modality
 from engine.core.errors import InvalidQueryError, NotFoundError
 from engine.core.types import ItemId
-from engine.query.similarity import nearness
 from engine.store.base import Point, VectorQuery
+from engine.studio.duplicates import copies_above
 from engine.studio.studio import Studio
 
 MOST = 100
@@ -39,7 +39,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
         (hits,) = studio.store.query([query])
         pair = studio.manifest.calibration[modality, modality]
         z = pair.z(hits.scores)
-        near = nearness(pair, modality)
+        near = copies_above(pair, modality)
         told = [
             {"item_id": name, "cosine": float(cosine), "z": float(above), "copy": bool(cosine > near)}
             for name, cosine, above in zip(hits.ids, hits.scores, z, strict=True)

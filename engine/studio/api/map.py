@@ -43,8 +43,10 @@ def routes(studio: Studio) -> list[BaseRoute]:
             "by": by,
             "fields": list(words.fields),
             "legend": [{"value": value, "count": count} for value, count in colouring.legend],
-            "clusters": [{"name": name, "x": x, "y": y, "radius": reach, "items": n}
-                for name, x, y, reach, n in named(made, words)],
+            "clusters": [
+                {"name": name, "x": x, "y": y, "radius": reach, "items": n}
+                for name, x, y, reach, n in named(made, words)
+            ],
         }
         body = _packed(head, made, colouring.categories)
         return Response(body, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})

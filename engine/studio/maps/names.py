@@ -105,13 +105,16 @@ def colour(made: Map, words: Words, by: str) -> Colouring:
 def named(made: Map, words: Words) -> Iterator[tuple[str, float, float, float, int]]:
     """The largest clusters: what each is called, its middle, how far it reaches, and its items."""
     everything = {field: Counter(held) for field, held in words.fields.items()}
+    given: set[str] = set()
     all_words = Counter(word for title in words.titles for word in _split(title))
     for cluster in range(min(NAMED, int(made.clusters.max(initial=-1)) + 1)):
         rows = np.flatnonzero(made.clusters == cluster)
         x, y = np.median(made.positions[rows], axis=0).tolist()
         listed = rows.tolist()
-        name = _typical(listed, words.fields, everything) or _common(listed, words.titles, all_words)
+        typical, common = _typical(listed, words.fields, everything), _common(listed, words.titles, all_words)
+        name = (common or typical) if typical in given else (typical or common)
         if name:
+            given.add(name)
             reach = float(np.quantile(np.abs(made.positions[rows] - (x, y)).max(axis=1), 0.9))
             yield name, x, y, reach, len(rows)
 

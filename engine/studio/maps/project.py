@@ -99,9 +99,9 @@ def place(vectors: Floats, known: Floats, positions: Floats) -> Floats:
 
 
 def framed(positions: Floats) -> Floats:
-    """Positions that lie between -1 and 1, around 0."""
+    """Positions that reach from -1 to 1 on both axes."""
     low, high = positions.min(axis=0), positions.max(axis=0)
-    return np.asarray((positions - (low + high) / 2) / max(float((high - low).max()) / 2, 1e-9), np.float32)
+    return np.asarray(2 * (positions - low) / np.maximum(high - low, 1e-9) - 1, np.float32)
 
 
 def clusters(positions: Floats) -> npt.NDArray[np.int16]:

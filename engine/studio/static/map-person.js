@@ -10,7 +10,7 @@ const NEAR = 8;
 const LIMIT = 24;
 
 /** @typedef {{x: number, y: number, name: string, against: boolean, kind: string}} Done */
-/** @typedef {{did: Done[], results: {row: number, id: string, rank: number}[]}} Person */
+/** @typedef {{did: Done[], results: {row: number, id: string, rank: number}[], request?: object}} Person */
 
 /** @type {Person} */
 const NOBODY = { did: [], results: [] };
@@ -50,7 +50,7 @@ async function find(drawn, events, user) {
     const [x, y] = middle(drawn.positions, [...(await rows(near)).values()]);
     return { x, y, name: nameOf(one), against: AGAINST.has(one.event), kind: kindOf(one) };
   }));
-  return { did: did.filter(({ x }) => Number.isFinite(x)), results };
+  return { did: did.filter(({ x }) => Number.isFinite(x)), results, request };
 }
 
 /** @param {import('./pieces.js').Did} did */

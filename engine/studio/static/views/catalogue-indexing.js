@@ -1,6 +1,5 @@
 /** Indexing: the run that goes on or was the last, and the rows that it could not take. */
 import { call } from '../api.js';
-import { EmptyState } from '../components/empty-state.js';
 import { ErrorBox, sentence } from '../components/error-box.js';
 import { ago, count } from '../format.js';
 import { html, useEffect, useState } from '../html.js';
@@ -57,7 +56,7 @@ function title(run) {
 
 /** @param {{run: Run | null}} props */
 function Run({ run }) {
-  if (!run) return html`<${EmptyState} title="No run is noted"><p><code>triveni index items.jsonl --root media</code> indexes a catalogue; how far it is, and how it ended, is shown here.</p><//>`;
+  if (!run) return html`<p class="soft">No run is noted yet: <code>triveni index items.jsonl --root media</code> indexes a catalogue, and how far it is, and how it ended, is shown here.</p>`;
   const { report } = run;
   if (!report) {
     return html`<p class="soft" role="status">${run.phase}: ${count(run.done, 'row')}${run.total ? ` of ${run.total.toLocaleString('en')}` : ''}, ${run.failed.toLocaleString('en')} failed</p>

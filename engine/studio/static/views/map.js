@@ -1,4 +1,5 @@
 /** Map: the whole catalogue in two dimensions; what is near looks, reads or sounds alike. */
+import { about } from '../about.js';
 import { superseded } from '../api.js';
 import { CopyCall } from '../components/copy-call.js';
 import { Details } from '../components/details.js';
@@ -11,6 +12,7 @@ import { say } from '../components/said.js';
 import { toastError } from '../components/toast.js';
 import { count, percent } from '../format.js';
 import { html, useEffect, useMemo, useState } from '../html.js';
+import { listWays } from '../list-call.js';
 import { mapCalls, points } from '../map-data.js';
 import { usePerson } from '../map-person.js';
 import { readEvents, writeEvents } from '../pieces.js';
@@ -95,11 +97,12 @@ export default function MapView() {
           hrefOf=${(/** @type {string[]} */ ids) => personHref(user, [...ids.map((value) => ({ event: 'like', days: 0, of: /** @type {const} */ ('item'), value })), ...events])} />`
       : undefined;
 
-  const foot = html`${drawn && html`<span>${count(drawn.items, 'item')} on the map</span>`}
+  const foot = html`${drawn && state && drawn.items !== state.stored && html`<span>${count(drawn.items, 'item')} on the map</span>`}
     ${person.results.length > 0 && html`<span><i class="mark-got" /> what ${user || 'this person'} gets</span>`}
     ${person.did.length > 0 && html`<span><i class="mark-did" /> what they did</span>`}
     ${state?.running && drawn ? html`<span role="status">drawing it again, ${percent(state.share)}</span>` : drawn && html`<button class="button bare" onClick=${() => draw(true)}><${Icon} name="undo" />Draw it again</button>`}
-    <${CopyCall} method="Search" request=${openId ? { parts: [{ item_id: openId }], limit: 24 } : undefined} />`;
+    <${CopyCall} method=${openId ? 'Search' : 'Recommend'} request=${openId ? { parts: [{ item_id: openId }], limit: 24 } : (person.request ?? {})}
+      ways=${openId || person.request ? undefined : listWays(undefined, about.value?.address ?? '127.0.0.1:50051', String, true)} />`;
 
   return html`<${Frame} title="Map" head=${head} side=${side} sideTitle=${openId ? 'Details' : 'Chosen items'} onSideClose=${() => (openId ? open(null) : setParams({ in: null }))} foot=${foot}>
     ${error
