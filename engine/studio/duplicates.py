@@ -51,8 +51,8 @@ class Duplicates:
 def copies_above(pair: PairCalibration, modality: Modality) -> float:
     """The cosine above which two contents of one modality are taken for copies of each other.
 
-    Recognition (`engine.query.similarity`) begins at `nearness` and grows by three standard deviations for each e-fold
-    of the distance; two of them part copies from what is only much alike.
+    Recognition (`engine.query.similarity`) begins at `nearness` and grows by three standard deviations for each
+    e-fold of the distance; two of them part copies from what is only much alike.
     """
     return 1 - (1 - nearness(pair, modality)) * math.exp(-_COPIES)
 
