@@ -25,10 +25,12 @@ export function gestures(element, does) {
 
   on('pointerdown', (event) => {
     if (event.button) return;
-    down.set(event.pointerId, place(event));
+    const here = place(event);
+    down.set(event.pointerId, here);
     element.setPointerCapture(event.pointerId);
     moved = down.size > 1 ? 99 : 0;
     lasso = down.size === 1 && (does.lassoing() || event.shiftKey);
+    if (lasso) does.lasso(here.x, here.y);
   });
   on('pointermove', (event) => {
     const here = place(event);
