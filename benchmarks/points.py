@@ -1,8 +1,8 @@
 """How many frames a second the map's points are drawn at: `python -m benchmarks.points [--points 100000] [--gpu]`.
 
 Serves the page's files, draws made-up points by `points.js` in headless Chromium while the camera moves, and waits
-for each frame to be finished. Without `--gpu` Chromium draws by software (SwiftShader), which tells how it would be on
-a machine without a graphics card; the renderer is printed with the figure.
+for each frame to be finished. Without `--gpu` Chromium draws by software (SwiftShader), as it would
+on a machine without a graphics card; the renderer is printed with the figure.
 """
 
 import argparse

@@ -37,7 +37,7 @@ export function Vectors({ id, onOpen }) {
         ? near.map(({ item_id, cosine, z, copy }) => {
             const item = itemOf(item_id);
             const says = `${titleOf(item)}: cosine ${score(cosine)}, ${score(z)} standard deviations above what is unrelated${copy ? ', perhaps a copy' : ''}`;
-            return html`<li key=${item_id}><button title=${says} aria-label=${says} onClick=${() => onOpen(item_id)}><${Picture} item=${item} /></button>
+            return html`<li key=${item_id}><button title=${says} onClick=${() => onOpen(item_id)}><${Picture} item=${item} /><span class="unseen">${says}</span></button>
               <small class="soft">${copy ? html`<b>copy?</b> ` : ''}${score(cosine)}</small></li>`;
           })
         : Array.from({ length: 9 }, (_, at) => html`<li key=${at}><div class="pic none" /><small>${'\u00a0'}</small></li>`)}

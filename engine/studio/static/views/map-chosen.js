@@ -17,8 +17,8 @@ export function Chosen({ rows, version, onOpen, onClose, hrefOf }) {
     <header><h2 role="status">${count(rows.length, 'item')} chosen</h2>
       <button class="round" aria-label="Choose nothing" onClick=${onClose}><${Icon} name="close" /></button></header>
     <div class="do"><a class="button main" href=${hrefOf(liked)}><${Icon} name="more" />${liked.length === rows.length ? 'A person who likes them' : `A person who likes the first ${liked.length}`}</a></div>
-    <ul class="tiles" role="list">${first.map(({ id, title }) => html`<li key=${id}><button onClick=${() => onOpen(id)} title=${title} aria-label=${title}>
-      <${Picture} item=${itemOf(id)} /></button></li>`)}</ul>
+    <ul class="tiles" role="list">${first.map(({ id, title }) => html`<li key=${id}><button onClick=${() => onOpen(id)} title=${title}>
+      <${Picture} item=${{ payload: { title }, ...itemOf(id) }} /><span class="unseen">${title}</span></button></li>`)}</ul>
     ${rows.length > SHOWN && html`<p class="soft">and ${(rows.length - SHOWN).toLocaleString('en')} more</p>`}
   </div>`;
 }
