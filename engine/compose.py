@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.config.settings import Settings
@@ -230,8 +231,12 @@ def studio_routes(
     Raises:
         DiskError: if there can be no folder for thumbnails.
     """
+    from engine.studio.duplicates import DuplicateSearch
     from engine.studio.facets import Facets
+    from engine.studio.indexing import IndexFiles
     from engine.studio.learning import Learning
+    from engine.studio.maps.maps import Maps
+    from engine.studio.maps.names import Naming
     from engine.studio.media import MediaFolder
     from engine.studio.routes import routes_of
     from engine.studio.studio import Studio
@@ -247,10 +252,20 @@ def studio_routes(
             facets=Facets(store),
             learning=Learning(registry(settings), events, event_kinds(settings)),
             live=live,
+            maps=Maps(store, _map_file(settings, space.fingerprint)),
+            naming=Naming(store),
+            duplicates=DuplicateSearch(store, space.manifest),
+            index=IndexFiles(settings.store.path.parent),
             address=address,
             max_bytes=settings.service.max_message_bytes,
         )
     )
+
+
+def _map_file(settings: Settings, fingerprint: str) -> Path:
+    """Where the map of a collection is kept: beside an embedded one, else where thumbnails are."""
+    folder = settings.store.path if settings.store.backend == "edge" else settings.studio.cache
+    return folder / f"{settings.store.collection}-{fingerprint[:12]}.map.npz"
 
 
 def server_options(settings: Settings) -> ServerOptions:

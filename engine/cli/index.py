@@ -63,6 +63,8 @@ def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> Non
     Example: triveni index items.jsonl --root media --prune
     """
     from engine import opening
+    from engine.studio.indexing import RUN
+    from indexers.noted import Noted
     from indexers.pipeline import index as run
     from indexers.report import IndexStoppedError
 
@@ -74,6 +76,7 @@ def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> Non
     letters = how.dead_letters or settings.store.path.parent / "dead-letters.jsonl"
     space = opening.open_space(settings)
     store = _open(settings, space, read_only=how.dry_run, beside=how.switch)
+    watcher = Noted(watcher_of(settings, "indexing"), None if how.dry_run else settings.store.path.parent / RUN)
     try:
         if not how.dry_run:
             _note_media_root(settings, space.fingerprint, source.media_root)
@@ -89,13 +92,15 @@ def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> Non
                 dry_run=how.dry_run,
                 strict=how.strict or settings.index.strict,
                 dead_letters=letters,
-                watcher=watcher_of(settings, "indexing"),
+                watcher=watcher,
             )
     except IndexStoppedError as error:
+        watcher.end("stopped", {**_document(error.report, letters), "problem": str(error)})
         _summary(error.report, letters, how.as_json)
         raise
     finally:
         store.close()
+    watcher.end("interrupted" if report.interrupted else "done", _document(report, letters))
     _summary(report, letters, how.as_json)
     if report.interrupted:
         stderr.print("interrupted: run the same command again to go on", highlight=False)

@@ -15,6 +15,7 @@ EXTRAS = {
     "implicit": "evaluate",
     "lightgbm": "evaluate",
     "redis": "redis",
+    "openTSNE": "studio",
 }
 """By the name of a module, the extra that brings it."""
 

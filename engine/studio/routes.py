@@ -2,10 +2,10 @@
 
 from starlette.routing import BaseRoute
 
-from engine.studio.api import about, facets, learning, live, media, page
+from engine.studio.api import about, catalogue, facets, learning, live, map, media, page
 from engine.studio.studio import Studio
 
-SUBJECTS = (about, media, facets, learning, live, page)
+SUBJECTS = (about, media, facets, map, catalogue, learning, live, page)
 """The modules of `api/`, each with a function `routes(studio)`."""
 
 

@@ -6,9 +6,13 @@ from pathlib import Path
 
 from encoders.spaces.space import SpaceManifest
 from engine.store.base import VectorStore
+from engine.studio.duplicates import DuplicateSearch
 from engine.studio.facets import Facets
+from engine.studio.indexing import IndexFiles
 from engine.studio.learning import Learning
 from engine.studio.live import Live
+from engine.studio.maps.maps import Maps
+from engine.studio.maps.names import Naming
 from engine.studio.media import MediaFolder
 from engine.studio.thumbnails import Thumbnails
 
@@ -27,6 +31,10 @@ class Studio:
     facets: Facets
     learning: Learning
     live: Live
+    maps: Maps
+    naming: Naming
+    duplicates: DuplicateSearch
+    index: IndexFiles
     address: Callable[[], str]
     """Says where the gRPC server answers, HOST:PORT; it is not known before that listens."""
     max_bytes: int

@@ -47,6 +47,8 @@ def test_the_page_is_served_with_the_media_that_were_indexed(tmp_path: Path) -> 
             assert '<div id="app">' in http.get("/").text
             about = http.get("/studio/about").json()
             assert (about["items"], about["media"]) == (36, True)
+            run = http.get("/studio/catalogue/indexing").json()["run"]
+            assert (run["state"], run["report"]["rows"], run["report"]["added"]) == ("done", 36, 36)
             picture = http.get("/studio/media/image", params={"item": "bird/seen"})
             assert picture.content == (tmp_path / "media" / "bird" / "seen.png").read_bytes()
             assert http.post("/v1/search", json={"parts": [{"content": {"text": "bird"}}]}).json()["results"]

@@ -8,6 +8,8 @@ from tests.studio.browsing import Visit, expect
 FULL = {
     "/": "/?q=bird&p=-0.5,item,fish/seen&f=category,bird&open=bird/heard",
     "/person": "/person?e=like,0,item,bird/seen&e=search,30,text,a fish&vs=untrained&half=3&open=bird/heard",
+    "/map": "/map?by=category&lit=bird&e=like,0,item,bird/seen&in=-1~-1_1~-1_1~1_-1~1",
+    "/catalogue": "/catalogue?f=category,bird&f=category,fish&open=bird/heard",
 }
 """Addresses at which a view shows all that it has."""
 

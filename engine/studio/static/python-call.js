@@ -72,6 +72,9 @@ function common({ parts = [], filter, limit, policy = {}, modalities = [], model
 /** @param {any} content @param {(upload: Upload) => Code} file */
 const content = ({ text, image, audio }, file) => text ?? file(image ?? audio);
 
+/** A filter as the client takes it, written in Python. @param {any} filter */
+export const filterText = (filter) => literal(words(filter));
+
 /** A filter as the client takes it. @param {any} filter @returns {any} */
 function words(filter) {
   if (filter.all_of) return filter.all_of.filters.map(words);

@@ -5,19 +5,21 @@ import { html, useState } from '../html.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icon.js';
 
-/** @param {{method: import('../calls.js').Method, request?: object}} props */
-export function CopyCall({ method, request }) {
+/** @typedef {{name: string, text: string}[]} Written */
+
+/** @param {{method: import('../calls.js').Method, request?: object, ways?: Written}} props `ways` are those of another call */
+export function CopyCall({ method, request, ways }) {
   const [open, setOpen] = useState(false);
   return html`<button class="button bare push" onClick=${() => setOpen(true)} disabled=${!request}><${Icon} name="copy" />Copy this call</button>
-    <${Dialog} title="This call" open=${open} onClose=${() => setOpen(false)} kind="wide"><${Ways} method=${method} request=${{ ...request, trace: undefined }} /><//>`;
+    <${Dialog} title="This call" open=${open} onClose=${() => setOpen(false)} kind="wide"><${Ways} method=${method} request=${{ ...request, trace: undefined }} given=${ways} /><//>`;
 }
 
-/** @param {{method: import('../calls.js').Method, request: object}} props */
-function Ways({ method, request }) {
+/** @param {{method: import('../calls.js').Method, request: object, given?: Written}} props */
+function Ways({ method, request, given }) {
   const [chosen, setChosen] = useState(0);
   const [copied, setCopied] = useState(false);
   const address = about.value?.address ?? '127.0.0.1:50051';
-  const ways = [
+  const ways = given ?? [
     { name: 'Python', text: python(method, request, address) },
     { name: 'curl', text: curl(method, request) },
     { name: 'grpcurl', text: grpcurl(method, request, address) },

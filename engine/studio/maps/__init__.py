@@ -1,0 +1,1 @@
+"""The catalogue in two dimensions: made by a process of its own, kept in a file, told to the page."""
