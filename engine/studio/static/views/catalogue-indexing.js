@@ -34,7 +34,7 @@ export function Indexing({ onOpen }) {
   const matching = kind ? (letters.errors.find((one) => one.error === kind)?.count ?? 0) : letters.total;
   return html`<section class="run"><h2>${title(run)}</h2><${Run} run=${run} /></section>
     <section class="letters"><div class="bar"><h2>${letters.total ? `${count(letters.total, 'dead letter')}` : 'No dead letters'}</h2>
-      <div class="filters" role="group" aria-label="By error">${letters.errors.length > 1 && letters.errors.map(({ error: name, count: rows }) => html`<button key=${name} class="chip" aria-pressed=${name === kind} onClick=${() => setParams({ error: name === kind ? null : name, from: null })}>${name} <small>${rows.toLocaleString('en')}</small></button>`)}</div></div>
+      ${letters.errors.length > 1 && html`<div class="filters" role="group" aria-label="By error">${letters.errors.map(({ error: name, count: rows }) => html`<button key=${name} class="chip" aria-pressed=${name === kind} onClick=${() => setParams({ error: name === kind ? null : name, from: null })}>${name} <small>${rows.toLocaleString('en')}</small></button>`)}</div>`}</div>
     ${letters.total
       ? html`<p class="soft">From <code>${letters.path}</code>. Mend the rows and run the same command again: only what changed is indexed.</p>
         <ul role="list">${letters.rows.map((row, at) => html`<li key=${at}>

@@ -117,7 +117,7 @@ export default function Person() {
       onClick=${() => add({ event, days: 0, of: 'item', value: openId, ...(event === 'rate' ? { stars: 5 } : {}) })}><${Icon} name=${icon} />${event === 'rate' ? 'Rate 5 ★' : verb}</button>`)}
   <//>`;
 
-  const foot = html`<span>version ${answer?.model ?? '…'}</span><span>tier ${answer?.tier ?? '…'}</span><${CopyCall} method="Recommend" request=${answer && request} />`;
+  const foot = html`<span>version ${answer?.model ?? '…'}</span><span>tier ${answer?.tier ?? '…'}</span><a class="button bare" href=${`/map${location.search}`}><${Icon} name="map" />On the map</a><${CopyCall} method="Recommend" request=${answer && request} />`;
   const open = (/** @type {Result} */ { item_id }) => setParams({ open: item_id === openId ? null : item_id });
   const common = { actions, openId, onOpen: open };
 
