@@ -70,6 +70,10 @@ export default function MapView() {
     return () => control.abort();
   }, [state?.version, by, tries]);
 
+  useEffect(() => {
+    if (drawn && state?.failure && !state.running) toastError({ message: state.failure.problem, remedy: state.failure.remedy });
+  }, [state?.running]);
+
   /** @param {boolean} again */
   const draw = (again) => mapCalls.draw(again).then(setState, toastError);
   const legend = drawn?.by === by ? drawn.legend : [];
