@@ -6,7 +6,8 @@ import { learning, useAsked } from './learning-data.js';
 /** @typedef {import('../types').Tried} Trial */
 
 export function Tried() {
-  const { answer } = useAsked(learning.tuning, 15);
+  const { answer, error } = useAsked(learning.tuning, 15);
+  if (!answer && !error) return null;
   const tried = /** @type {Trial[]} */ (answer?.tried ?? []);
   const best = tried.find((one) => one.state === 'done');
   const names = Object.keys(tried.find((one) => Object.keys(one.setting).length)?.setting ?? {});

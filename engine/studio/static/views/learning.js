@@ -24,6 +24,8 @@ export default function Learning() {
   const all = /** @type {import('../types').Training[]} */ (trainings?.trainings ?? []);
   const running = all.filter(live);
   const { answer: found, error, again } = useAsked(both, 10, [all.map(({ id, state }) => id + state).join()]);
+  const { answer: listed, error: unlisted } = useAsked(learning.reports, 0);
+  const ready = Boolean((found || error) && (trainings || notTrained) && (listed || unlisted)); // all at once: nothing moves
   const { answer: curve } = useAsked(running.length ? learning.curve : undefined, 2);
   const versions = /** @type {Versions | undefined} */ (found?.versions);
   const models = /** @type {import('../types').Model[]} */ (found?.models ?? []);
@@ -40,21 +42,20 @@ export default function Learning() {
   const side = opened && versions && html`<${VersionDetails} card=${opened} versions=${versions} serving=${serving} onClose=${close} onPromote=${() => setAsking({ does: 'promote', version: opened.version })} />`;
 
   return html`<${Frame} title="Learning" head=${head} side=${side} sideTitle="Version" onSideClose=${close} foot=${html`<span>${found ? count(cards.length, 'version') : '…'}</span>`}>
-    ${running.map((one) => html`<${Running} key=${one.id} training=${one} curve=${curve} again=${trainingsAgain} />`)}
+    ${(ready ? running : []).map((one) => html`<${Running} key=${one.id} training=${one} curve=${curve} again=${trainingsAgain} />`)}
     ${error ? html`<${ErrorBox} error=${error} again=${again} />` : ''}
-    ${versions?.candidate ? html`<${TrialOf} versions=${versions} serving=${serving} />` : ''}
-    <section class="parts" aria-label="Versions" aria-busy=${!found && !error}>
+    ${ready && versions?.candidate ? html`<${TrialOf} versions=${versions} serving=${serving} />` : ''}
+    <section class="parts" aria-label="Versions" aria-busy=${!ready}>
       <h2>Versions</h2>
       ${versions?.broken.map(({ problem, remedy }) => html`<p class="error-line" key=${problem}>${problem}: ${remedy}</p>`)}
-      ${found && !cards.length
+      ${ready && found && !cards.length
         ? html`<${EmptyState} title="Nothing is trained yet"><p>Record what people do (<code>triveni events import</code>, RecordEvents), then train.</p>
             <p>No events yet? <code>triveni simulate</code> makes up people with known tastes over your catalogue.</p><//>`
-        : html`<ul class="versions">${!found && !error ? html`<li class="version to-come" aria-hidden="true" />` : ''}${cards.map((card) => html`<${VersionCard} key=${card.version} card=${card} versions=${versions} serving=${serving} open=${card.version === openId}
+        : html`<ul class="versions">${ready ? '' : html`<li class="version to-come" aria-hidden="true" />`}${(ready ? cards : []).map((card) => html`<${VersionCard} key=${card.version} card=${card} versions=${versions} serving=${serving} open=${card.version === openId}
             onOpen=${() => setParams({ open: card.version === openId ? null : card.version })} onPromote=${() => setAsking({ does: 'promote', version: card.version })} />`)}</ul>`}
     </section>
-    ${notTrained ? html`<section class="parts" aria-label="Trainings"><h2>Trainings</h2><${ErrorBox} error=${notTrained} /></section>` : html`<${Trainings} all=${all.filter((one) => !live(one))} />`}
-    <${Tried} />
-    <${Reports} />
+    ${!ready ? '' : notTrained ? html`<section class="parts" aria-label="Trainings"><h2>Trainings</h2><${ErrorBox} error=${notTrained} /></section>` : html`<${Trainings} all=${all.filter((one) => !live(one))} />`}
+    ${ready && html`<${Reports} reports=${listed?.reports ?? []} /><${Tried} />`}
     <${TrainDialog} open=${training} serving=${serving} onClose=${() => setTraining(false)} onBegun=${trainingsAgain} />
     ${versions && html`<${Confirm} step=${asking} versions=${versions} serving=${serving} onClose=${() => setAsking(undefined)} onDone=${again} />`}
   <//>`;
@@ -66,10 +67,8 @@ async function both() {
   return { models, versions };
 }
 
-/** Pages that `triveni evaluate --report` wrote. */
-function Reports() {
-  const { answer } = useAsked(learning.reports, 0);
-  const reports = /** @type {{name: string, title: string, written: number}[]} */ (answer?.reports ?? []);
+/** Pages that `triveni evaluate --report` wrote. @param {{reports: {name: string, title: string, written: number}[]}} props */
+function Reports({ reports }) {
   return html`<section class="parts" aria-label="Reports"><h2>Reports of evaluations</h2>
     ${reports.length
       ? html`<ul class="rows">${reports.map(({ name, title, written }) => html`<li key=${name}><a href=${`/studio/learning/reports/${name.split('/').map(encodeURIComponent).join('/')}`} target="_blank" rel="noopener">${title}</a>
