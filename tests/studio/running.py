@@ -67,13 +67,13 @@ def write_catalogue(root: Path) -> Path:
 
 
 @contextmanager
-def opened(folder: Path, cache_mb: int = 8) -> Iterator[Opened]:
-    """Index the catalogue, serve it with the page, and stop at the end."""
+def opened(folder: Path, cache_mb: int = 8, *, told: bool = True) -> Iterator[Opened]:
+    """Index the catalogue, serve it with the page, told where its media are or not, and stop at the end."""
     space, root = concept_space(limits=LIMITS), folder / "media"
     settings = Settings(
         store={"path": folder / "store"},
         models={"path": folder / "models"},
-        studio=StudioSettings(media=root, cache=folder / "cache", cache_mb=cache_mb),
+        studio=StudioSettings(media=root if told else None, cache=folder / "cache", cache_mb=cache_mb),
     )
     store = open_store(settings, space)
     fields = {"category": FieldKind.KEYWORD, "price": FieldKind.FLOAT, "made": FieldKind.DATETIME}

@@ -12,7 +12,7 @@ from triveni.v1 import event_pb2
 
 def test_a_like_changes_the_list_at_once_and_back_undoes_it(visit: Visit) -> None:
     visit.go("/person")
-    expect(visit.page.locator(".history")).to_contain_text("Nobody knows anything yet")
+    expect(visit.page.locator(".history")).to_contain_text("Nothing is known of them yet")
     before = visit.ids()
     first = visit.page.locator("main .card").first
     liked = str(first.get_attribute("data-item"))

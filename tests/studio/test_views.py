@@ -1,9 +1,12 @@
 """Every view, in light and dark, narrow and wide: it loads, fits, and axe finds nothing serious."""
 
+from pathlib import Path
+
 import pytest
 
 from engine.studio.api.page import views
-from tests.studio.browsing import Visit, expect
+from tests.studio.browsing import Contexts, Visit, expect
+from tests.studio.running import opened
 
 FULL = {
     "/": "/?q=bird&p=-0.5,item,fish/seen&f=category,bird&open=bird/heard",
@@ -56,3 +59,13 @@ def test_dialogs_are_usable_in_dark(visit: Visit) -> None:
         assert visit.findings() == []
         visit.page.keyboard.press("Escape")
         expect(visit.page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_a_server_that_does_not_know_where_media_are_says_so(contexts: Contexts, tmp_path: Path) -> None:
+    with opened(tmp_path, told=False) as run:
+        page = contexts.get().new_page()
+        Visit(page, run.url).go("/?open=bird/heard")
+        expect(page.locator("main")).to_contain_text("Pictures and sounds cannot be shown")
+        expect(page.locator("aside")).to_contain_text("A bird to hear")
+        expect(page.locator("img, audio, .play")).to_have_count(0)
+        page.close()

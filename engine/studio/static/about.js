@@ -5,6 +5,9 @@ import { signal } from './html.js';
 /** @type {import('@preact/signals').Signal<import('./types').About | undefined>} */
 export const about = signal(undefined);
 
+/** Whether pictures and sounds can be had: the server knows the folder of their paths. Taken for true until it is known. */
+export const mediaThere = () => about.value?.media !== false;
+
 /** Undefined until they are known. @type {import('@preact/signals').Signal<import('./types').Facet[] | undefined>} */
 export const facets = signal(undefined);
 

@@ -1,6 +1,6 @@
 /** A result: its picture, what it is called, and why it is here. The title opens it; the card is its target. */
 import { media } from '../api.js';
-import { facets } from '../about.js';
+import { facets, mediaThere } from '../about.js';
 import { plain, score, titleOf } from '../format.js';
 import { html } from '../html.js';
 import { Icon } from './icon.js';
@@ -25,7 +25,7 @@ export function Card({ result, actions = [], onOpen, open = false, focusable = t
     ${result.rank && html`<span class="rank">${result.rank}${note && html` <small>${note}</small>`}</span>`}
     ${(badge || isTrial(result)) && html`<span class="badge">${badge || 'trying out'}</span>`}
     <div class="act">
-      ${result.audio_path && html`<${PlayButton} url=${media(result.item_id, 'audio')} title=${title} focusable=${focusable} />`}
+      ${result.audio_path && mediaThere() && html`<${PlayButton} url=${media(result.item_id, 'audio')} title=${title} focusable=${focusable} />`}
       ${actions.map(
         (action) => html`<button key=${action.key} class="round" tabindex=${tab} aria-label=${`${action.name}: ${title}`}
           title=${`${action.name} (${action.key})`} onClick=${() => action.run(result)}><${Icon} name=${action.icon} /></button>`,

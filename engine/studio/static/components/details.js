@@ -1,4 +1,5 @@
 /** All about one result: large, why it is here, what it carries, and what can be done with it. */
+import { mediaThere } from '../about.js';
 import { api, media } from '../api.js';
 import { plain, score, titleOf } from '../format.js';
 import { html, useEffect, useState } from '../html.js';
@@ -33,7 +34,7 @@ export function Details({ id, result, nameOfReason, onClose, children }) {
     <header><div class="cut"><h2 class="cut" title=${title}>${title}</h2><p class="soft cut">${result?.rank ? `Rank ${result.rank}, ` : ''}<span>${id}</span></p></div>
       <button class="round" aria-label="Close the details" onClick=${onClose}><${Icon} name="close" /></button></header>
     ${error ? html`<${ErrorBox} error=${error} />` : html`<${Picture} key=${id} item=${item} side=${1024} />`}
-    ${item.audio_path && html`<${Player} url=${media(id, 'audio')} title=${title} />`}
+    ${item.audio_path && mediaThere() && html`<${Player} url=${media(id, 'audio')} title=${title} />`}
     ${!error && html`<div class="do">${children}</div>`}
     ${result?.reasons?.length ? html`<${Why} result=${result} nameOfReason=${nameOfReason} />` : ''}
     ${stored && html`<${Carries} item=${stored} />`}
@@ -63,7 +64,7 @@ function Carries({ item }) {
     ${Object.entries(item.payload ?? {}).filter(([, value]) => plain(value) !== item.text).map(([name, value]) => html`<dt class="cut" title=${name}>${name}</dt><dd>${plain(value)}</dd>`)}
     <dt>id</dt><dd>${item.id} <button class="link" onClick=${copy} aria-label="Copy the id"><${Icon} name="copy" /></button></dd>
     <dt>has</dt><dd>${has.map((kind, at) => html`${at ? ', ' : ''}<span class=${`by hue-${kind}`}>${NAMES[kind]}</span>`)}</dd>
-    ${item.image_path && html`<dt>picture</dt><dd><a href=${media(item.id, 'image')} target="_blank" rel="noopener">${item.image_path}</a></dd>`}
+    ${item.image_path && html`<dt>picture</dt><dd>${mediaThere() ? html`<a href=${media(item.id, 'image')} target="_blank" rel="noopener">${item.image_path}</a>` : item.image_path}</dd>`}
     ${item.audio_path && html`<dt>sound</dt><dd>${item.audio_path}</dd>`}
   </dl></section>`;
 }

@@ -1,4 +1,5 @@
 /** Pieces of a request as chips: parts of a query with their weights, events of a history with their ages. */
+import { mediaThere } from '../about.js';
 import { thumbnail } from '../api.js';
 import { html } from '../html.js';
 import { itemOf } from '../items.js';
@@ -14,7 +15,7 @@ export function Dot({ piece, icon }) {
   const kind = kindOf(piece);
   const upload = piece.of === 'file' ? uploadOf(piece.value) : undefined;
   const item = piece.of === 'item' ? itemOf(piece.value) : undefined;
-  const picture = upload?.kind === 'image' ? upload.url : item?.image_path ? thumbnail(piece.value) : '';
+  const picture = upload?.kind === 'image' ? upload.url : item?.image_path && mediaThere() ? thumbnail(piece.value) : '';
   if (upload?.kind === 'audio') return html`<${PlayButton} url=${upload.url} title=${upload.name} />`;
   return html`<span class=${`dot hue-${kind} ${picture ? 'seen' : ''}`}>${picture ? html`<img src=${picture} alt="" />` : html`<${Icon} name=${icon ?? kind} />`}</span>`;
 }

@@ -108,7 +108,7 @@ export default function Person() {
         onRemove=${() => setEvents(events.filter((_, other) => other !== place))} />`)}
       ${recorded.events.map((did) => html`<${EventChip} key=${did.id} did=${did} halfLife=${Number(at.get('half')) || undefined} recorded=${true} />`)}
       ${recorded.more && html`<li class="soft">and more, recorded before</li>`}
-      ${!events.length && !recorded.events.length && html`<li class="soft">${user ? `Nothing is recorded of ${user}.` : 'Nobody knows anything yet.'} Like or dislike something below, or type what they search for.</li>`}
+      ${!events.length && !recorded.events.length && html`<li class="soft">${user ? `Nothing is recorded of ${user}.` : 'Nothing is known of them yet.'} Like or dislike something below, or type what they search for.</li>`}
     </ul>
     <${Way} loading=${loading} engine=${engineMs(answer?.stages)} total=${first.ms} steps=${way(sent.length + recorded.events.length, answer)} />`;
 
