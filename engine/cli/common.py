@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +83,10 @@ def settings_of(ctx: typer.Context) -> Settings:
         from engine.config.settings import load_settings
 
         path: Path | None = root.params.get("settings")
-        root.obj = load_settings(path)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", FutureWarning)
+            root.obj = load_settings(path)
+        for warning in said:
+            tell("warning", "yellow", warning.message)
     settings: Settings = root.obj
     return settings

@@ -153,4 +153,5 @@ def _next(guess: Guess, catalog: str, root: str | None, query: str, output: Path
         shlex.join([*said, "index", *places]),
         shlex.join([*said, "verify", *places]),
         shlex.join([*said, "search", guess.example or "a word"]),
+        shlex.join([*said, "studio"]),
     ]

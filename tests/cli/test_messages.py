@@ -52,3 +52,15 @@ def test_titles_and_ids_are_printed_as_they_are(capsys):
     printed = capsys.readouterr()
     assert printed.out.count(ODD) == 2
     assert printed.err == f"{ODD}\n"
+
+
+def test_a_setting_by_its_old_name_is_a_warning_of_one_line(monkeypatch, capsys, tmp_path):
+    (tmp_path / "triveni.toml").write_text("[learn]\nrate = 0.5\ntaste_epochs = 2\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["triveni", "events", "stats"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert [line for line in capsys.readouterr().err.splitlines() if "learn." in line] == [
+        "warning: setting learn.rate is called learn.learning_rate now: rename it",
+        "warning: setting learn.taste_epochs is called learn.tower_epochs now: rename it",
+    ]

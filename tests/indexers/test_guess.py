@@ -68,9 +68,9 @@ def test_a_guess_is_right_and_its_settings_index_the_catalogue(
     for doubt in shape.doubts:
         assert doubt in said
     commands = [shlex.split(line) for line in said.split(" triveni ")[1:]]
-    assert [words[0] for words in commands[-3:]] == ["index", "verify", "search"]
+    assert [words[0] for words in commands[-4:]] == ["index", "verify", "search", "studio"]
     place = [shape.path, *(["--root", shape.root] if shape.root else [])]
-    for command, words in zip(("index", "verify"), commands[-3:-1], strict=True):
+    for command, words in zip(("index", "verify"), commands[-4:-2], strict=True):
         assert words == [command, *place]
         document = document_of(run(*words, "--json"))
         assert document["in_order"] if command == "verify" else document["errors"] == 0
