@@ -7,6 +7,7 @@ metadata.
 """
 
 import json
+import logging
 import warnings
 from dataclasses import asdict, fields
 from io import BytesIO
@@ -34,6 +35,7 @@ def export_network(version: Version) -> bytes:
     """The graph of a version's full network, with its weights in it."""
     import onnx  # slow to import
 
+    logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)  # of operators that it leaves
     dimensions = {
         name: torch.export.Dim(name, min=1, max=1 << 20) for name in ("rows", "requests", "history", "shown")
     }

@@ -1,6 +1,7 @@
 """The reranker as ONNX: ONNX Runtime gives what PyTorch gives, on what real requests are made of."""
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,7 +63,7 @@ def requests(version: Version, store: MemoryStore) -> Iterator[tuple[RankingInpu
 
 
 def test_onnx_runtime_gives_what_pytorch_gives(
-    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     version = untaught(store, "add_to_cart")
     monkeypatch.setenv("TRIVENI_MODELS__PATH", str(tmp_path / "models"))
@@ -70,6 +71,7 @@ def test_onnx_runtime_gives_what_pytorch_gives(
     Registry(tmp_path / "models").create(draft(kind=KIND), lambda folder: save_version(version, folder), version="v")
     done = CliRunner().invoke(app, ["model", "export", "v", "-o", "model.onnx"])
     assert done.exit_code == 0, (done.output, done.exception)
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     assert tuple(one.name for one in session.get_inputs()) == INPUTS
     about = session.get_modelmeta().custom_metadata_map
