@@ -104,13 +104,13 @@ def test_bad_entries_are_told_and_do_not_come_again(
 ) -> None:
     bad: list[tuple[dict[Any, Any], str]] = [
         ({"user_id": "u", "kind": "clicked", "item_id": "a"}, "event kind 'clicked' is unknown"),
+        ({"event": json.dumps({"\ud800": "\ud800"})}, "is unknown"),
+        (row(1, value="-1", kind="rate"), "value"),
         ({"event": "[1]"}, "is a list, not an object"),
         ({"event": '{"user_id"'}, "not JSON"),
         ({b"user_id": b"\xff", "kind": "like"}, "not UTF-8"),
         (row(1, colour="red"), "column 'colour' is unknown"),
         (row(1, time="yesterday"), "is no time"),
-        (row(1, value="-1", kind="rate"), "value"),
-        ({"event": json.dumps({"\ud800": "\ud800"})}, "is unknown"),
         (row(1), "has no time, and its place 99999999999999999-1 is none"),
     ]
     for fields, reason in bad:
