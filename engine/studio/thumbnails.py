@@ -81,19 +81,22 @@ class Thumbnails:
         """Let one thread at a time make a thumbnail; the others wait, and find it."""
         with self._lock:
             making = self._being_made.setdefault(name, threading.Lock())
-        with making:
-            yield
-        with self._lock:
-            self._being_made.pop(name, None)
+        try:
+            with making:
+                yield
+        finally:
+            with self._lock:
+                self._being_made.pop(name, None)
 
     def _touch(self, name: str, path: Path) -> bool:
         """Whether a thumbnail is there; it is the newest then."""
-        if not path.is_file():
+        try:
+            os.utime(path)
+        except FileNotFoundError:
             return False
         with self._lock:
             if name in self._sizes:
                 self._sizes.move_to_end(name)
-        os.utime(path)
         return True
 
     def _make(self, source: Path, side: int, path: Path) -> int:

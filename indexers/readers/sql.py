@@ -107,9 +107,9 @@ def is_database(where: str) -> bool:
 
 
 def database_name(where: str) -> str:
-    """The URL of a database without its password."""
+    """The URL of a database without its password, and without its query, which may hold one."""
     try:
-        return make_url(where).render_as_string(hide_password=True)
+        return make_url(where).set(query={}).render_as_string(hide_password=True)
     except (ArgumentError, ValueError):
         return where.partition(":")[0] + "://…"
 
