@@ -5,7 +5,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -68,6 +68,16 @@ class Thumbnails:
                 size = self._make(file.path, side, path)
                 self._enter(name, size)
         return path
+
+    def read(self, file: MediaFile, side: int) -> tuple[str, bytes]:
+        """The name of a thumbnail's file, and what it holds; see `path`.
+
+        Others that are made at the same time may have pushed it out before it is read; then it is made again.
+        """
+        while True:
+            path = self.path(file, side)
+            with suppress(FileNotFoundError):
+                return path.stem, path.read_bytes()
 
     @staticmethod
     def name(file: MediaFile, side: int) -> str:
