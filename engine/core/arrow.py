@@ -59,7 +59,7 @@ def table_rows(
     Args:
         path: the file.
         broken: the error of a file that cannot be read.
-        size: rows that are turned into Python's values at once.
+        size: rows that are turned into Python's values at once, at the most.
         columns: those that are read; None reads all.
         prepared: makes of rows as they are read those that are given.
 
@@ -70,11 +70,36 @@ def table_rows(
     batches = _parquet_batches if _is_parquet(path) else _arrow_batches
     try:
         for batch in batches(path, size, columns):
-            for cells in prepared(batch).to_pylist():
-                number += 1
-                yield number, cells
+            for part in _parts(prepared(batch)):
+                for cells in part.to_pylist():
+                    number += 1
+                    yield number, cells
     except _ERRORS as error:
         raise _unreadable(path, error, broken, f" after row {number}") from None
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """What is turned into Python's values at once: one row where rows may share a value, which each gets its own of.
+
+    So a dictionary of one large text, a few kilobytes in the file, is not there once for each row.
+    """
+    step = 1 if any(map(_shares, batch.schema.types)) else max(batch.num_rows, 1)
+    for start in range(0, batch.num_rows, step):
+        yield batch.slice(start, step)
+
+
+def _shares(kind: pa.DataType) -> bool:
+    """Whether values of this type may lie in the same bytes."""
+    is_shared = (
+        pa.types.is_dictionary,
+        pa.types.is_run_end_encoded,
+        pa.types.is_string_view,
+        pa.types.is_binary_view,
+        pa.types.is_list_view,
+        pa.types.is_large_list_view,
+    )
+    inner = (kind.field(place).type for place in range(kind.num_fields))
+    return any(is_one(kind) for is_one in is_shared) or any(map(_shares, inner))
 
 
 def _parquet_batches(path: Path, size: int, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:

@@ -63,7 +63,7 @@ class Letters:
         """Write a letter."""
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a", encoding="utf-8")
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
         letter = {"entry": entry, "field": error.field, "reason": error.problem, "remedy": error.remedy}
         self._file.write(json.dumps({**letter, "row": str(cells)[:2000]}, ensure_ascii=False) + "\n")
 
@@ -229,7 +229,7 @@ class Follower:
             cells = dict(found)
         time, own = self._event.roles["time"], self._event.roles["id"]
         if cells.get(time) in (None, ""):
-            cells[time] = datetime.fromtimestamp(int(place.partition("-")[0]) / 1000, UTC).isoformat()
+            cells[time] = _time_of(place)
         if cells.get(own) in (None, ""):
             cells[own] = f"{self._stream}-{place}"
         return cells
@@ -238,6 +238,18 @@ class Follower:
 def _entries(found: Any) -> list[Entry]:
     """Entries as redis-py gives them, with or without their attributes."""
     return [cast(Entry, (one[0], one[1])) for one in found if one is not None]
+
+
+def _time_of(place: str) -> str:
+    """When an entry was added, RFC 3339.
+
+    Raises:
+        EventError: if its place, which whoever adds it may choose, is no time.
+    """
+    try:
+        return datetime.fromtimestamp(int(place.partition("-")[0]) / 1000, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        raise EventError(f"the entry has no time, and its place {place} is none", "add one", field="time") from None
 
 
 def _told(error: Exception) -> Exception:

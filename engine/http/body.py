@@ -28,6 +28,9 @@ MESSAGE_PART = "message"
 _LINGER_SECONDS = 1.0
 """For which a body that is refused is still read: a connection that is closed before may lose the answer."""
 _MAX_PARTS = 1000
+_LONGEST_PATH = 400
+_PATH = re.compile(rf"(?=.{{1,{_LONGEST_PATH}}}$)\w+(\.\w+|\[\d+\])*")
+"""Of a field, such as parts[0].content.image."""
 
 
 class ClientGone(Exception):  # noqa: N818
@@ -72,7 +75,7 @@ class Body:
         encoding = self._headers.get("content-encoding", "identity").lower()
         if encoding != "identity":
             raise ContentTypeError(f"content-encoding is {encoding[:40]!r}", "send the body as it is")
-        charset = re.search(r"charset=\"?([\w-]+)", parameters)
+        charset = re.search(r"charset\*?\s*=[\s\"']*([\w-]+)", parameters)
         if charset and charset[1] not in ("utf-8", "us-ascii"):
             raise ContentTypeError(f"charset is {charset[1][:40]!r}", "send UTF-8")
         if kind.strip() not in allowed:
@@ -200,10 +203,10 @@ async def _message(form: FormData) -> Json:
 
 def _place(message: Json, path: str, raw: bytes) -> None:
     """Put a file's bytes at a path such as parts[0].content.image."""
-    steps = [int(at) if at else name for name, at in re.findall(r"(\w+)|\[(\d+)\]", path)]
+    steps = [int(at) if at else name for name, at in re.findall(r"(\w+)|\[(\d+)\]", path[:_LONGEST_PATH])]
     at: Any = message
     try:
-        if not steps:
+        if not _PATH.fullmatch(path):
             raise KeyError(path)
         for step, after in zip(steps, [*steps[1:], None], strict=True):
             value: Any = base64.b64encode(raw).decode() if after is None else [] if isinstance(after, int) else {}

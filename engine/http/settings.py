@@ -15,6 +15,6 @@ class HttpSettings(Section):
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call it from a browser, such as https://shop.example."""
     body_seconds: float = Field(default=30.0, gt=0)
-    """Within which the body of a call that is no stream has to arrive."""
+    """Within which the head of a request has to arrive, and then the body of a call that is no stream."""
     max_connections: int = Field(default=1000, gt=0)
     """At once; more are answered with 503."""

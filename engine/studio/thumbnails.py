@@ -5,7 +5,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -69,6 +69,16 @@ class Thumbnails:
                 self._enter(name, size)
         return path
 
+    def read(self, file: MediaFile, side: int) -> tuple[str, bytes]:
+        """The name of a thumbnail's file, and what it holds; see `path`.
+
+        Others that are made at the same time may have pushed it out before it is read; then it is made again.
+        """
+        while True:
+            path = self.path(file, side)
+            with suppress(FileNotFoundError):
+                return path.stem, path.read_bytes()
+
     @staticmethod
     def name(file: MediaFile, side: int) -> str:
         """The name of a thumbnail's file."""
@@ -81,19 +91,22 @@ class Thumbnails:
         """Let one thread at a time make a thumbnail; the others wait, and find it."""
         with self._lock:
             making = self._being_made.setdefault(name, threading.Lock())
-        with making:
-            yield
-        with self._lock:
-            self._being_made.pop(name, None)
+        try:
+            with making:
+                yield
+        finally:
+            with self._lock:
+                self._being_made.pop(name, None)
 
     def _touch(self, name: str, path: Path) -> bool:
         """Whether a thumbnail is there; it is the newest then."""
-        if not path.is_file():
+        try:
+            os.utime(path)
+        except FileNotFoundError:
             return False
         with self._lock:
             if name in self._sizes:
                 self._sizes.move_to_end(name)
-        os.utime(path)
         return True
 
     def _make(self, source: Path, side: int, path: Path) -> int:

@@ -75,8 +75,9 @@ class HfDataset:
                 if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
             }
             files = state.get("_data_files")
-            names = [one.get("filename") if isinstance(one, dict) else None for one in files or ()]
-            found += [(_inside(split, name), labels) for name in _texts(names)]
+            if isinstance(files, list):
+                files = [one.get("filename") if isinstance(one, dict) else None for one in files]
+            found += [(_inside(split, name), labels) for name in _texts(files or [])]
         if not found:
             raise CatalogError(f"{self.path} names no files", "save the data set again with save_to_disk")
         return found

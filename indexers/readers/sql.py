@@ -1,8 +1,8 @@
 """Reads the rows of a query as a catalogue: any database that SQLAlchemy knows.
 
-The rows come by a cursor on the server, some at a time. The columns have the names that the query gives them
-(`select sku as id, …`); types are kept as `indexers.readers.typed` says, and bytes are pictures or sounds. The order
-is the query's, and matters to nothing.
+The rows come by a cursor on the server, some at a time; the query can only read. The columns have the names that the
+query gives them (`select sku as id, …`); types are kept as `indexers.readers.typed` says, and bytes are pictures or
+sounds. The order is the query's, and matters to nothing.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,13 @@ from indexers.readers.base import BadRow, Columns, Row, check_columns
 from indexers.readers.typed import typed_row
 
 _STEP = 256
+_READ_ONLY = {
+    "sqlite": ("pragma query_only = on", "begin"),
+    "postgresql": ("set transaction read only",),
+    "mysql": ("set session transaction read only",),
+    "mariadb": ("set session transaction read only",),
+}
+"""By database what is said before the query: not all that it could do would be rolled back."""
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
 
 
@@ -69,13 +76,14 @@ class SqlRows:
             )
         try:
             engine = create_engine(_url(self.url))
-        except (SQLAlchemyError, ImportError) as error:
+        except (SQLAlchemyError, ImportError, ValueError) as error:
             problem = f"{database_name(self.url)} cannot be opened: {str(error).splitlines()[0]}"
             raise CatalogError(problem, "correct the URL, or install the driver that it names") from None
         try:
-            with engine.connect().execution_options(
-                stream_results=True, yield_per=_STEP, no_parameters=True
-            ) as connection:
+            with engine.connect() as connection:
+                for statement in _READ_ONLY.get(engine.dialect.name, ()):
+                    connection.exec_driver_sql(statement)
+                connection.execution_options(stream_results=True, yield_per=_STEP, no_parameters=True)
                 with connection.exec_driver_sql(self.query) as result:
                     if not result.returns_rows:
                         raise CatalogError("the query gives no rows", "write a select")
@@ -99,9 +107,9 @@ def is_database(where: str) -> bool:
 
 
 def database_name(where: str) -> str:
-    """The URL of a database without its password."""
+    """The URL of a database without its password, and without its query, which may hold one."""
     try:
-        return make_url(where).render_as_string(hide_password=True)
+        return make_url(where).set(query={}).render_as_string(hide_password=True)
     except (ArgumentError, ValueError):
         return where.partition(":")[0] + "://…"
 

@@ -27,8 +27,10 @@ from indexers.paths import decode_utf8
 from indexers.readers.base import BadRow, Columns, ReadOptions, Row, Value, check_columns
 from indexers.readers.folder import AUDIOS, IMAGES, TEXTS
 
-_DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError)
-_MAX_HEADER = 1 << 20
+_DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, IndexError, RecursionError)
+"""Of what `tarfile` raises, the last two come of headers that are cut off or lead from one to the next."""
+_MAX_HEADERS = 1 << 20
+"""Bytes of the headers of one member."""
 _MAX_SHARDS = 100_000
 _RANGE = re.compile(r"\{(\d{1,12})\.\.(\d{1,12})\}")
 _HEAD = 16
@@ -110,8 +112,7 @@ def _items(path: Path, max_bytes: int) -> Iterator[tuple[str, Parts, TriveniErro
     """The stem and files of each item, and what is wrong with one of them."""
     key, parts, wrong = "", Parts(), None
     with _opened(path) as (tar, file):
-        while (member := tar.next()) is not None:
-            tar.members.clear()  # type: ignore[attr-defined]
+        for member in _members(tar, file):
             stem, role = _named(member.name)
             if member.isdir() or not role:
                 continue
@@ -121,13 +122,29 @@ def _items(path: Path, max_bytes: int) -> Iterator[tuple[str, Parts, TriveniErro
                 key, parts, wrong = stem, Parts(), None
             try:
                 if role not in parts:
+                    file.allow(member.size)
                     parts[role] = _content(tar, member, role, max_bytes)
             except TriveniError as error:
                 wrong = wrong or error
-        if file.last.strip(b"\0"):  # tarfile takes a header that makes no sense for the end
-            raise tarfile.ReadError("a header is damaged")
     if key:
         yield key, parts, wrong
+
+
+def _members(tar: tarfile.TarFile, file: "_Guarded") -> Iterator[tarfile.TarInfo]:
+    """The members, none of which is kept."""
+    end = 0
+    while True:
+        file.allow(_MAX_HEADERS)
+        member = tar.next()
+        if member is None:
+            break
+        if tar.offset <= end:  # of a negative size: it would be read for ever
+            raise tarfile.ReadError(f"{member.name[:200]!r} ends before it begins")
+        end = tar.offset
+        tar.members.clear()  # type: ignore[attr-defined]
+        yield member
+    if file.last.strip(b"\0"):  # tarfile takes a header that makes no sense for the end
+        raise tarfile.ReadError("a header is damaged")
 
 
 def _named(name: str) -> tuple[str, str]:
@@ -199,7 +216,7 @@ def _opened(path: Path) -> Iterator[tuple[tarfile.TarFile, "_Guarded"]]:
 
 
 class _Guarded:
-    """An archive of which no header can claim to be large: tarfile reads those as a whole.
+    """An archive of which only so much is read as is allowed: tarfile reads headers as a whole, whatever their size.
 
     Contents are read by `tarfile` in pieces; their size is compared with the limit before.
     """
@@ -209,10 +226,16 @@ class _Guarded:
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
         self.last = b""
         """What was read last."""
+        self.allow(_MAX_HEADERS)
+
+    def allow(self, size: int) -> None:
+        """Let so many bytes be read until this is called again."""
+        self._left = size
 
     def read(self, size: int = -1) -> bytes:
         """See `io.RawIOBase.read`."""
-        if not 0 <= size <= _MAX_HEADER:
-            raise tarfile.ReadError(f"a header of {size} bytes")
+        if not 0 <= size <= self._left:
+            raise tarfile.ReadError(f"headers of over {_MAX_HEADERS} bytes")
+        self._left -= size
         self.last = self._file.read(size)
         return self.last

@@ -104,16 +104,18 @@ def test_bad_entries_are_told_and_do_not_come_again(
 ) -> None:
     bad: list[tuple[dict[Any, Any], str]] = [
         ({"user_id": "u", "kind": "clicked", "item_id": "a"}, "event kind 'clicked' is unknown"),
+        ({"event": json.dumps({"\ud800": "\ud800"})}, "is unknown"),
+        (row(1, value="-1", kind="rate"), "value"),
         ({"event": "[1]"}, "is a list, not an object"),
         ({"event": '{"user_id"'}, "not JSON"),
         ({b"user_id": b"\xff", "kind": "like"}, "not UTF-8"),
         (row(1, colour="red"), "column 'colour' is unknown"),
         (row(1, time="yesterday"), "is no time"),
-        (row(1, value="-1", kind="rate"), "value"),
+        (row(1), "has no time, and its place 99999999999999999-1 is none"),
     ]
-    for fields, _ in bad:
-        client.xadd(stream, fields)
-    client.xadd(stream, row(7))
+    for fields, reason in bad:
+        client.xadd(stream, fields, id="99999999999999999-1" if "its place" in reason else "*")
+    client.xadd(stream, row(7, time="2026-01-01T10:00:00Z"), id="99999999999999999-2")
     made = follower(client, stream, store, letters, batch=3)
     made.run(go_on, once=True)
     assert (made.done.recorded, made.done.rejected) == (1, len(bad))

@@ -128,6 +128,8 @@ def test_paths_and_methods_that_are_not_there(
         ({"content-type": "text/plain"}, "text/plain"),
         ({"content-type": "application/x-www-form-urlencoded"}, "urlencoded"),
         ({"content-type": "application/json; charset=latin-1"}, "latin-1"),
+        ({"content-type": "multipart/form-data; boundary=x; charset = unicode_escape"}, "unicode_escape"),
+        ({"content-type": "multipart/form-data; boundary=x; charset*=utf-7''"}, "utf-7"),
         ({"content-type": "application/json", "content-encoding": "gzip"}, "gzip"),
     ],
 )
@@ -161,6 +163,8 @@ def test_a_body_that_says_otherwise_than_the_path(http: httpx.Client) -> None:
         {"message": (None, "{}"), "limit": (None, "3")},
         {"message": (None, "{}"), "parts[0].content.smell": ("a", b"x")},
         {"message": (None, "{}"), "": ("a", b"x")},
+        {"message": (None, "{}"), f"parts[{'9' * 5000}]": ("a", b"x")},
+        {"message": (None, "{}"), f"parts[{'9' * 5000}].content.image": ("a", b"x")},
     ],
 )
 def test_forms_that_are_no_message(http: httpx.Client, parts: dict[str, object]) -> None:

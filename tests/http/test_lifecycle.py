@@ -122,6 +122,24 @@ def test_more_connections_than_allowed_are_refused(tmp_path: Path) -> None:
         assert httpx.get(f"{door.url}/v1/health").status_code == 200
 
 
+@pytest.mark.parametrize("before", [b"", b"GET /v1/health HTTP/1.1\r\nhost: localhost\r\n\r\n"])
+@pytest.mark.parametrize("sent", [b"", b"GET /v1/health HTT"])
+def test_a_connection_whose_request_does_not_arrive_is_closed(tmp_path: Path, before: bytes, sent: bytes) -> None:
+    """Else a thousand of them, which cost nothing, would keep all others out for as long as they like."""
+    if before and not sent:
+        pytest.skip("between requests a connection may wait for longer")
+    settings = HttpSettings(address="127.0.0.1:0", body_seconds=0.2)
+    with opened(tmp_path, settings) as door, socket.create_connection(("127.0.0.1", door.door.port)) as slow:
+        slow.settimeout(20)
+        if before:
+            slow.sendall(before)
+            assert slow.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        for byte in sent:
+            slow.sendall(bytes([byte]))
+        while slow.recv(1 << 16):
+            pass
+
+
 def test_other_machines_are_warned_of(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with opened(tmp_path, HttpSettings(address="0.0.0.0:0")) as door:
         assert httpx.get(f"http://127.0.0.1:{door.door.port}/v1/health").status_code == 200

@@ -2,15 +2,17 @@
 
 import json
 import struct
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.core import arrow
 from engine.core.arrow_sizes import batch_sizes
 from indexers.errors import CatalogError
-from indexers.readers import BadRow, open_catalog
+from indexers.readers import BadRow, Row, open_catalog
 from tests.indexers.catalogs import good, write_arrow, write_dataset
 from tests.tiny import png_bytes
 
@@ -44,6 +46,34 @@ def test_a_batch_that_becomes_too_large_is_not_read(
     with pytest.raises(CatalogError, match=r"a batch has 209715\d\d bytes, the limit is 10485760"):
         list(open_catalog(path).rows())
     assert pa.total_allocated_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["arrow", "parquet"])
+@pytest.mark.parametrize("shared", ["dictionary", "runs"])
+def test_a_value_that_many_rows_share_is_there_once_at_a_time(tmp_path: Path, kind: str, shared: str) -> None:
+    """A text of 4 MB for each of 64 rows: a few kilobytes in the file, 256 MB if all were there at once."""
+    if kind == "parquet" and shared == "runs":
+        pytest.skip("Parquet has no runs")
+    large, numbers = pa.array(["a" * (4 << 20)]), pa.array([0] * 64, pa.int32())
+    column = (
+        pa.DictionaryArray.from_arrays(numbers, large)
+        if shared == "dictionary"
+        else pa.RunEndEncodedArray.from_arrays(pa.array([64], pa.int32()), large)
+    )
+    table = pa.table({"id": list(map(str, range(64))), "text": column})
+    path = tmp_path / f"x.{kind}"
+    if kind == "parquet":
+        pq.write_table(table, path, compression="zstd")
+    else:
+        with pa.ipc.new_file(path, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as file:
+            file.write_table(table)
+    assert path.stat().st_size < 64 << 10
+    tracemalloc.start()
+    lengths = [len(str(row.values["text"])) for row in open_catalog(path).rows() if isinstance(row, Row)]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert lengths == [4 << 20] * 64
+    assert peak < 32 << 20
 
 
 @pytest.mark.parametrize("raw", [b"", b"ARROW1", b"ARROW1\0\0" + b"\0" * 100, b"FEA1" * 9, b"no arrow at all " * 9])
@@ -120,6 +150,7 @@ def test_a_value_that_has_no_plain_form_is_a_bad_row(tmp_path: Path) -> None:
             "names '../secret.arrow', which is not in",
         ),
         ("state.json", '{"_data_files": [{"filename": 7}]}', "not names"),
+        ("state.json", '{"_data_files": 7}', "lists '7', not names"),
         ("state.json", '{"_data_files": []}', "names no files"),
         ("state.json", '{"_data_files": [{"filename": "gone.arrow"}]}', "gone.arrow is not readable Arrow"),
         ("state.json", '{"_indices_data_files": [{"filename": "i"}]}', "flatten_indices"),

@@ -111,3 +111,26 @@ def test_a_missing_package_is_named_with_the_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(CatalogError, match=r"pip install 'triveni\[remote\]'"):
         Catalog("memory://bucket/items.parquet")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("nothing://key:secret@bucket/x.csv", "nothing://key:***@bucket/x.csv"),
+        ("nothing://key:a:secret@b@bucket/x.csv", "nothing://key:***@bucket/x.csv"),
+        ("nothing://bucket/x.csv?signature=secret", "nothing://bucket/x.csv?…"),
+    ],
+)
+def test_secrets_of_a_url_are_not_told(url: str, shown: str) -> None:
+    for ask in (Catalog, media_at):
+        with pytest.raises(CatalogError) as caught:
+            ask(url)
+        assert str(caught.value).startswith(f"{shown} cannot be read")
+        assert "secret" not in str(caught.value)
+
+
+def test_secrets_of_a_root_are_not_in_dead_letters() -> None:
+    for name in ("../x.png", "gone.png"):
+        with pytest.raises(PathError) as caught:
+            media_at("memory://key:secret@bucket/media")(name, "image", 1 << 20)
+        assert "secret" not in str(caught.value)

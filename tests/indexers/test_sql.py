@@ -80,7 +80,9 @@ def test_rows_come_by_a_cursor_and_nothing_is_left_open() -> None:
     [
         ("sqlite:///{}", "", "a database needs a query: give one: --query"),
         ("sqlite:///{}", "select * from gone", "the query failed: no such table: gone"),
-        ("sqlite:///{}", "delete from items", "gives no rows: write a select"),
+        ("sqlite:///{}", "delete from items", "the query failed: attempt to write a readonly database"),
+        ("sqlite:///{}", "pragma user_version", "no column 'id'"),
+        ("postgresql://u:secret@h:port/x", "select 1", "cannot be opened"),
         ("sqlite:///{}", "select sku, sku from items", "two columns 'sku'"),
         ("sqlite:///{}", "select sku from items", "no column 'id'"),
         ("sqlite:////nowhere/x.db", "select 1 as id", "the query failed"),
@@ -95,11 +97,37 @@ def test_what_goes_wrong_is_told_without_the_password(tmp_path: Path, url: str, 
     assert "secret" not in str(caught.value)
 
 
-def test_a_query_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        "delete from items",
+        "delete from items returning id, text",
+        "drop table items",
+        "create table more as select 1 as id",
+        "vacuum into 'copy.db'",
+    ],
+)
+def test_a_query_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    monkeypatch.chdir(tmp_path)
     url = write_sqlite(tmp_path / "x.db", [{"id": 1, "text": "a"}])
-    with pytest.raises(CatalogError, match="gives no rows"):
-        open_catalog(url, query="delete from items").check()
-    assert len(good(open_catalog(url, query="select * from items"))) == 1
+    before = (tmp_path / "x.db").read_bytes()
+    with pytest.raises(CatalogError, match="the query failed"):
+        list(open_catalog(url, query=query).rows())
+    assert (tmp_path / "x.db").read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["x.db"]
+
+
+@needs_postgres
+def test_a_query_of_postgresql_changes_nothing() -> None:
+    name = f"triveni_{uuid.uuid4().hex}"
+    with create_engine(PSYCOPG, poolclass=NullPool).begin() as connection:
+        connection.execute(text(f"create sequence {name}"))
+    try:
+        with pytest.raises(CatalogError, match="in a read-only transaction"):
+            list(open_catalog(PSYCOPG, query=f"select nextval('{name}') as id, 'x' as text").rows())
+    finally:
+        with create_engine(PSYCOPG, poolclass=NullPool).begin() as connection:
+            connection.execute(text(f"drop sequence {name}"))
 
 
 def test_a_query_on_a_file_is_refused(tmp_path: Path) -> None:

@@ -146,7 +146,37 @@ def test_a_header_that_claims_to_be_large_is_damage(tmp_path: Path) -> None:
     with tarfile.open(fileobj=raw, mode="w") as tar:
         tar.addfile(member("1.txt"))
     (tmp_path / "x.tar").write_bytes(raw.getvalue()[:512] + claims.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
-    with pytest.raises(CatalogError, match=r"not readable as tar after item 0 .*a header of 1073741824 bytes"):
+    with pytest.raises(CatalogError, match=r"not readable as tar after item 0 .*headers of over 1048576 bytes"):
+        list(open_catalog(tmp_path / "x.tar").rows())
+
+
+def header(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, *, more: bool = False) -> bytes:
+    """The block that a member begins with; `more` says that a list of holes follows."""
+    about = member(name, kind)
+    raw = bytearray(about.tobuf(tarfile.GNU_FORMAT))
+    if size:
+        raw[124:136] = (b"\xff" if size < 0 else b"\x80") + (size % (1 << 88)).to_bytes(11, "big")
+    raw[482] = more
+    raw[148:156] = b" " * 8
+    raw[148:156] = b"%06o\0 " % sum(raw)
+    return bytes(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (header("2.bin", -512) + bytes(1024), "'2.bin' ends before it begins"),
+        (header("2.txt", -1024) + bytes(1024), "'2.txt' ends before it begins"),
+        (header("2.txt", 1 << 80) + bytes(1024), "cannot fit"),
+        ((header("long", 512, tarfile.GNUTYPE_LONGNAME) + b"x".ljust(512, b"\0")) * 900, "recursion"),
+        (header("2.txt", kind=tarfile.GNUTYPE_SPARSE, more=True), "out of range"),
+        (header("2.txt", kind=tarfile.GNUTYPE_SPARSE, more=True) + (b"1" * 511 + b"\1") * 4096, "headers of over"),
+    ],
+    ids=["round-in-circles", "backwards", "huge", "names-of-names", "holes-cut-off", "holes-without-end"],
+)
+def test_headers_that_lie_are_damage(tmp_path: Path, raw: bytes, reason: str) -> None:
+    (tmp_path / "x.tar").write_bytes(header("1.txt") + raw)
+    with pytest.raises(CatalogError, match=f"not readable as tar after item .*{reason}"):
         list(open_catalog(tmp_path / "x.tar").rows())
 
 

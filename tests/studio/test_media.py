@@ -15,7 +15,7 @@ from engine.core.types import Item, ItemId
 from engine.studio.media import MediaFile
 from engine.studio.thumbnails import Thumbnails
 from tests.studio.running import LIMITS, Opened
-from tests.tiny import concept_png, concept_space, make_png
+from tests.tiny import CONCEPTS, concept_png, concept_space, make_png
 
 SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect width="40" height="20" fill="red"/></svg>'
@@ -162,3 +162,16 @@ def test_threads_that_ask_for_one_thumbnail_make_it_once(tmp_path: Path) -> None
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(lambda _: cache.path(MediaFile(tmp_path / "a.png", ""), 384), range(16)))
     assert len(made) == len(set(paths)) == 1
+
+
+def test_a_thumbnail_that_goes_before_it_is_read_is_made_again(tmp_path: Path) -> None:
+    """Two pictures and room for one: each that is made pushes the other out."""
+    files = []
+    for number in range(2):
+        (tmp_path / f"{number}.png").write_bytes(concept_png(CONCEPTS[number], size=512))
+        files.append(MediaFile(tmp_path / f"{number}.png", str(number)))
+    cache = Thumbnails(tmp_path / "cache", 1, LIMITS)
+    with ThreadPoolExecutor(4) as threads:
+        read = list(threads.map(lambda number: cache.read(files[number % 2], 384)[1], range(200)))
+    assert all(one.startswith(b"RIFF") for one in read)
+    assert len(set(read)) == 2

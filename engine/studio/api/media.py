@@ -29,12 +29,12 @@ def routes(studio: Studio) -> list[BaseRoute]:
 
     def thumbnail(request: Request) -> Response:
         file = studio.media.file(_item(request), Modality.IMAGE)
-        path = studio.thumbnails.path(file, _side(request))
-        tag = f'"{path.stem}"'
+        name, raw = studio.thumbnails.read(file, _side(request))
+        tag = f'"{name}"'
         headers = {**_HEADERS, "ETag": tag}
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        return Response(path.read_bytes(), headers=headers, media_type=TYPE)
+        return Response(raw, headers=headers, media_type=TYPE)
 
     return [
         Route("/studio/media/image", image),
