@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from encoders.errors import TriveniError
 from engine.cli import app
+from engine.cli.common import console
 from engine.core.errors import NotFoundError
 from engine.models.errors import CheckpointError, ModelError
 from engine.models.pointer import Pointer
@@ -19,7 +20,7 @@ from tests.models.versions import FILE, make
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setenv("TRIVENI_MODELS__PATH", str(tmp_path / "models"))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console, "_width", 200)
     monkeypatch.chdir(tmp_path)
     return Registry(tmp_path / "models")
 

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from tests.studio.browsing import Contexts, Visit
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     """A server with its page."""
     with opened(Path(tmp_path_factory.mktemp("studio"))) as run:
         yield run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def http(studio: Opened) -> Iterator[httpx.Client]:
     """A client of it."""
     with httpx.Client(base_url=studio.url, timeout=30) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def contexts() -> Iterator["Contexts"]:
     """A browser's contexts."""
     from tests.studio.browsing import browsers
