@@ -40,7 +40,7 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
     else:
         table = Table()
         table.add_column("version", no_wrap=True)
-        for heading in ("", "made", "events until", "the gate's figure"):
+        for heading in ("role", "made", "events until", "the gate's figure"):
             table.add_column(heading, overflow="fold")
         for card in cards:
             figures = "\n".join(

@@ -55,6 +55,13 @@ def test_versions_from_the_first_to_the_last(registry: Registry) -> None:
     assert "untrained engine served, a serves now" in said("promote", "a")
     assert "a served, b serves now" in said("promote", "b")
     listed = said("list")
+    assert [name.strip() for name in run("list").output.splitlines()[1].strip("┃").split("┃")] == [
+        "version",
+        "role",
+        "made",
+        "events until",
+        "the gate's figure",
+    ]
     assert "ndcg_at_10 0.1412 (0.1300 to 0.1500), before 0.1000" in listed
     assert "serves" in listed
     assert json.loads(run("show", "a").output) == a.model_dump(mode="json")
