@@ -20,6 +20,8 @@ ALL = (
     "ml100k",
     "small",
     "learning",
+    "projection",
+    "points",
 )
 
 

@@ -1,8 +1,9 @@
-"""How many frames a second the map's points are drawn at: `python -m benchmarks.points [--points 100000] [--gpu]`.
+"""How many frames a second the map's points are drawn at.
 
-Serves the page's files, draws made-up points by `points.js` in headless Chromium while the camera moves, and waits
-for each frame to be finished. Without `--gpu` Chromium draws by software (SwiftShader), as it would
-on a machine without a graphics card; the renderer is printed with the figure.
+`python -m benchmarks.points [--points 100000] [--gpu] [--json]` serves the page's files, draws made-up points by
+`points.js` in headless Chromium while the camera moves, and waits for each frame to be finished. Without `--gpu`
+Chromium draws by software (SwiftShader), as it would on a machine without a graphics card; the renderer is printed
+with the figure.
 """
 
 import argparse
@@ -87,6 +88,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--points", type=int, default=100_000)
     options.add_argument("--gpu", action="store_true")
+    options.add_argument("--json", action="store_true", help="print JSON")
     options.add_argument("--chromium", default="/usr/bin/chromium")
     asked = options.parse_args()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(STATIC)))
@@ -102,6 +104,9 @@ def main() -> None:
         found = page.evaluate(_MEASURE, [asked.points, SECONDS])
         browser.close()
     server.shutdown()
+    if asked.json:
+        print(json.dumps({"points": asked.points, "size": [WIDTH, HEIGHT], **found}, indent=2))
+        return
     print(f"{asked.points:,} points on {WIDTH} x {HEIGHT}, {found['renderer']}")
     print(f"a frame: {found['ms']:.1f} ms in the median of {found['frames']}, {1000 / found['ms']:.0f} a second")
     print(f"the point under the pointer: {found['hover']:.2f} ms; a lasso of 60 corners: {found['lasso']:.1f} ms")

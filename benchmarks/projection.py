@@ -1,12 +1,13 @@
 """Which library draws the map of Triveni Studio best: time, and how many neighbours are kept.
 
-`OMP_WAIT_POLICY=passive python -m benchmarks.projection [--items items.npz] [--made 20000]`: measures those of
-openTSNE, umap-learn, pacmap and scikit-learn that are installed, on the items of a file that
+`OMP_WAIT_POLICY=passive python -m benchmarks.projection [--items items.npz] [--made 20000] [--json]` measures those
+of openTSNE, umap-learn, pacmap and scikit-learn that are installed, on the items of a file that
 `engine.catalog.items.save_items` wrote, and on made-up vectors of 48 intrinsic dimensions. Neighbours kept: of an
 item's 15 nearest by cosine, the share that is among its 15 nearest on the map, of 1,000 items.
 """
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -79,7 +80,9 @@ def main() -> None:
     options.add_argument("--items", type=Path)
     options.add_argument("--made", type=int, default=20_000)
     options.add_argument("--ways", nargs="*", default=[name for name in WAYS if find_spec(name)])
+    options.add_argument("--json", action="store_true", help="print JSON")
     asked = options.parse_args()
+    rows = []
     sets = {"made up": HardData(1).draw(asked.made)} if asked.made else {}
     if asked.items:
         sets = {str(asked.items): item_vectors(load_items(asked.items)), **sets}
@@ -88,9 +91,12 @@ def main() -> None:
             begun = time.perf_counter()
             flat = WAYS[way](vectors)
             seconds = time.perf_counter() - begun
-            print(
-                f"{name}, {len(vectors):,} items, {way}: {seconds:.1f} s, kept {kept(vectors, flat):.3f}", flush=True
-            )
+            share = kept(vectors, flat)
+            rows.append({"set": name, "items": len(vectors), "way": way, "seconds": seconds, "kept": share})
+            if not asked.json:
+                print(f"{name}, {len(vectors):,} items, {way}: {seconds:.1f} s, kept {share:.3f}", flush=True)
+    if asked.json:
+        print(json.dumps(rows, indent=2))
 
 
 if __name__ == "__main__":
