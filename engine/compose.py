@@ -238,6 +238,7 @@ def studio_routes(
     from engine.studio.maps.maps import Maps
     from engine.studio.maps.names import Naming
     from engine.studio.media import MediaFolder
+    from engine.studio.present import Present
     from engine.studio.routes import routes_of
     from engine.studio.studio import Studio
     from engine.studio.thumbnails import Thumbnails
@@ -250,6 +251,7 @@ def studio_routes(
             media=MediaFolder(store, wanted.media or media_root(settings)),
             thumbnails=Thumbnails(wanted.cache, wanted.cache_mb << 20, limits),
             facets=Facets(store),
+            present=Present(store),
             learning=Learning(registry(settings), events, event_kinds(settings)),
             live=live,
             maps=Maps(store, _map_file(settings, space.fingerprint)),

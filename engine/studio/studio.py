@@ -14,6 +14,7 @@ from engine.studio.live import Live
 from engine.studio.maps.maps import Maps
 from engine.studio.maps.names import Naming
 from engine.studio.media import MediaFolder
+from engine.studio.present import Present
 from engine.studio.thumbnails import Thumbnails
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -29,6 +30,7 @@ class Studio:
     media: MediaFolder
     thumbnails: Thumbnails
     facets: Facets
+    present: Present
     learning: Learning
     live: Live
     maps: Maps

@@ -8,9 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from encoders.types import Modality
 from engine.core.filters import FieldKind
+from engine.store.edge import EdgeStore
 from engine.studio import facets
 from engine.studio.api.page import version_of, views
+from engine.studio.present import Present
 from engine.studio.studio import STATIC
 from tests.studio.running import Opened
 from tests.tiny import CONCEPTS
@@ -21,6 +24,22 @@ def test_about_says_what_runs(studio: Opened, http: httpx.Client) -> None:
     assert about["items"] == studio.store.count() == 3 * len(CONCEPTS)
     assert (about["space"], about["fingerprint"]) == ("concepts-64", studio.store.fingerprint)
     assert (about["modalities"], about["media"]) == (["text", "image", "audio"], True)
+
+
+def test_about_offers_only_modalities_that_an_item_has(studio: Opened, tmp_path: Path) -> None:
+    full = studio.store
+    silent = EdgeStore(tmp_path, fingerprint=full.fingerprint, dimension=full.dimension, modalities=full.modalities)
+    present = Present(silent, keep_seconds=0)
+    assert present.read() == ()
+    points = full.scroll(with_vectors=True, with_payload=False).points
+    silent.upsert([point for point in points if Modality.AUDIO not in point.vectors])
+    assert present.read() == (Modality.TEXT, Modality.IMAGE)
+    remembering = Present(silent, keep_seconds=3600)
+    seen = remembering.read()
+    silent.upsert(points)
+    assert present.read() == (Modality.TEXT, Modality.IMAGE, Modality.AUDIO)
+    assert remembering.read() is seen
+    silent.close()
 
 
 def test_facets_tell_kinds_counts_and_bounds(http: httpx.Client) -> None:

@@ -19,7 +19,7 @@ def routes(studio: Studio) -> list[BaseRoute]:
                 "items": studio.store.count(),
                 "space": studio.manifest.name,
                 "fingerprint": studio.manifest.fingerprint,
-                "modalities": [str(modality) for modality in studio.store.modalities],
+                "modalities": [str(modality) for modality in studio.present.read()],
                 "media": studio.media.root is not None,
                 "address": studio.address(),
                 "max_bytes": studio.max_bytes,

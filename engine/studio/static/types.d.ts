@@ -8,6 +8,7 @@ export interface About {
   items: number;
   space: string;
   fingerprint: string;
+  /** Those that any item has. */
   modalities: Kind[];
   media: boolean;
   max_bytes: number;
