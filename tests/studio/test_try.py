@@ -166,6 +166,13 @@ def test_an_id_that_is_pasted_is_an_item_and_other_words_are_words(visit: Visit)
     expect(visit.page).to_have_url(re.compile("q=rain"))
 
 
+def test_details_name_all_of_the_item_that_speaks(visit: Visit) -> None:
+    visit.go("/?q=bird&open=bird/seen")
+    reason = visit.page.locator("aside .reasons li")
+    expect(reason).to_contain_text(re.compile("“bird”, by its (text and picture|picture and text)"))
+    expect(reason.locator(".meter i")).to_have_count(2)
+
+
 def test_details_show_all_and_play(visit: Visit) -> None:
     visit.go("/?q=bird&open=bird/heard")
     aside = visit.page.locator("aside")

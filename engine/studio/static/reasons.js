@@ -2,6 +2,7 @@
 
 export const KINDS = /** @type {const} */ (['text', 'image', 'audio']);
 export const NAMES = { text: 'text', image: 'picture', audio: 'sound', none: 'other' };
+const NOTABLE = 0.1;
 
 /** @typedef {{text: number, image: number, audio: number, none: number}} Shares they sum to the share of the reason */
 
@@ -24,10 +25,11 @@ export function total(reasons) {
   return sum;
 }
 
-/** What of an item speaks most in a reason. @param {import('./types').Reason} reason */
-export function strongest(reason) {
+/** What of an item speaks in a reason for at least a tenth of it, the most first. @param {import('./types').Reason} reason */
+export function speaking(reason) {
   const shares = sharesOf(reason);
-  return /** @type {keyof Shares} */ (Object.entries(shares).sort((a, b) => b[1] - a[1])[0][0]);
+  const all = KINDS.reduce((sum, kind) => sum + shares[kind], 0);
+  return KINDS.filter((kind) => shares[kind] > 0 && shares[kind] >= NOTABLE * all).sort((a, b) => shares[b] - shares[a]);
 }
 
 /** What is said of reasons that point to no part and no event. @type {Record<string, string>} */

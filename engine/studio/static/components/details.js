@@ -4,7 +4,7 @@ import { api, media } from '../api.js';
 import { plain, score, titleOf } from '../format.js';
 import { html, useEffect, useState } from '../html.js';
 import { asResult, itemOf } from '../items.js';
-import { GENERAL, KINDS, NAMES, sharesOf, strongest } from '../reasons.js';
+import { GENERAL, KINDS, NAMES, sharesOf, speaking } from '../reasons.js';
 import { ErrorBox } from './error-box.js';
 import { Icon } from './icon.js';
 import { Picture } from './picture.js';
@@ -46,10 +46,10 @@ function Why({ result, nameOfReason }) {
   const most = Math.max(...(result.reasons ?? []).map((one) => one.share ?? 0), 1e-6);
   return html`<section><h3>Why it is here</h3><ul class="reasons">
     ${result.reasons?.map((reason, at) => {
-      const kind = strongest(reason);
+      const kinds = speaking(reason);
       const shares = Object.entries(sharesOf(reason)).filter(([, share]) => share > 0);
       const name = nameOfReason(reason) ?? GENERAL[reason.kind ?? ''] ?? 'something else';
-      return html`<li key=${at}><span class="t">${name}${kind !== 'none' && html`, <span class=${`by hue-${kind}`}>by its ${NAMES[kind]}</span>`}</span>
+      return html`<li key=${at}><span class="t">${name}${kinds.map((kind, at) => html`${at ? (at < kinds.length - 1 ? ', ' : ' and ') : ', by its '}<span class=${`by hue-${kind}`}>${NAMES[kind]}</span>`)}</span>
         <span class="meter">${shares.map(([each, share]) => html`<i class=${`hue-${each}`} style=${{ width: `${(100 * share) / most}%` }} />`)}</span>
         <span class="num">${score(reason.share ?? 0)}</span></li>`;
     })}</ul></section>`;
