@@ -37,6 +37,19 @@ def test_a_view_fits_a_phone(visit: Visit, path: str) -> None:
         assert visit.findings() == []
 
 
+@pytest.mark.parametrize("visit", [{"narrow": True}], ids=["narrow"], indirect=True)
+def test_live_is_held_beside_its_heading_on_a_phone(visit: Visit) -> None:
+    visit.go("/live")
+    expect(visit.page.locator("header [role=status]")).to_have_text("each second")
+    heading, hold = (
+        visit.page.locator("h1").bounding_box(),
+        visit.page.get_by_role("button", name="Hold").bounding_box(),
+    )
+    assert heading
+    assert hold
+    assert hold["y"] < heading["y"] + heading["height"]
+
+
 def test_nothing_moves_while_it_loads(visit: Visit) -> None:
     """The cumulative layout shift, as browsers measure it."""
     visit.page.add_init_script(
@@ -64,8 +77,14 @@ def test_dialogs_are_usable_in_dark(visit: Visit) -> None:
 def test_a_server_that_does_not_know_where_media_are_says_so(contexts: Contexts, tmp_path: Path) -> None:
     with opened(tmp_path, told=False) as run:
         page = contexts.get().new_page()
-        Visit(page, run.url).go("/?open=bird/heard")
+        visit = Visit(page, run.url)
+        visit.go("/?open=bird/heard")
         expect(page.locator("main")).to_contain_text("Pictures and sounds cannot be shown")
         expect(page.locator("aside")).to_contain_text("A bird to hear")
         expect(page.locator("img, audio, .play")).to_have_count(0)
+        for path, heading in (("/learning", "Learning"), ("/live", "Live")):  # they show no media
+            visit.go(path)
+            expect(page.locator("h1")).to_have_text(heading)
+            expect(page.locator("footer")).to_contain_text("items")
+            expect(page.locator(".no-media")).to_have_count(0)
         page.close()

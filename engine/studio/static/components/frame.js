@@ -5,16 +5,17 @@ import { onKey } from '../keys.js';
 import { count } from '../format.js';
 
 /**
- * @param {{title: string, head?: any, side?: any, foot?: any, children?: any, onSideClose?: () => void, sideTitle?: string}} props
- *   `side` is a column where the page is wide, and a sheet over it where it is not
+ * @param {{title: string, head?: any, side?: any, foot?: any, children?: any, media?: boolean, onSideClose?: () => void, sideTitle?: string}} props
+ *   `side` is a column where the page is wide, and a sheet over it where it is not; `media`: whether it shows
+ *   pictures and sounds
  */
-export function Frame({ title, head, side, foot, children, onSideClose, sideTitle }) {
+export function Frame({ title, head, side, foot, children, onSideClose, sideTitle, media = true }) {
   useEffect(() => (side && onSideClose ? onKey('Escape', onSideClose) : undefined), [Boolean(side), onSideClose]);
   const { items, space, fingerprint = '' } = about.value ?? {};
   return html`<div class=${`frame ${side ? 'with-side' : ''}`}>
     <header>${head ?? html`<h1>${title}</h1>`}</header>
     <main id="main" tabindex="-1" aria-label=${title}>
-      ${items !== 0 && !mediaThere() && html`<p class="soft no-media">Pictures and sounds cannot be shown: the server does not know where they are. Run <code>triveni index</code> again, or set <code>studio.media</code> to the folder that their paths begin in; then serve again.</p>`}
+      ${media && items !== 0 && !mediaThere() && html`<p class="soft no-media">Pictures and sounds cannot be shown: the server does not know where they are. Run <code>triveni index</code> again, or set <code>studio.media</code> to the folder that their paths begin in; then serve again.</p>`}
       ${children}</main>
     ${side && html`<div class="scrim" onClick=${onSideClose} /><aside aria-label=${sideTitle}>${side}</aside>`}
     <footer>

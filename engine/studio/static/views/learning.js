@@ -41,7 +41,7 @@ export default function Learning() {
   </div>`;
   const side = opened && versions && html`<${VersionDetails} card=${opened} versions=${versions} serving=${serving} onClose=${close} onPromote=${() => setAsking({ does: 'promote', version: opened.version })} />`;
 
-  return html`<${Frame} title="Learning" head=${head} side=${side} sideTitle="Version" onSideClose=${close} foot=${html`<span>${found ? count(cards.length, 'version') : '…'}</span>`}>
+  return html`<${Frame} title="Learning" media=${false} head=${head} side=${side} sideTitle="Version" onSideClose=${close} foot=${html`<span>${found ? count(cards.length, 'version') : '…'}</span>`}>
     ${(ready ? running : []).map((one) => html`<${Running} key=${one.id} training=${one} curve=${curve} again=${trainingsAgain} />`)}
     ${error ? html`<${ErrorBox} error=${error} again=${again} />` : ''}
     ${ready && versions?.candidate ? html`<${TrialOf} versions=${versions} serving=${serving} />` : ''}

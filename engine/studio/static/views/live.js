@@ -33,7 +33,7 @@ export default function Live() {
   </div>
   <${Figures} last=${last} all=${all} />`;
 
-  return html`<${Frame} title="Live" head=${head} foot=${html`<span>version ${last?.versions.serving ?? '…'}</span>${last?.versions.candidate && html`<span>on trial ${last.versions.candidate}</span>`}`}>
+  return html`<${Frame} title="Live" media=${false} head=${head} foot=${html`<span>version ${last?.versions.serving ?? '…'}</span>${last?.versions.candidate && html`<span>on trial ${last.versions.candidate}</span>`}`}>
     ${points.value && !namesIn(every, 'calls').length && html`<${EmptyState} title=${`No calls in the last ${Math.max(1, Math.round(every.length / 60))} of ${KEPT / 60} minutes`}>
       <p><a href="/">Search for something</a>, and it shows here within a second.</p><//>`}
     <${Methods} all=${all} common=${common} />
