@@ -56,7 +56,8 @@ def test_listeners_are_bounded_and_leave(studio: Opened, http: httpx.Client, mon
     until(lambda: studio.live.listeners == 0)
     monkeypatch.setattr(live, "LISTENERS", 1)
     with http.stream("GET", "/studio/live") as first:
-        next(first.iter_lines())
+        lines = first.iter_lines()  # kept: the answer is closed with them
+        next(lines)
         refused = http.get("/studio/live")
         assert (refused.status_code, refused.json()["code"]) == (429, "RESOURCE_EXHAUSTED")
     until(lambda: studio.live.listeners == 0)
