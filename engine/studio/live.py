@@ -44,6 +44,7 @@ class Live:
         self._listeners = 0
         self._count = 0
         self._stopped = threading.Event()
+        self.look()  # what the first point is compared with
         self._thread = threading.Thread(target=self._work, name="live", daemon=True)
         self._thread.start()
 
