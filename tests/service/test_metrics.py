@@ -72,11 +72,10 @@ def test_calls_are_counted_by_method_and_status_and_their_stages_measured(served
         assert not search(served).stages, "stages were not asked for"
     assert failure(lambda: served.recommendations.Search(R.SearchRequest(), timeout=30)).code == "INVALID_ARGUMENT"
     after = shown(door)
-    assert grown(before, after, "triveni_calls_total") == {
-        ("OK", "RecommendationService/Search"): 3,
-        ("INVALID_ARGUMENT", "RecommendationService/Search"): 1,
-    }
-    assert grown(before, after, "triveni_call_seconds_count") == {("RecommendationService/Search",): 4}
+    calls = grown(before, after, "triveni_calls_total")  # of others, one that had its answer may be counted just now
+    assert calls[("OK", "RecommendationService/Search")] == 3
+    assert calls[("INVALID_ARGUMENT", "RecommendationService/Search")] == 1
+    assert grown(before, after, "triveni_call_seconds_count")[("RecommendationService/Search",)] == 4
     stages = grown(before, after, "triveni_stage_seconds_count")
     assert stages[("total",)] == 3
     assert {("interests",), ("retrieve",), ("policy",)} <= stages.keys()
