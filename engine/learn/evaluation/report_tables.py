@@ -1,17 +1,21 @@
 """Figures of served lists and of trials as sheets: one form for the terminal, JSON and the page."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from engine.core.types import Json
-from engine.learn.evaluation.served_lists import ServedFigures
 from engine.learn.evaluation.stats import Difference, Interval
 from engine.learn.evaluation.trial import Trial
+
+if TYPE_CHECKING:
+    from engine.learn.evaluation.served_lists import ServedFigures
 
 FEW = 100
 """An estimate from fewer effective positions than this is not to be believed."""

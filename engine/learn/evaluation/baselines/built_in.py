@@ -1,11 +1,13 @@
 """All baselines by name, put together from one another."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from engine.catalog.items import ItemTable
 from engine.core.extras import missing
-from engine.learn.evaluation.baselines.boosted import LambdaMart
 from engine.learn.evaluation.baselines.combined import Sum
 from engine.learn.evaluation.baselines.content import MeanVector, Tfidf, words_of
 from engine.learn.evaluation.baselines.factors import Als, Bpr
@@ -13,11 +15,13 @@ from engine.learn.evaluation.baselines.linear import Ease, ItemKnn, UserKnn
 from engine.learn.evaluation.baselines.names import ADDED, BASELINES, baseline_named
 from engine.learn.evaluation.baselines.simple import Markov, Popularity
 from engine.learn.ranker import Ranker
-from engine.learn.rows.dataset import CrossFit
 from engine.learn.splits import ALL_POSITIVES, Positives
 from engine.models.errors import TrainingError
 from engine.rerank.fields import FieldUse
 from engine.rerank.table import STANDARD_TOKENS, TokenKinds
+
+if TYPE_CHECKING:
+    from engine.learn.rows.dataset import CrossFit
 
 MAX_DENSE = 20_000
 """With more items than this, EASE (m² memory, m³ steps) and what is made of it are left out."""
@@ -76,6 +80,8 @@ def _no_vectors(items: ItemTable) -> str:
 
 
 def _lambdamart(options: BaselineOptions, items: ItemTable) -> Ranker:
+    from engine.learn.evaluation.baselines.boosted import LambdaMart  # it loads PyTorch
+
     return LambdaMart(
         [one.make(options, items) for one in BOOSTED if not one.unable(items)],
         fields=options.fields,

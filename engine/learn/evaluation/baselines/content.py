@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from encoders.types import Floats, Modality
 from engine.catalog.items import ItemTable
@@ -39,6 +38,8 @@ class Tfidf:
         Raises:
             TrainingError: if no item has a word.
         """
+        from sklearn.feature_extraction.text import TfidfVectorizer  # it takes seconds to load
+
         self._frame = Frame.of(log, items, self._positives)
         texts = [words_of(payload, self._fields) for payload in items.payloads]
         try:
