@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 
 from encoders.errors import TriveniError
+from engine.service.access.caller import ANYONE, Caller
 from engine.service.status import MalformedError, shorten
 
 REQUEST_ID = "x-request-id"
@@ -72,6 +73,8 @@ class Call:
 
     method: str
     request_id: str
+    caller: Caller = ANYONE
+    """Who called, and in which tenant."""
     began: float = field(default_factory=time.perf_counter)
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When it began."""
@@ -82,13 +85,13 @@ class Call:
 _CURRENT: ContextVar[Call] = ContextVar("call")
 
 
-def begin_call(method: str, context: Context) -> Call:
+def begin_call(method: str, context: Context, caller: Caller) -> Call:
     """Make the call of this task; its request id is the caller's own if that is printable ASCII, or a new one."""
     request_id = ""
     for key, value in context.invocation_metadata() or ():
         if key == REQUEST_ID and isinstance(value, str) and _FORM.fullmatch(value):
             request_id = value
-    call = Call(method, request_id or uuid.uuid4().hex)
+    call = Call(method, request_id or uuid.uuid4().hex, caller)
     _CURRENT.set(call)
     return call
 

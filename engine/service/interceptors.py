@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import grpc
@@ -12,11 +13,17 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from encoders.errors import TriveniError
+from engine.service.access.access import Access
+from engine.service.access.caller import Caller
+from engine.service.access.scopes import scope_of
 from engine.service.calls import SETTINGS, Call, Context, Malformed, begin_call, checked, status_name
 from engine.service.metrics import Metrics
 from engine.service.status import NotReadyError, UnexpectedError, grpc_status, shorten
 
 _OWN = "/triveni."
+
+_CALLER: ContextVar[Caller] = ContextVar("caller")
+"""Who makes the call of this task, from when it is let in until its handler begins."""
 
 Handler = Any
 """A `grpc.RpcMethodHandler`; grpc types neither its messages nor its functions."""
@@ -31,10 +38,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     Args:
         settings: digests of the server's settings, which a caller gets who sends the metadata key `SETTINGS`.
         metrics: counts calls.
+        access: decides who calls, before a handler begins.
     """
 
-    def __init__(self, settings: Mapping[str, str], metrics: Metrics) -> None:
-        self._settings, self._metrics = json.dumps(settings), metrics
+    def __init__(self, settings: Mapping[str, str], metrics: Metrics, access: Access) -> None:
+        self._settings, self._metrics, self._access = json.dumps(settings), metrics, access
         self._wrapped: dict[str, Handler] = {}
         self._log = structlog.get_logger("triveni.service")
         self._idle = asyncio.Event()
@@ -67,6 +75,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             if handler is None:
                 return None
             wrapped = self._wrapped[method] = self._wrap(method, handler)
+        _CALLER.set(self._access.caller(scope_of(method), handler_call_details.invocation_metadata or ()))
         return wrapped
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
@@ -122,7 +131,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return make(streaming, read, write)
 
     def _begin(self, method: str, context: Context) -> Call:
-        call = begin_call(method, context)
+        call = begin_call(method, context, _CALLER.get())
         if any(key == SETTINGS for key, _ in context.invocation_metadata() or ()):
             context.set_trailing_metadata(((SETTINGS, self._settings),))
         own = method.startswith(_OWN)

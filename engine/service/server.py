@@ -25,6 +25,7 @@ from engine.events.history import StoredHistory
 from engine.learn.jobs.trainings import Trainings
 from engine.models.serving import Serving
 from engine.query.pipeline import Engine
+from engine.service.access.access import Access
 from engine.service.catalog import CatalogServicer
 from engine.service.encoder import EncoderServicer
 from engine.service.events import EventServicer
@@ -109,6 +110,7 @@ class Server:
         trainings: runs trainings; ModelService asks for them.
         doors: other ways to its calls, which it opens and closes.
         metrics: of the server; None makes some that nobody else sees.
+        access: decides who calls; None lets everybody do everything.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class Server:
         trainings: Trainings | None = None,
         doors: Sequence[Door] = (),
         metrics: Metrics | None = None,
+        access: Access | None = None,
     ) -> None:
         self._engine, self._encoder, self._store, self._space = engine, encoder, store, space
         self._options = options
@@ -136,6 +139,7 @@ class Server:
         self._doors, self._inside = doors, ExitStack()
         self._metrics = metrics or Metrics()
         self._watch(self._metrics)
+        self._access = access or Access()
         self._stopping: asyncio.Task[None] | None = None
         self.port = 0
 
@@ -146,7 +150,7 @@ class Server:
             SettingsError: if the address cannot be bound.
             TriveniError: if the first inference fails.
         """
-        self._calls = CallInterceptor(self._options.digests, self._metrics)
+        self._calls = CallInterceptor(self._options.digests, self._metrics, self._access)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(
             interceptors=(self._calls,),
