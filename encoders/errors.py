@@ -35,6 +35,10 @@ class LimitError(ContentError):
     """A text, picture or sound is larger than the limits allow."""
 
 
+class QuarantineError(ContentError):
+    """A picture or sound killed the processes that decoded it; it is not decoded again."""
+
+
 class VectorError(TriveniError):
     """A vector has the wrong dimension, or holds NaN, infinity or only zeros."""
 

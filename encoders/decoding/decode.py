@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import structlog
 from PIL import Image as Pillow
 
 from encoders.decoding.budget import MemoryLease
 from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
-from encoders.decoding.processes import EndedError, borrowed
+from encoders.decoding.processes import EndedError, LostError, borrowed
 from encoders.decoding.resample import Resampler
 from encoders.errors import ContentError, LimitError
 from encoders.types import Audio, Content, Floats, Image, Text
 
 Decoded = TypeVar("Decoded")
+
+_log = structlog.get_logger("triveni.decode")
 
 _COPIES = 3
 """Copies of a decoded sound that are there at once, with those that its encoder makes."""
@@ -111,7 +114,7 @@ def decoding_image(content: Content, limits: DecodeLimits, size: int | None = No
             return Pillow.frombytes("RGB", (width, height), process.get(3 * width * height))
 
     with limits.budget.lease() as lease:
-        yield _twice(decode, lease)
+        yield _decoded(decode, lease, limits, "image", data, name)
 
 
 def decode_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> Floats:
@@ -159,19 +162,42 @@ def decoding_audio(content: Content, limits: DecodeLimits, sample_rate: int) -> 
         return np.concatenate([*parts, resampler.end()])
 
     with limits.budget.lease() as lease:
-        samples = _twice(decode, lease)
+        samples = _decoded(decode, lease, limits, "audio", data, name)
         if not np.isfinite(samples).all():
             raise ContentError("audio holds samples that are NaN or infinite", "export the sound again")
         yield np.clip(samples, -1.0, 1.0, out=samples)
 
 
-def _twice(decode: Callable[[MemoryLease], Decoded], lease: MemoryLease) -> Decoded:
-    """Decode, and once more if the process was killed: the system may have chosen it for what others took."""
+def _decoded(
+    decode: Callable[[MemoryLease], Decoded],
+    lease: MemoryLease,
+    limits: DecodeLimits,
+    kind: str,
+    data: bytes,
+    name: str,
+) -> Decoded:
+    """Decode, unless it is in quarantine; it counts there what processes are lost.
+
+    It is tried again at once if the process was killed: the system may have chosen it for what others took. So that
+    counts only if it happens to both.
+    """
+    limits.quarantined.check(kind, data)
+    lost: list[LostError] = []
     try:
-        return decode(lease)
-    except EndedError:
-        lease.give_back()
-        return decode(lease)
+        try:
+            return decode(lease)
+        except EndedError as error:
+            lease.give_back()
+            lost.append(error)
+            return decode(lease)
+    except LostError as error:
+        for one in (*lost, error):
+            _log.warning("decoder lost", source=name, reason=one.problem)
+            try:
+                limits.quarantined.add(data, name, one.problem, one.seconds)
+            except OSError as failure:  # a disk that is full or read-only
+                _log.warning("quarantine not written", reason=str(failure))
+        raise
 
 
 def _name(content: Image | Audio, data: bytes) -> str:

@@ -3,8 +3,10 @@
 import os
 import threading
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from encoders.decoding.budget import ByteBudget
+from encoders.decoding.quarantine import Quarantine
 
 _LEAST = 4
 """Processes, where the setting leaves it open."""
@@ -38,6 +40,10 @@ class DecodeLimits:
     decoders: int = 0
     """Processes that decode at once, at most, over all threads that share these limits; 0 takes one per core, four at
     least: a content that hangs keeps its process until its time is up."""
+    quarantine: Path | None = None
+    """Where it is kept which contents killed the processes that decoded them; None forgets it with these limits."""
+    quarantined: Quarantine = field(init=False, repr=False, compare=False)
+    """Keeps `quarantine`."""
     budget: ByteBudget = field(init=False, repr=False, compare=False)
     """Keeps `max_decoding_bytes`."""
     slots: threading.Semaphore = field(init=False, repr=False, compare=False)
@@ -50,6 +56,7 @@ class DecodeLimits:
         if self.decoders < 0:
             raise ValueError(f"limits.decoders is {self.decoders}: set a value above 0, or 0 for one per core")
         object.__setattr__(self, "slots", threading.Semaphore(self.decoders or max(_LEAST, os.cpu_count() or 1)))
+        object.__setattr__(self, "quarantined", Quarantine(self.quarantine, self.max_decoding_seconds))
         object.__setattr__(self, "budget", ByteBudget(self.max_decoding_bytes))
 
 

@@ -40,8 +40,30 @@ _idle: "deque[Process]" = deque()
 _log = structlog.get_logger("triveni.decode")
 
 
-class EndedError(ContentError):
+class LostError(ContentError):
+    """The process was lost to a content: it crashed, was killed, or had to be.
+
+    Args:
+        problem: see `TriveniError`.
+        remedy: the same.
+        seconds: the limit that it took longer than; None if that was not it.
+    """
+
+    def __init__(self, problem: str, remedy: str = "", *, seconds: float | None = None) -> None:
+        super().__init__(problem, remedy)
+        self.seconds = seconds
+
+
+class CrashError(LostError):
+    """The process crashed."""
+
+
+class EndedError(LostError):
     """The process was killed while it decoded: by the system, for want of memory, or by somebody."""
+
+
+class OvertimeError(LostError, LimitError):
+    """The process was ended because it took too long."""
 
 
 @contextmanager
@@ -176,7 +198,7 @@ class Process:
         """What it has decoded, so many bytes.
 
         Raises:
-            ContentError: if that is not there.
+            LostError: if that is not there.
         """
         try:
             return self._channel.get(size)
@@ -187,18 +209,21 @@ class Process:
         """Say something and wait for the answer. The time that we take in between does not count.
 
         Raises:
-            ContentError: if it refuses the content, or fails on it.
+            ContentError: if it refuses the content.
+            LimitError: if the content is over a limit.
+            CrashError: if it crashes.
+            OvertimeError: if it takes too long.
             EndedError: if it is killed; that need not be about the content.
-            LimitError: if it takes too long, or the content is over a limit.
         """
         begun = time.monotonic()
         try:
             self._channel.send(message)
             answer = self._channel.receive(max(0.0, self._time_left))
         except TimeoutError as error:
-            raise LimitError(
+            raise OvertimeError(
                 f"{self._kind} takes more than {self._seconds:g} seconds to decode",
                 f"raise limits.max_decoding_seconds, or {_REMEDY}",
+                seconds=self._seconds,
             ) from error
         except (EOFError, OSError) as error:
             raise self._failed() from error
@@ -209,7 +234,7 @@ class Process:
             raise kind(answer["problem"], answer["remedy"])
         return answer
 
-    def _failed(self) -> ContentError:
+    def _failed(self) -> LostError:
         self.between_contents = False
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
@@ -219,7 +244,7 @@ class Process:
                 f"{self._kind} cannot be decoded (the decoder was killed)", "free some memory, try again"
             )
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else "failed"
-        return ContentError(f"{self._kind} cannot be decoded (the decoder {how})", _REMEDY)
+        return CrashError(f"{self._kind} cannot be decoded (the decoder {how})", _REMEDY)
 
     def log_noise(self, name: str) -> None:
         """Log what codecs have written to standard error and output."""

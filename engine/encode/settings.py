@@ -51,3 +51,5 @@ class LimitSettings(Section):
     """A picture or sound that takes longer to decode is given up."""
     decoders: int = Field(default=DEFAULT_LIMITS.decoders, ge=0)
     """Processes that decode pictures and sounds at once; 0 takes one per core, and four at least."""
+    quarantine: Path = Path("var/quarantine.jsonl")
+    """The file of contents that killed two of these processes and are refused since."""

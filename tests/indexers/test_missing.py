@@ -7,6 +7,7 @@ import pytest
 
 from encoders.decoding import processes
 from encoders.decoding.limits import DecodeLimits
+from encoders.decoding.quarantine import Quarantine
 from encoders.spaces.space import Space
 from encoders.types import Modality
 from engine.catalog.ingest import item_of, missing_of
@@ -145,6 +146,23 @@ def test_a_raised_limit_lets_the_missing_content_in(memory: VectorStore, root: P
     assert report.outcomes == {RowOutcome.CHANGED: 1, RowOutcome.UNCHANGED: 0}
     assert (space.prepared, space.forwarded) == (1, 1)
     assert_same(everything(memory), plain(catalog, space))
+
+
+def test_a_content_in_quarantine_is_named_with_what_lifts_it(memory: VectorStore, root: Path, tmp_path: Path) -> None:
+    """As another run or the server has left it: two processes were lost to the picture."""
+    make_png(root / "owl.png", 1, 64)
+    catalog = Catalog(write_jsonl(root / "items.jsonl", [{"id": "owl", "image": "owl.png"}]), root)
+    path, letters = tmp_path / "quarantine.jsonl", tmp_path / "letters.jsonl"
+    for _ in range(2):
+        Quarantine(path, 20).add((root / "owl.png").read_bytes(), "owl.png", "image cannot be decoded")
+    space = tiny_space(limits=DecodeLimits(quarantine=path))
+    report = index(catalog, memory, space, dead_letters=letters)
+    assert report.failed == {("QuarantineError", "image"): 1}
+    (letter,) = letters_of(letters)
+    assert letter["reason"] == "image is in quarantine, it cost 2 decoders: image cannot be decoded"
+    assert str(letter["remedy"]).endswith(f" from {path}")
+    path.unlink()
+    assert index(catalog, memory, space).outcomes[RowOutcome.ADDED] == 1
 
 
 def test_a_new_price_is_written_while_the_sound_stays_missing(

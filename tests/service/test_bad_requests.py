@@ -344,9 +344,10 @@ def test_a_picture_that_is_all_length_is_refused_at_once(server: Running, width:
 
 @pytest.mark.timeout(60)
 def test_a_decoder_that_hangs_or_crashes_stops_nobody_else(server: Running) -> None:
-    part = R.QueryPart(content=C(image=concept_png("bird")))
-    search(server, parts=[part])()
-    for numbers, reason in (((signal.SIGSTOP,), "LIMIT"), ((signal.SIGSEGV, signal.SIGCONT), "CONTENT")):
+    fine, *others = (R.QueryPart(content=C(image=concept_png("bird", seed))) for seed in (0, 91, 92))
+    search(server, parts=[fine])()
+    crash = (signal.SIGSEGV, signal.SIGCONT)
+    for part, (numbers, reason) in zip(others, (((signal.SIGSTOP,), "OVERTIME"), (crash, "CRASH")), strict=True):
         hanging = processes._idle[-1]
         os.kill(hanging.pid, signal.SIGSTOP)
         with ThreadPoolExecutor(1) as pool:
@@ -357,4 +358,4 @@ def test_a_decoder_that_hangs_or_crashes_stops_nobody_else(server: Running) -> N
             for number in numbers:
                 os.kill(hanging.pid, number)
             assert (refused.result(30).code, refused.result().reason) == ("INVALID_ARGUMENT", reason)
-        search(server, parts=[part])()
+        search(server, parts=[fine])()
