@@ -235,6 +235,6 @@ def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) 
             models = opened.enter_context(closing(compose.open_serving(settings, space, store)))
             models.start()
         engine = compose.build_engine(settings, space, store, models=models)
-        trace = Trace() if asked.trace else UNTRACED
+        trace = Trace(interests=True) if asked.trace else UNTRACED
         answer = convert.recommend_response(engine.recommend(joined.query, trace=trace), joined)
         return answer, named.from_store(store, joined, asked, answer)

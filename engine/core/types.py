@@ -267,6 +267,18 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Interest:
+    """Events of a history that are alike, and are searched for together."""
+
+    weight: float
+    """The part of the weight of all liked events."""
+    events: tuple[Reason, ...]
+    """The events, the heaviest first; their shares sum to 1."""
+    nearest: tuple[ItemId, ...]
+    """The candidates nearest to its vector, the nearest first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recommendations:
     """The answer to a query."""
 
@@ -284,3 +296,5 @@ class Recommendations:
     """While a challenger is tried on a share of people: the model version that the others get. Else ""."""
     stages: Sequence[Stage] = ()
     """What the request went through, in order, the last one in all; only where it was asked for."""
+    interests: tuple[Interest, ...] = ()
+    """What the history came to, the heaviest first; only where it was asked for."""

@@ -32,6 +32,7 @@ from engine.core.types import UNTRAINED, Query, ReasonKind, Recommendations
 from engine.core.validate import check_query
 from engine.encode.encoding import ContentEncoder
 from engine.query.answer import answer
+from engine.query.interests import interests
 from engine.query.models import Fixed, Models, ServedModel
 from engine.query.policy.rules import PolicyRule, apply_rules
 from engine.query.policy.seen import left_out
@@ -135,7 +136,7 @@ class Engine:
         if lease.compared_model:
             made = replace(made, compared_model=lease.compared_model)
         stages = trace.ended(len(made.results))
-        return replace(made, stages=stages) if stages else made
+        return replace(made, stages=stages, interests=trace.interests) if stages else made
 
     def _recommend(
         self, query: Query, model: ServedModel | None, deadline: Deadline, trace: Trace
@@ -158,6 +159,8 @@ class Engine:
             candidates = stages.retrieve(request, tools)
             trace.passed("retrieve", len(candidates))
             found = stages.score(request, candidates, tools)
+            if trace.wants_interests:
+                trace.interests = interests(intent, signals, candidates)
             trace.passed("score", len(found.candidates))
         deadline.check("reranking")
         scored = stages.rerank(request, found, tools)

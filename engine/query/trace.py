@@ -3,15 +3,21 @@
 import time
 from collections.abc import Sequence
 
-from engine.core.types import Stage
+from engine.core.types import Interest, Stage
 
 TOTAL = "total"
 
 
 class Trace:
-    """Notes stages as they end. What has passed since the stage before belongs to a stage, so they do not overlap."""
+    """Notes stages as they end. What has passed since the stage before belongs to a stage, so they do not overlap.
 
-    def __init__(self) -> None:
+    Args:
+        interests: whether it is wanted what the interests are, and not only how many.
+    """
+
+    def __init__(self, *, interests: bool = False) -> None:
+        self.wants_interests = interests
+        self.interests: tuple[Interest, ...] = ()
         self._began = self._last = time.perf_counter()
         self._stages: list[Stage] = []
 

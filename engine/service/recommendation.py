@@ -68,7 +68,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     def _recommend(
         self, request: recommendation_pb2.RecommendRequest, deadline: Deadline
     ) -> recommendation_pb2.RecommendResponse:
-        trace = Trace()
+        trace = Trace(interests=request.trace)
         check_context(request.context, self._limits)
         joined = self._history.join(self._read(request), deadline)
         if joined.unread:

@@ -109,6 +109,24 @@ def test_the_way_of_a_request(everything: Running) -> None:
     assert found["policy"] == found["explain"] == found["payloads"] == found["total"] == len(answer.results) == 3
 
 
+def test_the_interests_of_a_request(everything: Running) -> None:
+    recorded = E.UserEvent(user_id="iris", event=like("car/2", 3))
+    recorded.event.id = "options-1"
+    assert everything.events.RecordEvents(E.RecordEventsRequest(events=[recorded])).recorded_count == 1
+    history = [like("bird/1"), like("bird/2", 1), E.Event(kind=E.EVENT_KIND_DISLIKE, item_id="cat/0")]
+    answer = recommend(everything, user_id="iris", history=history, trace=True)
+    birds, cars = answer.interests
+    assert [event.index for event in birds.events] == [0, 1]
+    assert [event.share for event in birds.events] == pytest.approx([0.5, 0.5], abs=0.02)
+    assert [(event.index, event.event_id) for event in cars.events] == [(-1, "options-1")]
+    assert birds.weight > cars.weight
+    assert birds.weight + cars.weight == pytest.approx(1)
+    assert set(birds.nearest_item_ids[:2]) == {"bird/0", "bird/3"}
+    assert set(cars.nearest_item_ids[:3]) == {"car/0", "car/1", "car/3"}
+    assert not recommend(everything, user_id="iris", history=history).interests
+    everything.events.DeleteUser(E.DeleteUserRequest(user_id="iris"))
+
+
 def test_the_way_of_somebody_new_and_of_a_search(everything: Running) -> None:
     new = counts(recommend(everything, user_id="new", limit=2, trace=True))
     assert "retrieve" not in new and new["popular"] == 12 and new["history"] == 0

@@ -199,6 +199,10 @@ def test_the_map_by_keyboard(drawn: httpx.Client, visit: "Visit") -> None:
     visit.go("/map?by=category&e=like,0,item,bird/seen&e=search,0,text,a fish")
     expect(visit.page.locator(".map .mark-did")).to_have_count(2)
     expect(visit.page.locator(".map .mark-got").first).to_be_attached()
+    expect(visit.page.locator(".map .mark-wants")).to_have_count(2)
+    expect(visit.page.locator(".interest")).to_have_text(
+        [re.compile(r"A bird to see\s*\d+%"), re.compile(r"“a fish”\s*\d+%")]
+    )
     assert visit.findings() == []
     visit.page.get_by_role("button", name="bird").click()
     expect(visit.page).to_have_url(re.compile("lit=bird"))
@@ -234,3 +238,17 @@ def test_a_point_shows_its_item_and_opens_it(drawn: httpx.Client, visit: "Visit"
     visit.page.mouse.click(*where)
     expect(visit.page.locator("aside")).to_contain_text("What it carries")
     assert head["items"] == ITEMS
+
+
+def test_where_one_looks_is_in_the_address(drawn: httpx.Client, visit: "Visit") -> None:
+    from tests.studio.browsing import expect
+
+    visit.go("/map?at=0.2~-0.1~2")
+    visit.page.get_by_role("button", name="Nearer").click()
+    expect(visit.page).to_have_url(re.compile(r"at=0.2%7E-0.1%7E3.2$"))
+    visit.page.get_by_role("button", name="All", exact=True).click()
+    expect(visit.page).to_have_url(re.compile("/map$"))
+    visit.page.go_back()
+    expect(visit.page).to_have_url(re.compile(r"at=0.2%7E-0.1%7E3.2$"))
+    visit.page.get_by_role("button", name="Farther").click()
+    expect(visit.page).to_have_url(re.compile(r"at=0.2%7E-0.1%7E2$"))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from encoders.types import Modality
-from engine.core.types import ItemId, Query, ReasonKind, Recommendations, UserId
+from engine.core.types import ItemId, Query, Reason, ReasonKind, Recommendations, UserId
 from engine.events.history import Joined
 from engine.events.types import Impression
 from engine.service.convert.content import FROM_MODALITY
@@ -38,6 +38,10 @@ def recommend_response(
             response.skipped.add(index=index, reason=reason)
         else:
             response.skipped.add(index=-1, reason=reason, event_id=history[index].id)
+    for interest in answer.interests:
+        told = response.interests.add(weight=interest.weight, nearest_item_ids=interest.nearest)
+        for event in interest.events:
+            _fill_reason(told.events.add(), event, joined)
     if joined.unread:
         response.skipped.add(index=-1, reason=f"what was recorded before cannot be read: {joined.unread}")
     return response
@@ -69,7 +73,6 @@ def impression_of(
 
 
 def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Response:
-    history, own = joined.query.history, joined.own
     response.request_id = answer.request_id
     response.fingerprint = answer.fingerprint
     response.model = answer.model
@@ -80,19 +83,23 @@ def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Resp
     for result in answer.results:
         message = response.results.add(item_id=result.item, score=result.score, rank=result.rank)
         add_reason = message.reasons.add
-        for reason in result.reasons:  # by far the most numerous: set by attribute, which is twice as fast
-            why = add_reason()
-            why.kind = _KINDS[reason.kind]
-            if reason.kind is ReasonKind.EVENT and reason.index >= own:
-                why.index, why.event_id = -1, history[reason.index].id
-            else:
-                why.index = reason.index
-            why.share = reason.share
-            if reason.modality:
-                why.modality = FROM_MODALITY[reason.modality]
-                why.modality_shares.extend(reason.by_modality)
+        for reason in result.reasons:
+            _fill_reason(add_reason(), reason, joined)
         fill_struct(message.payload, result.payload)
         message.image_path = result.media.get(Modality.IMAGE, "")
         message.audio_path = result.media.get(Modality.AUDIO, "")
         message.text, message.propensity = result.text, result.propensity
     return response
+
+
+def _fill_reason(why: recommendation_pb2.Reason, reason: Reason, joined: Joined) -> None:
+    """By far the most numerous of all messages: set by attribute, which is twice as fast."""
+    why.kind = _KINDS[reason.kind]
+    if reason.kind is ReasonKind.EVENT and reason.index >= joined.own:
+        why.index, why.event_id = -1, joined.query.history[reason.index].id
+    else:
+        why.index = reason.index
+    why.share = reason.share
+    if reason.modality:
+        why.modality = FROM_MODALITY[reason.modality]
+        why.modality_shares.extend(reason.by_modality)

@@ -1,4 +1,4 @@
-/** Where a person stands on the map: what they did, and what they get. */
+/** Where a person stands on the map: what they did, what is searched for them, and what they get. */
 import { api } from './api.js';
 import { useEffect, useState } from './html.js';
 import { meet } from './items.js';
@@ -10,13 +10,14 @@ const NEAR = 8;
 const LIMIT = 24;
 
 /** @typedef {{x: number, y: number, name: string, against: boolean, kind: string}} Done */
-/** @typedef {{did: Done[], results: {row: number, id: string, rank: number}[], request?: object}} Person */
+/** An interest's query vector. @typedef {{x: number, y: number, first?: import('./pieces.js').Did, others: number, weight: number}} Interest */
+/** @typedef {{did: Done[], interests: Interest[], results: {row: number, id: string, rank: number}[], request?: object}} Person */
 
 /** @type {Person} */
-const NOBODY = { did: [], results: [] };
+const NOBODY = { did: [], interests: [], results: [] };
 
 /**
- * An item lies where it lies; a text or an upload where the median of its nearest items does.
+ * An item lies where it lies; a text, an upload or an interest's vector where the median of its nearest items does.
  * @param {import('./map-data.js').MapPoints | undefined} drawn
  * @param {import('./pieces.js').Did[]} events
  * @param {string} user
@@ -36,21 +37,26 @@ export function usePerson(drawn, events, user) {
 
 /** @param {import('./map-data.js').MapPoints} drawn @param {import('./pieces.js').Did[]} events @param {string} user */
 async function find(drawn, events, user) {
-  const recorded = user ? await recordedOf(user, new AbortController().signal).then((found) => found.events.filter(({ of }) => of === 'item'), () => []) : [];
-  const all = [...events.filter(there), ...recorded].slice(0, 40);
+  const recorded = user ? await recordedOf(user, new AbortController().signal).then((found) => found.events, () => []) : [];
   const history = events.filter(there);
+  const all = [...history, ...recorded.filter(({ of }) => of === 'item')].slice(0, 40);
   const request = { ...(user ? { user_id: user } : {}), ...(history.length ? { history: historyOf(history, Date.now()) } : {}), limit: LIMIT };
-  const answer = await api.recommend(await filled(request));
+  /** @type {import('./types').Answer} */
+  const answer = await api.recommend(await filled({ ...request, trace: true }));
   meet(answer.results ?? []);
-  const ids = (answer.results ?? []).map((/** @type {any} */ one) => one.item_id);
-  const rowOf = await rows(ids);
-  const results = ids.flatMap((/** @type {string} */ id, /** @type {number} */ at) => (rowOf.has(id) ? [{ id, row: rowOf.get(id), rank: at + 1 }] : []));
-  const did = await Promise.all(all.map(async (one) => {
-    const near = one.of === 'item' ? [one.value] : await nearest(one);
-    const [x, y] = middle(drawn.positions, [...(await rows(near)).values()]);
-    return { x, y, name: nameOf(one), against: AGAINST.has(one.event), kind: kindOf(one) };
-  }));
-  return { did: did.filter(({ x }) => Number.isFinite(x)), results, request };
+  const ids = (answer.results ?? []).map((one) => one.item_id);
+  const near = await Promise.all(all.map((one) => (one.of === 'item' ? [one.value] : nearest(one))));
+  const found = answer.interests ?? [];
+  const rowOf = await rows([...new Set([ids, ...near, ...found.map((one) => one.nearest_item_ids ?? [])].flat())]);
+  const middle = (/** @type {string[]} */ names) => median(drawn.positions, names.flatMap((name) => rowOf.get(name) ?? []));
+  const results = ids.flatMap((id, at) => (rowOf.has(id) ? [{ id, row: /** @type {number} */ (rowOf.get(id)), rank: at + 1 }] : []));
+  const did = all.map((one, at) => ({ ...middle(near[at]), name: nameOf(one), against: AGAINST.has(one.event), kind: kindOf(one) }));
+  const interests = found.map(({ weight = 0, events: [heaviest, ...others] = [], nearest_item_ids = [] }) => {
+    const first = heaviest?.event_id ? recorded.find(({ id }) => id === heaviest.event_id) : history[heaviest?.index ?? 0];
+    return { ...middle(nearest_item_ids), first, others: others.length, weight };
+  });
+  const placed = (/** @type {{x: number}} */ { x }) => Number.isFinite(x);
+  return { did: did.filter(placed), interests: interests.filter(placed), results, request };
 }
 
 /** @param {import('./pieces.js').Did} did */
@@ -59,15 +65,15 @@ async function nearest(did) {
   return (answer.results ?? []).map((/** @type {any} */ one) => one.item_id);
 }
 
-/** @param {string[]} ids */
+/** @param {string[]} ids @returns {Promise<Map<string, number>>} those that are on the map */
 async function rows(ids) {
   if (!ids.length) return new Map();
   const { items } = await mapCalls.rows(ids);
   return new Map(items.map(({ id, row }) => [id, row]));
 }
 
-/** @param {Float32Array} positions @param {number[]} rows */
-function middle(positions, rows) {
-  const median = (/** @type {number[]} */ all) => all.sort((a, b) => a - b)[Math.floor(all.length / 2)];
-  return [median(rows.map((row) => positions[2 * row])), median(rows.map((row) => positions[2 * row + 1]))];
+/** @param {Float32Array} positions @param {number[]} rows @returns {{x: number, y: number}} NaN of none */
+function median(positions, rows) {
+  const of = (/** @type {number} */ axis) => rows.map((row) => positions[2 * row + axis]).sort((a, b) => a - b)[Math.floor(rows.length / 2)] ?? NaN;
+  return { x: of(0), y: of(1) };
 }

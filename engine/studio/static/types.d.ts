@@ -63,6 +63,13 @@ export interface Stage {
   duration?: string;
 }
 
+/** Events that are alike, and are searched for together. */
+export interface Interest {
+  weight?: number;
+  events?: Reason[];
+  nearest_item_ids?: string[];
+}
+
 export interface Answer {
   results?: Result[];
   request_id?: string;
@@ -72,6 +79,7 @@ export interface Answer {
   skipped?: { index?: number; reason?: string; event_id?: string }[];
   compared_model?: string;
   stages?: Stage[];
+  interests?: Interest[];
 }
 
 export interface Event {

@@ -97,7 +97,7 @@ class RecommendRequest(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ..., context: _Optional[_Mapping[str, str]] = ..., trace: _Optional[bool] = ..., model: _Optional[str] = ..., half_life: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "skipped", "compared_model", "stages")
+    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "skipped", "compared_model", "stages", "interests")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +106,7 @@ class RecommendResponse(_message.Message):
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     COMPARED_MODEL_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
+    INTERESTS_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[Recommendation]
     request_id: str
     fingerprint: str
@@ -114,7 +115,18 @@ class RecommendResponse(_message.Message):
     skipped: _containers.RepeatedCompositeFieldContainer[SkippedEvent]
     compared_model: str
     stages: _containers.RepeatedCompositeFieldContainer[Stage]
-    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., skipped: _Optional[_Iterable[_Union[SkippedEvent, _Mapping]]] = ..., compared_model: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ...) -> None: ...
+    interests: _containers.RepeatedCompositeFieldContainer[Interest]
+    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., skipped: _Optional[_Iterable[_Union[SkippedEvent, _Mapping]]] = ..., compared_model: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., interests: _Optional[_Iterable[_Union[Interest, _Mapping]]] = ...) -> None: ...
+
+class Interest(_message.Message):
+    __slots__ = ("weight", "events", "nearest_item_ids")
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NEAREST_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    weight: float
+    events: _containers.RepeatedCompositeFieldContainer[Reason]
+    nearest_item_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, weight: _Optional[float] = ..., events: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., nearest_item_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Stage(_message.Message):
     __slots__ = ("name", "count", "duration")

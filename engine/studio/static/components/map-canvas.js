@@ -1,7 +1,9 @@
 /** The points, with what lies over them: names of clusters, the item under the pointer, the lasso, a person. */
+import { percent } from '../format.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../html.js';
 import { itemOf } from '../items.js';
 import { named } from '../map-data.js';
+import { nameOf } from '../pieces.js';
 import { Points } from '../points.js';
 import { theme } from '../theme.js';
 import { gestures } from '../gestures.js';
@@ -11,14 +13,18 @@ import { Picture } from './picture.js';
 
 const MOST_ZOOM = 60;
 const CORNERS = 60;
+/** Milliseconds without a movement after which the address says where one looks. */
+const REST = 200;
+const WHOLE = { x: 0, y: 0, zoom: 1 };
 
 /** @typedef {[number, number][]} Polygon */
 
 /**
  * @param {{drawn: import('../map-data.js').MapPoints, lit: number, modality: boolean, chosen: number[], polygon: Polygon,
- *   person: import('../map-person.js').Person, onOpen: (id: string) => void, onChoose: (polygon: Polygon) => void}} props
+ *   person: import('../map-person.js').Person, look: string, onOpen: (id: string) => void, onChoose: (polygon: Polygon) => void,
+ *   onLook: (look: string, jumped: boolean) => void}} props `look` is where one looks, as the address has it; "" is the whole
  */
-export function MapCanvas({ drawn, lit, modality, chosen, polygon, person, onOpen, onChoose }) {
+export function MapCanvas({ drawn, lit, modality, chosen, polygon, person, look, onOpen, onChoose, onLook }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const points = useRef(/** @type {Points | undefined} */ (undefined));
   const [error, setError] = useState(/** @type {unknown} */ (undefined));
@@ -26,8 +32,9 @@ export function MapCanvas({ drawn, lit, modality, chosen, polygon, person, onOpe
   const [over, setOver] = useState(-1);
   const [lassoing, setLassoing] = useState(false);
   const [drawing, setDrawing] = useState(/** @type {Polygon} */ ([]));
-  const now = useRef({ lassoing, onOpen, onChoose, version: drawn.version });
-  now.current = { lassoing, onOpen, onChoose, version: drawn.version };
+  const now = useRef({ lassoing, onOpen, onChoose, onLook, version: drawn.version });
+  now.current = { lassoing, onOpen, onChoose, onLook, version: drawn.version };
+  const written = useRef({ look: '', timer: 0 });
 
   useLayoutEffect(() => {
     const element = /** @type {HTMLCanvasElement} */ (canvas.current);
@@ -66,9 +73,16 @@ export function MapCanvas({ drawn, lit, modality, chosen, polygon, person, onOpe
     return () => {
       watch.disconnect();
       stop();
+      clearTimeout(written.current.timer);
       made.release();
     };
   }, []);
+  useLayoutEffect(() => {
+    if (!points.current || look === written.current.look) return;
+    written.current.look = look;
+    see(readLook(look), false);
+    clearTimeout(written.current.timer);
+  }, [look]);
   useLayoutEffect(() => void (error || points.current?.set(drawn.positions, drawn.categories)), [drawn]);
   useLayoutEffect(() => void (error || points.current?.paint(coloursOf(/** @type {HTMLElement} */ (canvas.current), modality))), [modality, drawn, theme.value]);
   useEffect(() => {
@@ -88,12 +102,22 @@ export function MapCanvas({ drawn, lit, modality, chosen, polygon, person, onOpe
     const camera = /** @type {Points} */ (points.current).camera;
     see({ ...camera, x: camera.x + dx, y: camera.y + dy });
   }
-  /** @param {import('../points.js').Camera} camera */
-  function see({ x, y, zoom: near }) {
+  /** @param {import('../points.js').Camera} camera @param {boolean} [jumped] whether it is a step that one can go back from */
+  function see({ x, y, zoom: near }, jumped = false) {
     const made = /** @type {Points} */ (points.current);
     made.camera = { x: clamp(x, -1.2, 1.2), y: clamp(y, -1.2, 1.2), zoom: clamp(near, 0.8, MOST_ZOOM) };
     made.draw();
     setTick((tick) => tick + 1);
+    clearTimeout(written.current.timer);
+    if (jumped) write(true);
+    else written.current.timer = setTimeout(() => write(false), REST);
+  }
+  /** @param {boolean} jumped */
+  function write(jumped) {
+    const text = writeLook(/** @type {Points} */ (points.current).camera);
+    if (text === written.current.look) return;
+    written.current.look = text;
+    now.current.onLook(text, jumped);
   }
   /** @param {number} times @param {number} [left] @param {number} [top] what stays where it is; else the middle */
   function zoom(times, left, top) {
@@ -111,7 +135,7 @@ export function MapCanvas({ drawn, lit, modality, chosen, polygon, person, onOpe
     if (known) now.current.onOpen(known.id);
     else setTimeout(() => openAt(row), 60);
   }
-  const whole = () => see({ x: 0, y: 0, zoom: 1 });
+  const whole = () => see(WHOLE, true);
   const inView = () => {
     const { clientWidth: w, clientHeight: h } = /** @type {HTMLCanvasElement} */ (canvas.current);
     const made = /** @type {Points} */ (points.current);
@@ -145,9 +169,10 @@ export function MapCanvas({ drawn, lit, modality, chosen, polygon, person, onOpe
       aria-label=${`Map of ${drawn.items.toLocaleString('en')} items. Arrows move it, plus and minus zoom, 0 shows all, Enter opens the item nearest to the middle, v chooses what is in view.`} />
     <svg class="over" aria-hidden="true">${outline && html`<polygon points=${outline} />`}</svg>
     <div class="over" aria-hidden="true">
-      ${made && labelsOf(drawn.clusters, made).map(({ name, left, top }) => html`<span key=${name + left} class="cluster" style=${{ left: `${left}px`, top: `${top}px` }}>${name}</span>`)}
+      ${made && labelsOf(drawn.clusters, made, person.interests).map(({ name, left, top }) => html`<span key=${name + left} class="cluster" style=${{ left: `${left}px`, top: `${top}px` }}>${name}</span>`)}
       ${person.results.map(({ row, rank }) => spot(place(drawn.positions[2 * row], drawn.positions[2 * row + 1]), 'mark-got', rank))}
       ${person.did.map(({ x, y, against }, at) => spot(place(x, y), `mark-did ${against ? 'against' : ''}`, `d${at}`))}
+      ${person.interests.map(({ x, y, first, others, weight }, at) => html`${spot(place(x, y), 'mark-wants', `w${at}`)}<span key=${`n${at}`} class="interest" style=${styleOf(place(x, y))}><span class="cut">${first ? nameOf(first) : 'recorded before'}</span>${others ? html` <small>+${others}</small>` : ''} <b>${percent(weight)}</b></span>`)}
       ${over >= 0 && made && html`<${Tip} at=${place(drawn.positions[2 * over], drawn.positions[2 * over + 1])} wide=${made.canvas.clientWidth} high=${made.canvas.clientHeight} id=${shownOver?.id} title=${shownOver?.title} />`}
     </div>
     <p class="unseen" aria-live="polite">${shownOver?.title ?? ''}</p>
@@ -160,14 +185,17 @@ export function MapCanvas({ drawn, lit, modality, chosen, polygon, person, onOpe
       <select class="field" aria-label="Go to a cluster" value="" onChange=${(/** @type {any} */ event) => {
         const cluster = drawn.clusters[Number(event.target.value)];
         event.target.value = '';
-        if (cluster) see({ x: cluster.x, y: cluster.y, zoom: 0.9 / Math.max(cluster.radius, 0.02) });
+        if (cluster) see({ x: cluster.x, y: cluster.y, zoom: 0.9 / Math.max(cluster.radius, 0.02) }, true);
       }}><option value="">Go to …</option>${drawn.clusters.map(({ name, items }, at) => html`<option value=${at}>${short(name)} (${items.toLocaleString('en')})</option>`)}</select>
     </div>
   </div>`;
 }
 
 /** @param {number[]} at @param {string} kind @param {string | number} key */
-const spot = ([left, top], kind, key) => html`<i key=${kind + key} class=${kind} style=${{ left: `${left}px`, top: `${top}px` }} />`;
+const spot = (at, kind, key) => html`<i key=${kind + key} class=${kind} style=${styleOf(at)} />`;
+
+/** @param {number[]} at */
+const styleOf = ([left, top]) => ({ left: `${left}px`, top: `${top}px` });
 
 /** @param {{at: number[], wide: number, high: number, id?: string, title?: string}} props */
 function Tip({ at: [left, top], wide, high, id, title }) {
@@ -176,23 +204,42 @@ function Tip({ at: [left, top], wide, high, id, title }) {
     ${id && html`<${Picture} key=${id} item=${itemOf(id)} />`}<span class="cut">${title ?? '…'}</span></div>`;
 }
 
-/** The names that have room, the largest clusters first. @param {import('../map-data.js').Cluster[]} clusters @param {Points} points */
-function labelsOf(clusters, points) {
+/**
+ * The names that have room, the largest clusters first; interests have theirs already.
+ * @param {import('../map-data.js').Cluster[]} clusters @param {Points} points @param {import('../map-person.js').Interest[]} interests
+ */
+function labelsOf(clusters, points, interests) {
   /** @type {{name: string, left: number, top: number, half: number}[]} */
   const shown = [];
+  const taken = interests.map(({ x, y }) => {
+    const [left, top] = points.toPage(x, y);
+    return { left, top: top - 22, half: 80 };
+  });
   for (const { name: whole, x, y } of clusters) {
     const [left, top] = points.toPage(x, y);
     const name = short(whole);
     const half = name.length * 3.7 + 10;
     const { clientWidth, clientHeight } = points.canvas;
     if (left < half || top < 12 || left > clientWidth - half || top > clientHeight - 60) continue;
-    if (!shown.some((one) => Math.abs(one.top - top) < 24 && Math.abs(one.left - left) < one.half + half)) shown.push({ name, left, top, half });
+    if (![...taken, ...shown].some((one) => Math.abs(one.top - top) < 24 && Math.abs(one.left - left) < one.half + half)) shown.push({ name, left, top, half });
   }
   return shown;
 }
 
 /** Of a path its end: "animals/birds" says "birds". @param {string} name */
 const short = (name) => name.split('/').at(-1) || name;
+
+/** @param {import('../points.js').Camera} camera @returns {string} for the address */
+function writeLook({ x, y, zoom }) {
+  const text = [x.toFixed(3), y.toFixed(3), zoom.toPrecision(3)].map(Number).join('~');
+  return text === '0~0~1' ? '' : text;
+}
+
+/** @param {string} look @returns {import('../points.js').Camera} */
+function readLook(look) {
+  const [x, y, zoom] = look ? look.split('~').map(Number) : [];
+  return Number.isFinite(x) && Number.isFinite(y) && zoom > 0 ? { x, y, zoom } : WHOLE;
+}
 
 /** @param {number} value @param {number} least @param {number} most */
 const clamp = (value, least, most) => Math.min(most, Math.max(least, value));

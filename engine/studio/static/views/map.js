@@ -104,6 +104,7 @@ export default function MapView() {
   const foot = html`${drawn && state && drawn.items !== state.stored && html`<span>${count(drawn.items, 'item')} on the map</span>`}
     ${person.results.length > 0 && html`<span><i class="mark-got" /> what ${user || 'this person'} gets</span>`}
     ${person.did.length > 0 && html`<span><i class="mark-did" /> what they did</span>`}
+    ${person.interests.length > 0 && html`<span><i class="mark-wants" /> what is searched for them, by weight</span>`}
     ${state?.running && drawn ? html`<span role="status">drawing it again, ${percent(state.share)}</span>` : drawn && html`<button class="button bare" onClick=${() => draw(true)}><${Icon} name="undo" />Draw it again</button>`}
     <${CopyCall} method=${openId ? 'Search' : 'Recommend'} request=${openId ? { parts: [{ item_id: openId }], limit: 24 } : (person.request ?? {})}
       ways=${openId || person.request ? undefined : listWays(undefined, about.value?.address ?? '127.0.0.1:50051', String, true)} />`;
@@ -112,7 +113,8 @@ export default function MapView() {
     ${error
       ? html`<${ErrorBox} error=${error} again=${() => setTries(tries + 1)} />`
       : drawn
-        ? html`<${MapCanvas} drawn=${drawn} lit=${litAt} modality=${drawn.by === 'modality'} chosen=${rows} polygon=${polygon} person=${person} onOpen=${open} onChoose=${choose} />`
+        ? html`<${MapCanvas} drawn=${drawn} lit=${litAt} modality=${drawn.by === 'modality'} chosen=${rows} polygon=${polygon} person=${person} look=${at.get('at') ?? ''}
+            onOpen=${open} onChoose=${choose} onLook=${(/** @type {string} */ look, /** @type {boolean} */ jumped) => setParams({ at: look }, { replace: !jumped })} />`
         : html`<${NotYet} state=${state} draw=${() => draw(true)} />`}
   <//>`;
 }
