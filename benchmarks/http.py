@@ -37,6 +37,7 @@ from engine.query.pipeline import Engine
 from engine.query.search import BatchedSearch
 from engine.service.logs import configure_logs
 from engine.service.server import Server
+from engine.service.services import Tenant
 from triveni.v1 import recommendation_pb2_grpc
 
 BOUND_MS = 2.0
@@ -86,7 +87,7 @@ def compare(space: Space, items: int, folder: Path, rounds: int, calls: int) -> 
     door = HttpServer(HttpSettings(address="127.0.0.1:0"), max_message_bytes=ANY_PORT.max_message_bytes)
 
     async def start() -> Server:
-        server = Server(engine, encoder, store, events, space, ANY_PORT, doors=[door])
+        server = Server({"": Tenant(engine, encoder, store, events)}, space, ANY_PORT, doors=[door])
         await server.start()
         return server
 

@@ -33,6 +33,7 @@ from engine.service.convert import recommend_query
 from engine.service.convert.fields import timestamp
 from engine.service.metrics import Metrics
 from engine.service.server import Server, ServerOptions
+from engine.service.services import Tenant
 from engine.store.base import VectorStore
 from triveni.v1 import event_pb2, recommendation_pb2, recommendation_pb2_grpc
 
@@ -80,7 +81,8 @@ async def start_server(
     metrics: Metrics | None = None,
 ) -> Server:
     """The service itself."""
-    server = Server(engine, encoder, store, events, space, ANY_PORT, metrics=metrics)  # type: ignore[arg-type]
+    tenant = Tenant(engine, encoder, store, events)
+    server = Server({"": tenant}, space, ANY_PORT, metrics=metrics)  # type: ignore[arg-type]
     await server.start()
     return server
 

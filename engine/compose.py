@@ -5,12 +5,14 @@ Imports are inside the functions, so that a command loads only what it uses: PyT
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import opening
+from engine.config.digests import settings_digests
 from engine.config.settings import Settings
 from engine.opening import event_kinds, event_limits, media_root, registry
 
@@ -31,9 +33,12 @@ if TYPE_CHECKING:
     from engine.query.search import BatchedSearch, Search
     from engine.service.metrics import Metrics
     from engine.service.metrics_door import MetricsDoor
+    from engine.service.quotas.quotas import Quotas
     from engine.service.server import ServerOptions
+    from engine.service.services import Tenant
     from engine.store.base import VectorStore
     from engine.studio.live import Live
+    from engine.studio.studio import Studio
 
 
 def micro_batcher(settings: Settings, space: Space, metrics: Metrics) -> MicroBatcher:
@@ -42,7 +47,7 @@ def micro_batcher(settings: Settings, space: Space, metrics: Metrics) -> MicroBa
 
     service = settings.service
     made = MicroBatcher(space, max_batch=service.max_batch, max_queue=service.max_queue, batched=metrics.batched)
-    metrics.queues["encoding"] = lambda: made.waiting
+    metrics.queue("encoding", lambda: made.waiting)
     return made
 
 
@@ -65,7 +70,7 @@ def batched_search(settings: Settings, store: VectorStore, metrics: Metrics) -> 
         workers=workers,
         batched=partial(metrics.batched, "search"),
     )
-    metrics.queues["search"] = lambda: made.waiting
+    metrics.queue("search", lambda: made.waiting)
     return made
 
 
@@ -172,42 +177,51 @@ def open_trainings(settings: Settings, serving: Serving, store: VectorStore) -> 
     )
 
 
-SHAPING = (
-    "space.name",
-    "space.options",
-    "store.backend",
-    "store.path",
-    "store.url",
-    "store.collection",
-    "fuse",
-    "retrieve",
-    "policy",
-    "models.path",
-)
-"""Sections and keys of the settings that shape the answer to a search."""
+def open_tenant(
+    settings: Settings, space: Space, encoder: ContentEncoder, metrics: Metrics, opened: ExitStack
+) -> Tenant:
+    """What belongs to a tenant, opened, and its model version loaded.
 
+    Args:
+        settings: its own; see `engine.config.tenants.of_tenant`.
+        space: the space of all.
+        encoder: that of all.
+        metrics: of the server.
+        opened: closes it.
 
-def settings_digests(settings: Settings) -> dict[str, str]:
-    """Per setting that shapes answers a digest of its value, so that two processes can compare theirs.
-
-    Returns:
-        By `section.key` 8 hex digits.
+    Raises:
+        SpaceError: if the collection of another space serves.
+        StoreError: if the store cannot be reached, or another process has it open.
+        EventStoreError: if the database cannot be reached.
     """
-    from hashlib import blake2b
+    from engine.service.logs import loading
+    from engine.service.services import Tenant
 
-    values = {
-        f"{section}.{key}": value
-        for section, keys in settings.model_dump(mode="json").items()
-        for key, value in keys.items()
-        if section in SHAPING or f"{section}.{key}" in SHAPING
-    }
-    return {
-        name: blake2b(json.dumps(value, sort_keys=name != "policy.rules").encode(), digest_size=4).hexdigest()
-        for name, value in values.items()
-    }
+    with loading("catalogue", collection=settings.store.collection) as found:
+        store = opening.open_store(settings, space)
+        opened.callback(store.close)
+        found["items"] = store.count()
+    with loading("events") as found:
+        known_items = opening.known_items(store) if settings.events.check_items else None
+        events = opening.open_events(settings, known_items)
+        opened.callback(events.close)
+        if gone := events.recent_kinds() - set(event_kinds(settings).names):
+            found["left_out"] = f"those of kinds that events.kinds does not declare: {', '.join(sorted(gone))}"
+    search = batched_search(settings, store, metrics)
+    opened.callback(search.close)
+    with loading("model version") as found:
+        serving = open_serving(settings, space, store)
+        opened.callback(serving.close)
+        serving.start()
+        found["version"] = serving.version or "none"
+        trainings = open_trainings(settings, serving, store)
+        if trainings is not None:
+            opened.callback(trainings.close)
+    engine = build_engine(settings, space, store, encoder, search, serving)
+    return Tenant(engine, encoder, store, events, serving, trainings, settings_digests(settings))
 
 
-def studio_routes(
+def open_studio(
     settings: Settings,
     space: Space,
     store: VectorStore,
@@ -216,17 +230,19 @@ def studio_routes(
     *,
     events: EventStore,
     live: Live,
-) -> list[BaseRoute]:
-    """The routes of Triveni Studio.
+    tenant: str = "",
+) -> Studio:
+    """What Triveni Studio shows a tenant.
 
     Args:
-        settings: the settings.
+        settings: its own.
         space: the space of the store.
-        store: the catalogue.
+        store: its catalogue.
         limits: of decoding; those of the space, so that thumbnails and encoders share one budget of memory.
         address: says where the gRPC server answers, HOST:PORT.
-        events: what people did, and what they were shown.
+        events: what its people did, and what they were shown.
         live: what happened lately.
+        tenant: its name.
 
     Raises:
         DiskError: if there can be no folder for thumbnails.
@@ -239,28 +255,26 @@ def studio_routes(
     from engine.studio.maps.names import Naming
     from engine.studio.media import MediaFolder
     from engine.studio.present import Present
-    from engine.studio.routes import routes_of
     from engine.studio.studio import Studio
     from engine.studio.thumbnails import Thumbnails
 
     wanted = settings.studio
-    return routes_of(
-        Studio(
-            store=store,
-            manifest=space.manifest,
-            media=MediaFolder(store, wanted.media or media_root(settings)),
-            thumbnails=Thumbnails(wanted.cache, wanted.cache_mb << 20, limits),
-            facets=Facets(store),
-            present=Present(store),
-            learning=Learning(registry(settings), events, event_kinds(settings)),
-            live=live,
-            maps=Maps(store, _map_file(settings, space.fingerprint)),
-            naming=Naming(store),
-            duplicates=DuplicateSearch(store, space.manifest),
-            index=IndexFiles(settings.store.path.parent),
-            address=address,
-            max_bytes=settings.service.max_message_bytes,
-        )
+    return Studio(
+        tenant=tenant,
+        store=store,
+        manifest=space.manifest,
+        media=MediaFolder(store, wanted.media or media_root(settings)),
+        thumbnails=Thumbnails(wanted.cache, wanted.cache_mb << 20, limits),
+        facets=Facets(store),
+        present=Present(store),
+        learning=Learning(registry(settings), events, event_kinds(settings), wanted.reports),
+        live=live,
+        maps=Maps(store, _map_file(settings, space.fingerprint)),
+        naming=Naming(store),
+        duplicates=DuplicateSearch(store, space.manifest),
+        index=IndexFiles(settings.store.path.parent),
+        address=address,
+        max_bytes=settings.service.max_message_bytes,
     )
 
 
@@ -278,8 +292,31 @@ def server_options(settings: Settings) -> ServerOptions:
         **settings.service.model_dump(),
         index=settings.index,
         event_limits=event_limits(settings),
-        digests=settings_digests(settings),
     )
+
+
+def open_quotas(settings: Mapping[str, Settings]) -> Quotas:
+    """How much each tenant may ask for.
+
+    Args:
+        settings: by tenant.
+
+    Raises:
+        MissingExtraError: if servers are to count together, and the client of Redis is not installed.
+    """
+    from engine.core.extras import named_extras
+    from engine.service.quotas.quotas import Quota, Quotas
+
+    quotas = {
+        name: Quota(said.calls_per_second, said.encoded_bytes_per_second, said.burst_seconds)
+        for name, said in ((name, own.quotas) for name, own in settings.items())
+    }
+    where = next(iter(settings.values())).quotas
+    if not where.url:
+        return Quotas(quotas)
+    with named_extras():
+        from engine.service.quotas.shared import SharedBuckets
+    return Quotas(quotas, SharedBuckets(where.url, where.timeout_seconds))
 
 
 def http_doors(settings: Settings, address: str = "", routes: Sequence[BaseRoute] = ()) -> tuple[HttpServer, ...]:

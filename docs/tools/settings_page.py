@@ -6,7 +6,7 @@ import itertools
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -25,8 +25,10 @@ def settings_page() -> str:
     """All sections and keys, in Markdown."""
     lines = [HEAD]
     for section, field in Settings.model_fields.items():
-        kind: Any = field.annotation
-        lines += [f"\n## [{section}] {{#{section}}}\n", f"{inspect.getdoc(kind) or ''}\n"]
+        named = not isinstance(field.annotation, type)  # a table of tables, by name
+        kind: Any = get_args(field.annotation)[-1] if named else field.annotation
+        title = f"{section}.NAME" if named else section
+        lines += [f"\n## [{title}] {{#{section}}}\n", f"{inspect.getdoc(kind) or ''}\n"]
         lines += ["| key | type, default | |", "|---|---|---|", *_rows(kind)]
     return "\n".join(lines)
 

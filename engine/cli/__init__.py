@@ -47,6 +47,9 @@ def root(
         Path | None,
         typer.Option(help="A settings file; triveni.toml in this folder is read by itself.", dir_okay=False),
     ] = None,
+    tenant: Annotated[
+        str, typer.Option(help="The tenant whose catalogue the command works on, where the settings have tenants.")
+    ] = "",
 ) -> None:
     """Multimodal retrieval and recommendation on Qdrant: text, pictures and sounds in one space."""
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from engine.core.errors import StoreError
+from engine.core.errors import SettingsError, StoreError
 
 if TYPE_CHECKING:
     import grpc
@@ -77,7 +77,42 @@ def terminable() -> Iterator[None]:
 
 
 def settings_of(ctx: typer.Context) -> Settings:
-    """The settings, read when first asked for: `--help` does not need their model, which takes a while to load."""
+    """The settings of the catalogue that a command works on: those of the tenant of `--tenant`, where there are any.
+
+    Raises:
+        SettingsError: if there are tenants and none is named, or one is named that there is not.
+    """
+    from engine.config.tenants import of_tenant
+
+    settings, tenant = common_settings(ctx), tenant_of(ctx)
+    if settings.tenants and not tenant:
+        there = ", ".join(settings.tenants)
+        raise SettingsError(f"there are several tenants: {there}", "name one: triveni --tenant NAME COMMAND")
+    return of_tenant(settings, tenant) if tenant else settings
+
+
+def tenant_of(ctx: typer.Context) -> str:
+    """The tenant that the command line names; "" if it names none."""
+    return ctx.find_root().params.get("tenant") or ""
+
+
+def settings_of_all(ctx: typer.Context) -> Settings:
+    """The settings as they stand, for a command that works on all tenants, or none.
+
+    Raises:
+        SettingsError: if a tenant is named.
+    """
+    tenant = tenant_of(ctx)
+    if tenant:
+        raise SettingsError(f"`triveni {ctx.info_name}` is not of one tenant, {tenant!r}", "leave --tenant out")
+    return common_settings(ctx)
+
+
+def common_settings(ctx: typer.Context) -> Settings:
+    """The settings as they stand, whichever tenant is named.
+
+    They are read when first asked for: `--help` does not need their model, which takes a while to load.
+    """
     root = ctx.find_root()
     if root.obj is None:
         from engine.config.settings import load_settings

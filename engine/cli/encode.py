@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.catalog import CatalogOptions, catalog_of
-from engine.cli.common import console, settings_of, stderr, watcher_of
+from engine.cli.common import common_settings, console, stderr, watcher_of
 from engine.cli.groups import grouped
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def encode(
 
     if output.suffix.lower() not in KINDS:
         raise typer.BadParameter(f"{output.name} is of an unknown kind: name a .npz or .parquet file")
-    settings = settings_of(ctx)
+    settings = common_settings(ctx)
     source = catalog_of(settings, catalog)
     part = output.with_name(output.name + ".part")
     try:

@@ -26,9 +26,9 @@ def digests_here(ctx: typer.Context) -> Mapping[str, str]:
     """
     if _place(ctx) is None:
         return {}
-    from engine import compose
+    from engine.config.digests import settings_digests
 
-    return compose.settings_digests(settings_of(ctx))
+    return settings_digests(settings_of(ctx))
 
 
 def asking(here: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.common import settings_of
+from engine.cli.common import settings_of_all
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -40,7 +40,7 @@ def serve(
     SIGTERM and Ctrl-C let running calls end (service.drain_seconds), a second one exits at once. The standard
     health service says SERVING once an inference of every modality has passed.
     """
-    settings = settings_of(ctx)
+    settings = settings_of_all(ctx)
     run(settings, address, http, studio=studio or settings.studio.serve)
 
 
@@ -60,13 +60,17 @@ def run(
 
     configure_logs(settings.log.level, json_lines=settings.log.json_lines)
     with loading("program"):
+        import structlog
+
         from encoders.decoding.budget import give_back_memory
         from engine import compose, opening
+        from engine.config.tenants import by_tenant
         from engine.core.threads import one_blas_thread
         from engine.service.lifecycle import serve_until_signal
         from engine.service.metrics import Metrics
         from engine.service.server import Server
 
+        log = structlog.get_logger("triveni.service")
         options = compose.server_options(settings)
         http = http or settings.http.address or (STUDIO_ADDRESS if studio else "")
 
@@ -76,30 +80,15 @@ def run(
         limits = opening.decode_limits(settings)
         space = opening.open_space(settings, limits)
     with ExitStack() as opened:
-        with loading("catalogue", collection=settings.store.collection) as found:
-            store = opening.open_store(settings, space)
-            opened.callback(store.close)
-            found["items"] = store.count()
-        with loading("events") as found:
-            known_items = opening.known_items(store) if settings.events.check_items else None
-            events = opening.open_events(settings, known_items)
-            opened.callback(events.close)
-            if gone := events.recent_kinds() - set(options.event_limits.kinds.names):
-                found["left_out"] = f"those of kinds that events.kinds does not declare: {', '.join(sorted(gone))}"
         metrics = Metrics()
         encoder = compose.micro_batcher(settings, space, metrics)
         opened.callback(encoder.close)
-        search = compose.batched_search(settings, store, metrics)
-        opened.callback(search.close)
-        with loading("model version") as found:
-            serving = compose.open_serving(settings, space, store)
-            opened.callback(serving.close)
-            serving.start()
-            found["version"] = serving.version or "none"
-            trainings = compose.open_trainings(settings, serving, store)
-            if trainings is not None:
-                opened.callback(trainings.close)
-        engine = compose.build_engine(settings, space, store, encoder, search, serving)
+        owned = by_tenant(settings)
+        tenants = {}
+        for name, own in owned.items():
+            if name:
+                log.info("tenant", name=name)
+            tenants[name] = compose.open_tenant(own, space, encoder, metrics, opened)
         listening = options.model_copy(update={"address": address}) if address else options
 
         def here() -> str:
@@ -108,26 +97,31 @@ def run(
         routes: Sequence[BaseRoute] = ()
         if studio:
             from engine.studio.live import Live
+            from engine.studio.routes import routes_of
 
-            live = Live(metrics.registry)
+            live = Live(metrics.registry, tenants=tenants)
             opened.callback(live.close)
-            routes = compose.studio_routes(settings, space, store, limits, here, events=events, live=live)
+            routes = routes_of(
+                {
+                    name: compose.open_studio(
+                        owned[name], space, one.store, limits, here, events=one.events, live=live, tenant=name
+                    )
+                    for name, one in tenants.items()
+                }
+            )
         doors = compose.http_doors(settings, http, routes)
         server = Server(
-            engine,
-            encoder,
-            store,
-            events,
+            tenants,
             space,
             listening,
-            serving=serving,
-            trainings=trainings,
             doors=(*doors, *compose.metrics_doors(settings, metrics)),
             metrics=metrics,
+            quotas=compose.open_quotas(owned),
         )
 
         def tell() -> None:
-            opening.announce(store, listening.address, server.port)
+            for tenant in tenants.values():
+                opening.announce(tenant.store, listening.address, server.port)
             ready(opening.reachable(http, doors[0].port) if doors else "")
 
         asyncio.run(serve_until_signal(server, tell))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from engine.cli.common import console, settings_of, stderr
+from engine.cli.common import common_settings, console, settings_of, stderr
 
 if TYPE_CHECKING:
     from encoders.fitting.build_openclip import Example
@@ -32,7 +32,7 @@ def show(
     from encoders.networks.known import CATALOG
     from engine import opening
 
-    space = opening.open_space(settings_of(ctx))
+    space = opening.open_space(common_settings(ctx))
     if as_json:
         print(space.manifest.to_json())
         return
@@ -59,7 +59,7 @@ def verify(ctx: typer.Context) -> None:
     from encoders.networks.samples import sample
     from engine import opening
 
-    space = opening.open_space(settings_of(ctx))
+    space = opening.open_space(common_settings(ctx))
     for modality in space.modalities:
         vector = space.encode([sample(modality)])[0]
         console.print(f"{modality}: a vector of {len(vector)} dimensions and length {(vector @ vector) ** 0.5:.6f}")
@@ -90,7 +90,7 @@ def build(
 
     Example: triveni space build openclip:ViT-B-32/laion2b_s34b_b79k --catalog items.jsonl --root media -o spaces/mine
     """
-    settings = settings_of(ctx)
+    settings = common_settings(ctx)
     if name == STARTER:
         _build_starter(settings, output, sources, seed)
     elif name.startswith(OPENCLIP):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import serve
-from engine.cli.common import console, settings_of
+from engine.cli.common import console, settings_of_all
 
 
 def studio(
@@ -34,7 +34,7 @@ def studio(
         if browser and _desktop():
             typer.launch(url)
 
-    serve.run(settings_of(ctx), address, http, studio=True, ready=ready)
+    serve.run(settings_of_all(ctx), address, http, studio=True, ready=ready)
 
 
 def _desktop() -> bool:

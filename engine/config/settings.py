@@ -6,6 +6,7 @@ section; they are put together here. `engine.compose`, `engine.opening` and the 
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +14,8 @@ from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from engine.catalog.settings import IndexSettings
-from engine.config.variables import NESTED, PREFIX, check_variables, nearest
+from engine.config.tenants import TenantName, TenantSettings, check_apart
+from engine.config.variables import ANY, NESTED, PREFIX, check_variables, nearest
 from engine.core.errors import SettingsError
 from engine.encode.settings import LimitSettings, SpaceSettings
 from engine.events.settings import EventSettings, all_kinds
@@ -21,6 +23,7 @@ from engine.http.settings import HttpSettings
 from engine.learn.settings import LearnSettings
 from engine.models.settings import ModelSettings
 from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
+from engine.service.quotas.settings import QuotaSettings
 from engine.service.settings import LogSettings, MetricsSettings, ServiceSettings
 from engine.store.settings import StoreSettings
 from engine.studio.settings import StudioSettings
@@ -46,12 +49,19 @@ class Settings(BaseSettings):
     studio: StudioSettings = StudioSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
+    quotas: QuotaSettings = QuotaSettings()
+    tenants: Mapping[TenantName, TenantSettings] = {}
 
     @model_validator(mode="after")
     def _weigh_all_kinds(self) -> Self:
         """Let `fuse.weights` have the weights of all kinds of events, wherever they are said."""
         weights = all_kinds(self.events.kinds, self.fuse.weights).weights
         self.__dict__["fuse"] = self.fuse.model_copy(update={"weights": weights})
+        return self
+
+    @model_validator(mode="after")
+    def _keep_tenants_apart(self) -> Self:
+        check_apart(self)
         return self
 
     @classmethod
@@ -99,10 +109,10 @@ def load_settings(path: Path | None = None) -> Settings:
 
 
 def _keys() -> list[str]:
-    """`section` and `section.key` of all settings."""
+    """`section` and `section.key` of all settings; `section.*` where keys are names."""
     found: list[str] = []
     for section, one in Settings.model_fields.items():
-        keys = one.annotation.model_fields if isinstance(one.annotation, type(BaseModel)) else {}
+        keys = one.annotation.model_fields if isinstance(one.annotation, type(BaseModel)) else [ANY]
         found += [section, *(f"{section}.{key}" for key in keys)]
     return found
 

@@ -9,6 +9,8 @@ PREFIX = "TRIVENI_"
 """Begins the environment variables that are settings."""
 NESTED = "__"
 """Between section and key in the name of one."""
+ANY = "*"
+"""Stands for a key that is a name, as those of tenants are."""
 
 
 def check_variables(names: Iterable[str], keys: Iterable[str]) -> None:
@@ -30,6 +32,9 @@ def check_variables(names: Iterable[str], keys: Iterable[str]) -> None:
         upper = name.upper()
         if not upper.startswith(PREFIX):
             continue
+        section = upper.removeprefix(PREFIX).partition(NESTED)[0]
+        if f"{PREFIX}{section}{NESTED}{ANY}" in known:
+            continue  # the settings check what is in it
         begin = NESTED.join(upper.removeprefix(PREFIX).split(NESTED)[:2])
         if upper in single and upper not in known:
             raise SettingsError(f"environment variable {name} sets nothing", f"write {single[upper]}")

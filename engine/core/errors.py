@@ -76,6 +76,19 @@ class CancelledError(TriveniError):
 
 
 class OverloadedError(TriveniError):
-    """Too much work is waiting; the caller may try again."""
+    """Too much work is waiting; the caller may try again.
+
+    Args:
+        problem: what is wrong.
+        remedy: what to do about it.
+        field: the request field at fault, "" if none.
+        retry_seconds: after which it may be tried again; None if that is not known.
+    """
 
     status = "RESOURCE_EXHAUSTED"
+
+    def __init__(
+        self, problem: str, remedy: str = "", *, field: str = "", retry_seconds: float | None = None
+    ) -> None:
+        super().__init__(problem, remedy, field=field)
+        self.retry_seconds = retry_seconds

@@ -19,6 +19,7 @@ from sqlalchemy import URL, Connection, Engine, Index, create_engine, event, ins
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.schema import CreateSchema
 
 from engine.events import tables
 from engine.events.errors import EventSchemaError, EventStoreError
@@ -39,7 +40,8 @@ class Database:
     """A pool of connections.
 
     Args:
-        url: `sqlite:///var/events.db` or `postgresql://user:password@host/database`.
+        url: `sqlite:///var/events.db` or `postgresql://user:password@host/database`; with `?schema=NAME` at its end
+            the tables are in that schema, which is made if missing, else in the first of the search path.
         existing: refuse a file that is not there, instead of making it.
 
     Raises:
@@ -49,6 +51,7 @@ class Database:
 
     def __init__(self, url: str, *, existing: bool = False) -> None:
         self._url = _parse(url)
+        self._schema = _schema(self._url)
         self.sqlite = self._url.get_backend_name() == "sqlite"
         if existing and self.sqlite and not Path(str(self._url.database)).exists():
             raise EventStoreError(
@@ -57,6 +60,8 @@ class Database:
             )
         self._turn = threading.Lock()
         self._engine = _sqlite_engine(self._url) if self.sqlite else _postgres_engine(self._url)
+        if self._schema:  # each statement names it: nothing hangs on the state of a connection
+            self._engine = self._engine.execution_options(schema_translate_map={None: self._schema})
         try:
             self._make_tables()
         except BaseException:
@@ -84,20 +89,22 @@ class Database:
 
     def _make_tables(self) -> None:
         with self.read() as connection:
-            if self._has_tables(connection) and not _missing(connection):
+            if self._has_tables(connection) and not _missing(connection, self._schema):
                 return
         with self.write() as connection:
             if not self.sqlite:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY})"))
+            if self._schema and not inspect(connection).has_schema(self._schema):
+                connection.execute(CreateSchema(self._schema))
             if not self._has_tables(connection):
                 tables.metadata.create_all(connection)
                 connection.execute(tables.schema.insert().values(version=tables.VERSION))
-            for index in _missing(connection):
+            for index in _missing(connection, self._schema):
                 index.create(connection)
 
     def _has_tables(self, connection: Connection) -> bool:
         """Whether there are any; they are of this release's version then, or refused."""
-        if not inspect(connection).has_table(tables.schema.name):
+        if not inspect(connection).has_table(tables.schema.name, self._schema):
             return False
         found = connection.execute(select(tables.schema.c.version)).scalars().all()
         if list(found) != [tables.VERSION]:
@@ -130,14 +137,20 @@ class Database:
             raise EventStoreError(f"event store {self._name} failed: {str(error)[:200]}", "try again") from None
 
 
-def _missing(connection: Connection) -> list[Index]:
+def _schema(url: URL) -> str | None:
+    """The schema that a URL of PostgreSQL names."""
+    named = url.query.get("schema") if url.get_backend_name() == "postgresql" else None
+    return named if isinstance(named, str) else None
+
+
+def _missing(connection: Connection, schema: str | None) -> list[Index]:
     """The indexes that an earlier release did not make."""
     look = inspect(connection)
     return [
         index
         for table in tables.metadata.sorted_tables
         for index in sorted(table.indexes, key=lambda one: str(one.name))
-        if not look.has_index(table.name, str(index.name))
+        if not look.has_index(table.name, str(index.name), schema)
     ]
 
 
@@ -211,6 +224,7 @@ def _wal_mode(connection: Any) -> None:
 
 def _postgres_engine(url: URL) -> Engine:
     """Without limits, every request would wait for a server that does not answer, or for a table that is locked."""
+    url = url.difference_update_query(["schema"])
     limit = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
     engine = create_engine(
         url, pool_size=_POOL, max_overflow=0, pool_timeout=BUSY_SECONDS, pool_pre_ping=True, connect_args=limit

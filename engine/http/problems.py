@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from encoders.errors import TriveniError
 from engine.http.errors import HttpError
-from engine.service.status import RETRY_SECONDS, reason_of, shorten
+from engine.service.status import RETRY_SECONDS, reason_of, retry_seconds, shorten
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -105,7 +105,7 @@ def of_error(error: TriveniError, request_id: str = "", headers: Mapping[str, st
         reason_of(error),
         shorten(error.remedy),
         ((shorten(error.field), shorten(error.problem)),) if error.field else (),
-        RETRY_SECONDS.get(error.status, 0),
+        retry_seconds(error),
         request_id,
         headers or {},
     )

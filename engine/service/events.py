@@ -20,7 +20,7 @@ from engine.service.calls import Context, Malformed, checked
 from engine.service.convert.content import problem
 from engine.service.convert.events import event_message, user_event_of
 from engine.service.impressions import ImpressionLog
-from engine.service.metrics import Metrics
+from engine.service.metrics import TenantMetrics
 from engine.service.paging import cursor_of, page_size, page_token
 from engine.service.status import shorten
 from engine.service.stream_buffer import StreamBuffer
@@ -70,7 +70,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         limits: EventLimits,
         impressions: ImpressionLog,
         workers: Workers,
-        metrics: Metrics,
+        metrics: TenantMetrics,
         *,
         max_bytes: int,
     ) -> None:

@@ -18,7 +18,8 @@ from engine.service.access.caller import Caller
 from engine.service.access.scopes import scope_of
 from engine.service.calls import SETTINGS, Call, Context, Malformed, begin_call, checked, status_name
 from engine.service.metrics import Metrics
-from engine.service.status import NotReadyError, UnexpectedError, grpc_status, shorten
+from engine.service.quotas.quotas import Quotas, carries_contents
+from engine.service.status import NotReadyError, TenantError, UnexpectedError, grpc_status, shorten
 
 _OWN = "/triveni."
 
@@ -36,13 +37,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     watches and reflection streams never end by themselves.
 
     Args:
-        settings: digests of the server's settings, which a caller gets who sends the metadata key `SETTINGS`.
+        settings: by tenant digests of its settings, which a caller gets who sends the metadata key `SETTINGS`.
         metrics: counts calls.
         access: decides who calls, before a handler begins.
+        quotas: decide how much a tenant may ask for.
     """
 
-    def __init__(self, settings: Mapping[str, str], metrics: Metrics, access: Access) -> None:
-        self._settings, self._metrics, self._access = json.dumps(settings), metrics, access
+    def __init__(
+        self, settings: Mapping[str, Mapping[str, str]], metrics: Metrics, access: Access, quotas: Quotas
+    ) -> None:
+        self._settings = {tenant: json.dumps(dict(digests)) for tenant, digests in settings.items()}
+        self._metrics, self._access, self._quotas = metrics, access, quotas
         self._wrapped: dict[str, Handler] = {}
         self._log = structlog.get_logger("triveni.service")
         self._idle = asyncio.Event()
@@ -54,9 +59,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         """From now on answer new calls of our own services with UNAVAILABLE."""
         self._refusing = True
 
-    def _admit(self, call: Call) -> None:
+    def _refuse(self, call: Call) -> None:
         if self._refusing and call.method.startswith(_OWN):
             raise NotReadyError("the server is stopping", "try again: another server or a new one will answer")
+        if call.caller.tenant not in self._settings and call.method.startswith(_OWN):
+            tenant = f"tenant {call.caller.tenant!r}" if call.caller.tenant else "no tenant"
+            raise TenantError(f"the credential is of {tenant}", "send one of a tenant that this server has")
 
     async def idle(self) -> None:
         """Wait until no call of our own services is running."""
@@ -81,13 +89,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _wrap(self, method: str, handler: Handler) -> Handler:
         read = _reader(handler.request_deserializer)
         write = handler.response_serializer
-        own = method.startswith(_OWN)
+        own, counted = method.startswith(_OWN), method.startswith(_OWN) and carries_contents(method)
 
-        def read_checked(request: Any) -> Any:
+        async def let_in(call: Call, request: Any) -> Any:
             """The request, or the stream of them; our own streams take a malformed message as a bad item."""
-            if not handler.request_streaming:
-                return checked(request)
-            return request if own else _checked_stream(request)
+            self._refuse(call)
+            if not own:
+                return _checked_stream(request) if handler.request_streaming else checked(request)
+            if handler.request_streaming:
+                await self._quotas.admit(call.caller.tenant)
+                return self._paced(request, call.caller.tenant, counted)
+            await self._quotas.admit(call.caller.tenant, request.ByteSize() if counted else 0)
+            return checked(request)
 
         if not handler.response_streaming:
             answer = handler.stream_unary or handler.unary_unary
@@ -95,8 +108,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             async def unary(request: Any, context: Context) -> Any:
                 call = self._begin(method, context)
                 try:
-                    self._admit(call)
-                    return await answer(read_checked(request), context)
+                    return await answer(await let_in(call, request), context)
                 except Exception as error:  # noqa: BLE001
                     await self._fail(error, call, context)
 
@@ -112,8 +124,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         async def streaming(request: Any, context: Context) -> None:
             call = self._begin(method, context)
             try:
-                self._admit(call)
-                responses = stream(read_checked(request), context)
+                responses = stream(await let_in(call, request), context)
                 if not hasattr(responses, "aclose"):
                     await responses
                     return
@@ -130,10 +141,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         )
         return make(streaming, read, write)
 
+    async def _paced(self, requests: AsyncIterator[Any], tenant: str, counted: bool) -> AsyncIterator[Any]:
+        async for request in requests:
+            await self._quotas.pace(tenant, request.ByteSize() if counted else 0)
+            yield request
+
     def _begin(self, method: str, context: Context) -> Call:
         call = begin_call(method, context, _CALLER.get())
         if any(key == SETTINGS for key, _ in context.invocation_metadata() or ()):
-            context.set_trailing_metadata(((SETTINGS, self._settings),))
+            context.set_trailing_metadata(((SETTINGS, self._settings.get(call.caller.tenant, "{}")),))
         own = method.startswith(_OWN)
         if own:
             self.running += 1
@@ -151,7 +167,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _report(self, call: Call, context: Context, own: bool) -> None:
         took, code = time.perf_counter() - call.began, status_name(context)
-        self._metrics.called(call.method, code, took)
+        tenant = call.caller.tenant
+        self._metrics.called(call.method, code, took, tenant if tenant in self._settings else "")
         log = self._log.info if own else self._log.debug
         ms = round(took * 1e3, 2)
         log("call", method=call.method, code=code, ms=ms, request_id=call.request_id, **call.notes)

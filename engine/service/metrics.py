@@ -1,10 +1,13 @@
 """What a server counts and measures while it runs, as Prometheus names things: base units, counters end in `_total`.
 
 All of it lies in one registry, which whoever shows it reads: the endpoint for Prometheus and Triveni Studio. Labels
-have few values: names of methods, of statuses, of stages, of queues.
+have few values: names of methods, of statuses, of stages, of queues, of the tenants that the settings name. What a
+call did has the label `tenant`; what all tenants share, as the encoders' batches and the queues, has not.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
@@ -34,51 +37,60 @@ class Metrics:
         self.registry = CollectorRegistry()
         """Holds all of them, and those of the process (`process_…`, on Linux)."""
         ProcessCollector(registry=self.registry)
-        self._calls = Counter("triveni_calls", "Calls that ended.", ["method", "code"], registry=self.registry)
-        self._call_seconds = Histogram(
-            "triveni_call_seconds", "How long calls took.", ["method"], buckets=SECONDS, registry=self.registry
+        self._calls = Counter(
+            "triveni_calls", "Calls that ended.", ["method", "code", "tenant"], registry=self.registry
         )
-        self._stage_seconds = Histogram(
-            "triveni_stage_seconds",
-            "How long the stages of answering a query took; total is all of them.",
-            ["stage"],
+        self._call_seconds = Histogram(
+            "triveni_call_seconds",
+            "How long calls took.",
+            ["method", "tenant"],
             buckets=SECONDS,
             registry=self.registry,
         )
-        self._answers = Counter("triveni_answers", "Lists that were answered.", ["tier"], registry=self.registry)
-        self._events = Counter("triveni_events", "Events that were sent.", ["outcome"], registry=self.registry)
+        self.stage_seconds = Histogram(
+            "triveni_stage_seconds",
+            "How long the stages of answering a query took; total is all of them.",
+            ["stage", "tenant"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.answers = Counter(
+            "triveni_answers", "Lists that were answered.", ["tier", "tenant"], registry=self.registry
+        )
+        self.events = Counter(
+            "triveni_events", "Events that were sent.", ["outcome", "tenant"], registry=self.registry
+        )
         self._batch_size = Histogram(
             "triveni_batch_size", "What was done together.", ["batch"], buckets=SIZES, registry=self.registry
         )
-        self.queues: dict[str, Callable[[], int]] = {}
-        """By the name of a queue, what tells how much is in it."""
+        self._queues: defaultdict[str, list[Callable[[], int]]] = defaultdict(list)
         self.watch("triveni_queue_depth", "What waits or is worked on.", self._depths, labels=["queue"])
 
-    def called(self, method: str, code: str, seconds: float) -> None:
+    def of(self, tenant: str) -> "TenantMetrics":
+        """Those of one tenant."""
+        return TenantMetrics(self, tenant)
+
+    def called(self, method: str, code: str, seconds: float, tenant: str = "") -> None:
         """A call has ended.
 
         Args:
             method: its full name, `/package.Service/Method`.
             code: the name of its status.
             seconds: that it took.
+            tenant: of its caller; one that the settings name, or "".
         """
         name = method.rpartition(".")[2]
-        self._calls.labels(name, code).inc()
-        self._call_seconds.labels(name).observe(seconds)
+        self._calls.labels(name, code, tenant).inc()
+        self._call_seconds.labels(name, tenant).observe(seconds)
 
-    def answered(self, tier: str) -> None:
-        """A list was answered by a tier."""
-        self._answers.labels(tier).inc()
+    def queue(self, name: str, depth: Callable[[], int]) -> None:
+        """Add a queue, or a part of one that has several.
 
-    def passed(self, stages: Iterable[Stage]) -> None:
-        """A query went through stages."""
-        for stage in stages:
-            self._stage_seconds.labels(stage.name).observe(stage.seconds)
-
-    def sent(self, recorded: int, duplicate: int, rejected: int) -> None:
-        """Events were sent: so many became what."""
-        for outcome, count in (("recorded", recorded), ("duplicate", duplicate), ("rejected", rejected)):
-            self._events.labels(outcome).inc(count)
+        Args:
+            name: its name.
+            depth: tells how much is in it.
+        """
+        self._queues[name].append(depth)
 
     def batched(self, name: str, size: int) -> None:
         """So much was done together."""
@@ -99,7 +111,29 @@ class Metrics:
         self.registry.register(_Watched(name, documentation, read, labels, counter))
 
     def _depths(self) -> Mapping[tuple[str, ...], float]:
-        return {(name,): depth() for name, depth in self.queues.items()}
+        return {(name,): sum(depth() for depth in parts) for name, parts in self._queues.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class TenantMetrics:
+    """What the calls of one tenant did."""
+
+    metrics: Metrics
+    tenant: str
+
+    def answered(self, tier: str) -> None:
+        """A list was answered by a tier."""
+        self.metrics.answers.labels(tier, self.tenant).inc()
+
+    def passed(self, stages: Iterable[Stage]) -> None:
+        """A query went through stages."""
+        for stage in stages:
+            self.metrics.stage_seconds.labels(stage.name, self.tenant).observe(stage.seconds)
+
+    def sent(self, recorded: int, duplicate: int, rejected: int) -> None:
+        """Events were sent: so many became what."""
+        for outcome, count in (("recorded", recorded), ("duplicate", duplicate), ("rejected", rejected)):
+            self.metrics.events.labels(outcome, self.tenant).inc(count)
 
 
 class _Watched(Collector):

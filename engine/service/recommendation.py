@@ -20,7 +20,7 @@ from engine.service.convert.events import EventReader
 from engine.service.convert.queries import recommend_query, search_query
 from engine.service.convert.results import impression_of, recommend_response, search_response
 from engine.service.impressions import ImpressionLog
-from engine.service.metrics import Metrics
+from engine.service.metrics import TenantMetrics
 from engine.service.work import Workers, deadline_of
 from triveni.v1 import recommendation_pb2, recommendation_pb2_grpc
 
@@ -49,7 +49,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         impressions: ImpressionLog,
         limits: EventLimits,
         workers: Workers,
-        metrics: Metrics,
+        metrics: TenantMetrics,
     ) -> None:
         self._engine, self._history, self._impressions = engine, history, impressions
         self._limits, self._workers, self._metrics = limits, workers, metrics

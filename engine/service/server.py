@@ -13,49 +13,19 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from encoders.spaces.space import Space
-from engine.catalog.ingest import INDEXED_AT
 from engine.catalog.settings import IndexSettings
 from engine.core.errors import SettingsError
-from engine.core.filters import FieldKind
-from engine.core.types import UNTRAINED
-from engine.encode.encoding import ContentEncoder
-from engine.events.base import EventStore
 from engine.events.check import EventLimits
-from engine.events.history import StoredHistory
-from engine.learn.jobs.trainings import Trainings
-from engine.models.serving import Serving
-from engine.query.pipeline import Engine
 from engine.service.access.access import Access
-from engine.service.catalog import CatalogServicer
-from engine.service.encoder import EncoderServicer
-from engine.service.events import EventServicer
-from engine.service.impressions import ImpressionLog
 from engine.service.interceptors import CallInterceptor
 from engine.service.logs import loading
 from engine.service.metrics import Metrics
-from engine.service.models import ModelServicer
-from engine.service.recommendation import RecommendationServicer
+from engine.service.quotas.quotas import Quotas
+from engine.service.services import ADD_TO_SERVER, OfCaller, Services, Tenant, WorkerPools
 from engine.service.settings import ServiceSettings
-from engine.service.warmup import warm_up
-from engine.service.work import Workers
-from engine.store.base import VectorStore
-from triveni.v1 import catalog_pb2_grpc, encoder_pb2_grpc, event_pb2_grpc, model_pb2_grpc, recommendation_pb2_grpc
 
-READY = (
-    "",
-    "triveni.v1.RecommendationService",
-    "triveni.v1.CatalogService",
-    "triveni.v1.EncoderService",
-    "triveni.v1.EventService",
-    "triveni.v1.ModelService",
-)
+READY = ("", *ADD_TO_SERVER)
 """Services that serve once an inference passed; "" stands for the server as a whole."""
-
-_EVENT_THREADS = 4
-"""Threads that record and read events. They are apart, so that a slow database holds up no recommendations."""
-
-_MODEL_THREADS = 2
-"""Threads that read cards and load models: a promotion holds up nobody."""
 
 _LINGER = 0.05
 """Seconds in which the last answers leave. The port is closed after them, not before: gRPC answers calls that it
@@ -73,8 +43,6 @@ class ServerOptions(ServiceSettings):
     indexed the catalogue."""
     event_limits: EventLimits = EventLimits()
     """The largest event, as the event store has them."""
-    digests: Mapping[str, str] = {}
-    """Digests of the settings, for callers who ask whether theirs are the same."""
 
 
 class Door(Protocol):
@@ -95,51 +63,42 @@ class Door(Protocol):
 
 
 class Server:
-    """Serves an engine over gRPC. All its methods are called in one event loop.
+    """Serves one or more tenants over gRPC. All its methods are called in one event loop.
 
     It does not own stores and models: whoever opened them closes them after `stop`.
 
     Args:
-        engine: answers queries.
-        encoder: encodes contents.
-        store: the catalogue.
-        events: what people did, and what they were shown.
+        tenants: by name; "" is the one that there is where no others are.
         space: the encoders' space.
         options: how it listens.
-        serving: which model serves; ModelService changes it.
-        trainings: runs trainings; ModelService asks for them.
         doors: other ways to its calls, which it opens and closes.
         metrics: of the server; None makes some that nobody else sees.
         access: decides who calls; None lets everybody do everything.
+        quotas: decide how much a tenant may ask for; None lets all ask for everything.
     """
 
     def __init__(
         self,
-        engine: Engine,
-        encoder: ContentEncoder,
-        store: VectorStore,
-        events: EventStore,
+        tenants: Mapping[str, Tenant],
         space: Space,
         options: ServerOptions,
         *,
-        serving: Serving | None = None,
-        trainings: Trainings | None = None,
         doors: Sequence[Door] = (),
         metrics: Metrics | None = None,
         access: Access | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
-        self._engine, self._encoder, self._store, self._space = engine, encoder, store, space
-        self._options = options
+        self._space, self._options = space, options
         self._log = structlog.get_logger("triveni.service")
-        self._workers = Workers(options.threads, options.max_queue)
-        self._event_workers = Workers(_EVENT_THREADS, options.max_queue)
-        self._model_workers = Workers(_MODEL_THREADS, options.max_queue)
-        self._serving, self._trainings = serving, trainings
-        self._events, self._impressions = events, ImpressionLog(events)
-        self._doors, self._inside = doors, ExitStack()
         self._metrics = metrics or Metrics()
+        self._pools = WorkerPools(options)
+        self.services: Mapping[str, Services] = {
+            name: Services(tenant, space, options, self._pools, self._metrics.of(name))
+            for name, tenant in tenants.items()
+        }
+        self._doors, self._inside = doors, ExitStack()
+        self._access, self._quotas = access or Access(), quotas or Quotas({})
         self._watch(self._metrics)
-        self._access = access or Access()
         self._stopping: asyncio.Task[None] | None = None
         self.port = 0
 
@@ -150,7 +109,8 @@ class Server:
             SettingsError: if the address cannot be bound.
             TriveniError: if the first inference fails.
         """
-        self._calls = CallInterceptor(self._options.digests, self._metrics, self._access)
+        digests = {name: one.tenant.digests for name, one in self.services.items()}
+        self._calls = CallInterceptor(digests, self._metrics, self._access, self._quotas)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(
             interceptors=(self._calls,),
@@ -180,83 +140,63 @@ class Server:
             await self._health.set(service, _SERVING)
         for door in self._doors:
             await door.open(inside)
-        self._log.info("ready", port=self.port, items=self._store.count(), space=self._space.manifest.name)
+        items = sum(one.tenant.store.count() for one in self.services.values())
+        self._log.info("ready", port=self.port, items=items, space=self._space.manifest.name)
 
     def _warm_up(self) -> None:
-        # A store that no bulk run made lacks them.
-        self._store.index_fields({INDEXED_AT: FieldKind.DATETIME, **self._options.index.fields})
-        warm_up(self._engine, self._encoder, self._space)
+        for services in self.services.values():
+            services.warm_up()
 
     def _add_services(self) -> None:
-        options, workers, server = self._options, self._workers, self._server
-        catalog = CatalogServicer(
-            self._encoder,
-            self._store,
-            workers,
-            max_batch=options.max_batch,
-            max_bytes=options.max_message_bytes,
-            strict=options.index.strict,
-            changed=self._serving.changed if self._serving else lambda _: None,
-        )
-        history = StoredHistory(
-            self._events, self._engine.fuse_settings.weights, self._engine.fuse_settings.max_events
-        )
-        events = EventServicer(
-            self._encoder,
-            self._space.fingerprint,
-            self._events,
-            options.event_limits,
-            self._impressions,
-            self._event_workers,
-            self._metrics,
-            max_bytes=options.max_message_bytes,
-        )
-        for add, servicer in (
-            (
-                recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server,
-                RecommendationServicer(
-                    self._engine, history, self._impressions, options.event_limits, workers, self._metrics
-                ),
-            ),
-            (catalog_pb2_grpc.add_CatalogServiceServicer_to_server, catalog),
-            (
-                encoder_pb2_grpc.add_EncoderServiceServicer_to_server,
-                EncoderServicer(self._encoder, self._space, workers),
-            ),
-            (event_pb2_grpc.add_EventServiceServicer_to_server, events),
-            (
-                model_pb2_grpc.add_ModelServiceServicer_to_server,
-                ModelServicer(self._serving, self._trainings, self._model_workers),
-            ),
-            (health_pb2_grpc.add_HealthServicer_to_server, self._health),
-        ):
-            add(servicer, server)
-        if options.reflection:
-            names = (*READY[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, server)
+        for name, add in ADD_TO_SERVER.items():
+            add(OfCaller({tenant: one.servicers[name] for tenant, one in self.services.items()}), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if self._options.reflection:
+            names = (*ADD_TO_SERVER, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
 
     def _watch(self, metrics: Metrics) -> None:
-        metrics.queues |= {
-            "requests": lambda: self._workers.pending,
-            "events": lambda: self._event_workers.pending,
-            "models": lambda: self._model_workers.pending,
-            "impressions": lambda: self._impressions.waiting,
-        }
-        metrics.watch("triveni_items", "Items of the catalogue.", lambda: {(): self._store.count()})
+        services, pools = self.services, self._pools
+        metrics.queue("requests", lambda: pools.requests.pending)
+        metrics.queue("events", lambda: pools.events.pending)
+        metrics.queue("models", lambda: pools.models.pending)
+        metrics.queue("impressions", lambda: sum(one.impressions.waiting for one in services.values()))
+        metrics.watch(
+            "triveni_items",
+            "Items of the catalogue.",
+            lambda: {(name,): one.tenant.store.count() for name, one in services.items()},
+            labels=["tenant"],
+        )
         metrics.watch(
             "triveni_impressions_dropped_total",
             "Served lists that were not written: learning will not know of them.",
-            lambda: {(): self._impressions.dropped},
+            lambda: {(name,): one.impressions.dropped for name, one in services.items()},
+            labels=["tenant"],
             counter=True,
         )
         metrics.watch(
-            "triveni_model_info", "The versions of the model in use.", self._versions, labels=["version", "role"]
+            "triveni_quota_refused_total",
+            "Calls that were refused as their tenant had asked for too much.",
+            lambda: {(name,): self._quotas.refused[name] for name in services},
+            labels=["tenant"],
+            counter=True,
         )
-
-    def _versions(self) -> Mapping[tuple[str, ...], float]:
-        serving = self._serving.version if self._serving else ""
-        candidate = self._serving.candidate if self._serving else ""
-        return {(serving or UNTRAINED, "serving"): 1.0, **({(candidate, "candidate"): 1.0} if candidate else {})}
+        metrics.watch(
+            "triveni_quota_alone_total",
+            "Calls and messages that this server counted alone, as Redis was away.",
+            lambda: {(): self._quotas.alone},
+            counter=True,
+        )
+        metrics.watch(
+            "triveni_model_info",
+            "The versions of the model in use.",
+            lambda: {
+                (version, role, name): 1.0
+                for name, one in services.items()
+                for role, version in one.versions().items()
+            },
+            labels=["version", "role", "tenant"],
+        )
 
     async def wait(self) -> None:
         """Wait until the server has stopped."""
@@ -283,7 +223,8 @@ class Server:
         await asyncio.sleep(_LINGER)
         await self._server.stop(None)  # ends health watches and reflection streams too
         self._inside.close()
-        for workers in (self._workers, self._event_workers, self._model_workers):
-            await asyncio.to_thread(workers.close)
-        await asyncio.to_thread(self._impressions.close)
+        await self._quotas.close()
+        await asyncio.to_thread(self._pools.close)
+        for services in self.services.values():
+            await asyncio.to_thread(services.impressions.close)
         self._log.info("stopped")

@@ -9,6 +9,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from encoders.errors import TriveniError
+from engine.core.errors import OverloadedError
 
 DOMAIN = "triveni"
 RETRY_SECONDS = {"RESOURCE_EXHAUSTED": 1, "UNAVAILABLE": 2}
@@ -28,6 +29,12 @@ class NotReadyError(TriveniError):
     """The server is starting or stopping."""
 
     status = "UNAVAILABLE"
+
+
+class TenantError(TriveniError):
+    """A credential is of no tenant that the server has."""
+
+    status = "PERMISSION_DENIED"
 
 
 class UnexpectedError(TriveniError):
@@ -65,9 +72,9 @@ def grpc_status(error: TriveniError, request_id: str) -> grpc.Status:
                 field_violations=[error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)]
             )
         )
-    if error.status in RETRY_SECONDS:
+    if seconds := retry_seconds(error):
         retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromSeconds(RETRY_SECONDS[error.status])
+        retry.retry_delay.FromMicroseconds(round(seconds * 1e6))
         details.append(retry)
     status = status_pb2.Status(code=code_pb2.Code.Value(error.status), message=message)
     for detail in details:
@@ -76,6 +83,12 @@ def grpc_status(error: TriveniError, request_id: str) -> grpc.Status:
         status.details.append(packed)
     result: grpc.Status = rpc_status.to_status(status)
     return result
+
+
+def retry_seconds(error: TriveniError) -> float:
+    """Seconds after which a call may be tried again; 0 if it would fail again."""
+    known = error.retry_seconds if isinstance(error, OverloadedError) else None
+    return known or RETRY_SECONDS.get(error.status, 0)
 
 
 def shorten(text: str, limit: int = _MAX_BYTES) -> str:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from engine.learn.evaluation.trial import Trial
     from engine.learn.tuning.tried import SearchResult
 
-REPORTS = Path("var")
-"""The folder in which reports are looked for."""
 DEPTH = 3
 """How far below it they may lie, in folders."""
 
@@ -50,7 +48,7 @@ class Learning:
         reports: the folder in which reports are looked for.
     """
 
-    def __init__(self, registry: Registry, events: EventStore, kinds: EventKinds, reports: Path = REPORTS) -> None:
+    def __init__(self, registry: Registry, events: EventStore, kinds: EventKinds, reports: Path) -> None:
         self.registry, self._events, self._kinds = registry, events, kinds
         self._reports = reports
         self._trial = _Kept(self._compare)

@@ -32,14 +32,19 @@ class Live:
         registry: the metrics.
         every: seconds between two points.
         clock: tells seconds.
+        tenants: each has points of its own, of what is its own and what all share.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, every: float = 1.0, clock: Callable[[], float] = time.time
+        self,
+        registry: CollectorRegistry,
+        every: float = 1.0,
+        clock: Callable[[], float] = time.time,
+        tenants: Iterable[str] = ("",),
     ) -> None:
         self._registry, self._every, self._clock = registry, every, clock
-        self._points: deque[Point] = deque(maxlen=KEPT)
-        self._before: deque[tuple[float, Snapshot]] = deque(maxlen=WINDOW)
+        self._points: dict[str, deque[Point]] = {tenant: deque(maxlen=KEPT) for tenant in tenants}
+        self._before: deque[tuple[float, Mapping[str, Snapshot]]] = deque(maxlen=WINDOW)
         self._lock = threading.Lock()
         self._listeners = 0
         self._count = 0
@@ -53,11 +58,12 @@ class Live:
         self._stopped.set()
         self._thread.join()
 
-    def since(self, count: int) -> tuple[list[Point], int]:
-        """The points that came after the first `count` of all, as far as they are kept, and how many there were."""
+    def since(self, count: int, tenant: str = "") -> tuple[list[Point], int]:
+        """A tenant's points after the first `count` of all, as far as they are kept, and how many there were."""
         with self._lock:
-            new = min(self._count - count, len(self._points))
-            return list(self._points)[len(self._points) - new :], self._count
+            points = self._points[tenant]
+            new = min(self._count - count, len(points))
+            return list(points)[len(points) - new :], self._count
 
     def enter(self) -> None:
         """A page begins to listen.
@@ -91,21 +97,30 @@ class Live:
 
     def look(self) -> None:
         """Make a point now."""
-        now, snapshot = self._clock(), read(self._registry)
+        now, snapshots = self._clock(), read(self._registry, self._points)
         if self._before:
-            point = point_of(now, snapshot, self._before[-1], self._before[0])
+            (last, lately), (first, before) = self._before[-1], self._before[0]
+            points = {
+                tenant: point_of(now, snapshot, (last, lately[tenant]), (first, before[tenant]))
+                for tenant, snapshot in snapshots.items()
+            }
             with self._lock:
-                self._points.append(point)
+                for tenant, point in points.items():
+                    self._points[tenant].append(point)
                 self._count += 1
-        self._before.append((now, snapshot))
+        self._before.append((now, snapshots))
 
 
-def read(registry: CollectorRegistry) -> Snapshot:
-    """All samples of a registry."""
-    found: dict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
+def read(registry: CollectorRegistry, tenants: Iterable[str] = ("",)) -> Mapping[str, Snapshot]:
+    """By tenant the samples of a registry that are its own, or of all, without the label `tenant`."""
+    found: dict[str, dict[str, dict[tuple[str, ...], float]]] = {one: defaultdict(dict) for one in tenants}
     for family in registry.collect():
         for sample in family.samples:
-            found[sample.name][tuple(value for _, value in sorted(sample.labels.items()))] = sample.value
+            labels = tuple(value for name, value in sorted(sample.labels.items()) if name != "tenant")
+            of = sample.labels.get("tenant")
+            for tenant, samples in found.items():
+                if of in (None, tenant):
+                    samples[sample.name][labels] = sample.value
     return found
 
 

@@ -15,6 +15,8 @@ class StudioSettings(Section):
     media: Path | None = None
     """The folder that the paths of pictures and sounds begin in; None takes the root that the last `triveni index` of
     the collection had."""
+    reports: Path = Path("var")
+    """The folder in which, and below which, reports of `triveni evaluate` are looked for."""
     cache: Path = Path("var/studio")
     """Where thumbnails are kept."""
     cache_mb: int = Field(default=256, gt=0)

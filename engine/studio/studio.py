@@ -23,8 +23,10 @@ STATIC = Path(__file__).resolve().parent / "static"
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """The parts of a running engine that the page looks at; it owns none of them."""
+    """The parts of a running engine that the page shows a tenant; it owns none of them."""
 
+    tenant: str
+    """Its name; "" where there is one by itself."""
     store: VectorStore
     manifest: SpaceManifest
     media: MediaFolder

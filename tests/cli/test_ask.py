@@ -13,15 +13,15 @@ import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
-from engine import compose, opening
+from engine import opening
 from engine.catalog.ingest import point_of
 from engine.cli import app
 from engine.cli.common import console, stderr
+from engine.config.digests import settings_digests
 from engine.config.settings import load_settings
 from engine.core.errors import InvalidQueryError, SettingsError, StoreInUseError
 from engine.core.filters import FieldKind
 from engine.core.types import Item, ItemId
-from engine.service.server import ServerOptions
 from engine.store.edge import EdgeStore
 from tests.service.running import Running, running
 from tests.tiny import concept_space, concept_text
@@ -64,8 +64,7 @@ def serving() -> Iterator[Running]:
     """A server over the store of this folder, as `triveni serve` sets it up."""
     space, settings = concept_space(), load_settings()
     store, events = opening.open_store(settings, space), opening.open_events(settings)
-    options = ServerOptions(address="127.0.0.1:0", digests=compose.settings_digests(settings))
-    with running(space, store, events, options) as server:
+    with running(space, store, events, digests=settings_digests(settings)) as server:
         yield server
     store.close()
     events.close()

@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
@@ -24,6 +25,7 @@ from engine.query.pipeline import Engine
 from engine.query.settings import RetrieveSettings
 from engine.service.metrics import Metrics
 from engine.service.server import Door, Server, ServerOptions
+from engine.service.services import Tenant
 from engine.store.base import VectorStore
 from engine.store.edge import EdgeStore
 from triveni.v1 import (
@@ -64,8 +66,7 @@ class Running:
 
     server: Server
     loop: asyncio.AbstractEventLoop
-    store: VectorStore
-    event_store: EventStore
+    tenant: Tenant
     space: Space
     channel: grpc.Channel = field(init=False)
 
@@ -80,6 +81,14 @@ class Running:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.server.port}"
+
+    @property
+    def store(self) -> VectorStore:
+        return self.tenant.store
+
+    @property
+    def event_store(self) -> EventStore:
+        return self.tenant.events
 
     def do(self, coroutine: Callable[[], object], timeout: float = 30) -> object:
         """Run a method of the server in its event loop."""
@@ -102,6 +111,7 @@ def running(
     trainings: Trainings | None = None,
     doors: Sequence[Door] = (),
     metrics: Metrics | None = None,
+    digests: Mapping[str, str] = MappingProxyType({}),
     **parts: object,
 ) -> Iterator[Running]:
     """Start a server, and stop it at the end. `wrap` may wrap its encoder; `parts` are the engine's own."""
@@ -109,34 +119,33 @@ def running(
     encoder = wrap(batcher)
     settings = RetrieveSettings(max_limit=1000)
     engine = Engine(encoder, space.manifest, store, retrieve_settings=settings, models=serving, **parts)  # type: ignore[arg-type]
-    server = Server(
-        engine,
-        encoder,
-        store,
-        events,
-        space,
-        options,
-        serving=serving,
-        trainings=trainings,
-        doors=doors,
-        metrics=metrics,
-    )
+    tenant = Tenant(engine, encoder, store, events, serving, trainings, digests)
+    server = Server({"": tenant}, space, options, doors=doors, metrics=metrics)
+    try:
+        with started(server) as loop:
+            client = Running(server, loop, tenant, space)
+            try:
+                yield client
+            finally:
+                client.channel.close()
+    finally:
+        batcher.close()
+
+
+@contextmanager
+def started(server: Server) -> Iterator[asyncio.AbstractEventLoop]:
+    """Start a server in a thread of its own, and stop it at the end."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server", daemon=True)
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(server.start(), loop).result(30)
-        client = Running(server, loop, store, events, space)
-        try:
-            yield client
-        finally:
-            client.channel.close()
+        yield loop
     finally:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
-        batcher.close()
 
 
 def item(item_id: str, *, text: str = "", image: bytes = b"", audio: bytes = b"", **payload: object) -> item_pb2.Item:

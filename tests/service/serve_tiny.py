@@ -18,6 +18,7 @@ from engine.query.pipeline import Engine
 from engine.service.lifecycle import serve_until_signal
 from engine.service.logs import configure_logs
 from engine.service.server import Server, ServerOptions
+from engine.service.services import Tenant
 from tests.service.running import open_edge, open_events
 from tests.tiny import concept_space
 
@@ -53,7 +54,8 @@ def main(folder: Path, drain_seconds: float) -> None:
     encoder = Holding(MicroBatcher(space), folder / "go")
     options = ServerOptions(address="127.0.0.1:0", drain_seconds=drain_seconds)
     try:
-        server = Announcing(Engine(encoder, space.manifest, store), encoder, store, events, space, options)
+        tenant = Tenant(Engine(encoder, space.manifest, store), encoder, store, events)
+        server = Announcing({"": tenant}, space, options)
         asyncio.run(serve_until_signal(server))
     finally:
         events.close()

@@ -312,23 +312,23 @@ def test_unknown_method(server: Running) -> None:
 
 def test_deadline_of_a_millisecond(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller hears of it, and the server does not finish what nobody waits for."""
-    finished, real = [], server.server._engine.recommend
+    finished, real = [], server.tenant.engine.recommend
 
     def recommend(query: Query, deadline: Deadline) -> Recommendations:
         answer = real(query, deadline)
         finished.append(query)
         return answer
 
-    monkeypatch.setattr(server.server._engine, "recommend", recommend)
+    monkeypatch.setattr(server.tenant.engine, "recommend", recommend)
     history = [E.Event(kind="EVENT_KIND_UPLOAD", content=C(image=concept_png("bird", seed))) for seed in range(100)]
     request = R.RecommendRequest(history=history)
     for _ in range(5):
         found = failure(lambda: server.recommendations.Recommend(request, timeout=0.001))
         assert found.code == "DEADLINE_EXCEEDED"
     until = time.monotonic() + 10
-    while server.server._workers.pending and time.monotonic() < until:
+    while server.server._pools.requests.pending and time.monotonic() < until:
         time.sleep(0.01)
-    assert server.server._workers.pending == 0
+    assert server.server._pools.requests.pending == 0
     assert finished == []
 
 

@@ -257,7 +257,7 @@ def test_deleted_person_is_forgotten(server: Running) -> None:
 
 def impressions(server: Running) -> list[Served]:
     """All served lists, once those that wait are written."""
-    assert server.server._impressions.flush(10)
+    assert server.server.services[""].impressions.flush(10)
     return list(server.event_store.impressions())
 
 

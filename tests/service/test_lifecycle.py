@@ -221,13 +221,6 @@ def test_served_lists_that_wait_are_written_at_the_end(tmp_path: Path) -> None:
 
 
 def test_an_address_in_use_is_said(server: Running) -> None:
-    other = Server(
-        server.server._engine,
-        server.server._encoder,
-        server.store,
-        server.event_store,
-        server.space,
-        ServerOptions(address=server.address),
-    )
+    other = Server({"": server.tenant}, server.space, ServerOptions(address=server.address))
     with pytest.raises(SettingsError, match=rf"cannot listen on {server.address}: choose another service.address"):
         asyncio.run(serve_until_signal(other))

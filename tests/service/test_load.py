@@ -75,7 +75,7 @@ def until(condition: object) -> None:
 def test_a_full_queue_refuses_and_says_when_to_retry(small: tuple[Running, Gate]) -> None:
     run, gate = small
     held = [run.recommendations.Search.future(request("wait"), timeout=30) for _ in range(4)]
-    until(lambda: gate.waiting == 2 and run.server._workers.pending == 4)
+    until(lambda: gate.waiting == 2 and run.server._pools.requests.pending == 4)
     found = failure(lambda: run.recommendations.Search(request("bird"), timeout=10))
     assert (found.code, found.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
     assert found.retry_seconds > 0
@@ -89,10 +89,10 @@ def test_a_full_queue_refuses_and_says_when_to_retry(small: tuple[Running, Gate]
 def test_cancelled_calls_leave_threads_and_queue(small: tuple[Running, Gate]) -> None:
     run, gate = small
     held = [run.recommendations.Search.future(request("wait"), timeout=30) for _ in range(4)]
-    until(lambda: gate.waiting == 2 and run.server._workers.pending == 4)
+    until(lambda: gate.waiting == 2 and run.server._pools.requests.pending == 4)
     for call in held:
         call.cancel()
-    until(lambda: run.server._workers.pending == 0)
+    until(lambda: run.server._pools.requests.pending == 0)
     assert gate.waiting == 0
     assert set(gate.stopped) == {"CancelledError"}
     assert run.recommendations.Search(request("bird"), timeout=10).tier
@@ -101,7 +101,7 @@ def test_cancelled_calls_leave_threads_and_queue(small: tuple[Running, Gate]) ->
 def test_a_deadline_stops_the_work(small: tuple[Running, Gate]) -> None:
     run, gate = small
     assert failure(lambda: run.recommendations.Search(request("wait"), timeout=0.3)).code == "DEADLINE_EXCEEDED"
-    until(lambda: run.server._workers.pending == 0)
+    until(lambda: run.server._pools.requests.pending == 0)
     assert len(gate.stopped) == 1
     assert gate.stopped[0] in ("DeadlineError", "CancelledError")
 
@@ -115,7 +115,7 @@ def test_a_defect_is_internal_with_an_id_and_nothing_else(
         raise RuntimeError("a secret of the server")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run.server._engine, "recommend", broken)
+        patch.setattr(run.tenant.engine, "recommend", broken)
         found = failure(lambda: run.recommendations.Search(request("bird"), timeout=10))
     assert (found.code, found.reason) == ("INTERNAL", "UNEXPECTED")
     assert "secret" not in found.message

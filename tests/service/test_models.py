@@ -311,7 +311,7 @@ def test_a_trial_names_both_versions_in_answers_and_in_what_was_served(models: M
     assert (found.model, found.compared_model) == (old, new)
     events = models.run.event_store
     assert isinstance(events, SqlEventStore)
-    models.run.server._impressions.flush(20)
+    models.run.server.services[""].impressions.flush(20)
     served = {shown.impression.request_id: shown.impression.model for shown in events.impressions()}
     assert {one.request_id: one.model for one in answers.values()}.items() <= served.items()
     triveni(models, "candidate", "--stop")

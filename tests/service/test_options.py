@@ -257,7 +257,7 @@ def test_lists_of_a_version_that_was_asked_for_count_in_nothing(tmp_path: Path) 
         until = time.monotonic() + 20
         while set(served) != names:  # a list is logged once its call has ended, which the caller sees a little before
             assert time.monotonic() < until
-            assert run.server._impressions.flush(10)
+            assert run.server.services[""].impressions.flush(10)
             served = {one.impression.request_id: one for one in run.event_store.impressions()}
     for version, answer in zip(versions, answers, strict=True):
         shown = served[answer.request_id].impression

@@ -69,7 +69,7 @@ def test_item_and_vector_are_query_parts(server: Running) -> None:
 
 def test_the_wire_changes_nothing(server: Running) -> None:
     """The same query in process gives the same answer."""
-    here = server.server._engine.recommend(
+    here = server.tenant.engine.recommend(
         Query((QueryPart(Text("a bird")), QueryPart(Text("a car"), 0.4))), Deadline()
     )
     there = server.recommendations.Search(

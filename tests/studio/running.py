@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from encoders.decoding.limits import DecodeLimits
-from engine.compose import studio_routes
+from engine.compose import open_studio
 from engine.config.settings import Settings
 from engine.core.filters import FieldKind
 from engine.http.server import HttpServer
@@ -21,6 +21,7 @@ from engine.service.metrics import Metrics
 from engine.service.server import ServerOptions
 from engine.store.base import VectorStore
 from engine.studio.live import Live
+from engine.studio.routes import routes_of
 from engine.studio.settings import StudioSettings
 from indexers.catalog import Catalog
 from indexers.pipeline import index
@@ -86,7 +87,8 @@ def opened(folder: Path, cache_mb: int = 8, *, told: bool = True) -> Iterator[Op
     trainings = Trainings(registry.path / ".trainings", partial(patient, registry.path), serving, keep=5)
     metrics = Metrics()
     live = Live(metrics.registry, every=0.2)
-    routes = studio_routes(settings, space, store, LIMITS, lambda: run.address, events=events, live=live)
+    page = open_studio(settings, space, store, LIMITS, lambda: run.address, events=events, live=live)
+    routes = routes_of({"": page})
     door = HttpServer(HttpSettings(address="127.0.0.1:0"), max_message_bytes=1 << 22, extra_routes=routes)
     options = ServerOptions(address="127.0.0.1:0", max_message_bytes=1 << 22, drain_seconds=5)
     with running(

@@ -68,7 +68,7 @@ def test_whole_cards_and_the_pointer(models: Opened, http: httpx.Client) -> None
 def test_the_arms_of_a_trial_by_what_followed_their_lists(models: Opened, http: httpx.Client) -> None:
     assert http.get("/studio/learning/trial").json()["code"] == "NOT_FOUND"
     models.registry.change(lambda pointer: pointer.tried("newer", 0.5))
-    until(lambda: models.run.server._serving.candidate == "newer")
+    until(lambda: models.run.server.services[""].tenant.serving.candidate == "newer")
     for _ in range(2):
         for user in range(16):
             request = recommendation_pb2.RecommendRequest(user_id=f"trial{user}", limit=3)

@@ -106,12 +106,12 @@ def test_a_point_is_what_happened_since_the_one_before() -> None:
     calls = Counter("triveni_calls", "Calls.", ["method", "code"], registry=registry)
     took = Histogram("triveni_call_seconds", "Time.", ["method"], buckets=[0.1, 0.2, 0.4], registry=registry)
     calls.labels("S/M", "OK").inc(5)
-    before = read(registry)
+    before = read(registry)[""]
     calls.labels("S/M", "OK").inc(4)
     calls.labels("S/M", "INTERNAL").inc(2)
     for seconds in (0.05, 0.15, 0.15, 0.3):
         took.labels("S/M").observe(seconds)
-    point = point_of(12.0, read(registry), (10.0, before), (10.0, before))
+    point = point_of(12.0, read(registry)[""], (10.0, before), (10.0, before))
     assert point["calls"] == {"S/M": {"OK": 2.0, "INTERNAL": 1.0}}
     assert point["latency"] == {"S/M": [0.15, 0.36, 0.392]}
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.common import console, server_error, settings_of, stderr, tell
+from engine.cli.common import console, server_error, settings_of_all, stderr, tell
+from engine.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from engine.cli.demo.learning import Learned
@@ -58,7 +59,11 @@ def demo(
     from engine.cli.demo import report
     from engine.cli.demo.questions import TUX_PAINT
 
-    settings = settings_of(ctx)
+    settings = settings_of_all(ctx)
+    if settings.tenants:
+        raise SettingsError(
+            "the demo has no tenants, the settings have", "run it where no settings file has [tenants]"
+        )
     picks = None
     if catalog is None:
         (catalog, root), picks = _stamps(), TUX_PAINT

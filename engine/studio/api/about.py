@@ -4,12 +4,12 @@ from importlib.metadata import version
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from engine.studio.studio import Studio
 
 
-def routes(studio: Studio) -> list[BaseRoute]:
+def routes(studio: Studio) -> list[Route]:
     """The endpoint."""
 
     def about(_: Request) -> Response:

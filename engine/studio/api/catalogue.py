@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from encoders.types import Modality
 from engine.core.errors import InvalidQueryError, NotFoundError
@@ -17,7 +17,7 @@ from engine.studio.studio import Studio
 MOST = 100
 
 
-def routes(studio: Studio) -> list[BaseRoute]:
+def routes(studio: Studio) -> list[Route]:
     """The endpoints."""
 
     def vectors(request: Request) -> Response:

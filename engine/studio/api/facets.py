@@ -2,13 +2,13 @@
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from engine.studio.facets import Facet
 from engine.studio.studio import Studio
 
 
-def routes(studio: Studio) -> list[BaseRoute]:
+def routes(studio: Studio) -> list[Route]:
     """The endpoint."""
 
     def facets(_: Request) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from engine.studio.studio import Studio
 
@@ -17,7 +17,7 @@ _REPORT = {
 """A report is a document by itself: it may neither run scripts nor load anything."""
 
 
-def routes(studio: Studio) -> list[BaseRoute]:
+def routes(studio: Studio) -> list[Route]:
     """The endpoints."""
     learning = studio.learning
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from engine.studio.live import Live
@@ -19,12 +19,12 @@ _LOOK = 0.25
 """Seconds after which it is looked whether there is a new point."""
 
 
-def routes(studio: Studio) -> list[BaseRoute]:
+def routes(studio: Studio) -> list[Route]:
     """The endpoint."""
 
     async def live(request: Request) -> Response:
         studio.live.enter()
-        return _Events(studio.live, request.app.state.closing)
+        return _Events(studio, request.app.state.closing)
 
     return [Route("/studio/live", live)]
 
@@ -32,11 +32,10 @@ def routes(studio: Studio) -> list[BaseRoute]:
 class _Events(StreamingResponse):
     """Ends when the page is left, or the server stops."""
 
-    def __init__(self, live: Live, closing: asyncio.Event) -> None:
-        super().__init__(
-            _events(live, closing), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
-        self._live = live
+    def __init__(self, studio: Studio, closing: asyncio.Event) -> None:
+        points = _events(studio.live, studio.tenant, closing)
+        super().__init__(points, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        self._live = studio.live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -45,11 +44,11 @@ class _Events(StreamingResponse):
             self._live.leave()
 
 
-async def _events(live: Live, closing: asyncio.Event) -> AsyncIterator[str]:
-    points, count = live.since(0)
+async def _events(live: Live, tenant: str, closing: asyncio.Event) -> AsyncIterator[str]:
+    points, count = live.since(0, tenant)
     yield _event(points, "past")
     while not closing.is_set():
-        points, count = live.since(count)
+        points, count = live.since(count, tenant)
         for point in points:
             yield _event(point)
         try:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from engine.core.errors import InvalidQueryError, NotFoundError
 from engine.studio.maps.file import Map
@@ -17,7 +17,7 @@ MOST = 500
 """Items of one answer."""
 
 
-def routes(studio: Studio) -> list[BaseRoute]:
+def routes(studio: Studio) -> list[Route]:
     """The endpoints."""
 
     def state(_: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from encoders.types import Modality
 from engine.core.errors import InvalidQueryError
@@ -16,7 +16,7 @@ _HEADERS = {
 }
 
 
-def routes(studio: Studio) -> list[BaseRoute]:
+def routes(studio: Studio) -> list[Route]:
     """The endpoints. Files come with `Accept-Ranges`, so that a player can jump."""
 
     def image(request: Request) -> Response:

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from engine.core.errors import NotFoundError
-from engine.studio.studio import STATIC, Studio
+from engine.studio.studio import STATIC
 
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -35,7 +35,7 @@ def content_security_policy(document: str) -> str:
     )
 
 
-def routes(_: Studio) -> list[BaseRoute]:
+def routes() -> list[BaseRoute]:
     """The endpoints."""
 
     async def file(request: Request) -> Response:

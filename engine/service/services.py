@@ -1,0 +1,162 @@
+"""What serves a tenant: the parts that are its own, the servicers over them, and which of them a call goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from encoders.spaces.space import Space
+from engine.catalog.ingest import INDEXED_AT
+from engine.core.filters import FieldKind
+from engine.core.types import UNTRAINED
+from engine.encode.encoding import ContentEncoder
+from engine.events.base import EventStore
+from engine.events.history import StoredHistory
+from engine.learn.jobs.trainings import Trainings
+from engine.models.serving import Serving
+from engine.query.pipeline import Engine
+from engine.service.calls import Context, current_call
+from engine.service.catalog import CatalogServicer
+from engine.service.encoder import EncoderServicer
+from engine.service.events import EventServicer
+from engine.service.impressions import ImpressionLog
+from engine.service.metrics import TenantMetrics
+from engine.service.models import ModelServicer
+from engine.service.recommendation import RecommendationServicer
+from engine.service.warmup import warm_up
+from engine.service.work import Workers
+from engine.store.base import VectorStore
+from triveni.v1 import catalog_pb2_grpc, encoder_pb2_grpc, event_pb2_grpc, model_pb2_grpc, recommendation_pb2_grpc
+
+if TYPE_CHECKING:
+    from engine.service.server import ServerOptions
+
+ADD_TO_SERVER: Mapping[str, Callable[[Any, Any], None]] = {
+    "triveni.v1.RecommendationService": recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server,
+    "triveni.v1.CatalogService": catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
+    "triveni.v1.EncoderService": encoder_pb2_grpc.add_EncoderServiceServicer_to_server,
+    "triveni.v1.EventService": event_pb2_grpc.add_EventServiceServicer_to_server,
+    "triveni.v1.ModelService": model_pb2_grpc.add_ModelServiceServicer_to_server,
+}
+"""By the name of a service, what adds its servicer to a server."""
+
+_EVENT_THREADS = 4
+"""Threads that record and read events. They are apart, so that a slow database holds up no recommendations."""
+
+_MODEL_THREADS = 2
+"""Threads that read cards and load models: a promotion holds up nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """What belongs to one tenant, opened. Nothing of it is another's but the encoders behind `encoder`."""
+
+    engine: Engine
+    """Answers queries."""
+    encoder: ContentEncoder
+    """Encodes contents."""
+    store: VectorStore
+    """The catalogue."""
+    events: EventStore
+    """What people did, and what they were shown."""
+    serving: Serving | None = None
+    """Which model serves; ModelService changes it."""
+    trainings: Trainings | None = None
+    """Runs trainings; ModelService asks for them."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the settings, for callers who ask whether theirs are the same."""
+
+
+class WorkerPools:
+    """The threads of all tenants."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.requests = Workers(options.threads, options.max_queue)
+        self.events = Workers(_EVENT_THREADS, options.max_queue)
+        self.models = Workers(_MODEL_THREADS, options.max_queue)
+
+    def close(self) -> None:
+        """Let running work end, and begin no more."""
+        for workers in (self.requests, self.events, self.models):
+            workers.close()
+
+
+class Services:
+    """The servicers of one tenant.
+
+    Args:
+        tenant: its parts.
+        space: of the encoders.
+        options: how much a call may take on.
+        pools: where the work is done.
+        metrics: its own.
+    """
+
+    def __init__(
+        self, tenant: Tenant, space: Space, options: ServerOptions, pools: WorkerPools, metrics: TenantMetrics
+    ) -> None:
+        self.tenant, self._space, self._fields = tenant, space, options.index.fields
+        self.impressions = ImpressionLog(tenant.events)
+        fuse = tenant.engine.fuse_settings
+        history = StoredHistory(tenant.events, fuse.weights, fuse.max_events)
+        self.servicers: Mapping[str, object] = {
+            "triveni.v1.RecommendationService": RecommendationServicer(
+                tenant.engine, history, self.impressions, options.event_limits, pools.requests, metrics
+            ),
+            "triveni.v1.CatalogService": CatalogServicer(
+                tenant.encoder,
+                tenant.store,
+                pools.requests,
+                max_batch=options.max_batch,
+                max_bytes=options.max_message_bytes,
+                strict=options.index.strict,
+                changed=tenant.serving.changed if tenant.serving else lambda _: None,
+            ),
+            "triveni.v1.EncoderService": EncoderServicer(tenant.encoder, space, pools.requests),
+            "triveni.v1.EventService": EventServicer(
+                tenant.encoder,
+                space.fingerprint,
+                tenant.events,
+                options.event_limits,
+                self.impressions,
+                pools.events,
+                metrics,
+                max_bytes=options.max_message_bytes,
+            ),
+            "triveni.v1.ModelService": ModelServicer(tenant.serving, tenant.trainings, pools.models),
+        }
+
+    def warm_up(self) -> None:
+        """Answer for the first time.
+
+        Raises:
+            TriveniError: if it fails.
+        """
+        # A store that no bulk run made lacks them.
+        self.tenant.store.index_fields({INDEXED_AT: FieldKind.DATETIME, **self._fields})
+        warm_up(self.tenant.engine, self.tenant.encoder, self._space)
+
+    def versions(self) -> Mapping[str, str]:
+        """By what it does the version of the model that does it."""
+        serving = self.tenant.serving
+        candidate = serving.candidate if serving else ""
+        return {
+            "serving": (serving.version if serving else "") or UNTRAINED,
+            **({"candidate": candidate} if candidate else {}),
+        }
+
+
+class OfCaller:
+    """Stands for the servicers that the tenants have of one service: each call goes to that of its caller's tenant.
+
+    Args:
+        servicers: by tenant; the interceptor has refused callers of others.
+    """
+
+    def __init__(self, servicers: Mapping[str, object]) -> None:
+        self._servicers = servicers
+
+    def __getattr__(self, method: str) -> Callable[[Any, Context], Any]:
+        methods = {tenant: getattr(servicer, method) for tenant, servicer in self._servicers.items()}
+        return lambda request, context: methods[current_call().caller.tenant](request, context)
