@@ -183,7 +183,7 @@ def open_tenant(
     """What belongs to a tenant, opened, and its model version loaded.
 
     Args:
-        settings: its own; see `engine.config.tenants.of_tenant`.
+        settings: its own; see `Settings.of_tenant`.
         space: the space of all.
         encoder: that of all.
         metrics: of the server.

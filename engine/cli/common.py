@@ -82,13 +82,11 @@ def settings_of(ctx: typer.Context) -> Settings:
     Raises:
         SettingsError: if there are tenants and none is named, or one is named that there is not.
     """
-    from engine.config.tenants import of_tenant
-
     settings, tenant = common_settings(ctx), tenant_of(ctx)
     if settings.tenants and not tenant:
         there = ", ".join(settings.tenants)
         raise SettingsError(f"there are several tenants: {there}", "name one: triveni --tenant NAME COMMAND")
-    return of_tenant(settings, tenant) if tenant else settings
+    return settings.of_tenant(tenant) if tenant else settings
 
 
 def tenant_of(ctx: typer.Context) -> str:

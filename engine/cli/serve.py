@@ -64,7 +64,6 @@ def run(
 
         from encoders.decoding.budget import give_back_memory
         from engine import compose, opening
-        from engine.config.tenants import by_tenant
         from engine.core.threads import one_blas_thread
         from engine.service.lifecycle import serve_until_signal
         from engine.service.metrics import Metrics
@@ -83,7 +82,7 @@ def run(
         metrics = Metrics()
         encoder = compose.micro_batcher(settings, space, metrics)
         opened.callback(encoder.close)
-        owned = by_tenant(settings)
+        owned = settings.by_tenant()
         tenants = {}
         for name, own in owned.items():
             if name:

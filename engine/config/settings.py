@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from engine.catalog.settings import IndexSettings
-from engine.config.tenants import TenantName, TenantSettings, check_apart
+from engine.config.tenants import TenantName, TenantSettings, check_apart, own_sections
 from engine.config.variables import ANY, NESTED, PREFIX, check_variables, nearest
 from engine.core.errors import SettingsError
 from engine.encode.settings import LimitSettings, SpaceSettings
@@ -61,8 +61,27 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _keep_tenants_apart(self) -> Self:
-        check_apart(self)
+        if self.tenants:
+            check_apart(self.by_tenant())
         return self
+
+    def by_tenant(self) -> dict[str, "Settings"]:
+        """The settings of each tenant by its name; where there are none, all of these under the name ""."""
+        return {name: self.of_tenant(name) for name in self.tenants} or {"": self}
+
+    def of_tenant(self, name: str) -> "Settings":
+        """The settings of one tenant: as if there were no other.
+
+        Raises:
+            SettingsError: if there is no such tenant.
+        """
+        own = self.tenants.get(name)
+        if own is None:
+            there = ", ".join(self.tenants) or "none"
+            raise SettingsError(
+                f"there is no tenant {name[:100]!r}, there is {there}", "name one, or add [tenants.NAME]"
+            )
+        return self.model_copy(update={**own_sections(self, name, own), "tenants": {}})
 
     @classmethod
     def settings_customise_sources(

@@ -1,18 +1,18 @@
 """Several tenants in one server: where the things of each lie, and how much it may ask for."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Protocol
 
 from pydantic import Field, StringConstraints
 
 from engine.core.errors import SettingsError
 from engine.core.section import Section
-
-if TYPE_CHECKING:
-    from engine.config.settings import Settings
+from engine.events.settings import EventSettings
+from engine.models.settings import ModelSettings
+from engine.service.quotas.settings import QuotaSettings
+from engine.store.settings import StoreSettings
+from engine.studio.settings import StudioSettings
 
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
 """Becomes the name of folders, of a database schema and of collections."""
@@ -42,57 +42,75 @@ class TenantSettings(Section):
     """For which it may save; `quotas.burst_seconds` if not given."""
 
 
-def of_tenant(settings: Settings, name: str) -> Settings:
-    """The settings of one tenant: as if there were no other.
+class Shared(Protocol):
+    """The settings that a tenant has its own of."""
 
-    Raises:
-        SettingsError: if there is no such tenant.
+    @property
+    def store(self) -> StoreSettings:
+        """Of the vector store."""
+
+    @property
+    def events(self) -> EventSettings:
+        """Of the event store."""
+
+    @property
+    def models(self) -> ModelSettings:
+        """Of model versions."""
+
+    @property
+    def studio(self) -> StudioSettings:
+        """Of the page."""
+
+    @property
+    def quotas(self) -> QuotaSettings:
+        """Of what may be asked for."""
+
+
+def own_sections(shared: Shared, name: str, own: TenantSettings) -> dict[str, Section]:
+    """The sections of the settings that are a tenant's own, by their names.
+
+    Args:
+        shared: those of all.
+        name: its name.
+        own: what is said of it.
     """
-    own = settings.tenants.get(name)
-    if own is None:
-        there = ", ".join(settings.tenants) or "none"
-        raise SettingsError(f"there is no tenant {name[:100]!r}, there is {there}", "name one, or add [tenants.NAME]")
 
     def beside(path: Path) -> Path:
         return path.parent / "tenants" / name / path.name
 
-    store, studio = settings.store, settings.studio
-    alone = store.backend == "edge"
-    quota = {
-        key: getattr(own, key) for key in type(settings.quotas).model_fields if getattr(own, key, None) is not None
+    store, studio = shared.store, shared.studio
+    collection = store.collection if store.backend == "edge" else f"{store.collection}-{name}"
+    quota = own.model_dump(include=set(QuotaSettings.model_fields), exclude_none=True)
+    return {
+        "store": store.model_copy(
+            update={"path": own.store or beside(store.path), "collection": own.collection or collection}
+        ),
+        "events": shared.events.model_copy(
+            update={"url": own.events or _events_url(shared.events.url, name, beside)}
+        ),
+        "models": shared.models.model_copy(update={"path": own.models or beside(shared.models.path)}),
+        "studio": studio.model_copy(
+            update={
+                "media": own.media or (beside(studio.media) if studio.media else None),
+                "cache": beside(studio.cache),
+                "reports": studio.reports / "tenants" / name,
+            }
+        ),
+        "quotas": shared.quotas.model_copy(update=quota),
     }
-    places: dict[str, dict[str, object]] = {
-        "store": {
-            "path": own.store or beside(store.path),
-            "collection": own.collection or (store.collection if alone else f"{store.collection}-{name}"),
-        },
-        "events": {"url": own.events or _events_url(settings.events.url, name, beside)},
-        "quotas": quota,
-        "models": {"path": own.models or beside(settings.models.path)},
-        "studio": {
-            "media": own.media or (beside(studio.media) if studio.media else None),
-            "cache": beside(studio.cache),
-            "reports": studio.reports / "tenants" / name,
-        },
-    }
-    changed = {section: getattr(settings, section).model_copy(update=change) for section, change in places.items()}
-    return settings.model_copy(update={**changed, "tenants": {}})
 
 
-def by_tenant(settings: Settings) -> dict[str, Settings]:
-    """The settings of each tenant by its name; where there are none, all settings under the name ""."""
-    return {name: of_tenant(settings, name) for name in settings.tenants} or {"": settings}
-
-
-def check_apart(settings: Settings) -> None:
+def check_apart(tenants: Mapping[str, Shared]) -> None:
     """See that no two tenants have anything in one place.
+
+    Args:
+        tenants: their own settings, by name.
 
     Raises:
         SettingsError: if two have; it names them.
     """
     taken: dict[tuple[str, object], str] = {}
-    for name in settings.tenants:
-        own = of_tenant(settings, name)
+    for name, own in tenants.items():
         alone = own.store.backend == "edge"
         for key, place in (
             ("store" if alone else "collection", own.store.path.absolute() if alone else own.store.collection),

@@ -91,9 +91,18 @@ class Server:
         self._space, self._options = space, options
         self._log = structlog.get_logger("triveni.service")
         self._metrics = metrics or Metrics()
-        self._pools = WorkerPools(options)
+        self._pools = WorkerPools(options.threads, options.max_queue)
         self.services: Mapping[str, Services] = {
-            name: Services(tenant, space, options, self._pools, self._metrics.of(name))
+            name: Services(
+                tenant,
+                space,
+                self._pools,
+                self._metrics.of(name),
+                index=options.index,
+                limits=options.event_limits,
+                max_batch=options.max_batch,
+                max_bytes=options.max_message_bytes,
+            )
             for name, tenant in tenants.items()
         }
         self._doors, self._inside = doors, ExitStack()

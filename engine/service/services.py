@@ -1,17 +1,17 @@
 """What serves a tenant: the parts that are its own, the servicers over them, and which of them a call goes to."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from encoders.spaces.space import Space
 from engine.catalog.ingest import INDEXED_AT
+from engine.catalog.settings import IndexSettings
 from engine.core.filters import FieldKind
 from engine.core.types import UNTRAINED
 from engine.encode.encoding import ContentEncoder
 from engine.events.base import EventStore
+from engine.events.check import EventLimits
 from engine.events.history import StoredHistory
 from engine.learn.jobs.trainings import Trainings
 from engine.models.serving import Serving
@@ -28,9 +28,6 @@ from engine.service.warmup import warm_up
 from engine.service.work import Workers
 from engine.store.base import VectorStore
 from triveni.v1 import catalog_pb2_grpc, encoder_pb2_grpc, event_pb2_grpc, model_pb2_grpc, recommendation_pb2_grpc
-
-if TYPE_CHECKING:
-    from engine.service.server import ServerOptions
 
 ADD_TO_SERVER: Mapping[str, Callable[[Any, Any], None]] = {
     "triveni.v1.RecommendationService": recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server,
@@ -69,12 +66,17 @@ class Tenant:
 
 
 class WorkerPools:
-    """The threads of all tenants."""
+    """The threads of all tenants.
 
-    def __init__(self, options: ServerOptions) -> None:
-        self.requests = Workers(options.threads, options.max_queue)
-        self.events = Workers(_EVENT_THREADS, options.max_queue)
-        self.models = Workers(_MODEL_THREADS, options.max_queue)
+    Args:
+        threads: of requests.
+        max_queue: calls that may wait for each kind of them.
+    """
+
+    def __init__(self, threads: int, max_queue: int) -> None:
+        self.requests = Workers(threads, max_queue)
+        self.events = Workers(_EVENT_THREADS, max_queue)
+        self.models = Workers(_MODEL_THREADS, max_queue)
 
     def close(self) -> None:
         """Let running work end, and begin no more."""
@@ -88,29 +90,41 @@ class Services:
     Args:
         tenant: its parts.
         space: of the encoders.
-        options: how much a call may take on.
         pools: where the work is done.
         metrics: its own.
+        index: how strict it is with items, and the fields that can be filtered on.
+        limits: the largest event.
+        max_batch: items of one stream that are encoded and written together.
+        max_bytes: of what waits of one stream.
     """
 
     def __init__(
-        self, tenant: Tenant, space: Space, options: ServerOptions, pools: WorkerPools, metrics: TenantMetrics
+        self,
+        tenant: Tenant,
+        space: Space,
+        pools: WorkerPools,
+        metrics: TenantMetrics,
+        *,
+        index: IndexSettings,
+        limits: EventLimits,
+        max_batch: int,
+        max_bytes: int,
     ) -> None:
-        self.tenant, self._space, self._fields = tenant, space, options.index.fields
+        self.tenant, self._space, self._fields = tenant, space, index.fields
         self.impressions = ImpressionLog(tenant.events)
         fuse = tenant.engine.fuse_settings
         history = StoredHistory(tenant.events, fuse.weights, fuse.max_events)
         self.servicers: Mapping[str, object] = {
             "triveni.v1.RecommendationService": RecommendationServicer(
-                tenant.engine, history, self.impressions, options.event_limits, pools.requests, metrics
+                tenant.engine, history, self.impressions, limits, pools.requests, metrics
             ),
             "triveni.v1.CatalogService": CatalogServicer(
                 tenant.encoder,
                 tenant.store,
                 pools.requests,
-                max_batch=options.max_batch,
-                max_bytes=options.max_message_bytes,
-                strict=options.index.strict,
+                max_batch=max_batch,
+                max_bytes=max_bytes,
+                strict=index.strict,
                 changed=tenant.serving.changed if tenant.serving else lambda _: None,
             ),
             "triveni.v1.EncoderService": EncoderServicer(tenant.encoder, space, pools.requests),
@@ -118,11 +132,11 @@ class Services:
                 tenant.encoder,
                 space.fingerprint,
                 tenant.events,
-                options.event_limits,
+                limits,
                 self.impressions,
                 pools.events,
                 metrics,
-                max_bytes=options.max_message_bytes,
+                max_bytes=max_bytes,
             ),
             "triveni.v1.ModelService": ModelServicer(tenant.serving, tenant.trainings, pools.models),
         }

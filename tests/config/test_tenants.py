@@ -6,7 +6,6 @@ import pytest
 
 from engine.config.digests import settings_digests
 from engine.config.settings import Settings, load_settings
-from engine.config.tenants import by_tenant, of_tenant
 from engine.core.errors import SettingsError
 
 
@@ -17,13 +16,13 @@ def read(folder: Path, text: str) -> Settings:
 
 
 def test_without_tenants_there_is_one_by_itself() -> None:
-    assert by_tenant(Settings()) == {"": Settings()}
+    assert Settings().by_tenant() == {"": Settings()}
     with pytest.raises(SettingsError, match="there is no tenant 'acme', there is none"):
-        of_tenant(Settings(), "acme")
+        Settings().of_tenant("acme")
 
 
 def test_places_that_are_not_given_lie_beside_those_of_all(tmp_path: Path) -> None:
-    acme, other = by_tenant(read(tmp_path, "[tenants.acme]\n[tenants.other]\n")).values()
+    acme, other = read(tmp_path, "[tenants.acme]\n[tenants.other]\n").by_tenant().values()
     assert (acme.store.path, acme.store.collection) == (Path("var/tenants/acme/store"), "items")
     assert acme.events.url == "sqlite:///var/tenants/acme/events.db"
     assert acme.models.path == Path("var/tenants/acme/trained")
@@ -36,11 +35,11 @@ def test_places_that_are_not_given_lie_beside_those_of_all(tmp_path: Path) -> No
 
 def test_servers_have_a_collection_and_a_schema_for_each(tmp_path: Path) -> None:
     text = '[store]\nbackend = "server"\n[events]\nurl = "postgresql://u:p@h/d"\n[tenants.acme]\n[tenants.b-2]\n'
-    acme, other = by_tenant(read(tmp_path, text)).values()
+    acme, other = read(tmp_path, text).by_tenant().values()
     assert (acme.store.collection, other.store.collection) == ("items-acme", "items-b-2")
     assert acme.events.url == "postgresql://u:p@h/d?schema=tenant_acme"
     text = text.replace("h/d", "h/d?connect_timeout=2")
-    assert of_tenant(read(tmp_path, text), "b-2").events.url.endswith("?connect_timeout=2&schema=tenant_b-2")
+    assert read(tmp_path, text).of_tenant("b-2").events.url.endswith("?connect_timeout=2&schema=tenant_b-2")
 
 
 def test_places_that_are_given_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +47,7 @@ def test_places_that_are_given_are_taken(tmp_path: Path, monkeypatch: pytest.Mon
     text = (
         '[tenants.acme]\nstore = "/srv/acme"\ncollection = "shop"\nevents = "sqlite:///x.db"\nmedia = "/srv/media"\n'
     )
-    acme = of_tenant(read(tmp_path, text), "acme")
+    acme = read(tmp_path, text).of_tenant("acme")
     assert (acme.store.path, acme.store.collection) == (Path("/srv/acme"), "shop")
     assert (acme.events.url, acme.models.path) == ("sqlite:///x.db", Path("/srv/models"))
     assert acme.studio.media == Path("/srv/media")
