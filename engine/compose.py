@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from engine.service.quotas.quotas import Quotas
     from engine.service.server import ServerOptions
     from engine.service.services import Tenant
+    from engine.service.tracing import Tracing
     from engine.store.base import VectorStore
     from engine.studio.live import Live
     from engine.studio.studio import Studio
@@ -333,6 +334,15 @@ def http_doors(settings: Settings, address: str = "", routes: Sequence[BaseRoute
 
     http = settings.http.model_copy(update={"address": address}) if address else settings.http
     return (HttpServer(http, max_message_bytes=settings.service.max_message_bytes, extra_routes=routes),)
+
+
+def tracing(settings: Settings) -> Tracing | None:
+    """What makes spans of calls, if the settings want it."""
+    if not settings.tracing.endpoint:
+        return None
+    from engine.service.tracing import OtlpTracing
+
+    return OtlpTracing(settings.tracing.endpoint, settings.tracing.share)
 
 
 def metrics_doors(settings: Settings, metrics: Metrics) -> tuple[MetricsDoor, ...]:

@@ -56,7 +56,7 @@ def run(
         studio: whether the page is served, too.
         ready: is called with HOST:PORT of HTTP, or "", once everything answers.
     """
-    from engine.service.logs import configure_logs, loading
+    from engine.service.logs import UserNames, configure_logs, loading
 
     configure_logs(settings.log.level, json_lines=settings.log.json_lines)
     with loading("program"):
@@ -116,6 +116,8 @@ def run(
             doors=(*doors, *compose.metrics_doors(settings, metrics)),
             metrics=metrics,
             quotas=compose.open_quotas(owned),
+            tracing=compose.tracing(settings),
+            names=UserNames(settings.log.user_key.get_secret_value()),
         )
 
         def tell() -> None:

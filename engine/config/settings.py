@@ -24,7 +24,7 @@ from engine.learn.settings import LearnSettings
 from engine.models.settings import ModelSettings
 from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
 from engine.service.quotas.settings import QuotaSettings
-from engine.service.settings import LogSettings, MetricsSettings, ServiceSettings
+from engine.service.settings import LogSettings, MetricsSettings, ServiceSettings, TracingSettings
 from engine.store.settings import StoreSettings
 from engine.studio.settings import StudioSettings
 
@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     studio: StudioSettings = StudioSettings()
     metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
     quotas: QuotaSettings = QuotaSettings()
     tenants: Mapping[TenantName, TenantSettings] = {}

@@ -16,6 +16,7 @@ EXTRAS = {
     "lightgbm": "evaluate",
     "redis": "redis",
     "openTSNE": "studio",
+    "opentelemetry": "tracing",
 }
 """By the name of a module, the extra that brings it."""
 

@@ -18,7 +18,8 @@ class Trace:
     def __init__(self, *, interests: bool = False) -> None:
         self.wants_interests = interests
         self.interests: tuple[Interest, ...] = ()
-        self._began = self._last = time.perf_counter()
+        self.began = self._last = time.perf_counter()
+        """When the first stage did, as `time.perf_counter` has it."""
         self._stages: list[Stage] = []
 
     def passed(self, stage: str, count: int) -> None:
@@ -34,7 +35,7 @@ class Trace:
 
     def ended(self, count: int) -> Sequence[Stage]:
         """All that was noted, then `TOTAL` with the number of results."""
-        return (*self._stages, Stage(TOTAL, count, time.perf_counter() - self._began))
+        return (*self._stages, Stage(TOTAL, count, time.perf_counter() - self.began))
 
 
 class Untraced(Trace):

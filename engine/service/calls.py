@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 
 from encoders.errors import TriveniError
+from engine.core.types import Stage
 from engine.service.access.caller import ANYONE, Caller
 from engine.service.status import MalformedError, shorten
 
@@ -79,7 +81,13 @@ class Call:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When it began."""
     notes: dict[str, object] = field(default_factory=dict)
-    """What a servicer adds to the log line."""
+    """What a servicer adds to the log line, and to the span of a trace."""
+    user: str = ""
+    """Whom it is about; logs name them by a keyed hash."""
+    stages: Sequence[Stage] = ()
+    """What its query went through."""
+    stages_began: float = 0.0
+    """When the first did, as `time.perf_counter` has it."""
 
 
 _CURRENT: ContextVar[Call] = ContextVar("call")

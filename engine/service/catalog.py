@@ -42,6 +42,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         max_bytes: of the items of one stream that wait meanwhile.
         strict: refuse every item of which a content cannot be read.
         changed: is told of items that were written or deleted, before the caller is.
+        counted: is told what became of each item.
     """
 
     def __init__(
@@ -54,8 +55,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         max_bytes: int,
         strict: bool = False,
         changed: Callable[[Sequence[ItemId]], None] = lambda _: None,
+        counted: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._store = store
+        self._store, self._counted = store, counted
         self._workers = workers
         self._max_batch, self._max_bytes = max_batch, max_bytes
         self._upserter, self._changed = Upserter(encoder, store, changed, strict=strict), changed
@@ -103,6 +105,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             else:
                 response.outcome = _OUTCOMES[result.outcome]
                 response.missing.extend(problem(error) for error in result.missing)
+            self._counted("rejected" if isinstance(result, TriveniError) else result.outcome)
             responses.append(response)
         return responses
 

@@ -16,7 +16,7 @@ from engine.events.check import EventLimits, check_user
 from engine.events.encode import with_vectors
 from engine.events.errors import EventError
 from engine.events.types import OutcomeKind, UserEvent
-from engine.service.calls import Context, Malformed, checked
+from engine.service.calls import Context, Malformed, checked, current_call
 from engine.service.convert.content import problem
 from engine.service.convert.events import event_message, user_event_of
 from engine.service.impressions import ImpressionLog
@@ -137,6 +137,8 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         for index, outcome in zip(ready, self._store.record(list(ready.values())), strict=True):
             tally.recorded += outcome.kind is OutcomeKind.RECORDED
             tally.duplicates += outcome.kind is OutcomeKind.DUPLICATE
+            if outcome.kind is OutcomeKind.RECORDED and ready[index].event.request_id:
+                self._metrics.followed(ready[index].event.kind)
             if outcome.error is not None:
                 tally.rejected.append((index, _at(outcome.error, "")))
         tally.rejected.sort(key=lambda pair: pair[0])
@@ -147,6 +149,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         self, request: event_pb2.GetHistoryRequest, context: Context
     ) -> event_pb2.GetHistoryResponse:
         """A page of what a person did."""
+        current_call().user = request.user_id
         deadline = deadline_of(context)
         return await self._workers.run(lambda: self._history(request), deadline)
 
@@ -163,6 +166,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         self, request: event_pb2.DeleteUserRequest, context: Context
     ) -> event_pb2.DeleteUserResponse:
         """Delete all that is known of a person."""
+        current_call().user = request.user_id
         deadline = deadline_of(context)
         return await self._workers.run(lambda: self._delete(request, deadline), deadline)
 

@@ -17,14 +17,19 @@ from engine.service.access.access import Access
 from engine.service.access.caller import Caller
 from engine.service.access.scopes import scope_of
 from engine.service.calls import SETTINGS, Call, Context, Malformed, begin_call, checked, status_name
+from engine.service.logs import UserNames
 from engine.service.metrics import Metrics
 from engine.service.quotas.quotas import Quotas, carries_contents
-from engine.service.status import NotReadyError, TenantError, UnexpectedError, grpc_status, shorten
+from engine.service.status import NotReadyError, TenantError, UnexpectedError, grpc_status, reason_of, shorten
+from engine.service.tracing import CARRIED, Tracing, Untraced
 
 _OWN = "/triveni."
 
 _CALLER: ContextVar[Caller] = ContextVar("caller")
 """Who makes the call of this task, from when it is let in until its handler begins."""
+
+_OF_THE_REQUEST = ("INVALID_ARGUMENT", "NOT_FOUND")
+"""Statuses whose message may quote what was asked: the caller gets it, the log gets its reason and field."""
 
 Handler = Any
 """A `grpc.RpcMethodHandler`; grpc types neither its messages nor its functions."""
@@ -41,13 +46,22 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         metrics: counts calls.
         access: decides who calls, before a handler begins.
         quotas: decide how much a tenant may ask for.
+        tracing: makes spans of calls.
+        names: names people in log lines.
     """
 
     def __init__(
-        self, settings: Mapping[str, Mapping[str, str]], metrics: Metrics, access: Access, quotas: Quotas
+        self,
+        settings: Mapping[str, Mapping[str, str]],
+        metrics: Metrics,
+        access: Access,
+        quotas: Quotas,
+        tracing: Tracing | None = None,
+        names: UserNames | None = None,
     ) -> None:
         self._settings = {tenant: json.dumps(dict(digests)) for tenant, digests in settings.items()}
         self._metrics, self._access, self._quotas = metrics, access, quotas
+        self._tracing, self._names = tracing or Untraced(), names or UserNames()
         self._wrapped: dict[str, Handler] = {}
         self._log = structlog.get_logger("triveni.service")
         self._idle = asyncio.Event()
@@ -169,9 +183,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         took, code = time.perf_counter() - call.began, status_name(context)
         tenant = call.caller.tenant
         self._metrics.called(call.method, code, took, tenant if tenant in self._settings else "")
+        about = {"user": self._names(call.user)} if call.user else {}
+        facts = {"request_id": call.request_id, **about, **call.notes}
+        trace = own and self._tracing.ended(
+            call.method,
+            code,
+            call.began,
+            took,
+            carrier={key: str(value) for key, value in context.invocation_metadata() or () if key in CARRIED},
+            facts=facts,
+            stages=call.stages,
+            stages_began=call.stages_began,
+        )
         log = self._log.info if own else self._log.debug
-        ms = round(took * 1e3, 2)
-        log("call", method=call.method, code=code, ms=ms, request_id=call.request_id, **call.notes)
+        ms, traced = round(took * 1e3, 2), {"trace_id": trace} if trace else {}
+        log("call", method=call.method, code=code, ms=ms, **facts, **traced)
 
     async def _fail(self, error: Exception, call: Call, context: Context) -> NoReturn:
         if isinstance(error, grpc.aio.BaseError):  # aborted already, or the connection is gone
@@ -179,7 +205,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if not isinstance(error, TriveniError):
             self._log.error("unexpected error", request_id=call.request_id, method=call.method, exc_info=error)
             error = UnexpectedError(call.request_id)
-        call.notes["error"] = shorten(str(error))
+        call.notes["reason"] = reason_of(error)
+        if error.status in _OF_THE_REQUEST:
+            call.notes |= {"field": shorten(error.field)} if error.field else {}
+        else:
+            call.notes["error"] = shorten(str(error))
         await context.abort_with_status(grpc_status(error, call.request_id))  # type: ignore[attr-defined]
         raise AssertionError("abort returned")
 

@@ -60,6 +60,15 @@ class Metrics:
         self.events = Counter(
             "triveni_events", "Events that were sent.", ["outcome", "tenant"], registry=self.registry
         )
+        self.followed = Counter(
+            "triveni_followed",
+            "Recorded events that name a served list.",
+            ["kind", "tenant"],
+            registry=self.registry,
+        )
+        self.items_sent = Counter(
+            "triveni_items_sent", "Items that were sent.", ["outcome", "tenant"], registry=self.registry
+        )
         self._batch_size = Histogram(
             "triveni_batch_size", "What was done together.", ["batch"], buckets=SIZES, registry=self.registry
         )
@@ -134,6 +143,14 @@ class TenantMetrics:
         """Events were sent: so many became what."""
         for outcome, count in (("recorded", recorded), ("duplicate", duplicate), ("rejected", rejected)):
             self.metrics.events.labels(outcome, self.tenant).inc(count)
+
+    def followed(self, kind: str) -> None:
+        """An event was recorded that names a served list: so many of those that were answered were of use."""
+        self.metrics.followed.labels(kind, self.tenant).inc()
+
+    def upserted(self, outcome: str) -> None:
+        """An item was sent, and this is what became of it."""
+        self.metrics.items_sent.labels(outcome, self.tenant).inc()
 
 
 class _Watched(Collector):

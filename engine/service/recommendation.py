@@ -15,7 +15,7 @@ from engine.events.history import StoredHistory
 from engine.events.types import ASKED, MODEL
 from engine.query.pipeline import Engine
 from engine.query.trace import Trace
-from engine.service.calls import Context, current_call, status_name
+from engine.service.calls import Call, Context, current_call, status_name
 from engine.service.convert.events import EventReader
 from engine.service.convert.queries import recommend_query, search_query
 from engine.service.convert.results import impression_of, recommend_response, search_response
@@ -60,13 +60,14 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         self, request: recommendation_pb2.RecommendRequest, context: Context
     ) -> recommendation_pb2.RecommendResponse:
         """Recommend items to a person."""
-        deadline = deadline_of(context)
-        response = await self._workers.run(lambda: self._recommend(request, deadline), deadline)
+        deadline, call = deadline_of(context), current_call()
+        call.user = request.user_id
+        response = await self._workers.run(lambda: self._recommend(request, deadline, call), deadline)
         about = {**request.context, ASKED: "query"} if request.parts else request.context
         return self._serve(response, request.user_id, about, request.model, context)
 
     def _recommend(
-        self, request: recommendation_pb2.RecommendRequest, deadline: Deadline
+        self, request: recommendation_pb2.RecommendRequest, deadline: Deadline, call: Call
     ) -> recommendation_pb2.RecommendResponse:
         trace = Trace(interests=request.trace)
         check_context(request.context, self._limits)
@@ -75,22 +76,22 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
             self._log.warning("stored history unread", reason=joined.unread)
         if request.user_id:
             trace.passed("recorded", len(joined.query.history) - joined.own)
-        return recommend_response(self._answer(joined.query, deadline, trace, told=request.trace), joined)
+        return recommend_response(self._answer(joined.query, deadline, trace, call, told=request.trace), joined)
 
     async def Search(  # noqa: N802
         self, request: recommendation_pb2.SearchRequest, context: Context
     ) -> recommendation_pb2.SearchResponse:
         """Find items."""
-        deadline = deadline_of(context)
-        response = await self._workers.run(lambda: self._search(request, deadline), deadline)
+        deadline, call = deadline_of(context), current_call()
+        response = await self._workers.run(lambda: self._search(request, deadline, call), deadline)
         return self._serve(response, "", {}, request.model, context)
 
     def _search(
-        self, request: recommendation_pb2.SearchRequest, deadline: Deadline
+        self, request: recommendation_pb2.SearchRequest, deadline: Deadline, call: Call
     ) -> recommendation_pb2.SearchResponse:
-        return search_response(self._answer(search_query(request), deadline, Trace(), told=request.trace))
+        return search_response(self._answer(search_query(request), deadline, Trace(), call, told=request.trace))
 
-    def _answer(self, query: Query, deadline: Deadline, trace: Trace, *, told: bool) -> Recommendations:
+    def _answer(self, query: Query, deadline: Deadline, trace: Trace, call: Call, *, told: bool) -> Recommendations:
         try:
             made = self._engine.recommend(query, deadline, trace)
         except TriveniError as error:
@@ -98,6 +99,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
             error.field = _MESSAGE_FIELDS.get(field, field)
             raise
         self._metrics.passed(made.stages)
+        call.stages, call.stages_began = made.stages, trace.began
         return made if told else replace(made, stages=())
 
     def _serve(

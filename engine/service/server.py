@@ -18,11 +18,12 @@ from engine.core.errors import SettingsError
 from engine.events.check import EventLimits
 from engine.service.access.access import Access
 from engine.service.interceptors import CallInterceptor
-from engine.service.logs import loading
+from engine.service.logs import UserNames, loading
 from engine.service.metrics import Metrics
 from engine.service.quotas.quotas import Quotas
 from engine.service.services import ADD_TO_SERVER, OfCaller, Services, Tenant, WorkerPools
 from engine.service.settings import ServiceSettings
+from engine.service.tracing import Tracing, Untraced
 
 READY = ("", *ADD_TO_SERVER)
 """Services that serve once an inference passed; "" stands for the server as a whole."""
@@ -73,6 +74,8 @@ class Server:
         options: how it listens.
         doors: other ways to its calls, which it opens and closes.
         metrics: of the server; None makes some that nobody else sees.
+        tracing: makes spans of calls; None makes none.
+        names: names people in log lines.
         access: decides who calls; None lets everybody do everything.
         quotas: decide how much a tenant may ask for; None lets all ask for everything.
     """
@@ -85,12 +88,14 @@ class Server:
         *,
         doors: Sequence[Door] = (),
         metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
+        names: UserNames | None = None,
         access: Access | None = None,
         quotas: Quotas | None = None,
     ) -> None:
         self._space, self._options = space, options
         self._log = structlog.get_logger("triveni.service")
-        self._metrics = metrics or Metrics()
+        self._metrics, self._tracing, self._names = metrics or Metrics(), tracing or Untraced(), names
         self._pools = WorkerPools(options.threads, options.max_queue)
         self.services: Mapping[str, Services] = {
             name: Services(
@@ -119,7 +124,7 @@ class Server:
             TriveniError: if the first inference fails.
         """
         digests = {name: one.tenant.digests for name, one in self.services.items()}
-        self._calls = CallInterceptor(digests, self._metrics, self._access, self._quotas)
+        self._calls = CallInterceptor(digests, self._metrics, self._access, self._quotas, self._tracing, self._names)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(
             interceptors=(self._calls,),
@@ -236,4 +241,5 @@ class Server:
         await asyncio.to_thread(self._pools.close)
         for services in self.services.values():
             await asyncio.to_thread(services.impressions.close)
+        await asyncio.to_thread(self._tracing.close)
         self._log.info("stopped")

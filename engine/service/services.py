@@ -126,6 +126,7 @@ class Services:
                 max_bytes=max_bytes,
                 strict=index.strict,
                 changed=tenant.serving.changed if tenant.serving else lambda _: None,
+                counted=metrics.upserted,
             ),
             "triveni.v1.EncoderService": EncoderServicer(tenant.encoder, space, pools.requests),
             "triveni.v1.EventService": EventServicer(

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from engine.core.section import Section
 
@@ -33,6 +33,15 @@ class MetricsSettings(Section):
     """HOST:PORT to show it on; empty turns it off."""
 
 
+class TracingSettings(Section):
+    """Spans of calls and their stages, for OpenTelemetry."""
+
+    endpoint: str = Field(default="", pattern=r"^(https?://.+)?$")
+    """URL of a collector that takes OTLP over gRPC, such as http://127.0.0.1:4317; empty turns it off."""
+    share: float = Field(default=1.0, ge=0, le=1)
+    """Of the calls that bring no trace of their own, so many are traced."""
+
+
 class LogSettings(Section):
     """Logs, on standard error."""
 
@@ -40,3 +49,6 @@ class LogSettings(Section):
     """The least that is logged."""
     json_lines: bool = False
     """Whether each line is a JSON object."""
+    user_key: SecretStr = SecretStr("")
+    """The key of the hash that stands for a user's id in lines and spans; who has it can find a person's lines. Empty
+    draws a new one at each start."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from enum import StrEnum
 
 from encoders.errors import DecoderError, TriveniError
 from encoders.types import Floats, Modality
@@ -15,11 +15,11 @@ from engine.store.base import Point, VectorStore
 from engine.store.match import check_kinds
 
 
-class UpsertOutcome(Enum):
+class UpsertOutcome(StrEnum):
     """What became of an item."""
 
-    STORED = auto()
-    UNCHANGED = auto()
+    STORED = "stored"
+    UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,11 @@ from engine.learn.jobs.trainings import Trainings
 from engine.models.serving import Serving
 from engine.query.pipeline import Engine
 from engine.query.settings import RetrieveSettings
+from engine.service.logs import UserNames
 from engine.service.metrics import Metrics
 from engine.service.server import Door, Server, ServerOptions
 from engine.service.services import Tenant
+from engine.service.tracing import Tracing
 from engine.store.base import VectorStore
 from engine.store.edge import EdgeStore
 from triveni.v1 import (
@@ -112,6 +114,8 @@ def running(
     doors: Sequence[Door] = (),
     metrics: Metrics | None = None,
     digests: Mapping[str, str] = MappingProxyType({}),
+    tracing: Tracing | None = None,
+    names: UserNames | None = None,
     **parts: object,
 ) -> Iterator[Running]:
     """Start a server, and stop it at the end. `wrap` may wrap its encoder; `parts` are the engine's own."""
@@ -120,7 +124,7 @@ def running(
     settings = RetrieveSettings(max_limit=1000)
     engine = Engine(encoder, space.manifest, store, retrieve_settings=settings, models=serving, **parts)  # type: ignore[arg-type]
     tenant = Tenant(engine, encoder, store, events, serving, trainings, digests)
-    server = Server({"": tenant}, space, options, doors=doors, metrics=metrics)
+    server = Server({"": tenant}, space, options, doors=doors, metrics=metrics, tracing=tracing, names=names)
     try:
         with started(server) as loop:
             client = Running(server, loop, tenant, space)
