@@ -5,6 +5,7 @@ Imports are inside the functions, so that a command loads only what it uses: PyT
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -236,9 +237,16 @@ def open_events(
         EventSchemaError: if it is no database, or its tables are of another version.
     """
     from engine.events.sql import SqlEventStore
+    from engine.events.types import Retention
 
+    events = settings.events
+    kept = [timedelta(days) if days else None for days in (events.retention_days, events.list_retention_days)]
     return SqlEventStore(
-        settings.events.url, limits=event_limits(settings), known_items=known_items, existing=existing
+        events.url,
+        limits=event_limits(settings),
+        known_items=known_items,
+        retention=Retention(*kept),
+        existing=existing,
     )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.events.report import CheckReport
     from engine.events.rows import BadLine, Line
 
-app = typer.Typer(help="What people did: import, export, count, check.", no_args_is_help=True)
+app = typer.Typer(help="What people did: import, export, count, check, purge.", no_args_is_help=True)
 app.command("import")(import_)
 app.command()(follow)
 
@@ -47,24 +47,59 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The .jsonl, .csv or .parquet file to write.")],
     since: Since = "",
     until: Until = "",
+    user: Annotated[str, typer.Option(help="Only what is kept of this person: their lists too, newest first.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Write the events of the store to a file, oldest first; `import` reads it.
 
-    The file is there whole or not at all. Exit codes: 0 done, 1 failed, 2 called wrongly.
+    With --user it is all that is kept of one person, to be handed over: the lists that they were served are a second
+    file beside it, NAME-lists.jsonl. A file is there whole or not at all. Exit codes: 0 done, 1 failed, 2 called
+    wrongly.
 
-    Example: triveni events export events.parquet --since 2026-01-01
+    Examples: triveni events export events.parquet --since 2026-01-01,
+    triveni events export ann.jsonl --user ann
     """
     from engine import opening
-    from engine.events.files import export_events
+    from engine.core.types import UserId
+    from engine.events import files, whole
 
+    if user and (since or until):
+        raise typer.BadParameter("--user exports all of a person: leave out --since and --until")
     bounds = times.moment(since, "--since"), times.moment(until, "--until")
+    lists, served = file.with_name(f"{file.stem}-lists.jsonl"), 0
     with closing(opening.open_events(settings_of(ctx), existing=True)) as store:
-        count = export_events(file, counted(store.export(since=bounds[0], until=bounds[1])))
+        if user:
+            person = UserId(user)
+            served = files.export_lists(lists, whole.lists(store, person))
+        events = whole.events(store, person) if user else store.export(since=bounds[0], until=bounds[1])
+        count = files.export_events(file, counted(events))
     if as_json:
-        console.print_json(json.dumps({"events": count, "file": str(file)}))
+        more = {"lists": served, "lists_file": str(lists)} if user else {}
+        console.print_json(json.dumps({"events": count, "file": str(file), **more}))
+        return
+    console.print(f"{file}: {count:,} events", highlight=False, soft_wrap=True)
+    if user:
+        console.print(f"{lists}: {served:,} served lists", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def purge(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Delete what is older than events.retention_days and events.list_retention_days, as a server does each day.
+
+    Then the database's files are rid of all that was deleted, also by DeleteUser: SQLite's is written anew, and other
+    writers wait meanwhile.
+    """
+    from engine import opening
+
+    gone = 0
+    with closing(opening.open_events(settings_of(ctx), existing=True)) as store:
+        while some := store.purge():
+            gone += some
+        store.scrub()
+    if as_json:
+        console.print_json(json.dumps({"deleted": gone}))
     else:
-        console.print(f"{file}: {count:,} events", highlight=False, soft_wrap=True)
+        console.print(f"{gone:,} events and served lists deleted", highlight=False)
 
 
 @app.command()

@@ -32,9 +32,9 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     registry = opening.registry(settings_of(ctx))
     cards, wrong = registry.scan()
-    pointer = registry.pointer()
+    pointer, deleted = registry.pointer(), registry.deletions.since(cards)
     if as_json:
-        print(json.dumps([_entry(card, pointer) for card in cards], indent=1))
+        print(json.dumps([_entry(card, pointer, deleted[card.version].count) for card in cards], indent=1))
     elif not cards:
         console.print(f"no model version in {registry.path}")
     else:
@@ -42,13 +42,15 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
         table.add_column("version", no_wrap=True)
         for heading in ("role", "made", "events until", "the gate's figure"):
             table.add_column(heading, overflow="fold")
+        if some := any(one.count for one in deleted.values()):
+            table.add_column("deleted people", justify="right")
         for card in cards:
             figures = "\n".join(
                 _figure(card, name) for name in card.metrics if not card.gate or name == card.gate.metric
             )
-            table.add_row(
-                card.version, _role(card.version, pointer), _time(card.created), _time(card.data_until), figures
-            )
+            count = [f"{deleted[card.version].count:,}"] if some else []
+            until = _time(card.data_until)
+            table.add_row(card.version, _role(card.version, pointer), _time(card.created), until, figures, *count)
         console.print(table)
     for error in wrong:
         tell("unusable", "yellow", error)
@@ -63,7 +65,10 @@ def show(
         str, typer.Argument(metavar="[VERSION]", help="As `triveni model list` names it; what serves if not given.")
     ] = "",
 ) -> None:
-    """Show the card of a version as JSON, once its files are compared with their checksums."""
+    """Show the card of a version as JSON, once its files are compared with their checksums.
+
+    `deleted_people` says how many were deleted after it may have learned from them.
+    """
     from engine import opening
     from engine.core.errors import NotFoundError
 
@@ -71,7 +76,10 @@ def show(
     name = version or registry.pointer().serving
     if not name:
         raise NotFoundError("no model version serves", "name one of `triveni model list`")
-    print(registry.verified(name)[1].to_json())
+    card = registry.verified(name)[1]
+    deleted = registry.deletions.since([card])[name]
+    about = {"count": deleted.count, "last": deleted.last and deleted.last.isoformat()}
+    print(json.dumps({**card.model_dump(mode="json"), "deleted_people": about}, indent=1, ensure_ascii=False))
 
 
 @app.command()
@@ -194,9 +202,10 @@ def _role(version: str, pointer: Pointer) -> str:
     return "before" if version in pointer.previous[-1:] else ""
 
 
-def _entry(card: ModelCard, pointer: Pointer) -> dict[str, object]:
+def _entry(card: ModelCard, pointer: Pointer, deleted: int) -> dict[str, object]:
     share = pointer.share if card.version == pointer.candidate else 0.0
-    return {**card.model_dump(mode="json"), "serving": card.version == pointer.serving, "share": share}
+    about = {"serving": card.version == pointer.serving, "share": share, "deleted_people": deleted}
+    return {**card.model_dump(mode="json"), **about}
 
 
 def _figure(card: ModelCard, name: str) -> str:

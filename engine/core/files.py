@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, and what a disk says that is full, in our words."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,27 @@ def write_atomically(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync(path.parent)
+
+
+@contextmanager
+def locked(path: Path, mode: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """A lock between processes, which ends with the process that holds it.
+
+    Args:
+        path: the file that stands for it; it stays.
+        mode: of `fcntl.flock`.
+
+    Raises:
+        DiskError: if the file cannot be made.
+        BlockingIOError: if the mode does not wait, and another process has it.
+    """
+    with disk_errors(path):
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(file, mode)
+        yield
+    finally:
+        os.close(file)
 
 
 def sync(path: Path) -> None:

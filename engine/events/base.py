@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from engine.core.types import UserId
-from engine.events.types import EventStats, HistoryPage, Impression, RecordOutcome, Served, UserEvent
+from engine.events.types import (
+    EventStats,
+    Held,
+    HistoryPage,
+    Impression,
+    ListPage,
+    RecordOutcome,
+    Served,
+    UserEvent,
+)
 
 MAX_PAGE = 10_000
 """The most events of a page of a history."""
@@ -13,7 +22,8 @@ MAX_PAGE = 10_000
 
 @runtime_checkable
 class EventStore(Protocol):
-    """Keeps what people did and what they were shown. Append-only, but for the deletion of a person.
+    """Keeps what people did and what they were shown. Append-only, but for the deletion of people and of what is
+    too old.
 
     **Idempotent by event id.** The same event sent again, in any order, changes nothing. An event without an id
     gets one made from its contents and its time (see `engine.events.identity`), so sending it again is safe if it
@@ -63,11 +73,37 @@ class EventStore(Protocol):
                 store's, or `before` has no time zone.
         """
 
-    def delete_user(self, user: UserId) -> int:
-        """Delete all events of a person and all lists that they were served, and say how many events it were.
+    def lists(self, user: UserId, *, limit: int = 100, cursor: str | None = None) -> ListPage:
+        """A page of the lists that a person was served, newest first; see `history` for the arguments and errors."""
+
+    def held(self, user: UserId) -> Held:
+        """What there is of a person.
 
         Raises:
             EventError: if the user id cannot be one.
+        """
+
+    def delete_user(self, user: UserId) -> Held:
+        """Delete all events of a person and all lists that they were served, and say what it was.
+
+        Raises:
+            EventError: if the user id cannot be one.
+        """
+
+    def scrub(self) -> None:
+        """Rid the database's own files of what was deleted, as far as the database lets us.
+
+        SQLite writes its file anew and empties its log, in time that grows with the file; writes wait meanwhile,
+        reads do not. PostgreSQL vacuums the tables; its log, replicas and backups are not ours.
+        """
+
+    def purge(self, most: int = 1000) -> int:
+        """Delete the oldest of the events and lists that are older than they are kept, and say how many it were.
+
+        Reads do not give them any more before that, and events that are so old are rejected.
+
+        Args:
+            most: rows of a transaction, so that others write in between; call again until nothing is deleted.
         """
 
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[UserEvent]:

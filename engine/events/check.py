@@ -188,7 +188,9 @@ def _check_time(time: datetime, limits: EventLimits, now: datetime) -> None:
 def _check_text(value: Any, field: str, max_bytes: int, *, empty: bool = False) -> int:
     """The size of a text in bytes, if it is one that every database and file can keep."""
     if not isinstance(value, str):
-        raise EventError(f"{field} is a {type(value).__name__}: {_short(value)}", "send a text", field=field)
+        raise EventError(
+            f"{field} is a {type(value).__name__}{_shown(': ', field, value)}", "send a text", field=field
+        )
     if not value and not empty:
         raise EventError(f"{field} is empty", "fill it in", field=field)
     if len(value) > max_bytes:
@@ -196,12 +198,18 @@ def _check_text(value: Any, field: str, max_bytes: int, *, empty: bool = False) 
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
-        raise EventError(f"{field} {_short(value)} is not valid Unicode", "remove surrogates", field=field) from None
+        problem = f"{field}{_shown(' ', field, value)} is not valid Unicode"
+        raise EventError(problem, "remove surrogates", field=field) from None
     if size > max_bytes:
         raise EventError(f"{field} has {size} bytes, the limit is {max_bytes}", "shorten it", field=field)
     if "\0" in value:
-        raise EventError(f"{field} {_short(value)} holds NUL", "remove it", field=field)
+        raise EventError(f"{field}{_shown(' ', field, value)} holds NUL", "remove it", field=field)
     return size
+
+
+def _shown(between: str, field: str, value: object) -> str:
+    """The value, if it may stand in logs and dead letters, where nobody looks for a person who is to be deleted."""
+    return "" if field == "user_id" else between + _short(value)
 
 
 def _short(value: object) -> str:

@@ -4,7 +4,8 @@ SQLite: `synchronous=FULL` syncs the log at every commit, so that what is acknow
 and not only kill -9 (https://www.sqlite.org/pragma.html#pragma_synchronous). Writers of this process take turns by
 a lock; writes begin with BEGIN IMMEDIATE, because a transaction that reads first and writes then fails as "locked"
 however long the timeout is (https://www.sqlite.org/isolation.html); other processes are waited for. Deleted rows
-are overwritten (`secure_delete`).
+are overwritten (`secure_delete`), but for copies that a row left behind when it moved to another page, and those in
+the log: `scrub` rids the files of them.
 """
 
 import sqlite3
@@ -32,6 +33,11 @@ LOCK_SECONDS = 10.0
 """How long a locked table or row of PostgreSQL is waited for."""
 
 _POOL = 8
+_SCRUB = {
+    True: ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"),
+    False: (f"VACUUM {tables.events.name}, {tables.impressions.name}",),
+}
+"""By whether it is SQLite: what rids the files of deleted rows. Neither can be part of a transaction."""
 _ADVISORY = 0x7472_6976
 """The PostgreSQL advisory lock under which tables are made."""
 
@@ -82,6 +88,15 @@ class Database:
             connection = plain.execution_options(triveni_write=True)
             with connection.begin():
                 yield connection
+
+    def scrub(self) -> None:
+        """Rid the files of what was deleted; see `EventStore.scrub`."""
+        turn = self._turn if self.sqlite else nullcontext()
+        with self._errors(), turn, self._engine.connect() as plain:
+            options: dict[str, Any] = {"triveni_plain": True} if self.sqlite else {"isolation_level": "AUTOCOMMIT"}
+            connection = plain.execution_options(**options)
+            for statement in _SCRUB[self.sqlite]:
+                connection.exec_driver_sql(statement)
 
     def close(self) -> None:
         """Close all connections. Twice is allowed."""
@@ -203,7 +218,10 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("triveni_write", False)
+        options = connection.get_execution_options()
+        if options.get("triveni_plain", False):
+            return
+        write = options.get("triveni_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine

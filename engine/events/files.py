@@ -4,10 +4,11 @@ The row format is in `engine.events.rows`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import tzinfo
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from engine.core.kinds import STANDARD_KINDS, EventKinds
 from engine.core.rows import check_distinct
@@ -15,7 +16,7 @@ from engine.events.base import EventStore
 from engine.events.errors import EventError, EventFileError
 from engine.events.formats import Arrow, Csv, Format, JsonLines, Parquet
 from engine.events.rows import COLUMNS, BadLine, Cells, Line, RowRules, cells_of, event_of
-from engine.events.types import OutcomeKind, UserEvent
+from engine.events.types import Impression, OutcomeKind, UserEvent
 
 _BATCH = 2000
 
@@ -143,10 +144,22 @@ def export_events(path: Path, events: Iterable[UserEvent]) -> int:
         EventFileError: if the file is of an unknown kind or cannot be written.
         EventError: if an event holds media.
     """
-    form = _format(path)
+    return _whole(path, _format(path), map(cells_of, events))
+
+
+def export_lists(path: Path, lists: Iterable[Impression]) -> int:
+    """Write served lists to a file, a JSON object each, which is there whole or not at all; how many they were.
+
+    Raises:
+        EventFileError: if it cannot be written.
+    """
+    return _whole(path, JsonLines(), map(asdict, lists))
+
+
+def _whole(path: Path, form: Format, rows: Iterable[dict[str, Any]]) -> int:
     part = path.with_name(f".{path.name}.part")
     try:
-        count = form.write(part, map(cells_of, events))
+        count = form.write(part, rows)
         part.replace(path)
     except OSError as error:
         raise EventFileError(f"cannot write {path}: {error.strerror or error}", "name another place") from None

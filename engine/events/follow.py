@@ -59,13 +59,21 @@ class Letters:
         self._path = path
         self._file: TextIO | None = None
 
-    def add(self, entry: str, error: EventError, cells: object) -> None:
-        """Write a letter."""
+    def add(self, entry: str, error: EventError, cells: Cells | None) -> None:
+        """Write a letter; of an entry that is no row only its place in the stream, as it may name a person.
+
+        Args:
+            entry: its place in the stream.
+            error: what is wrong with it.
+            cells: its row, without the person; None where it is none.
+        """
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
         letter = {"entry": entry, "field": error.field, "reason": error.problem, "remedy": error.remedy}
-        self._file.write(json.dumps({**letter, "row": str(cells)[:2000]}, ensure_ascii=False) + "\n")
+        self._file.write(
+            json.dumps({**letter, "row": "" if cells is None else str(cells)[:2000]}, ensure_ascii=False) + "\n"
+        )
 
     def flush(self) -> None:
         """Let what was written survive; before it is acknowledged."""
@@ -187,16 +195,17 @@ class Follower:
         """Record entries, then acknowledge them."""
         if not entries:
             return
-        events: list[tuple[str, UserEvent, object]] = []
+        events: list[tuple[str, UserEvent, Cells]] = []
         rejected = 0
         for key, fields in entries:
-            place = key.decode()
+            place, shown = key.decode(), None
             try:
                 cells = self._cells(place, fields)
-                events.append((place, self._event(cells), cells))
+                shown = self._without_person(cells)
+                events.append((place, self._event(cells), shown))
             except EventError as error:
                 if fields is not None:
-                    self._letters.add(place, error, fields)
+                    self._letters.add(place, error, shown)
                     rejected += 1
         outcomes = self._store.record([event for _, event, _ in events])
         for (place, _, row), outcome in zip(events, outcomes, strict=True):
@@ -209,6 +218,10 @@ class Follower:
         self._letters.flush()
         self._client.xack(self._stream, self._group, *(key for key, _ in entries))
         self._log.info("events", **asdict(self.done))
+
+    def _without_person(self, cells: Cells) -> Cells:
+        """What of a row goes to the dead letters, which nobody looks through when a person is deleted."""
+        return {name: cell for name, cell in cells.items() if name != self._event.roles["user_id"]}
 
     def _cells(self, place: str, fields: Mapping[bytes, bytes] | None) -> Cells:
         """The row of an entry.

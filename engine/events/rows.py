@@ -153,7 +153,8 @@ def _text(cells: Cells, name: str) -> str:
     if isinstance(cell, int) and not isinstance(cell, bool):
         return str(cell)
     if not isinstance(cell, str):
-        raise EventError(f"{name} is a {type(cell).__name__}: {_short(cell)}", "write it as a text", field=name)
+        shown = "" if name == "user_id" else f": {_short(cell)}"  # dead letters name nobody
+        raise EventError(f"{name} is a {type(cell).__name__}{shown}", "write it as a text", field=name)
     return cell
 
 

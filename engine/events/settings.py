@@ -29,6 +29,10 @@ class EventSettings(Section):
     """`sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/DATABASE`."""
     check_items: bool = True
     """Whether events on items that are not in the catalogue are refused."""
+    retention_days: float = Field(default=0.0, ge=0, le=36_500, allow_inf_nan=False)
+    """Events older than this are deleted, and not read until they are; 0 keeps them for ever."""
+    list_retention_days: float = Field(default=0.0, ge=0, le=36_500, allow_inf_nan=False)
+    """The same of served lists."""
     kinds: Mapping[Annotated[str, StringConstraints(pattern=KIND_NAME)], KindSettings] = Field(default_factory=dict)
     """By name the kinds of events that the deployment adds, and standard kinds to which it gives another weight."""
 

@@ -1,30 +1,30 @@
 """The event store in SQL: SQLite, or PostgreSQL; see `engine.events.base` for what it promises."""
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select, tuple_
+from sqlalchemy import Connection, Select, Table, select, tuple_
 
-from engine.core.kinds import kind_named
 from engine.core.times import now_utc
-from engine.core.types import EventKind, UserId
-from engine.events import tables
-from engine.events.base import MAX_PAGE
+from engine.core.types import UserId
+from engine.events import people, tables, totals
 from engine.events.check import EventLimits, check_event, check_impression, check_user, unknown_item
 from engine.events.database import Database
 from engine.events.errors import EventError
 from engine.events.identity import event_id
 from engine.events.insert import insert_new
-from engine.events.times import bound, from_micros, micros
+from engine.events.times import bound, micros
 from engine.events.types import (
     EventStats,
+    Held,
     HistoryPage,
     Impression,
     KnownItems,
+    ListPage,
     OutcomeKind,
     RecordOutcome,
+    Retention,
     Served,
     UserEvent,
 )
@@ -33,7 +33,6 @@ _CHUNK = 2000
 """Rows of a transaction that writes."""
 _STEP = 1000
 """Rows that a stream reads at once."""
-_CURSOR = re.compile(r"([0-9]{1,18})\.([^\0\ud800-\udfff]{1,512})", re.DOTALL)
 
 Values = dict[str, Any]
 Key = tuple[int, str]
@@ -46,6 +45,7 @@ class SqlEventStore:
         url: `sqlite:///var/events.db` or `postgresql://user:password@host/database`.
         limits: the largest event.
         known_items: says which items are in the catalogue, so that events on others are rejected; None keeps all.
+        retention: how long what is kept is read; `purge` deletes what is older.
         clock: the time, with a time zone.
         existing: refuse a file that is not there, instead of making it.
 
@@ -60,12 +60,14 @@ class SqlEventStore:
         *,
         limits: EventLimits | None = None,
         known_items: KnownItems | None = None,
+        retention: Retention = Retention(),  # noqa: B008 (frozen)
         clock: Callable[[], datetime] = now_utc,
         existing: bool = False,
     ) -> None:
         self._limits = limits or EventLimits()
         self._known_items = known_items
         self._clock = clock
+        self._keep = {tables.events: retention.events, tables.impressions: retention.lists}
         self._database = Database(url, existing=existing)
 
     def record(self, events: Sequence[UserEvent]) -> list[RecordOutcome]:
@@ -104,33 +106,41 @@ class SqlEventStore:
     ) -> HistoryPage:
         """A page of what a person did, newest first; see `EventStore.history`."""
         check_user(user)
-        if not 1 <= limit <= MAX_PAGE:
-            raise EventError(f"limit is {limit}", f"ask for 1 to {MAX_PAGE} events", field="limit")
-        columns = tables.events.c
-        query = select(tables.events).where(columns.user_id == user)
-        if kinds:
-            query = query.where(columns.kind.in_([str(kind) for kind in kinds]))
-            if EventKind.IMPRESSION not in kinds:
-                query = query.where(tables.ACTED)
+        wanted = tables.events.c.user_id == user, *people.of_kinds(kinds)
         last = bound(before, "before")
-        if last is not None:
-            query = query.where(columns.time < last)
-        if cursor is not None:
-            query = query.where(tuple_(columns.time, columns.id) < tuple_(*_key(cursor)))
-        query = query.order_by(columns.time.desc(), columns.id.desc()).limit(limit + 1)
+        query = self._within(select(tables.events).where(*wanted), tables.events, None, last)
+        page = people.newest(query, tables.events.c.id, limit, cursor)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        events = tuple(tables.event_of(row).event for row in rows[:limit])
-        more = len(rows) > limit
-        return HistoryPage(events, f"{rows[limit - 1].time}.{rows[limit - 1].id}" if more else None)
+            rows, following = page(connection)
+        return HistoryPage(tuple(tables.event_of(row).event for row in rows), following)
 
-    def delete_user(self, user: UserId) -> int:
+    def lists(self, user: UserId, *, limit: int = 100, cursor: str | None = None) -> ListPage:
+        """A page of what a person was served; see `EventStore.lists`."""
+        check_user(user)
+        own = select(tables.impressions).where(tables.impressions.c.user_id == user)
+        query = self._within(own, tables.impressions)
+        page = people.newest(query, tables.impressions.c.request_id, limit, cursor)
+        with self._database.read() as connection:
+            rows, following = page(connection)
+        return ListPage(tuple(map(tables.impression_of, rows)), following)
+
+    def held(self, user: UserId) -> Held:
+        """What there is of a person; see `EventStore.held`."""
+        check_user(user)
+        with self._database.read() as connection:
+            return people.held(connection, user)
+
+    def delete_user(self, user: UserId) -> Held:
         """Delete all that is known of a person; see `EventStore.delete_user`."""
         check_user(user)
         with self._database.write() as connection:
-            connection.execute(delete(tables.impressions).where(tables.impressions.c.user_id == user))
-            gone = connection.execute(delete(tables.events).where(tables.events.c.user_id == user))
-            return int(gone.rowcount)
+            found = people.held(connection, user)
+            people.delete_all(connection, user)
+        return found
+
+    def scrub(self) -> None:
+        """Rid the files of what was deleted; see `EventStore.scrub`."""
+        self._database.scrub()
 
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[UserEvent]:
         """All events, oldest first, as a stream; see `EventStore.export`."""
@@ -158,28 +168,25 @@ class SqlEventStore:
 
     def stats(self) -> EventStats:
         """What the store holds; see `EventStore.stats`."""
-        columns = tables.events.c
-        spans = select(columns.kind, func.count(), func.min(columns.time), func.max(columns.time))
-        distinct_users = select(columns.user_id).distinct().subquery()
+        events, lists = (self._within(select(table), table).subquery() for table in self._keep)
         with self._database.read() as connection:
-            kinds = connection.execute(spans.group_by(columns.kind).order_by(columns.kind)).all()
-            users = connection.execute(select(func.count()).select_from(distinct_users)).scalar_one()
-            lists = connection.execute(select(func.count()).select_from(tables.impressions)).scalar_one()
-        return EventStats(
-            events=sum(count for _, count, _, _ in kinds),
-            users=users,
-            impressions=lists,
-            kinds={kind_named(kind): count for kind, count, _, _ in kinds},
-            first=from_micros(min(first for _, _, first, _ in kinds)) if kinds else None,
-            last=from_micros(max(last for _, _, _, last in kinds)) if kinds else None,
-        )
+            return totals.stats(connection, events, lists)
 
     def recent_kinds(self, most: int = 10_000) -> set[str]:
         """The kinds of the newest so many events."""
-        columns = tables.events.c
-        newest = select(columns.kind).order_by(columns.time.desc(), columns.id.desc()).limit(most).subquery()
+        query = self._within(select(tables.events.c.kind), tables.events)
         with self._database.read() as connection:
-            return set(connection.execute(select(newest.c.kind).distinct()).scalars())
+            return totals.kinds_of_newest(connection, query, most)
+
+    def purge(self, most: int = 1000) -> int:
+        """Delete what is older than it is kept; see `EventStore.purge`."""
+        gone = 0
+        for table in self._keep:
+            oldest = self._oldest(table)
+            if oldest is not None and gone < most:
+                with self._database.write() as connection:
+                    gone += people.delete_before(connection, table, oldest, most - gone)
+        return gone
 
     def close(self) -> None:
         """Let go of files and connections. Twice is allowed."""
@@ -187,7 +194,7 @@ class SqlEventStore:
 
     def _rows(self, events: Sequence[UserEvent]) -> list[Values | EventError]:
         """The row of each event, or why it is rejected."""
-        now = self._clock()
+        now, oldest = self._clock(), self._oldest(tables.events)
         rows: list[Values | EventError] = []
         for event in events:
             try:
@@ -196,6 +203,9 @@ class SqlEventStore:
                 rows.append(error)
                 continue
             time = micros(event.event.time or now)
+            if oldest is not None and time < oldest:
+                rows.append(_too_old(event))
+                continue
             rows.append(tables.event_row(event, event_id(event, time), time))
         if self._known_items is None:
             return rows
@@ -224,12 +234,26 @@ class SqlEventStore:
             new |= done
         return new, old
 
+    def _oldest(self, table: Table) -> int | None:
+        """From when on rows are read, in microseconds; None reads all."""
+        kept = self._keep[table]
+        return None if kept is None else micros(self._clock() - kept)
+
+    def _within(
+        self, query: Select[Any], table: Table, since: int | None = None, until: int | None = None
+    ) -> Select[Any]:
+        """The rows of a query that lie between two times, and are not too old."""
+        since = max((one for one in (since, self._oldest(table)) if one is not None), default=None)
+        if since is not None:
+            query = query.where(table.c.time >= since)
+        return query if until is None else query.where(table.c.time < until)
+
     def _pages(self, table: Table, name: str, since: int | None, until: int | None) -> Iterator[Sequence[Any]]:
         """The rows of a table by (time, key), a page at a time; no connection is held in between."""
         order = table.c.time, table.c[name]
         last: Key | None = None
         while True:
-            query = _within(select(table), table.c.time, since, until).order_by(*order).limit(_STEP)
+            query = self._within(select(table), table, since, until).order_by(*order).limit(_STEP)
             if last is not None:
                 query = query.where(tuple_(*order) > tuple_(*last))
             with self._database.read() as connection:
@@ -243,7 +267,7 @@ class SqlEventStore:
     def _followed(self, page: Sequence[Any], until: int | None) -> Iterator[Served]:
         columns = tables.events.c
         query = select(tables.events).where(columns.request_id.in_([row.request_id for row in page]))
-        query = _within(query, columns.time, None, until).order_by(columns.time, columns.id)
+        query = self._within(query, tables.events, None, until).order_by(columns.time, columns.id)
         by_request: dict[str, list[UserEvent]] = {}
         with self._database.read() as connection:
             for row in connection.execute(query):
@@ -265,18 +289,9 @@ def _present(connection: Connection, ids: list[str]) -> dict[str, Values]:
     return {row.id: dict(row._mapping) for row in found}
 
 
-def _within(query: Select[Any], time: ColumnElement[int], since: int | None, until: int | None) -> Select[Any]:
-    if since is not None:
-        query = query.where(time >= since)
-    return query if until is None else query.where(time < until)
-
-
-def _key(cursor: str) -> Key:
-    found = _CURSOR.fullmatch(cursor)
-    if found is None:
-        problem = f"cursor {cursor[:40]!r} is not one of a history"
-        raise EventError(problem, "send next_cursor of the last page, or none to begin", field="cursor")
-    return int(found[1]), found[2]
+def _too_old(event: UserEvent) -> EventError:
+    problem = f"time {event.event.time} is older than events are kept"
+    return EventError(problem, "leave it out, or raise events.retention_days", field="time")
 
 
 def _taken(name: str) -> EventError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -91,6 +91,35 @@ class Served:
 
     impression: Impression
     followed: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """A page of the lists that somebody was served, newest first. `next_cursor` is None on the last page."""
+
+    lists: tuple[Impression, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a store holds of one person."""
+
+    events: int
+    lists: int
+    """Served lists."""
+    first: datetime | None
+    """The time of the oldest event or list; None where there is none."""
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long is kept what people did and saw; None is for ever."""
+
+    events: timedelta | None = None
+    lists: timedelta | None = None
+    """Served lists."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from encoders.spaces.space import Space
 from engine.catalog.items import ItemTable
 from engine.core.kinds import EventKinds
+from engine.core.times import now_utc
 from engine.events.types import Impression, UserEvent
 from engine.learn.log import EventLog, encode_texts, event_log
 from engine.learn.pace import Tell
@@ -34,6 +36,8 @@ class TrainingData:
     impressions: tuple[Impression, ...]
     items: ItemTable
     window: TimeWindow
+    read_at: datetime
+    """When it began to be read."""
     undeclared: int = 0
     """Events that were left out, because their kind is not declared."""
 
@@ -98,6 +102,7 @@ def read_training_data(
     Raises:
         EventStoreError: if the database fails.
     """
+    read_at = now_utc()
     with closing(open_events(settings)) as events:
         there = events.stats()
         left = Counter[str]()
@@ -110,7 +115,7 @@ def read_training_data(
     if left:
         tell(0.7, f"leaving out {undeclared(left)}")
     encoded = encode_texts(log, space, lambda share: tell(0.7 + 0.3 * share, "encoding searched texts"))
-    return TrainingData(encoded, tuple(served), items, window, left.total())
+    return TrainingData(encoded, tuple(served), items, window, read_at, left.total())
 
 
 def declared(events: Iterable[UserEvent], kinds: EventKinds, left: Counter[str]) -> Iterator[UserEvent]:

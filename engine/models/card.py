@@ -36,6 +36,12 @@ class CardDraft(BaseModel):
     """The events that it was trained on: from; None means from the first."""
     data_until: AwareDatetime | None = None
     """The events that it was trained on: until."""
+    read_from: AwareDatetime | None = None
+    """It knows nothing of events and served lists before; None means that it may know the first."""
+    read_until: AwareDatetime | None = None
+    """Nor of those of this time or later; None means that it may know all that there were."""
+    read_at: AwareDatetime | None = None
+    """When it began to read them; None in cards of earlier releases."""
     counts: Mapping[str, int] = Field(default_factory=dict)
     """How much it was trained on: events, people, items, cases."""
     metrics: Mapping[str, Number] = Field(default_factory=dict)
@@ -63,6 +69,16 @@ class ModelCard(CardDraft):
     created: AwareDatetime
     files: Mapping[str, str] = Field(default_factory=dict)
     """SHA-256 of each file."""
+
+    def may_know(self, first: datetime, last: datetime) -> bool:
+        """Whether it may have learned from somebody, who is known to it for all that the card says.
+
+        Args:
+            first: the time of their oldest event or served list.
+            last: of their newest.
+        """
+        until = self.read_until or self.read_at or self.created
+        return first < until and (self.read_from is None or last >= self.read_from)
 
     @property
     def order(self) -> str:

@@ -2,6 +2,7 @@
 
     <path>/<version>/card.json, *.safetensors, *.onnx      a version; it never changes
     <path>/serving.json                                    the pointer, see engine/models/pointer.py
+    <path>/deletions.jsonl                                 deleted people, see engine/models/deletions.py
     <path>/.new-*                                          a version that is being written
     <path>/.gone-*                                         one that is being deleted
 
@@ -9,7 +10,6 @@ Any number of processes may read and write at once. kill -9 at any moment leaves
 """
 
 import fcntl
-import os
 import re
 import shutil
 import uuid
@@ -22,9 +22,10 @@ from safetensors import SafetensorError
 
 from encoders.networks.weights import sha256_of
 from engine.core.errors import DiskError, NotFoundError, SettingsError
-from engine.core.files import disk_errors, sync, write_atomically
+from engine.core.files import disk_errors, locked, sync, write_atomically
 from engine.core.times import now_utc
 from engine.models.card import CARD, VERSION, CardDraft, ModelCard, is_plain, read_card, version_name
+from engine.models.deletions import Deletions
 from engine.models.errors import CheckpointError, ModelError
 from engine.models.pointer import Pointer, pointer_json, read_pointer
 
@@ -46,6 +47,8 @@ class Registry:
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = now_utc) -> None:
         self.path = path
         self._clock = clock
+        self.deletions = Deletions(path, clock)
+        """Of people whom versions may have learned from."""
 
     # Versions -----------------------------------------------------------------------------------------------
 
@@ -286,12 +289,8 @@ class Registry:
         """Held by this process until it ends, however it ends."""
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            file = os.open(self.path / f".{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(file, mode)
+        with locked(self.path / f".{name}.lock", mode):
             yield
-        finally:
-            os.close(file)
 
 
 def _listed(names: Iterable[str]) -> str:

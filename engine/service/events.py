@@ -8,18 +8,19 @@ from functools import partial
 
 from encoders.errors import TriveniError
 from engine.core.deadline import Deadline
-from engine.core.errors import InvalidQueryError, OverloadedError
+from engine.core.errors import InvalidQueryError
 from engine.core.types import UserId
 from engine.encode.encoding import ContentEncoder
 from engine.events.base import EventStore
-from engine.events.check import EventLimits, check_user
+from engine.events.check import EventLimits
 from engine.events.encode import with_vectors
 from engine.events.errors import EventError
 from engine.events.types import OutcomeKind, UserEvent
 from engine.service.calls import Context, Malformed, checked, current_call
 from engine.service.convert.content import problem
-from engine.service.convert.events import event_message, user_event_of
-from engine.service.impressions import ImpressionLog
+from engine.service.convert.events import event_message, served_list_message, user_event_of
+from engine.service.convert.fields import timestamp
+from engine.service.deletion import Deletions
 from engine.service.metrics import TenantMetrics
 from engine.service.paging import cursor_of, page_size, page_token
 from engine.service.status import shorten
@@ -32,7 +33,8 @@ MAX_EVENTS = 5000
 MAX_REJECTED = 1000
 """Refused events that the answer to a stream lists; all are counted."""
 
-_FLUSH_SECONDS = 5.0
+_LISTS = "lists "
+"""Begins the cursors of the pages that have served lists, behind those of events."""
 
 Sent = event_pb2.StreamEventsRequest | Malformed
 """A message of the stream: one that cannot be parsed is a bad event like others, and does not end it."""
@@ -56,7 +58,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         fingerprint: of its space.
         store: where events are kept.
         limits: the largest event, as the store has them.
-        impressions: the log of served lists, which the deletion of a person waits for.
+        deletions: deletes people.
         workers: where the work is done.
         metrics: count what became of events.
         max_bytes: of the events of one stream that wait.
@@ -68,14 +70,14 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         fingerprint: str,
         store: EventStore,
         limits: EventLimits,
-        impressions: ImpressionLog,
+        deletions: Deletions,
         workers: Workers,
         metrics: TenantMetrics,
         *,
         max_bytes: int,
     ) -> None:
         self._encoder, self._fingerprint = encoder, fingerprint
-        self._store, self._limits, self._impressions = store, limits, impressions
+        self._store, self._limits, self._deletions = store, limits, deletions
         self._workers, self._metrics, self._max_bytes = workers, metrics, max_bytes
 
     async def RecordEvents(  # noqa: N802
@@ -151,15 +153,25 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         """A page of what a person did."""
         current_call().user = request.user_id
         deadline = deadline_of(context)
-        return await self._workers.run(lambda: self._history(request), deadline)
+        return await self._workers.run(lambda: self._history(request, deadline), deadline)
 
-    def _history(self, request: event_pb2.GetHistoryRequest) -> event_pb2.GetHistoryResponse:
-        size = page_size(request.page_size)
+    def _history(self, request: event_pb2.GetHistoryRequest, deadline: Deadline) -> event_pb2.GetHistoryResponse:
+        user, size = UserId(request.user_id), page_size(request.page_size)
         of_list = b"history of " + request.user_id.encode()
         cursor = cursor_of(request.page_token, of_list)
-        page = self._store.history(UserId(request.user_id), limit=size, cursor=cursor)
+        if request.complete and cursor is None:
+            self._deletions.settle(deadline)
+        if request.complete and cursor is not None and cursor.startswith(_LISTS):
+            lists = self._store.lists(user, limit=size, cursor=cursor.removeprefix(_LISTS) or None)
+            return event_pb2.GetHistoryResponse(
+                served_lists=map(served_list_message, lists.lists),
+                next_page_token=page_token(lists.next_cursor and _LISTS + lists.next_cursor, of_list),
+            )
+        page = self._store.history(user, limit=size, cursor=cursor)
+        following = page.next_cursor or (_LISTS if request.complete else None)
         return event_pb2.GetHistoryResponse(
-            events=map(event_message, page.events), next_page_token=page_token(page.next_cursor, of_list)
+            events=[event_message(event, complete=request.complete) for event in page.events],
+            next_page_token=page_token(following, of_list),
         )
 
     async def DeleteUser(  # noqa: N802
@@ -171,14 +183,15 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         return await self._workers.run(lambda: self._delete(request, deadline), deadline)
 
     def _delete(self, request: event_pb2.DeleteUserRequest, deadline: Deadline) -> event_pb2.DeleteUserResponse:
-        user = UserId(request.user_id)
-        check_user(user)
-        self._impressions.forget(user)
-        if not self._impressions.flush(min(deadline.remaining(), _FLUSH_SECONDS)):
-            raise OverloadedError(
-                "lists that were served still wait to be written, the person's may be among them", "try again later"
-            )
-        return event_pb2.DeleteUserResponse(deleted_count=self._store.delete_user(user))
+        receipt = self._deletions.delete(UserId(request.user_id), deadline)
+        return event_pb2.DeleteUserResponse(
+            deleted_count=receipt.gone.events,
+            deleted_list_count=receipt.gone.lists,
+            receipt_id=receipt.deletion.id,
+            delete_time=timestamp(receipt.deletion.time),
+            model_versions=receipt.deletion.versions,
+            scrubbed=receipt.scrubbed,
+        )
 
 
 def _user_event(message: event_pb2.UserEvent | Sent) -> event_pb2.UserEvent:

@@ -51,9 +51,9 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     def _list_models(self, request: model_pb2.ListModelsRequest) -> model_pb2.ListModelsResponse:
         cards, _ = self._serving.registry.scan()
         page, token = _page(cards, lambda card: card.order, request.page_size, request.page_token, b"models")
-        serving = self._serving.version
+        serving, deleted = self._serving.version, self._serving.registry.deletions.since(page)
         return model_pb2.ListModelsResponse(
-            models=[model_message(card, serving) for card in page], next_page_token=token
+            models=[model_message(card, serving, deleted[card.version]) for card in page], next_page_token=token
         )
 
     async def GetModel(  # noqa: N802
@@ -94,7 +94,9 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         return await self._run(rollback, context)
 
     def _model(self, version: str) -> model_pb2.Model:
-        return model_message(self._serving.registry.card(version), self._serving.version)
+        registry = self._serving.registry
+        card = registry.card(version)
+        return model_message(card, self._serving.version, registry.deletions.since([card])[version])
 
     async def TrainModel(  # noqa: N802
         self, request: model_pb2.TrainModelRequest, context: Context

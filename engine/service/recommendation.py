@@ -53,8 +53,13 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     ) -> None:
         self._engine, self._history, self._impressions = engine, history, impressions
         self._limits, self._workers, self._metrics = limits, workers, metrics
-        self._read = partial(recommend_query, read_event=EventReader(limits.kinds))
+        self._read_event = EventReader(limits.kinds)
+        self._read = partial(recommend_query, read_event=self._read_event)
         self._log = structlog.get_logger("triveni.service")
+
+    def forget(self) -> None:
+        """Remember no more events that came with requests."""
+        self._read_event.clear()
 
     async def Recommend(  # noqa: N802
         self, request: recommendation_pb2.RecommendRequest, context: Context

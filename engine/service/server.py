@@ -240,6 +240,6 @@ class Server:
         await self._quotas.close()
         await asyncio.to_thread(self._pools.close)
         for services in self.services.values():
-            await asyncio.to_thread(services.impressions.close)
+            await asyncio.to_thread(services.close)
         await asyncio.to_thread(self._tracing.close)
         self._log.info("stopped")

@@ -13,11 +13,13 @@ from engine.encode.encoding import ContentEncoder
 from engine.events.base import EventStore
 from engine.events.check import EventLimits
 from engine.events.history import StoredHistory
+from engine.events.housekeeping import Housekeeping
 from engine.learn.jobs.trainings import Trainings
 from engine.models.serving import Serving
 from engine.query.pipeline import Engine
 from engine.service.calls import Context, current_call
 from engine.service.catalog import CatalogServicer
+from engine.service.deletion import Deletions
 from engine.service.encoder import EncoderServicer
 from engine.service.events import EventServicer
 from engine.service.impressions import ImpressionLog
@@ -111,13 +113,21 @@ class Services:
         max_bytes: int,
     ) -> None:
         self.tenant, self._space, self._fields = tenant, space, index.fields
-        self.impressions = ImpressionLog(tenant.events)
+        self.impressions, self.housekeeping = ImpressionLog(tenant.events), Housekeeping(tenant.events)
         fuse = tenant.engine.fuse_settings
         history = StoredHistory(tenant.events, fuse.weights, fuse.max_events)
+        recommendation = RecommendationServicer(
+            tenant.engine, history, self.impressions, limits, pools.requests, metrics
+        )
+        deletions = Deletions(
+            tenant.events,
+            self.impressions,
+            self.housekeeping,
+            tenant.serving.registry if tenant.serving else None,
+            caches=[recommendation.forget],
+        )
         self.servicers: Mapping[str, object] = {
-            "triveni.v1.RecommendationService": RecommendationServicer(
-                tenant.engine, history, self.impressions, limits, pools.requests, metrics
-            ),
+            "triveni.v1.RecommendationService": recommendation,
             "triveni.v1.CatalogService": CatalogServicer(
                 tenant.encoder,
                 tenant.store,
@@ -134,13 +144,18 @@ class Services:
                 space.fingerprint,
                 tenant.events,
                 limits,
-                self.impressions,
+                deletions,
                 pools.events,
                 metrics,
                 max_bytes=max_bytes,
             ),
             "triveni.v1.ModelService": ModelServicer(tenant.serving, tenant.trainings, pools.models),
         }
+
+    def close(self) -> None:
+        """Write the lists that wait, and keep house no more."""
+        self.impressions.close()
+        self.housekeeping.close()
 
     def warm_up(self) -> None:
         """Answer for the first time.

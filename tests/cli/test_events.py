@@ -5,6 +5,8 @@ import re
 import shlex
 import signal
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,10 @@ from engine import opening
 from engine.catalog.ingest import digest, point_of
 from engine.cli import app
 from engine.config.settings import load_settings
-from engine.core.types import Item, ItemId
+from engine.core.types import Item, ItemId, UserId
 from engine.events.sql import SqlEventStore
 from engine.events.types import RecordOutcome, UserEvent
+from tests.events.stores import on, served, vector
 from tests.tiny import concept_space
 
 ROWS = [
@@ -64,6 +67,41 @@ def test_import_stats_export_and_import_again(folder: Path) -> None:
         done = run(*arguments)
         assert done.exit_code == 0, done.output
         assert "3" in done.output
+
+
+def test_all_of_a_person_is_exported(folder: Path) -> None:
+    document("import", write(folder / "in.jsonl", ROWS), "--no-check-items")
+    with closing(opening.open_events(load_settings())) as store:
+        store.record([replace(on(vector()), user=UserId("ann"))])
+        store.log_impressions([served("r1", "ann"), served("r2", "bob"), served("r3", "ann", items=())])
+    done = document("export", "ann.jsonl", "--user", "ann")
+    assert (done["events"], done["lists"], done["lists_file"]) == (3, 2, "ann-lists.jsonl")
+    events = [json.loads(line) for line in Path("ann.jsonl").read_text().splitlines()]
+    assert [(event["user_id"], event["kind"]) for event in events] == [("ann", kind) for kind in KINDS_OF_ANN]
+    assert {"vector", "fingerprint"} <= events[0].keys()
+    lists = [json.loads(line) for line in Path("ann-lists.jsonl").read_text().splitlines()]
+    assert [one["request_id"] for one in lists] == ["r3", "r1"]
+    assert lists[1] == {
+        "request_id": "r1", "user": "ann", "items": ["a", "b"], "positions": [1, 2], "propensities": [1.0, 0.5],
+        "model": "m1", "tier": "retrieval", "time": "2026-06-01T10:00:00Z", "context": {"device": "phone"},
+    }  # fmt: skip
+    assert "2 served lists" in run("export", "ann.csv", "--user", "ann").output
+    assert run("export", "ann.csv", "--user", "ann", "--since", "2026-01-01").exit_code == 2
+
+
+KINDS_OF_ANN = ("search", "search", "like")
+
+
+def test_purge_deletes_what_is_too_old(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document("import", write(folder / "in.jsonl", ROWS), "--no-check-items")
+    assert document("purge") == {"deleted": 0}
+    days = (datetime.now(UTC) - datetime(2026, 1, 2, tzinfo=UTC)).total_seconds() / 86400
+    monkeypatch.setenv("TRIVENI_EVENTS__RETENTION_DAYS", str(days))
+    assert document("stats")["events"] == 1
+    assert document("purge") == {"deleted": 2}
+    assert "0 events and served lists deleted" in run("purge").output
+    monkeypatch.delenv("TRIVENI_EVENTS__RETENTION_DAYS")
+    assert document("stats")["events"] == 1
 
 
 def test_bad_lines_are_told_and_the_rest_is_kept(folder: Path) -> None:

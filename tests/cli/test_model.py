@@ -1,6 +1,7 @@
 """`triveni model`."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,18 @@ def error(*arguments: str) -> TriveniError:
     return done.exception
 
 
+def test_versions_that_may_know_deleted_people_say_so(registry: Registry) -> None:
+    a = make(registry, "bird", "a", read_at=datetime.now(UTC) - timedelta(days=2))
+    deletion = registry.deletions.note([a], a.created - timedelta(days=3), a.created - timedelta(days=3))
+    make(registry, "car", "b", read_at=datetime.now(UTC) + timedelta(hours=1))
+    assert json.loads(run("show", "a").output)["deleted_people"] == {"count": 1, "last": deletion.time.isoformat()}
+    assert [(one["version"], one["deleted_people"]) for one in json.loads(run("list", "--json").output)] == [
+        ("b", 0),
+        ("a", 1),
+    ]
+    assert "deleted people" in said("list")
+
+
 def test_versions_from_the_first_to_the_last(registry: Registry) -> None:
     assert "no model version in" in said("list")
     a = make(
@@ -64,7 +77,8 @@ def test_versions_from_the_first_to_the_last(registry: Registry) -> None:
     ]
     assert "ndcg_at_10 0.1412 (0.1300 to 0.1500), before 0.1000" in listed
     assert "serves" in listed
-    assert json.loads(run("show", "a").output) == a.model_dump(mode="json")
+    nobody = {"deleted_people": {"count": 0, "last": None}}
+    assert json.loads(run("show", "a").output) == {**a.model_dump(mode="json"), **nobody}
     assert json.loads(run("show").output)["version"] == "b"
     assert "b served, a serves now" in said("rollback")
     assert "b serves 25.0% of people now, a the others" in said("candidate", "b", "--share", "0.25")

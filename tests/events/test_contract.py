@@ -8,11 +8,11 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from encoders.types import Image, Text
-from engine.core.types import Event, EventKind, ItemId
+from engine.core.types import Event, EventKind, ItemId, UserId
 from engine.events.base import EventStore
 from engine.events.errors import EventError
 from engine.events.sql import SqlEventStore
-from engine.events.types import EventStats, OutcomeKind, UserEvent
+from engine.events.types import EventStats, Held, OutcomeKind, Retention, UserEvent
 from tests.events.stores import ANN, BOB, NOW, ago, click, kinds, on, open_store, plain, served, vector, whole_history
 
 
@@ -130,9 +130,11 @@ def test_more_than_one_transaction(store: SqlEventStore) -> None:
 
 def test_delete_user(store: SqlEventStore) -> None:
     store.record([click(name="1"), click(name="2"), click(user="bob", name="3")])
-    store.log_impressions([served("r1"), served("r2", "bob")])
-    assert store.delete_user(ANN) == 2
-    assert store.delete_user(ANN) == 0
+    store.log_impressions([served("r1", time=ago(hours=9)), served("r2", "bob")])
+    assert store.held(ANN) == Held(2, 1, ago(hours=9), ago(hours=1))
+    assert store.delete_user(ANN) == Held(2, 1, ago(hours=9), ago(hours=1))
+    assert store.held(ANN) == store.delete_user(ANN) == Held(0, 0, None, None)
+    store.scrub()
     assert whole_history(store) == []
     assert [event.user for event in store.export()] == [BOB]
     assert [one.impression.user for one in store.impressions()] == [BOB]
@@ -163,6 +165,82 @@ def test_stats(store: SqlEventStore) -> None:
     store.log_impressions([served()])
     found = {EventKind.CLICK: 2, EventKind.SEARCH: 1}
     assert store.stats() == EventStats(3, 2, 1, found, ago(hours=9), ago(hours=1))
+
+
+# Retention --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_too_old_is_not_read_and_purged_in_batches(url: str) -> None:
+    every = open_store(url)
+    old, new = [ago(days=9, seconds=row) for row in range(7)], [ago(days=1, seconds=row) for row in range(3)]
+    every.record([click(name=f"{time}", time=time, request_id="n0") for time in (*old, *new)])
+    every.log_impressions([served(f"o{row}", time=time) for row, time in enumerate(old)])
+    every.log_impressions([served(f"n{row}", time=time) for row, time in enumerate(new)])
+    assert every.purge() == 0
+    kept = open_store(url, retention=Retention(timedelta(days=5), timedelta(days=5)))
+
+    def look(store: SqlEventStore) -> tuple[int, ...]:
+        followed = [len(one.followed) for one in store.impressions() if one.impression.request_id == "n0"]
+        return (
+            len(whole_history(store)),
+            len(store.history(ANN, before=NOW, kinds=[EventKind.CLICK]).events),
+            len(list(store.export(since=ago(days=99)))),
+            len(list(store.impressions())),
+            len(store.lists(ANN).lists),
+            *followed,
+            *(store.stats().events, store.stats().impressions, len(store.recent_kinds())),
+        )
+
+    assert look(kept) == (3, 3, 3, 3, 3, 3, 3, 3, 1)
+    assert look(every) == (10, 10, 10, 10, 10, 10, 10, 10, 1)
+    assert [kept.purge(4) for _ in range(5)] == [4, 4, 4, 2, 0]
+    assert look(every) == look(kept) == (3, 3, 3, 3, 3, 3, 3, 3, 1)
+    every.close()
+    kept.close()
+
+
+def test_each_has_a_retention_of_its_own(url: str) -> None:
+    every = open_store(url)
+    every.record([click(name="1", time=ago(days=9))])
+    every.log_impressions([served("r1", time=ago(days=9))])
+    every.close()
+    kept = open_store(url, retention=Retention(lists=timedelta(days=5)))
+    assert (kept.purge(), kept.stats().events, kept.stats().impressions) == (1, 1, 0)
+    kept.close()
+    kept = open_store(url, retention=Retention(events=timedelta(days=5)))
+    assert (kept.purge(), kept.stats().events) == (1, 0)
+    kept.close()
+
+
+def test_events_that_are_too_old_are_rejected(url: str) -> None:
+    store = open_store(url, retention=Retention(events=timedelta(days=5)))
+    outcomes = store.record([click(name="1", time=ago(days=5)), click(name="2", time=ago(days=5, seconds=1))])
+    assert kinds(outcomes) == [OutcomeKind.RECORDED, OutcomeKind.REJECTED]
+    assert str(outcomes[1].error) == (
+        "time 2026-05-27 11:59:59+00:00 is older than events are kept: leave it out, or raise events.retention_days"
+    )
+    store.close()
+
+
+def test_a_person_is_deleted_with_what_is_too_old(url: str) -> None:
+    every = open_store(url)
+    every.record([click(name="1", time=ago(days=9))])
+    every.close()
+    kept = open_store(url, retention=Retention(events=timedelta(days=5)))
+    assert kept.delete_user(ANN) == Held(1, 0, ago(days=9), ago(days=9))
+    kept.close()
+
+
+def test_lists_of_a_person_come_in_pages(store: SqlEventStore) -> None:
+    mine = [served(f"r{row}", time=ago(hours=row // 2)) for row in range(5)]
+    store.log_impressions([*mine, served("other", "bob"), served("nobody", "")])
+    assert store.lists(ANN).lists == tuple(sorted(mine, key=lambda one: (one.time, one.request_id), reverse=True))
+    first = store.lists(ANN, limit=3)
+    second = store.lists(ANN, limit=3, cursor=first.next_cursor)
+    assert (*first.lists, *second.lists) == store.lists(ANN).lists
+    assert (len(second.lists), second.next_cursor) == (2, None)
+    with pytest.raises(EventError, match="user_id is empty"):
+        store.lists(UserId(""))
 
 
 # Served lists -----------------------------------------------------------------------------------------------

@@ -157,7 +157,7 @@ _BASE = {"user_id": "ann", "kind": "click", "item_id": "bird", "time": T}
         ({"value": True}, "value", "value True is no number"),
         ({"value": 10**400}, "value", "is no number"),
         ({"item_id": 1.5}, "item_id", "item_id is a float: 1.5: write it as a text"),
-        ({"user_id": ["a"]}, "user_id", "user_id is a list: ['a']: write it as a text"),
+        ({"user_id": ["a"]}, "user_id", "user_id is a list: write it as a text"),
         ({"context": "{"}, "context", "context '{' is not JSON: write an object of texts"),
         ({"context": [1]}, "context", "is no object of texts"),
         ({"context": {"a": {"b": 1}}}, "context", "context {'a': {'b': 1}} is no object of texts"),

@@ -200,6 +200,9 @@ def _draft(
         fingerprint=done.space.fingerprint,
         data_from=_time(log, 0),
         data_until=_time(log, -1),
+        read_from=done.data.window.start,
+        read_until=done.data.window.end,
+        read_at=done.data.read_at,
         counts={
             "events": len(log),
             "people": len(log.users),

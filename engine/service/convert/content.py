@@ -72,6 +72,13 @@ def vector_bytes(vectors: Floats) -> bytes:
     return np.ascontiguousarray(vectors, "<f4").tobytes()
 
 
+def vector_message(vector: VectorInput) -> content_pb2.Vector:
+    """A vector, (d,) float32."""
+    return content_pb2.Vector(
+        modality=FROM_MODALITY[vector.modality], values=vector_bytes(vector.values), fingerprint=vector.fingerprint
+    )
+
+
 def problem(error: TriveniError) -> content_pb2.Problem:
     """What is wrong with one content, item or event of a call that goes on."""
     return content_pb2.Problem(

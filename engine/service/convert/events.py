@@ -7,9 +7,9 @@ from encoders.errors import TriveniError
 from encoders.types import Modality, Text
 from engine.core.errors import InvalidQueryError
 from engine.core.kinds import STANDARD_KINDS, EventKinds
-from engine.core.types import Event, EventKind, UserId
-from engine.events.types import UserEvent
-from engine.service.convert.content import content_of
+from engine.core.types import Event, EventKind, UserId, VectorInput
+from engine.events.types import Impression, UserEvent
+from engine.service.convert.content import content_of, vector_message
 from engine.service.convert.fields import id_of, plain, time_of, timestamp, within
 from triveni.v1 import content_pb2, event_pb2
 
@@ -88,8 +88,13 @@ def user_event_of(message: event_pb2.UserEvent, kinds: EventKinds = STANDARD_KIN
         raise within(error, "event") from None
 
 
-def event_message(event: Event) -> event_pb2.Event:
-    """A stored event. Of a picture or sound, of which only the vector is kept, the content has no bytes."""
+def event_message(event: Event, *, complete: bool = False) -> event_pb2.Event:
+    """A stored event. Of a picture or sound, of which only the vector is kept, the content has no bytes.
+
+    Args:
+        event: the event.
+        complete: whether that vector is added.
+    """
     message = event_pb2.Event(
         kind=_FROM_KIND.get(event.kind),
         kind_name=None if event.kind in _FROM_KIND else event.kind,
@@ -105,7 +110,23 @@ def event_message(event: Event) -> event_pb2.Event:
         message.content.text = event.content.text
     elif event.content is not None:
         message.content.CopyFrom(_WITHOUT_BYTES[event.content.modality])
+    if complete and isinstance(event.content, VectorInput):
+        message.vector.CopyFrom(vector_message(event.content))
     return message
+
+
+def served_list_message(impression: Impression) -> event_pb2.ServedList:
+    """A list that was served."""
+    return event_pb2.ServedList(
+        request_id=impression.request_id,
+        time=timestamp(impression.time),
+        item_ids=impression.items,
+        positions=impression.positions,
+        propensities=impression.propensities,
+        model=impression.model,
+        tier=impression.tier,
+        context=impression.context,
+    )
 
 
 _WITHOUT_BYTES = {
@@ -137,3 +158,7 @@ class EventReader:
             return self._read(message)
         raw = message.SerializeToString()
         return self._known(raw) if len(raw) <= self._MAX_BYTES else self._read(message)
+
+    def clear(self) -> None:
+        """Remember none."""
+        self._known.cache_clear()

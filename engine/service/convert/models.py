@@ -5,6 +5,7 @@ from google.protobuf import duration_pb2
 from engine.learn.jobs.training_list import Training, TrainingState
 from engine.learn.jobs.worker import Failure
 from engine.models.card import ModelCard
+from engine.models.deletions import Deleted
 from engine.service.convert.fields import timestamp
 from engine.service.status import reason_named, shorten
 from triveni.v1 import content_pb2, model_pb2
@@ -12,12 +13,13 @@ from triveni.v1 import content_pb2, model_pb2
 _STATES = {state: model_pb2.TrainingState.Value(f"TRAINING_STATE_{state.name}") for state in TrainingState}
 
 
-def model_message(card: ModelCard, serving: str) -> model_pb2.Model:
+def model_message(card: ModelCard, serving: str, deleted: Deleted) -> model_pb2.Model:
     """A version.
 
     Args:
         card: its card.
         serving: the version that serves.
+        deleted: people whom it may have learned from.
     """
     return model_pb2.Model(
         version=card.version,
@@ -28,6 +30,8 @@ def model_message(card: ModelCard, serving: str) -> model_pb2.Model:
         data_end_time=timestamp(card.data_until) if card.data_until else None,
         metrics=card.metrics,
         baseline_metrics=card.baseline_metrics,
+        deleted_people=deleted.count,
+        last_deletion_time=timestamp(deleted.last) if deleted.last else None,
     )
 
 

@@ -23,10 +23,11 @@ def routes(studio: Studio) -> list[Route]:
 
     def versions(_: Request) -> Response:
         cards, wrong = learning.registry.scan()
-        pointer = learning.registry.pointer()
+        pointer, deleted = learning.registry.pointer(), learning.registry.deletions.since(cards)
         return JSONResponse(
             {
                 "cards": {card.version: card.model_dump(mode="json", exclude={"files", "format"}) for card in cards},
+                "deleted": {name: one.count for name, one in deleted.items() if one.count},
                 "broken": [{"problem": error.problem, "remedy": error.remedy} for error in wrong],
                 "serving": pointer.serving,
                 "previous": pointer.previous[-1] if pointer.previous else None,

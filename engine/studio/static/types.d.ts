@@ -135,6 +135,7 @@ export interface Card {
 
 export interface Versions {
   cards: Record<string, Card>;
+  deleted: Record<string, number>;
   broken: { problem: string; remedy: string }[];
   serving: string;
   previous: string | null;

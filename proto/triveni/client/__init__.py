@@ -28,15 +28,18 @@ if TYPE_CHECKING:
     from triveni.client.results import (
         Embedded,
         Event,
+        Forgotten,
         History,
         Item,
         ItemResult,
         Model,
         Recorded,
         RejectedEvent,
+        ServedList,
         Switched,
         Training,
         Upserted,
+        UserData,
     )
     from triveni.client.sync import Client
 
@@ -48,6 +51,7 @@ __all__ = [
     "DeniedError",
     "Embedded",
     "Event",
+    "Forgotten",
     "History",
     "InvalidError",
     "Item",
@@ -62,6 +66,7 @@ __all__ = [
     "Recorded",
     "RejectedEvent",
     "Result",
+    "ServedList",
     "ServerError",
     "Skipped",
     "Switched",
@@ -69,6 +74,7 @@ __all__ = [
     "TriveniError",
     "UnavailableError",
     "Upserted",
+    "UserData",
     "Vector",
 ]
 
@@ -99,15 +105,18 @@ _NAMES = {
     "results": (
         "Embedded",
         "Event",
+        "Forgotten",
         "History",
         "Item",
         "ItemResult",
         "Model",
         "Recorded",
         "RejectedEvent",
+        "ServedList",
         "Switched",
         "Training",
         "Upserted",
+        "UserData",
     ),
     "sync": ("Client",),
 }

@@ -108,6 +108,7 @@ class AsyncClient(Connection):
     embed = _awaited(catalog.embed)
     record = _awaited(events.record)
     history = _awaited(events.history)
+    data_of = _awaited(events.data_of)
     forget = _awaited(events.forget)
     models = _awaited(versions.models)
     model = _awaited(versions.model)

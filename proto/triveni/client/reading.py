@@ -13,7 +13,7 @@ from triveni.client.answers import Answer, Reason, Result, Skipped
 from triveni.client.contents import MODALITIES, Modality, Part, Vector
 from triveni.client.events import event_label, kind_of
 from triveni.client.items import payload_of, problem
-from triveni.client.results import Event, Item, Model, Switched, Training
+from triveni.client.results import Event, Item, Model, ServedList, Switched, Training
 from triveni.client.times import time_of
 from triveni.v1 import content_pb2, event_pb2, item_pb2, model_pb2, recommendation_pb2
 
@@ -120,6 +120,21 @@ def event(message: event_pb2.Event) -> Event:
         message.id,
         message.request_id,
         dict(message.context),
+        vector(message.vector) if message.HasField("vector") else None,
+    )
+
+
+def served_list(message: event_pb2.ServedList) -> ServedList:
+    """A list that a user was served."""
+    return ServedList(
+        message.request_id,
+        time_of(message.time),
+        tuple(message.item_ids),
+        tuple(message.positions),
+        tuple(message.propensities),
+        message.model,
+        message.tier,
+        dict(message.context),
     )
 
 
@@ -139,6 +154,7 @@ def model(message: model_pb2.Model) -> Model:
         dict(message.metrics),
         dict(message.baseline_metrics),
         message.fingerprint,
+        message.deleted_people,
     )
 
 

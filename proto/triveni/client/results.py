@@ -105,6 +105,8 @@ class Event(Brief):
     request: str = ""
     """The request whose answer they acted on."""
     context: Mapping[str, str] = field(default_factory=dict)
+    vector: Vector | None = field(default=None, repr=False)
+    """What is kept of a picture or sound, where all of a user was asked for."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -131,6 +133,52 @@ class History(Rows[Event]):
             for one in self.events
         ]
         return show.Table(("time (UTC)", "kind", "what", "value"), rows, right=(3,), empty="no events")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ServedList(Brief):
+    """A list that a user was served."""
+
+    request: str
+    """The request that it answered."""
+    time: datetime
+    items: tuple[str, ...]
+    positions: tuple[int, ...] = field(default=(), repr=False)
+    """The place of each item, from 1."""
+    propensities: tuple[float, ...] = field(default=(), repr=False)
+    """With which probability each item had its place."""
+    model: str = ""
+    """The version that the user got."""
+    tier: str = ""
+    """The stage that decided the order."""
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class UserData(Brief):
+    """All that is kept of a user, the newest first."""
+
+    user: str
+    events: tuple[Event, ...]
+    lists: tuple[ServedList, ...]
+    """That the user was served."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Forgotten(Brief):
+    """The receipt of a user's deletion. It says nothing of the user, so that it may be kept."""
+
+    receipt: str
+    """Its id."""
+    time: datetime
+    events: int
+    """How many were deleted."""
+    lists: int
+    """Of those that the user was served, how many were deleted."""
+    versions: tuple[str, ...] = ()
+    """Of the model, which may have learned from the user."""
+    scrubbed: bool = False
+    """Whether the database's files were rid of what was deleted; False if that is still being done."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -182,6 +230,8 @@ class Model(Brief):
     """On held-out time, such as ndcg_at_10."""
     baseline_metrics: Mapping[str, float] = field(default_factory=dict)
     fingerprint: str = field(default="", repr=False)
+    deleted_people: int = 0
+    """Who were deleted after it may have learned from them."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -95,6 +95,7 @@ class Client(Connection):
     embed = _blocking(catalog.embed)
     record = _blocking(events.record)
     history = _blocking(events.history)
+    data_of = _blocking(events.data_of)
     forget = _blocking(events.forget)
     models = _blocking(versions.models)
     model = _blocking(versions.model)

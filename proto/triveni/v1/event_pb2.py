@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from triveni.v1 import content_pb2 as triveni_dot_v1_dot_content__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16triveni/v1/event.proto\x12\ntriveni.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18triveni/v1/content.proto\"\xcd\x02\n\x05\x45vent\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.triveni.v1.EventKind\x12\x11\n\x07item_id\x18\x02 \x01(\tH\x00\x12&\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x13.triveni.v1.ContentH\x00\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\x05value\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\n\n\x02id\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12/\n\x07\x63ontext\x18\x08 \x03(\x0b\x32\x1e.triveni.v1.Event.ContextEntry\x12\x11\n\tkind_name\x18\t \x01(\t\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06targetB\x08\n\x06_value\">\n\tUserEvent\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12 \n\x05\x65vent\x18\x02 \x01(\x0b\x32\x11.triveni.v1.Event\"<\n\x13RecordEventsRequest\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.triveni.v1.UserEvent\"t\n\x14RecordEventsResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\x12+\n\x08rejected\x18\x03 \x03(\x0b\x32\x19.triveni.v1.RejectedEvent\"D\n\rRejectedEvent\x12\r\n\x05index\x18\x01 \x01(\x05\x12$\n\x07problem\x18\x02 \x01(\x0b\x32\x13.triveni.v1.Problem\";\n\x13StreamEventsRequest\x12$\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x15.triveni.v1.UserEvent\"\x8c\x01\n\x14StreamEventsResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x03\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x03\x12+\n\x08rejected\x18\x03 \x03(\x0b\x32\x19.triveni.v1.RejectedEvent\x12\x16\n\x0erejected_count\x18\x04 \x01(\x03\"K\n\x11GetHistoryRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"P\n\x12GetHistoryResponse\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.triveni.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"+\n\x12\x44\x65leteUserResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x03*\x8b\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45VENT_KIND_IMPRESSION\x10\x01\x12\x13\n\x0f\x45VENT_KIND_VIEW\x10\x02\x12\x14\n\x10\x45VENT_KIND_CLICK\x10\x03\x12\x13\n\x0f\x45VENT_KIND_LIKE\x10\x04\x12\x17\n\x13\x45VENT_KIND_PURCHASE\x10\x05\x12\x13\n\x0f\x45VENT_KIND_RATE\x10\x06\x12\x13\n\x0f\x45VENT_KIND_SKIP\x10\x07\x12\x16\n\x12\x45VENT_KIND_DISLIKE\x10\x08\x12\x15\n\x11\x45VENT_KIND_SEARCH\x10\t\x12\x15\n\x11\x45VENT_KIND_UPLOAD\x10\n2\xce\x03\n\x0c\x45ventService\x12o\n\x0cRecordEvents\x12\x1f.triveni.v1.RecordEventsRequest\x1a .triveni.v1.RecordEventsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:record:\x01*\x12q\n\x0cStreamEvents\x12\x1f.triveni.v1.StreamEventsRequest\x1a .triveni.v1.StreamEventsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:stream:\x01*(\x01\x12p\n\nGetHistory\x12\x1d.triveni.v1.GetHistoryRequest\x1a\x1e.triveni.v1.GetHistoryResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/users/{user_id}/history\x12h\n\nDeleteUser\x12\x1d.triveni.v1.DeleteUserRequest\x1a\x1e.triveni.v1.DeleteUserResponse\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/users/{user_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16triveni/v1/event.proto\x12\ntriveni.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18triveni/v1/content.proto\"\xf1\x02\n\x05\x45vent\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.triveni.v1.EventKind\x12\x11\n\x07item_id\x18\x02 \x01(\tH\x00\x12&\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x13.triveni.v1.ContentH\x00\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\x05value\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\n\n\x02id\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12/\n\x07\x63ontext\x18\x08 \x03(\x0b\x32\x1e.triveni.v1.Event.ContextEntry\x12\x11\n\tkind_name\x18\t \x01(\t\x12\"\n\x06vector\x18\n \x01(\x0b\x32\x12.triveni.v1.Vector\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06targetB\x08\n\x06_value\">\n\tUserEvent\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12 \n\x05\x65vent\x18\x02 \x01(\x0b\x32\x11.triveni.v1.Event\"<\n\x13RecordEventsRequest\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.triveni.v1.UserEvent\"t\n\x14RecordEventsResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\x12+\n\x08rejected\x18\x03 \x03(\x0b\x32\x19.triveni.v1.RejectedEvent\"D\n\rRejectedEvent\x12\r\n\x05index\x18\x01 \x01(\x05\x12$\n\x07problem\x18\x02 \x01(\x0b\x32\x13.triveni.v1.Problem\";\n\x13StreamEventsRequest\x12$\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x15.triveni.v1.UserEvent\"\x8c\x01\n\x14StreamEventsResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x03\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x03\x12+\n\x08rejected\x18\x03 \x03(\x0b\x32\x19.triveni.v1.RejectedEvent\x12\x16\n\x0erejected_count\x18\x04 \x01(\x03\"]\n\x11GetHistoryRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\"~\n\x12GetHistoryResponse\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.triveni.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12,\n\x0cserved_lists\x18\x03 \x03(\x0b\x32\x16.triveni.v1.ServedList\"\x88\x02\n\nServedList\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08item_ids\x18\x03 \x03(\t\x12\x11\n\tpositions\x18\x04 \x03(\x05\x12\x14\n\x0cpropensities\x18\x05 \x03(\x01\x12\r\n\x05model\x18\x06 \x01(\t\x12\x0c\n\x04tier\x18\x07 \x01(\t\x12\x34\n\x07\x63ontext\x18\x08 \x03(\x0b\x32#.triveni.v1.ServedList.ContextEntry\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"$\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xb6\x01\n\x12\x44\x65leteUserResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x03\x12\x1a\n\x12\x64\x65leted_list_count\x18\x02 \x01(\x03\x12\x12\n\nreceipt_id\x18\x03 \x01(\t\x12/\n\x0b\x64\x65lete_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0emodel_versions\x18\x05 \x03(\t\x12\x10\n\x08scrubbed\x18\x06 \x01(\x08*\x8b\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45VENT_KIND_IMPRESSION\x10\x01\x12\x13\n\x0f\x45VENT_KIND_VIEW\x10\x02\x12\x14\n\x10\x45VENT_KIND_CLICK\x10\x03\x12\x13\n\x0f\x45VENT_KIND_LIKE\x10\x04\x12\x17\n\x13\x45VENT_KIND_PURCHASE\x10\x05\x12\x13\n\x0f\x45VENT_KIND_RATE\x10\x06\x12\x13\n\x0f\x45VENT_KIND_SKIP\x10\x07\x12\x16\n\x12\x45VENT_KIND_DISLIKE\x10\x08\x12\x15\n\x11\x45VENT_KIND_SEARCH\x10\t\x12\x15\n\x11\x45VENT_KIND_UPLOAD\x10\n2\xce\x03\n\x0c\x45ventService\x12o\n\x0cRecordEvents\x12\x1f.triveni.v1.RecordEventsRequest\x1a .triveni.v1.RecordEventsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:record:\x01*\x12q\n\x0cStreamEvents\x12\x1f.triveni.v1.StreamEventsRequest\x1a .triveni.v1.StreamEventsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:stream:\x01*(\x01\x12p\n\nGetHistory\x12\x1d.triveni.v1.GetHistoryRequest\x1a\x1e.triveni.v1.GetHistoryResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/users/{user_id}/history\x12h\n\nDeleteUser\x12\x1d.triveni.v1.DeleteUserRequest\x1a\x1e.triveni.v1.DeleteUserResponse\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/users/{user_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENT_CONTEXTENTRY']._loaded_options = None
   _globals['_EVENT_CONTEXTENTRY']._serialized_options = b'8\001'
+  _globals['_SERVEDLIST_CONTEXTENTRY']._loaded_options = None
+  _globals['_SERVEDLIST_CONTEXTENTRY']._serialized_options = b'8\001'
   _globals['_EVENTSERVICE'].methods_by_name['RecordEvents']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['RecordEvents']._serialized_options = b'\202\323\344\223\002\026\"\021/v1/events:record:\001*'
   _globals['_EVENTSERVICE'].methods_by_name['StreamEvents']._loaded_options = None
@@ -44,32 +46,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSERVICE'].methods_by_name['GetHistory']._serialized_options = b'\202\323\344\223\002\035\022\033/v1/users/{user_id}/history'
   _globals['_EVENTSERVICE'].methods_by_name['DeleteUser']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['DeleteUser']._serialized_options = b'\202\323\344\223\002\025*\023/v1/users/{user_id}'
-  _globals['_EVENTKIND']._serialized_start=1224
-  _globals['_EVENTKIND']._serialized_end=1491
+  _globals['_EVENTKIND']._serialized_start=1731
+  _globals['_EVENTKIND']._serialized_end=1998
   _globals['_EVENT']._serialized_start=128
-  _globals['_EVENT']._serialized_end=461
-  _globals['_EVENT_CONTEXTENTRY']._serialized_start=395
-  _globals['_EVENT_CONTEXTENTRY']._serialized_end=441
-  _globals['_USEREVENT']._serialized_start=463
-  _globals['_USEREVENT']._serialized_end=525
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=527
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=587
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=589
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=705
-  _globals['_REJECTEDEVENT']._serialized_start=707
-  _globals['_REJECTEDEVENT']._serialized_end=775
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=777
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=836
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=839
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=979
-  _globals['_GETHISTORYREQUEST']._serialized_start=981
-  _globals['_GETHISTORYREQUEST']._serialized_end=1056
-  _globals['_GETHISTORYRESPONSE']._serialized_start=1058
-  _globals['_GETHISTORYRESPONSE']._serialized_end=1138
-  _globals['_DELETEUSERREQUEST']._serialized_start=1140
-  _globals['_DELETEUSERREQUEST']._serialized_end=1176
-  _globals['_DELETEUSERRESPONSE']._serialized_start=1178
-  _globals['_DELETEUSERRESPONSE']._serialized_end=1221
-  _globals['_EVENTSERVICE']._serialized_start=1494
-  _globals['_EVENTSERVICE']._serialized_end=1956
+  _globals['_EVENT']._serialized_end=497
+  _globals['_EVENT_CONTEXTENTRY']._serialized_start=431
+  _globals['_EVENT_CONTEXTENTRY']._serialized_end=477
+  _globals['_USEREVENT']._serialized_start=499
+  _globals['_USEREVENT']._serialized_end=561
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=563
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=623
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=625
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=741
+  _globals['_REJECTEDEVENT']._serialized_start=743
+  _globals['_REJECTEDEVENT']._serialized_end=811
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=813
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=872
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=875
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=1015
+  _globals['_GETHISTORYREQUEST']._serialized_start=1017
+  _globals['_GETHISTORYREQUEST']._serialized_end=1110
+  _globals['_GETHISTORYRESPONSE']._serialized_start=1112
+  _globals['_GETHISTORYRESPONSE']._serialized_end=1238
+  _globals['_SERVEDLIST']._serialized_start=1241
+  _globals['_SERVEDLIST']._serialized_end=1505
+  _globals['_SERVEDLIST_CONTEXTENTRY']._serialized_start=431
+  _globals['_SERVEDLIST_CONTEXTENTRY']._serialized_end=477
+  _globals['_DELETEUSERREQUEST']._serialized_start=1507
+  _globals['_DELETEUSERREQUEST']._serialized_end=1543
+  _globals['_DELETEUSERRESPONSE']._serialized_start=1546
+  _globals['_DELETEUSERRESPONSE']._serialized_end=1728
+  _globals['_EVENTSERVICE']._serialized_start=2001
+  _globals['_EVENTSERVICE']._serialized_end=2463
 # @@protoc_insertion_point(module_scope)

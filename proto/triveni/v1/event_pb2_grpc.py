@@ -78,14 +78,15 @@ class EventServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetHistory(self, request, context):
-        """The events of a person, newest first.
+        """The events of a person, newest first; with `complete` all that is kept of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """Deletes all events of a person, and all lists that they were served.
+        """Deletes all events of a person and all lists that they were served, and marks the versions of the model that may
+        have learned from them. What is recorded of the person afterwards is kept again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from triveni.v1 import content_pb2 as triveni_dot_v1_dot_content__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16triveni/v1/model.proto\x12\ntriveni.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18triveni/v1/content.proto\"\xb2\x03\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x33\n\x0f\x64\x61ta_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdata_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07metrics\x18\x07 \x03(\x0b\x32\x1e.triveni.v1.Model.MetricsEntry\x12@\n\x10\x62\x61seline_metrics\x18\x08 \x03(\x0b\x32&.triveni.v1.Model.BaselineMetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x36\n\x14\x42\x61selineMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xaa\x02\n\x08Training\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.triveni.v1.TrainingState\x12\x10\n\x08progress\x18\x03 \x01(\x02\x12\r\n\x05stage\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12$\n\x07problem\x18\x08 \x01(\x0b\x32\x13.triveni.v1.Problem\x12,\n\ttime_left\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.triveni.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x0fGetModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\"&\n\x13PromoteModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"R\n\x14PromoteModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\x12\x18\n\x10previous_version\x18\x02 \x01(\t\"\x16\n\x14RollbackModelRequest\"S\n\x15RollbackModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\x12\x18\n\x10previous_version\x18\x02 \x01(\t\"\xa8\x01\n\x11TrainModelRequest\x12\x33\n\x0f\x64\x61ta_start_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdata_end_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07promote\x18\x03 \x01(\x08\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_seed\"<\n\x12TrainModelResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training\")\n\x12GetTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"=\n\x13GetTrainingResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training\"=\n\x14ListTrainingsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x15ListTrainingsResponse\x12\'\n\ttrainings\x18\x01 \x03(\x0b\x32\x14.triveni.v1.Training\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x15\x43\x61ncelTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"@\n\x16\x43\x61ncelTrainingResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training*\xbd\x01\n\rTrainingState\x12\x1e\n\x1aTRAINING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15TRAINING_STATE_QUEUED\x10\x01\x12\x1a\n\x16TRAINING_STATE_RUNNING\x10\x02\x12\x1c\n\x18TRAINING_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15TRAINING_STATE_FAILED\x10\x04\x12\x1c\n\x18TRAINING_STATE_CANCELLED\x10\x05\x32\xae\x07\n\x0cModelService\x12_\n\nListModels\x12\x1d.triveni.v1.ListModelsRequest\x1a\x1e.triveni.v1.ListModelsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12y\n\x08GetModel\x12\x1b.triveni.v1.GetModelRequest\x1a\x1c.triveni.v1.GetModelResponse\"2\x82\xd3\xe4\x93\x02,\x12\x14/v1/models/{version}Z\x14\x12\x12/v1/models:serving\x12z\n\x0cPromoteModel\x12\x1f.triveni.v1.PromoteModelRequest\x1a .triveni.v1.PromoteModelResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/models/{version}:promote:\x01*\x12t\n\rRollbackModel\x12 .triveni.v1.RollbackModelRequest\x1a!.triveni.v1.RollbackModelResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/models:rollback:\x01*\x12\x65\n\nTrainModel\x12\x1d.triveni.v1.TrainModelRequest\x1a\x1e.triveni.v1.TrainModelResponse\"\x18\x82\xd3\xe4\x93\x02\x12\"\r/v1/trainings:\x01*\x12s\n\x0bGetTraining\x12\x1e.triveni.v1.GetTrainingRequest\x1a\x1f.triveni.v1.GetTrainingResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/trainings/{training_id}\x12k\n\rListTrainings\x12 .triveni.v1.ListTrainingsRequest\x1a!.triveni.v1.ListTrainingsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/trainings\x12\x86\x01\n\x0e\x43\x61ncelTraining\x12!.triveni.v1.CancelTrainingRequest\x1a\".triveni.v1.CancelTrainingResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/trainings/{training_id}:cancel:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16triveni/v1/model.proto\x12\ntriveni.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18triveni/v1/content.proto\"\x82\x04\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x33\n\x0f\x64\x61ta_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdata_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07metrics\x18\x07 \x03(\x0b\x32\x1e.triveni.v1.Model.MetricsEntry\x12@\n\x10\x62\x61seline_metrics\x18\x08 \x03(\x0b\x32&.triveni.v1.Model.BaselineMetricsEntry\x12\x16\n\x0e\x64\x65leted_people\x18\t \x01(\x05\x12\x36\n\x12last_deletion_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x36\n\x14\x42\x61selineMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xaa\x02\n\x08Training\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.triveni.v1.TrainingState\x12\x10\n\x08progress\x18\x03 \x01(\x02\x12\r\n\x05stage\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12$\n\x07problem\x18\x08 \x01(\x0b\x32\x13.triveni.v1.Problem\x12,\n\ttime_left\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"P\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.triveni.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x0fGetModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\"&\n\x13PromoteModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"R\n\x14PromoteModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\x12\x18\n\x10previous_version\x18\x02 \x01(\t\"\x16\n\x14RollbackModelRequest\"S\n\x15RollbackModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.triveni.v1.Model\x12\x18\n\x10previous_version\x18\x02 \x01(\t\"\xa8\x01\n\x11TrainModelRequest\x12\x33\n\x0f\x64\x61ta_start_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdata_end_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07promote\x18\x03 \x01(\x08\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_seed\"<\n\x12TrainModelResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training\")\n\x12GetTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"=\n\x13GetTrainingResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training\"=\n\x14ListTrainingsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x15ListTrainingsResponse\x12\'\n\ttrainings\x18\x01 \x03(\x0b\x32\x14.triveni.v1.Training\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x15\x43\x61ncelTrainingRequest\x12\x13\n\x0btraining_id\x18\x01 \x01(\t\"@\n\x16\x43\x61ncelTrainingResponse\x12&\n\x08training\x18\x01 \x01(\x0b\x32\x14.triveni.v1.Training*\xbd\x01\n\rTrainingState\x12\x1e\n\x1aTRAINING_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15TRAINING_STATE_QUEUED\x10\x01\x12\x1a\n\x16TRAINING_STATE_RUNNING\x10\x02\x12\x1c\n\x18TRAINING_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15TRAINING_STATE_FAILED\x10\x04\x12\x1c\n\x18TRAINING_STATE_CANCELLED\x10\x05\x32\xae\x07\n\x0cModelService\x12_\n\nListModels\x12\x1d.triveni.v1.ListModelsRequest\x1a\x1e.triveni.v1.ListModelsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12y\n\x08GetModel\x12\x1b.triveni.v1.GetModelRequest\x1a\x1c.triveni.v1.GetModelResponse\"2\x82\xd3\xe4\x93\x02,\x12\x14/v1/models/{version}Z\x14\x12\x12/v1/models:serving\x12z\n\x0cPromoteModel\x12\x1f.triveni.v1.PromoteModelRequest\x1a .triveni.v1.PromoteModelResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/models/{version}:promote:\x01*\x12t\n\rRollbackModel\x12 .triveni.v1.RollbackModelRequest\x1a!.triveni.v1.RollbackModelResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/models:rollback:\x01*\x12\x65\n\nTrainModel\x12\x1d.triveni.v1.TrainModelRequest\x1a\x1e.triveni.v1.TrainModelResponse\"\x18\x82\xd3\xe4\x93\x02\x12\"\r/v1/trainings:\x01*\x12s\n\x0bGetTraining\x12\x1e.triveni.v1.GetTrainingRequest\x1a\x1f.triveni.v1.GetTrainingResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/trainings/{training_id}\x12k\n\rListTrainings\x12 .triveni.v1.ListTrainingsRequest\x1a!.triveni.v1.ListTrainingsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/trainings\x12\x86\x01\n\x0e\x43\x61ncelTraining\x12!.triveni.v1.CancelTrainingRequest\x1a\".triveni.v1.CancelTrainingResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/trainings/{training_id}:cancel:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,48 +55,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['ListTrainings']._serialized_options = b'\202\323\344\223\002\017\022\r/v1/trainings'
   _globals['_MODELSERVICE'].methods_by_name['CancelTraining']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['CancelTraining']._serialized_options = b'\202\323\344\223\002\'\"\"/v1/trainings/{training_id}:cancel:\001*'
-  _globals['_TRAININGSTATE']._serialized_start=1968
-  _globals['_TRAININGSTATE']._serialized_end=2157
+  _globals['_TRAININGSTATE']._serialized_start=2048
+  _globals['_TRAININGSTATE']._serialized_end=2237
   _globals['_MODEL']._serialized_start=160
-  _globals['_MODEL']._serialized_end=594
-  _globals['_MODEL_METRICSENTRY']._serialized_start=492
-  _globals['_MODEL_METRICSENTRY']._serialized_end=538
-  _globals['_MODEL_BASELINEMETRICSENTRY']._serialized_start=540
-  _globals['_MODEL_BASELINEMETRICSENTRY']._serialized_end=594
-  _globals['_TRAINING']._serialized_start=597
-  _globals['_TRAINING']._serialized_end=895
-  _globals['_LISTMODELSREQUEST']._serialized_start=897
-  _globals['_LISTMODELSREQUEST']._serialized_end=955
-  _globals['_LISTMODELSRESPONSE']._serialized_start=957
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1037
-  _globals['_GETMODELREQUEST']._serialized_start=1039
-  _globals['_GETMODELREQUEST']._serialized_end=1073
-  _globals['_GETMODELRESPONSE']._serialized_start=1075
-  _globals['_GETMODELRESPONSE']._serialized_end=1127
-  _globals['_PROMOTEMODELREQUEST']._serialized_start=1129
-  _globals['_PROMOTEMODELREQUEST']._serialized_end=1167
-  _globals['_PROMOTEMODELRESPONSE']._serialized_start=1169
-  _globals['_PROMOTEMODELRESPONSE']._serialized_end=1251
-  _globals['_ROLLBACKMODELREQUEST']._serialized_start=1253
-  _globals['_ROLLBACKMODELREQUEST']._serialized_end=1275
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=1277
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=1360
-  _globals['_TRAINMODELREQUEST']._serialized_start=1363
-  _globals['_TRAINMODELREQUEST']._serialized_end=1531
-  _globals['_TRAINMODELRESPONSE']._serialized_start=1533
-  _globals['_TRAINMODELRESPONSE']._serialized_end=1593
-  _globals['_GETTRAININGREQUEST']._serialized_start=1595
-  _globals['_GETTRAININGREQUEST']._serialized_end=1636
-  _globals['_GETTRAININGRESPONSE']._serialized_start=1638
-  _globals['_GETTRAININGRESPONSE']._serialized_end=1699
-  _globals['_LISTTRAININGSREQUEST']._serialized_start=1701
-  _globals['_LISTTRAININGSREQUEST']._serialized_end=1762
-  _globals['_LISTTRAININGSRESPONSE']._serialized_start=1764
-  _globals['_LISTTRAININGSRESPONSE']._serialized_end=1853
-  _globals['_CANCELTRAININGREQUEST']._serialized_start=1855
-  _globals['_CANCELTRAININGREQUEST']._serialized_end=1899
-  _globals['_CANCELTRAININGRESPONSE']._serialized_start=1901
-  _globals['_CANCELTRAININGRESPONSE']._serialized_end=1965
-  _globals['_MODELSERVICE']._serialized_start=2160
-  _globals['_MODELSERVICE']._serialized_end=3102
+  _globals['_MODEL']._serialized_end=674
+  _globals['_MODEL_METRICSENTRY']._serialized_start=572
+  _globals['_MODEL_METRICSENTRY']._serialized_end=618
+  _globals['_MODEL_BASELINEMETRICSENTRY']._serialized_start=620
+  _globals['_MODEL_BASELINEMETRICSENTRY']._serialized_end=674
+  _globals['_TRAINING']._serialized_start=677
+  _globals['_TRAINING']._serialized_end=975
+  _globals['_LISTMODELSREQUEST']._serialized_start=977
+  _globals['_LISTMODELSREQUEST']._serialized_end=1035
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1037
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1117
+  _globals['_GETMODELREQUEST']._serialized_start=1119
+  _globals['_GETMODELREQUEST']._serialized_end=1153
+  _globals['_GETMODELRESPONSE']._serialized_start=1155
+  _globals['_GETMODELRESPONSE']._serialized_end=1207
+  _globals['_PROMOTEMODELREQUEST']._serialized_start=1209
+  _globals['_PROMOTEMODELREQUEST']._serialized_end=1247
+  _globals['_PROMOTEMODELRESPONSE']._serialized_start=1249
+  _globals['_PROMOTEMODELRESPONSE']._serialized_end=1331
+  _globals['_ROLLBACKMODELREQUEST']._serialized_start=1333
+  _globals['_ROLLBACKMODELREQUEST']._serialized_end=1355
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=1357
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=1440
+  _globals['_TRAINMODELREQUEST']._serialized_start=1443
+  _globals['_TRAINMODELREQUEST']._serialized_end=1611
+  _globals['_TRAINMODELRESPONSE']._serialized_start=1613
+  _globals['_TRAINMODELRESPONSE']._serialized_end=1673
+  _globals['_GETTRAININGREQUEST']._serialized_start=1675
+  _globals['_GETTRAININGREQUEST']._serialized_end=1716
+  _globals['_GETTRAININGRESPONSE']._serialized_start=1718
+  _globals['_GETTRAININGRESPONSE']._serialized_end=1779
+  _globals['_LISTTRAININGSREQUEST']._serialized_start=1781
+  _globals['_LISTTRAININGSREQUEST']._serialized_end=1842
+  _globals['_LISTTRAININGSRESPONSE']._serialized_start=1844
+  _globals['_LISTTRAININGSRESPONSE']._serialized_end=1933
+  _globals['_CANCELTRAININGREQUEST']._serialized_start=1935
+  _globals['_CANCELTRAININGREQUEST']._serialized_end=1979
+  _globals['_CANCELTRAININGRESPONSE']._serialized_start=1981
+  _globals['_CANCELTRAININGRESPONSE']._serialized_end=2045
+  _globals['_MODELSERVICE']._serialized_start=2240
+  _globals['_MODELSERVICE']._serialized_end=3182
 # @@protoc_insertion_point(module_scope)

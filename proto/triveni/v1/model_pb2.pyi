@@ -29,7 +29,7 @@ TRAINING_STATE_FAILED: TrainingState
 TRAINING_STATE_CANCELLED: TrainingState
 
 class Model(_message.Message):
-    __slots__ = ("version", "serving", "create_time", "fingerprint", "data_start_time", "data_end_time", "metrics", "baseline_metrics")
+    __slots__ = ("version", "serving", "create_time", "fingerprint", "data_start_time", "data_end_time", "metrics", "baseline_metrics", "deleted_people", "last_deletion_time")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +52,8 @@ class Model(_message.Message):
     DATA_END_TIME_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     BASELINE_METRICS_FIELD_NUMBER: _ClassVar[int]
+    DELETED_PEOPLE_FIELD_NUMBER: _ClassVar[int]
+    LAST_DELETION_TIME_FIELD_NUMBER: _ClassVar[int]
     version: str
     serving: bool
     create_time: _timestamp_pb2.Timestamp
@@ -60,7 +62,9 @@ class Model(_message.Message):
     data_end_time: _timestamp_pb2.Timestamp
     metrics: _containers.ScalarMap[str, float]
     baseline_metrics: _containers.ScalarMap[str, float]
-    def __init__(self, version: _Optional[str] = ..., serving: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fingerprint: _Optional[str] = ..., data_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., data_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., baseline_metrics: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    deleted_people: int
+    last_deletion_time: _timestamp_pb2.Timestamp
+    def __init__(self, version: _Optional[str] = ..., serving: _Optional[bool] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fingerprint: _Optional[str] = ..., data_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., data_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., baseline_metrics: _Optional[_Mapping[str, float]] = ..., deleted_people: _Optional[int] = ..., last_deletion_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Training(_message.Message):
     __slots__ = ("id", "state", "progress", "stage", "start_time", "end_time", "model_version", "problem", "time_left")

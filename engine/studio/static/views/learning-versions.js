@@ -23,10 +23,10 @@ function standing(version, { candidate, share, previous }, serving) {
 /** @param {{card: Card, versions: Versions, serving: string, open: boolean, onOpen: () => void, onPromote: () => void}} props */
 export function VersionCard({ card, versions, serving, open, onOpen, onPromote }) {
   const { version, created, gate, data_from, data_until } = card;
-  const is = standing(version, versions, serving);
+  const is = standing(version, versions, serving), forgotten = versions.deleted[version] ?? 0;
   return html`<li class=${`version ${open ? 'open' : ''}`} data-version=${version}>
     <header><h3>${version}</h3>${is && html`<span class=${`tag ${is === 'serves' ? 'full' : ''}`}>${is}</span>`}</header>
-    <p class="soft">Made ${ago(Date.now() / 1000 - Date.parse(created) / 1000)} of ${card.counts.events ? html`${card.counts.events.toLocaleString('en')} events, ` : 'events, '}${day(data_from)} to ${day(data_until)}</p>
+    <p class="soft">Made ${ago(Date.now() / 1000 - Date.parse(created) / 1000)} of ${card.counts.events ? html`${card.counts.events.toLocaleString('en')} events, ` : 'events, '}${day(data_from)} to ${day(data_until)}${forgotten ? html`<span class="forgotten">; ${forgotten.toLocaleString('en')} of their users ${forgotten === 1 ? 'was' : 'were'} deleted since</span>` : ''}</p>
     <${Figures} card=${card} names=${Object.keys(card.metrics).filter((name) => !/new_people/.test(name)).slice(0, 4)} />
     <p class="gate"><${Icon} name=${gate?.promote ? 'check' : gate ? 'less' : 'half'} />${gate ? html`<span>${gate.promote ? 'The gate lets it serve' : 'The gate keeps it back'}: ${gate.reason.replace(/^(better|not better): /, '')}</span>` : html`<span>The gate was not asked.</span>`}</p>
     <div class="do">${version !== serving && html`<button class="button" onClick=${onPromote}><${Icon} name="check" />Promote…</button>`}

@@ -17,7 +17,8 @@ from triveni.client.items import problem
 from triveni.client.packing import PAGE, packed
 from triveni.client.plans.base import Call, Plan
 from triveni.client.problem import Problem
-from triveni.client.results import Event, History, Recorded, RejectedEvent
+from triveni.client.results import Event, Forgotten, History, Recorded, RejectedEvent, ServedList, UserData
+from triveni.client.times import time_of
 from triveni.v1 import event_pb2
 
 
@@ -113,7 +114,34 @@ def history(self: Connection, user: str, *, limit: int = 100, timeout: float | N
     return History(tuple(found))
 
 
-def forget(self: Connection, user: str, *, timeout: float | None = None) -> Plan[int]:
+def data_of(self: Connection, user: str, *, timeout: float | None = None) -> Plan[UserData]:
+    """All that is kept of a user: to be handed over, say.
+
+    Args:
+        user: who.
+        timeout: seconds for each 1,000; None takes the client's.
+
+    Returns:
+        The events and the lists that the user was served, newest first.
+
+    Raises:
+        TriveniError: if a call fails.
+    """
+    name = contents.identity(user, "user")
+    events: list[Event] = []
+    lists: list[ServedList] = []
+    token = ""
+    while True:
+        request = event_pb2.GetHistoryRequest(user_id=name, page_size=PAGE, page_token=token, complete=True)
+        page = yield Call("EventService/GetHistory", request, event_pb2.GetHistoryResponse, timeout)
+        events += map(reading.event, page.events)
+        lists += map(reading.served_list, page.served_lists)
+        token = page.next_page_token
+        if not token:
+            return UserData(name, tuple(events), tuple(lists))
+
+
+def forget(self: Connection, user: str, *, timeout: float | None = None) -> Plan[Forgotten]:
     """Delete all that a user did, and all lists that they were served.
 
     Args:
@@ -121,11 +149,18 @@ def forget(self: Connection, user: str, *, timeout: float | None = None) -> Plan
         timeout: seconds; None takes the client's.
 
     Returns:
-        How many events there were.
+        The receipt.
 
     Raises:
         TriveniError: if the call fails.
     """
     request = event_pb2.DeleteUserRequest(user_id=contents.identity(user, "user"))
     answer = yield Call("EventService/DeleteUser", request, event_pb2.DeleteUserResponse, timeout)
-    return int(answer.deleted_count)
+    return Forgotten(
+        answer.receipt_id,
+        time_of(answer.delete_time),
+        answer.deleted_count,
+        answer.deleted_list_count,
+        tuple(answer.model_versions),
+        answer.scrubbed,
+    )
