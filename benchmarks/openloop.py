@@ -190,7 +190,8 @@ async def offer(call: Call, step: Step, requests: Iterator[Request]) -> Seen:
 
     async def closed() -> None:
         while time.monotonic() < end:
-            await asyncio.sleep(await one(time.monotonic()))  # noqa: ASYNC110 (as it is told)
+            wait = await one(time.monotonic())
+            await asyncio.sleep(wait)
 
     async def opened() -> None:
         due = begin
