@@ -267,7 +267,10 @@ def open_studio(
         thumbnails=Thumbnails(wanted.cache, wanted.cache_mb << 20, limits),
         facets=Facets(store),
         present=Present(store),
-        learning=Learning(registry(settings), events, event_kinds(settings), wanted.reports),
+        learning=Learning(
+            registry(settings), events, event_kinds(settings), settings.models.candidate_share, wanted.reports
+        ),
+        kinds=event_kinds(settings),
         live=live,
         maps=Maps(store, _map_file(settings, space.fingerprint)),
         naming=Naming(store),

@@ -129,9 +129,7 @@ def candidate(
         before, after = registry.change(lambda pointer: pointer.untried())
         console.print(f"{before.candidate or 'no version'} was tried, {_name(after.serving)} serves everybody now")
         return
-    registry.verified(version)
-    part = settings.models.candidate_share if share is None else share
-    _, after = registry.change(lambda pointer: pointer.tried(version, part))
+    after = registry.try_out(version, settings.models.candidate_share if share is None else share)
     console.print(f"{version} serves {after.share:.1%} of people now, {_name(after.serving)} the others")
 
 

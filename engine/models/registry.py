@@ -273,6 +273,19 @@ class Registry:
                 self._write(after)
         return before, after
 
+    def try_out(self, version: str, share: float) -> Pointer:
+        """Let a share of people get a version, after its files were compared with their checksums. The state after.
+
+        Raises:
+            NotFoundError: if there is no such version.
+            CheckpointError: if it is corrupt.
+            ModelError: if it serves already.
+            SettingsError: if the share is none.
+            DiskError: if the file cannot be written.
+        """
+        self.verified(version)
+        return self.change(lambda pointer: pointer.tried(version, share))[1]
+
     def _write(self, pointer: Pointer) -> None:
         write_atomically(self.path / POINTER, pointer_json(pointer))
 

@@ -45,11 +45,15 @@ class Learning:
         registry: the versions.
         events: what people did, and what they were shown.
         kinds: of events.
+        candidate_share: the part of users that a trial begins with, unless it is told.
         reports: the folder in which reports are looked for.
     """
 
-    def __init__(self, registry: Registry, events: EventStore, kinds: EventKinds, reports: Path) -> None:
+    def __init__(
+        self, registry: Registry, events: EventStore, kinds: EventKinds, candidate_share: float, reports: Path
+    ) -> None:
         self.registry, self._events, self._kinds = registry, events, kinds
+        self.candidate_share = candidate_share
         self._reports = reports
         self._trial = _Kept(self._compare)
 

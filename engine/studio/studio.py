@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from encoders.spaces.space import SpaceManifest
+from engine.core.kinds import EventKinds
 from engine.store.base import VectorStore
 from engine.studio.duplicates import DuplicateSearch
 from engine.studio.facets import Facets
@@ -34,6 +35,7 @@ class Studio:
     facets: Facets
     present: Present
     learning: Learning
+    kinds: EventKinds
     live: Live
     maps: Maps
     naming: Naming

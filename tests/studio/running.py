@@ -16,7 +16,7 @@ from engine.http.settings import HttpSettings
 from engine.learn.jobs.trainings import Trainings
 from engine.models.registry import Registry
 from engine.models.serving import Serving
-from engine.opening import open_store
+from engine.opening import event_limits, open_store
 from engine.service.metrics import Metrics
 from engine.service.server import ServerOptions
 from engine.store.base import VectorStore
@@ -73,6 +73,7 @@ def opened(folder: Path, cache_mb: int = 8, *, told: bool = True) -> Iterator[Op
     space, root = concept_space(limits=LIMITS), folder / "media"
     settings = Settings(
         store={"path": folder / "store"},
+        events={"kinds": {"add_to_cart": {"weight": 3.0, "sign": "positive"}}},
         models={"path": folder / "models"},
         studio=StudioSettings(media=root if told else None, cache=folder / "cache", cache_mb=cache_mb),
     )
@@ -90,9 +91,19 @@ def opened(folder: Path, cache_mb: int = 8, *, told: bool = True) -> Iterator[Op
     page = open_studio(settings, space, store, LIMITS, lambda: run.address, events=events, live=live)
     routes = routes_of({"": page})
     door = HttpServer(HttpSettings(address="127.0.0.1:0"), max_message_bytes=1 << 22, extra_routes=routes)
-    options = ServerOptions(address="127.0.0.1:0", max_message_bytes=1 << 22, drain_seconds=5)
+    options = ServerOptions(
+        address="127.0.0.1:0", max_message_bytes=1 << 22, drain_seconds=5, event_limits=event_limits(settings)
+    )
     with running(
-        space, store, events, options, serving=serving, trainings=trainings, doors=[door], metrics=metrics
+        space,
+        store,
+        events,
+        options,
+        serving=serving,
+        trainings=trainings,
+        doors=[door],
+        metrics=metrics,
+        fuse_settings=settings.fuse,
     ) as run:
         yield Opened(f"http://127.0.0.1:{door.port}", root, folder / "cache", store, run, registry, live)
     live.close()

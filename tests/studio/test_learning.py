@@ -62,6 +62,7 @@ def test_whole_cards_and_the_pointer(models: Opened, http: httpx.Client) -> None
     assert told["cards"]["newer"]["gate"]["reason"] == WORSE.reason
     assert told["cards"]["older"]["intervals"] == {"ndcg_at_10": [0.4, 0.6]}
     assert (told["serving"], told["previous"], told["candidate"], told["share"]) == ("older", "", "newer", 0.25)
+    assert told["candidate_share"] == 0.1
     assert [problem["remedy"] for problem in told["broken"]] == ["retire it, or put card.json back"]
 
 
@@ -137,7 +138,7 @@ def test_reports_are_found_by_their_mark_and_shown_in_a_sandbox(
 def test_reports_that_evaluate_writes_have_the_mark(tmp_path: Path, studio: Opened) -> None:
     template = Path(__file__).parents[2] / "engine" / "learn" / "evaluation" / "report.html.jinja"
     (tmp_path / "report.html").write_text(template.read_text())
-    learning = Learning(studio.registry, studio.run.event_store, STANDARD_KINDS, tmp_path)
+    learning = Learning(studio.registry, studio.run.event_store, STANDARD_KINDS, 0.1, tmp_path)
     assert [one.name for one in learning.reports()] == ["report.html"]
     with pytest.raises(TriveniError, match="there is no report"):
         learning.report("../report.html")
@@ -165,6 +166,42 @@ def test_a_version_is_promoted_and_rolled_back_after_a_confirmation(visit: Visit
     dialog.get_by_role("button", name="Roll back", exact=True).click()
     expect(visit.page.locator('.version[data-version="older"] .tag')).to_have_text("serves")
     assert serving(models) == "older"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("version=gone&share=0.1", "no model version 'gone'"),
+        ("version=newer&share=0", "share is 0.0"),
+        ("version=newer&share=much", "share is 0.0"),
+        ("version=older&share=0.1", "model version older serves already"),
+    ],
+)
+def test_a_trial_that_cannot_be_is_refused(models: Opened, http: httpx.Client, asked: str, said: str) -> None:
+    answer = http.post(f"/studio/learning/trial?{asked}")
+    assert answer.status_code >= 400
+    assert said in answer.text
+    assert models.registry.pointer().candidate == ""
+
+
+def test_a_version_is_tried_on_a_share_and_the_trial_ended_after_a_confirmation(visit: Visit, models: Opened) -> None:
+    visit.go("/learning")
+    newer = visit.page.locator('.version[data-version="newer"]')
+    newer.get_by_role("button", name="Try…").click()
+    dialog = visit.page.locator("dialog[open]")
+    dialog.get_by_label("Share of users").fill("0.25")
+    expect(dialog).to_contain_text("newer answers 25% of users")
+    expect(dialog).to_contain_text("The gate said no")
+    assert visit.findings() == []
+    assert models.registry.pointer().candidate == "", "it was tried without a confirmation"
+    dialog.get_by_role("button", name="Try", exact=True).click()
+    expect(newer.locator(".tag")).to_have_text("on trial, 25% of users")
+    assert (models.registry.pointer().candidate, models.registry.pointer().share) == ("newer", 0.25)
+    visit.page.get_by_role("button", name="End the trial…").click()
+    expect(dialog).to_contain_text("All users get older")
+    dialog.get_by_role("button", name="End", exact=True).click()
+    expect(newer.locator(".tag")).to_have_count(0)
+    assert models.registry.pointer().candidate == ""
 
 
 def test_all_of_a_card_has_an_address_and_a_curve(visit: Visit, models: Opened) -> None:

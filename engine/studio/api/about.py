@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from engine.core.kinds import STANDARD
 from engine.studio.studio import Studio
 
 
@@ -23,6 +24,11 @@ def routes(studio: Studio) -> list[Route]:
                 "media": studio.media.root is not None,
                 "address": studio.address(),
                 "max_bytes": studio.max_bytes,
+                "kinds": [
+                    {"name": name, "weight": traits.weight}
+                    for name, traits in studio.kinds.table.items()
+                    if name not in STANDARD
+                ],
             }
         )
 

@@ -1,4 +1,4 @@
-"""`GET /studio/learning/…`: what the wire contract has not: whole cards, trials, curves, searches, reports."""
+"""`/studio/learning/…`: what the wire contract has not: whole cards, trials, curves, searches, reports."""
 
 import math
 from dataclasses import asdict
@@ -33,11 +33,25 @@ def routes(studio: Studio) -> list[Route]:
                 "previous": pointer.previous[-1] if pointer.previous else None,
                 "candidate": pointer.candidate,
                 "share": pointer.share,
+                "candidate_share": learning.candidate_share,
             }
         )
 
     def trial(_: Request) -> Response:
         return JSONResponse(plain(asdict(learning.trial())))
+
+    def begin_trial(request: Request) -> Response:
+        asked = request.query_params.get("share", str(learning.candidate_share))
+        try:
+            share = float(asked)
+        except ValueError:
+            share = 0.0
+        after = learning.registry.try_out(request.query_params.get("version", ""), share)
+        return JSONResponse({"candidate": after.candidate, "share": after.share})
+
+    def end_trial(_: Request) -> Response:
+        before, _after = learning.registry.change(lambda pointer: pointer.untried())
+        return JSONResponse({"candidate": before.candidate})
 
     def curve(_: Request) -> Response:
         epochs, written = learning.curve()
@@ -73,6 +87,8 @@ def routes(studio: Studio) -> list[Route]:
     return [
         Route("/studio/learning/versions", versions),
         Route("/studio/learning/trial", trial),
+        Route("/studio/learning/trial", begin_trial, methods=["POST"]),
+        Route("/studio/learning/trial", end_trial, methods=["DELETE"]),
         Route("/studio/learning/curve", curve),
         Route("/studio/learning/tuning", tuning),
         Route("/studio/learning/reports", reports),

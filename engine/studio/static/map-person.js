@@ -1,9 +1,10 @@
 /** Where a person stands on the map: what they did, what is searched for them, and what they get. */
 import { api } from './api.js';
 import { useEffect, useState } from './html.js';
+import { eventKind } from './kinds.js';
 import { meet } from './items.js';
 import { mapCalls } from './map-data.js';
-import { AGAINST, filled, historyOf, kindOf, nameOf, partsOf, there } from './pieces.js';
+import { filled, historyOf, kindOf, nameOf, partsOf, there } from './pieces.js';
 import { recordedOf } from './recorded.js';
 
 const NEAR = 8;
@@ -50,7 +51,7 @@ async function find(drawn, events, user) {
   const rowOf = await rows([...new Set([ids, ...near, ...found.map((one) => one.nearest_item_ids ?? [])].flat())]);
   const middle = (/** @type {string[]} */ names) => median(drawn.positions, names.flatMap((name) => rowOf.get(name) ?? []));
   const results = ids.flatMap((id, at) => (rowOf.has(id) ? [{ id, row: /** @type {number} */ (rowOf.get(id)), rank: at + 1 }] : []));
-  const did = all.map((one, at) => ({ ...middle(near[at]), name: nameOf(one), against: AGAINST.has(one.event), kind: kindOf(one) }));
+  const did = all.map((one, at) => ({ ...middle(near[at]), name: nameOf(one), against: Boolean(eventKind(one.event).against), kind: kindOf(one) }));
   const interests = found.map(({ weight = 0, events: [heaviest, ...others] = [], nearest_item_ids = [] }) => {
     const first = heaviest?.event_id ? recorded.find(({ id }) => id === heaviest.event_id) : history[heaviest?.index ?? 0];
     return { ...middle(nearest_item_ids), first, others: others.length, weight };

@@ -2,6 +2,7 @@
  * Pieces: what a request is made of. A piece is a text, an item or an upload; as a part of a query it has a weight, as an
  * event a kind and an age. This file writes them into the address and reads them back, and makes requests of them.
  */
+import { isKind, kindFields } from './kinds.js';
 import { Upload, uploadOf } from './uploads.js';
 import { itemOf } from './items.js';
 import { titleOf } from './format.js';
@@ -9,21 +10,6 @@ import { titleOf } from './format.js';
 /** @typedef {{of: 'text' | 'item' | 'file', value: string}} Piece */
 /** @typedef {Piece & {weight: number}} Part */
 /** @typedef {Piece & {event: string, days: number, stars?: number}} Did */
-
-/** The kinds of events that one can do here, with the weights that the engine's settings begin with. */
-export const EVENTS = /** @type {const} */ ({
-  view: { icon: 'eye', past: 'viewed', verb: 'View' },
-  click: { icon: 'click', past: 'clicked', verb: 'Click' },
-  like: { icon: 'more', past: 'liked', verb: 'Like' },
-  purchase: { icon: 'bag', past: 'bought', verb: 'Buy' },
-  rate: { icon: 'star', past: 'rated', verb: 'Rate' },
-  skip: { icon: 'skip', past: 'skipped', verb: 'Skip' },
-  dislike: { icon: 'less', past: 'disliked', verb: 'Dislike' },
-  search: { icon: 'search', past: 'searched', verb: 'Search' },
-  upload: { icon: 'plus', past: 'uploaded', verb: 'Upload' },
-});
-
-export const AGAINST = new Set(['dislike', 'skip']);
 
 /** @param {string} text the last field may hold commas @param {number} fields */
 function fieldsOf(text, fields) {
@@ -50,7 +36,7 @@ export function readEvents(texts) {
   return texts.flatMap((text) => {
     const [what, days, of, value] = fieldsOf(text, 4);
     const [event, stars] = what.split('*');
-    if (!(event in EVENTS) || !isSource(of) || !value || !Number.isFinite(Number(days))) return [];
+    if (!isKind(event) || !isSource(of) || !value || !Number.isFinite(Number(days))) return [];
     return [{ event, days: Number(days), of, value, ...(stars ? { stars: Number(stars) } : {}) }];
   });
 }
@@ -91,7 +77,7 @@ export const partsOf = (parts) =>
 /** Events of a history, as a request has them. @param {Did[]} events @param {number} now milliseconds */
 export const historyOf = (events, now) =>
   events.filter(there).map((did) => ({
-    kind: `EVENT_KIND_${did.event.toUpperCase()}`,
+    ...kindFields(did.event),
     ...target(did),
     ...(did.days ? { time: new Date(now - did.days * 86_400_000).toISOString() } : {}),
     ...(did.stars ? { value: did.stars } : {}),

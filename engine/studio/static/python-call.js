@@ -38,7 +38,7 @@ function asked({ user_id, history = [] }, file) {
   const given = user_id ? { user: user_id } : {};
   const others = [];
   for (const event of history) {
-    const kind = event.kind.replace('EVENT_KIND_', '').toLowerCase();
+    const kind = event.kind_name ?? event.kind.replace('EVENT_KIND_', '').toLowerCase();
     const what = event.item_id ?? content(event.content, file);
     if (SIMPLE.includes(kind) && !event.time && event.value === undefined && (kind !== 'upload' || what instanceof Code)) {
       given[kind] = [...(given[kind] ?? []), what];

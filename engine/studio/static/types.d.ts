@@ -12,6 +12,8 @@ export interface About {
   modalities: Kind[];
   media: boolean;
   max_bytes: number;
+  /** Of events: those that the settings declare. */
+  kinds: { name: string; weight: number }[];
   address: string;
 }
 
@@ -141,6 +143,8 @@ export interface Versions {
   previous: string | null;
   candidate: string;
   share: number;
+  /** That a trial begins with. */
+  candidate_share: number;
 }
 
 export type Epoch = Record<string, number | null>;

@@ -3,7 +3,8 @@ import { mediaThere } from '../about.js';
 import { thumbnail } from '../api.js';
 import { html } from '../html.js';
 import { itemOf } from '../items.js';
-import { AGAINST, EVENTS, kindOf, nameOf, there } from '../pieces.js';
+import { eventKind, kindsFor } from '../kinds.js';
+import { kindOf, nameOf, there } from '../pieces.js';
 import { uploadOf } from '../uploads.js';
 import { ago, score } from '../format.js';
 import { Icon } from './icon.js';
@@ -49,16 +50,16 @@ const AGES = [0, 1 / 24, 1, 7, 30, 90, 365];
 export function EventChip({ did, halfLife = 30, recorded = false, onChange, onRemove }) {
   const name = nameOf(did);
   const counts = 0.5 ** (did.days / halfLife);
-  const past = EVENTS[/** @type {keyof typeof EVENTS} */ (did.event)]?.past ?? did.event;
+  const { past, icon, against } = eventKind(did.event);
   const told = [past + (did.stars ? ` ${did.stars} ★` : ''), did.days ? ago(did.days * 86400) : '', counts < 0.95 ? `counts ${score(counts)}` : ''];
   const label = html`<span class="cut">${name}</span> <small>${told.filter(Boolean).join(', ')}</small>`;
-  return html`<li class=${`chip piece ${AGAINST.has(did.event) ? 'against' : ''} ${there(did) ? '' : 'gone'} ${recorded ? 'recorded' : ''}`}
+  return html`<li class=${`chip piece ${against ? 'against' : ''} ${there(did) ? '' : 'gone'} ${recorded ? 'recorded' : ''}`}
       style=${{ '--counts': Math.max(0.4, counts) }}>
-    <${Dot} piece=${did} icon=${EVENTS[/** @type {keyof typeof EVENTS} */ (did.event)]?.icon} />
+    <${Dot} piece=${did} icon=${icon} />
     ${onChange
       ? html`<${Pop} title="When and what" label=${label}>
           <label class="stacked">What they did<select class="field" value=${did.event} onChange=${(/** @type {any} */ event) => onChange({ ...did, event: event.target.value })}>
-            ${Object.entries(EVENTS).map(([kind, { past: each }]) => ((kind === 'search' || kind === 'upload') === (did.of !== 'item') ? html`<option value=${kind}>${each}</option>` : ''))}</select></label>
+            ${kindsFor(did.of).map(([kind, { past: each }]) => html`<option value=${kind}>${each}</option>`)}</select></label>
           <label class="stacked">When<select class="field" value=${nearestAge(did.days)} onChange=${(/** @type {any} */ event) => onChange({ ...did, days: Number(event.target.value) })}>
             ${AGES.map((days) => html`<option value=${days}>${ago(days * 86400)}</option>`)}</select></label>
         <//>`

@@ -21,6 +21,9 @@ export const learning = {
   cancel: (id) => call('POST', `/v1/trainings/${named(id)}:cancel`, { body: {} }),
   versions: () => call('GET', '/studio/learning/versions'),
   trial: () => call('GET', '/studio/learning/trial'),
+  /** @param {string} version @param {number} share of users */
+  tryOut: (version, share) => call('POST', '/studio/learning/trial', { query: { version, share } }),
+  endTrial: () => call('DELETE', '/studio/learning/trial'),
   curve: () => call('GET', '/studio/learning/curve'),
   tuning: () => call('GET', '/studio/learning/tuning'),
   reports: () => call('GET', '/studio/learning/reports'),

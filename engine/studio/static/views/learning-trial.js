@@ -1,10 +1,11 @@
 /** The version that is tried on a share of users, and what followed its lists and those of what serves. */
+import { Icon } from '../components/icon.js';
 import { count, percent, score } from '../format.js';
 import { html } from '../html.js';
 import { learning, useAsked } from './learning-data.js';
 
-/** @param {{versions: import('../types').Versions, serving: string}} props */
-export function TrialOf({ versions, serving }) {
+/** @param {{versions: import('../types').Versions, serving: string, onEnd: () => void, onPromote: () => void}} props */
+export function TrialOf({ versions, serving, onEnd, onPromote }) {
   const { candidate, share } = versions;
   const { answer, error } = useAsked(learning.trial, 60, [candidate, serving]);
   const trial = /** @type {import('../types').Trial | undefined} */ (answer);
@@ -16,7 +17,7 @@ export function TrialOf({ versions, serving }) {
         <tr><th scope="row">lists, users</th>${[trial.ours, trial.theirs].map((arm) => html`<td key=${arm.version} class="num">${arm.lists.toLocaleString('en')}, ${arm.users.toLocaleString('en')}</td>`)}<td /></tr></tbody></table></div>
         ${trial.both > 0 && html`<p class="soft">${count(trial.both, 'user')} got lists of both; they are not in the difference.</p>`}`
       : html`<p class="soft">${error ? /** @type {Error} */ (error).message : 'Reading what followed the lists…'}</p>`}
-    <p class="soft">End it with <code>triveni model candidate --stop</code>, or promote it.</p>
+    <div class="do"><button class="button" onClick=${onPromote}><${Icon} name="check" />Promote it…</button><button class="button" onClick=${onEnd}><${Icon} name="stop" />End the trial…</button></div>
   </section>`;
 }
 

@@ -20,8 +20,8 @@ function standing(version, { candidate, share, previous }, serving) {
   return version === previous ? 'served before' : '';
 }
 
-/** @param {{card: Card, versions: Versions, serving: string, open: boolean, onOpen: () => void, onPromote: () => void}} props */
-export function VersionCard({ card, versions, serving, open, onOpen, onPromote }) {
+/** @param {{card: Card, versions: Versions, serving: string, open: boolean, onOpen: () => void, onAsk: (does: 'promote' | 'try') => void}} props */
+export function VersionCard({ card, versions, serving, open, onOpen, onAsk }) {
   const { version, created, gate, data_from, data_until } = card;
   const is = standing(version, versions, serving), forgotten = versions.deleted[version] ?? 0;
   return html`<li class=${`version ${open ? 'open' : ''}`} data-version=${version}>
@@ -29,9 +29,16 @@ export function VersionCard({ card, versions, serving, open, onOpen, onPromote }
     <p class="soft">Made ${ago(Date.now() / 1000 - Date.parse(created) / 1000)} of ${card.counts.events ? html`${card.counts.events.toLocaleString('en')} events, ` : 'events, '}${day(data_from)} to ${day(data_until)}${forgotten ? html`<span class="forgotten">; ${forgotten.toLocaleString('en')} of their users ${forgotten === 1 ? 'was' : 'were'} deleted since</span>` : ''}</p>
     <${Figures} card=${card} names=${Object.keys(card.metrics).filter((name) => !/new_people/.test(name)).slice(0, 4)} />
     <p class="gate"><${Icon} name=${gate?.promote ? 'check' : gate ? 'less' : 'half'} />${gate ? html`<span>${gate.promote ? 'The gate lets it serve' : 'The gate keeps it back'}: ${gate.reason.replace(/^(better|not better): /, '')}</span>` : html`<span>The gate was not asked.</span>`}</p>
-    <div class="do">${version !== serving && html`<button class="button" onClick=${onPromote}><${Icon} name="check" />Promote…</button>`}
+    <div class="do"><${Steps} version=${version} versions=${versions} serving=${serving} onAsk=${onAsk} />
       <button class="button bare push" aria-expanded=${open} onClick=${onOpen}>${open ? 'Less' : 'All of its card'}</button></div>
   </li>`;
+}
+
+/** @param {{version: string, versions: Versions, serving: string, onAsk: (does: 'promote' | 'try') => void}} props */
+function Steps({ version, versions, serving, onAsk }) {
+  if (version === serving) return null;
+  return html`<button class="button" onClick=${() => onAsk('promote')}><${Icon} name="check" />Promote…</button>
+    ${version !== versions.candidate && html`<button class="button" onClick=${() => onAsk('try')}><${Icon} name="half" />Try…</button>`}`;
 }
 
 /** Each figure with its interval, and a mark where the baseline was. @param {{card: Card, names?: string[]}} props */
@@ -59,8 +66,8 @@ function Span({ most, low, high, mean, mark, label }) {
     <path class="mean" d=${`M${at(mean)} 3V11`} /></svg>`;
 }
 
-/** @param {{card: Card, versions: Versions, serving: string, onClose: () => void, onPromote: () => void}} props */
-export function VersionDetails({ card, versions, serving, onClose, onPromote }) {
+/** @param {{card: Card, versions: Versions, serving: string, onClose: () => void, onAsk: (does: 'promote' | 'try') => void}} props */
+export function VersionDetails({ card, versions, serving, onClose, onAsk }) {
   const is = standing(card.version, versions, serving);
   const epochs = card.settings.epochs ?? [];
   const facts = {
@@ -73,7 +80,7 @@ export function VersionDetails({ card, versions, serving, onClose, onPromote }) 
     ...card.settings.learn,
   };
   return html`<div class="details"><header><div><h2>${card.version}</h2>${is && html`<p class="soft">${is}</p>`}</div><button class="round" aria-label="Close" onClick=${onClose}><${Icon} name="close" /></button></header>
-    ${card.version !== serving && html`<div class="do"><button class="button" onClick=${onPromote}><${Icon} name="check" />Promote…</button></div>`}
+    <div class="do"><${Steps} version=${card.version} versions=${versions} serving=${serving} onAsk=${onAsk} /></div>
     <section><h3>Figures on held-out time</h3><${Figures} card=${card} /></section>
     ${card.gate && html`<section><h3>The gate, on ${spelled(card.gate.metric)} of ${card.gate.cases.toLocaleString('en')} cases</h3><p>${card.gate.reason}</p></section>`}
     ${epochs.length > 0 && html`<section><${Curve} epochs=${epochs} /></section>`}

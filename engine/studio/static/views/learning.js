@@ -33,18 +33,19 @@ export default function Learning() {
   const serving = models.find((one) => one.serving)?.version ?? '';
   const opened = openId ? versions?.cards[openId] : undefined;
   const close = () => setParams({ open: null });
+  const ask = (/** @type {string} */ version) => (/** @type {'promote' | 'try'} */ does) => setAsking({ does, version });
 
   const head = html`<div class="bar flat"><h1>Learning</h1>
     <span class="soft">${versions ? html`<b class="ink">${serving || 'The untrained engine'}</b> serves` : '…'}</span>
     <span class="ends push"><button class="button" disabled=${!versions || versions.previous === null} onClick=${() => setAsking({ does: 'rollback' })}><${Icon} name="undo" />Roll back…</button>
     <button class="button main" disabled=${Boolean(notTrained)} onClick=${() => setTraining(true)}><${Icon} name="learning" />Train…</button></span>
   </div>`;
-  const side = opened && versions && html`<${VersionDetails} card=${opened} versions=${versions} serving=${serving} onClose=${close} onPromote=${() => setAsking({ does: 'promote', version: opened.version })} />`;
+  const side = opened && versions && html`<${VersionDetails} card=${opened} versions=${versions} serving=${serving} onClose=${close} onAsk=${ask(opened.version)} />`;
 
   return html`<${Frame} title="Learning" media=${false} head=${head} side=${side} sideTitle="Version" onSideClose=${close} foot=${html`<span>${found ? count(cards.length, 'version') : '…'}</span>`}>
     ${(ready ? running : []).map((one) => html`<${Running} key=${one.id} training=${one} curve=${curve} again=${trainingsAgain} />`)}
     ${error ? html`<${ErrorBox} error=${error} again=${again} />` : ''}
-    ${ready && versions?.candidate ? html`<${TrialOf} versions=${versions} serving=${serving} />` : ''}
+    ${ready && versions?.candidate ? html`<${TrialOf} versions=${versions} serving=${serving} onEnd=${() => setAsking({ does: 'end' })} onPromote=${() => setAsking({ does: 'promote', version: versions.candidate })} />` : ''}
     <section class="parts" aria-label="Versions" aria-busy=${!ready}>
       <h2>Versions</h2>
       ${versions?.broken.map(({ problem, remedy }) => html`<p class="error-line" key=${problem}>${problem}: ${remedy}</p>`)}
@@ -52,7 +53,7 @@ export default function Learning() {
         ? html`<${EmptyState} title="Nothing is trained yet"><p>Record what people do (<code>triveni events import</code>, RecordEvents), then train.</p>
             <p>No events yet? <code>triveni simulate</code> makes up people with known tastes over your catalogue.</p><//>`
         : html`<ul class="versions">${ready ? '' : html`<li class="version to-come" aria-hidden="true" />`}${(ready ? cards : []).map((card) => html`<${VersionCard} key=${card.version} card=${card} versions=${versions} serving=${serving} open=${card.version === openId}
-            onOpen=${() => setParams({ open: card.version === openId ? null : card.version })} onPromote=${() => setAsking({ does: 'promote', version: card.version })} />`)}</ul>`}
+            onOpen=${() => setParams({ open: card.version === openId ? null : card.version })} onAsk=${ask(card.version)} />`)}</ul>`}
     </section>
     ${!ready ? '' : notTrained ? html`<section class="parts" aria-label="Trainings"><h2>Trainings</h2><${ErrorBox} error=${notTrained} /></section>` : html`<${Trainings} all=${all.filter((one) => !live(one))} />`}
     ${ready && html`<${Reports} reports=${listed?.reports ?? []} /><${Tried} />`}

@@ -17,7 +17,8 @@ import { filterOf, filtersReady, readFilters, writeFilters } from '../filters.js
 import { count, titleOf } from '../format.js';
 import { html, useEffect, useRef, useState } from '../html.js';
 import { meet, asResult } from '../items.js';
-import { EVENTS, historyOf, nameOf, readEvents, there, writeEvents } from '../pieces.js';
+import { eventKind, kindsFor } from '../kinds.js';
+import { historyOf, nameOf, readEvents, there, writeEvents } from '../pieces.js';
 import { recordedOf } from '../recorded.js';
 import { params, setParams } from '../router.js';
 import { kept } from '../uploads.js';
@@ -82,7 +83,7 @@ export default function Person() {
   const add = (did) => {
     const was = events;
     setEvents([did, ...events.filter((one) => !(one.of === did.of && one.value === did.value && one.event === did.event))]);
-    if (did.of === 'item') toast(`${nameOf(did)} ${EVENTS[/** @type {keyof typeof EVENTS} */ (did.event)].past}`, { undo: () => setEvents(was) });
+    if (did.of === 'item') toast(`${nameOf(did)} ${eventKind(did.event).past}`, { undo: () => setEvents(was) });
   };
   /** @param {string} event @param {string} icon @param {string} key @param {string} name */
   const doing = (event, icon, key, name) => ({ name, icon, key, run: (/** @type {Result} */ { item_id }) => add({ event, days: 0, of: 'item', value: item_id }) });
@@ -113,7 +114,7 @@ export default function Person() {
     <${Way} loading=${loading} engine=${engineMs(answer?.stages)} total=${first.ms} steps=${way(sent.length + recorded.events.length, answer)} />`;
 
   const side = openId && html`<${Details} id=${openId} result=${opened} onClose=${close} nameOfReason=${nameOfReason}>
-    ${Object.entries(EVENTS).filter(([event]) => event !== 'search' && event !== 'upload').map(([event, { icon, verb }]) => html`<button key=${event} class="button"
+    ${kindsFor('item').map(([event, { icon, verb }]) => html`<button key=${event} class="button"
       onClick=${() => add({ event, days: 0, of: 'item', value: openId, ...(event === 'rate' ? { stars: 5 } : {}) })}><${Icon} name=${icon} />${event === 'rate' ? 'Rate 5 ★' : verb}</button>`)}
   <//>`;
 
