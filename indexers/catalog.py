@@ -14,6 +14,8 @@ from engine.store.match import check_kinds
 from indexers.errors import CatalogError, DuplicateError
 from indexers.paths import ReadMedia, read_under
 from indexers.readers import BadRow, Columns, Reader, Row, TextFormat, default_root, open_catalog
+from indexers.readers.base import played
+from indexers.readers.conventions import Conventions
 from indexers.remote import LocalCopy, is_url, media_at
 from indexers.rows import DEFAULT_MAX_BYTES, CatalogEntry, DeadLetter, load_or_letter, payload_of, row_id
 from indexers.schema import infer_schema, mixed_fields
@@ -38,9 +40,11 @@ class Catalog:
         max_bytes: the largest file that is read.
         text: what a text file does not say of itself.
         query: what a database is asked.
+        conventions: how it writes numbers and times.
 
     Raises:
-        CatalogError: if it is not there, of an unknown kind, or has no column for ids or contents.
+        CatalogError: if it is not there, of an unknown kind, or has no column for ids or contents; or a column that
+            plays a role is to be renamed.
     """
 
     path: Path | str
@@ -51,6 +55,7 @@ class Catalog:
     max_bytes: int = DEFAULT_MAX_BYTES
     text: TextFormat = field(default_factory=TextFormat)
     query: str = ""
+    conventions: Conventions = field(default_factory=Conventions)
     _copy: LocalCopy | None = field(default=None, init=False, repr=False, compare=False)
     """The copy of a file at a URL."""
 
@@ -61,20 +66,24 @@ class Catalog:
             )
         if is_url(self.path) and not self._is_database():
             object.__setattr__(self, "_copy", LocalCopy(str(self.path)))
+        if playing := sorted(played(self.columns) & self.conventions.rename.keys()):
+            problem = f"column {playing[0]} plays a role, and is no payload field that could be renamed"
+            raise CatalogError(problem, "take it out of index.rename; index.columns names columns as the file does")
         self.reader().check()
 
     def reader(self) -> Reader:
-        """A reader of its rows."""
-        return open_catalog(
+        """A reader of its rows, in our conventions."""
+        reader = open_catalog(
             self._copy.path if self._copy else self.path,
             root=None if self.root is None or is_url(self.root) else Path(self.root),
             columns=self.columns,
             ignore=self.ignore,
-            fields=self.fields,
+            fields=self.conventions.declared(self.fields),
             text=self.text,
             query=self.query,
             max_bytes=self.max_bytes,
         )
+        return self.conventions.over(reader) if self.conventions else reader
 
     def media(self) -> ReadMedia:
         """Reads the files that its rows name.

@@ -32,3 +32,9 @@ class IndexSettings(Section):
     """Of a CSV file."""
     split: Mapping[str, str] = Field(default_factory=dict)
     """Per CSV column whose cells are lists, what separates their values."""
+    decimals: Mapping[str, Literal[",", "."]] = Field(default_factory=dict)
+    """Per column whose numbers are texts, the decimal sign; the other sign may stand between thousands."""
+    times: Mapping[str, str] = Field(default_factory=dict)
+    """Per column of times their form: "seconds", "milliseconds", or as Python's strptime has it ("%d.%m.%Y")."""
+    rename: Mapping[str, str] = Field(default_factory=dict)
+    """Per column the name of its payload field, where its own cannot be filtered on."""

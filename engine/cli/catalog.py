@@ -59,6 +59,7 @@ def catalog_of(settings: Settings, options: CatalogOptions) -> Catalog:
     from indexers.catalog import Catalog
     from indexers.errors import CatalogError
     from indexers.readers import TextFormat
+    from indexers.readers.conventions import Conventions
 
     defaults = settings.index
     declared = dict(defaults.fields)
@@ -78,6 +79,7 @@ def catalog_of(settings: Settings, options: CatalogOptions) -> Catalog:
                 options.delimiter or defaults.delimiter, options.encoding or defaults.encoding, defaults.split
             ),
             query=options.query,
+            conventions=Conventions(defaults.decimals, defaults.times, defaults.rename),
         )
     except CatalogError as error:
         raise typer.BadParameter(str(error)) from None

@@ -126,11 +126,16 @@ def _settings(guess: Guess, catalog: str) -> str:
         split = tomlkit.inline_table()
         split.update(guess.text.split)
         index.add("split", split)
+    for key in ("decimals", "times", "rename"):
+        if said := getattr(guess.conventions, key):
+            table = tomlkit.inline_table()
+            table.update(said)
+            index.add(key, table)
     fields = tomlkit.table()
     fields.add(tomlkit.comment("What can be filtered on: keyword, integer, float, bool, datetime or geo."))
     for name, kind in guess.fields.items():
         item = tomlkit.item(str(kind))
-        item.comment(_one_line(guess.reasons[name][1]))
+        item.comment(_one_line(guess.reason(name)))
         fields.add(name, item)
     index.add("fields", fields)
     document.add("index", index)

@@ -14,7 +14,7 @@ _HTML = re.compile(r".*<(p|div|br|span|a|h\d|ul|li|b|strong|img)\b[^>]*>", re.IG
 _DAY = re.compile(r"\d{1,2}[./]\d{1,2}[./]\d{2,4}( \d{1,2}:\d\d.*)?$")
 _COMMA = re.compile(r"-?(\d{1,3}(\.\d{3})+|\d+),\d+$")
 _MONEY = re.compile(r"([€$£]\s?[\d.,]+|[\d.,]+\s?(€|EUR|USD|GBP|CHF|\$|£))$")
-_TIME_NAME = re.compile(r"(^|_)(at|time|date|created|updated|timestamp|published|modified)($|_)|timestamp|date$")
+TIME_NAME = re.compile(r"(^|_)(at|time|date|created|updated|timestamp|published|modified)($|_)|timestamp|date$")
 _TAG_NAME = re.compile(
     r"tags?|keywords?|labels?|genres?|categor(y|ies)|topics?|colou?rs?|sizes?|skills?|moods?|stichw\w+|schlagw\w+"
 )
@@ -48,14 +48,15 @@ def doubts_of_payload(sample: Sample, names: set[str]) -> Iterator[str]:
             yield f"{name} holds numbers such as {first}, which are texts: write a point to compare them"
         elif column.share(_MONEY) > _MOST:
             yield f"{name} holds amounts such as {first}, which are texts: write the number alone to compare them"
-        elif _TIME_NAME.search(name.lower()) and _of_seconds(column):
+        elif TIME_NAME.search(name.lower()) and of_seconds(column):
             yield f"{name} looks like seconds since 1970: write RFC 3339 to filter by time, or compare the numbers"
         elif isinstance(column.values[0], dict) and column.kind is None:
             yield from _place(name, {str(key).lower() for key in column.values[0]})
     yield from _place("the row", {name.lower() for name in sample.columns})
 
 
-def _of_seconds(column: Column) -> bool:
+def of_seconds(column: Column) -> bool:
+    """Whether it holds numbers that can be times since 1970."""
     numbers = [one for one in column.values if isinstance(one, int | float) and not isinstance(one, bool)]
     return len(numbers) == len(column.values) and all(1e8 < one < 2e10 or 1e12 < one < 2e13 for one in numbers)
 

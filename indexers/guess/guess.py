@@ -1,9 +1,11 @@
 """The guess as a whole: roles, payload fields with their kinds, and what is doubtful."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.core.filters import FieldKind
+from indexers.guess.conventions import convention_of, plain_name
 from indexers.guess.doubts import doubts_of_payload, doubts_of_text, separator_of
 from indexers.guess.form import TEXT_SUFFIXES, guess_form
 from indexers.guess.media import found_below, look_for_root, media_of, urls_of
@@ -11,6 +13,7 @@ from indexers.guess.roles import called_id, id_columns, is_unique, text_columns,
 from indexers.guess.sample import ROWS, Column, Sample, read_sample
 from indexers.readers import TextFormat
 from indexers.readers.base import CONTENTS, HASH, ROLES
+from indexers.readers.conventions import Conventions
 from indexers.remote import is_url
 from indexers.schema import filterable
 
@@ -29,6 +32,8 @@ class Guess:
     fields: dict[str, FieldKind] = field(default_factory=dict)
     """The payload that can be filtered on."""
     text: TextFormat = field(default_factory=TextFormat)
+    conventions: Conventions = field(default_factory=Conventions)
+    """How its numbers and times are written, and what columns are called as fields."""
     reasons: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Per column what it becomes, and why."""
     doubts: list[str] = field(default_factory=list)
@@ -37,6 +42,11 @@ class Guess:
     """A folder below the catalogue's that its files were found in, if that was not told."""
     example: str = ""
     """A text of the catalogue, to search for."""
+
+    def reason(self, field: str) -> str:
+        """Why a field is of its kind."""
+        column_of = {new: name for name, new in self.conventions.rename.items()}
+        return self.reasons[column_of.get(field, field)][1]
 
     @property
     def mapped(self) -> dict[str, str | tuple[str, ...]]:
@@ -170,6 +180,9 @@ def _root(guess: Guess, sample: Sample, path: Path | str, root: Path | None) -> 
 
 def _payload(guess: Guess, sample: Sample, *, splittable: bool) -> None:
     split: dict[str, str] = {}
+    decimals: dict[str, str] = {}
+    times: dict[str, str] = {}
+    rename: dict[str, str] = {}
     places = {name for name, column in sample.columns.items() if column.kind is FieldKind.GEO}
     for name, column in sample.columns.items():
         outer = name.rpartition(".")[0]
@@ -184,13 +197,29 @@ def _payload(guess: Guess, sample: Sample, *, splittable: bool) -> None:
         separator = separator_of(column) if splittable else ""
         if separator:
             split[name], column = separator, replace(column, kind=FieldKind.KEYWORD)
-        guess.reasons[name] = _of_payload(column, separator)
-        if column.kind is not None and filterable(name) and not any(map(name.startswith, (f"{n}." for n in split))):
-            guess.fields[name] = column.kind
+        elif (other := convention_of(column)) is not None:
+            column = replace(column, kind=other.kind)
+            if other.sign:
+                decimals[name] = other.sign
+            else:
+                times[name] = other.form
+            guess.doubts += [other.doubt] if other.doubt else []
+        called = plain_name(name, {*sample.columns, *rename.values()}) if column.kind is not None else ""
+        if called:
+            rename[name] = called
+        told = [other.told] if not separator and other else []
+        guess.reasons[name] = _of_payload(column, separator, [*told, *([f"called {called}"] if called else [])])
+        field = called or name
+        if column.kind is not None and filterable(field) and not any(map(name.startswith, (f"{n}." for n in split))):
+            guess.fields[field] = column.kind
     guess.text = replace(guess.text, split=split)
-    searched = [*guess.columns.get("text", ()), *(name for name, kind in guess.fields.items() if kind == "keyword")]
+    guess.conventions = Conventions(decimals, times, rename)
+    searched = [
+        *guess.columns.get("text", ()),
+        *(name for name, kind in guess.fields.items() if kind == "keyword" and name in sample.columns),
+    ]
     guess.example = " ".join(str(sample.columns[searched[0]].values[0]).split()[:6]) if searched else ""
-    guess.doubts += doubts_of_payload(sample, set(guess.reasons))
+    guess.doubts += doubts_of_payload(sample, set(guess.reasons) - {*decimals, *times})
 
 
 def _cannot_be_payload(column: Column) -> str:
@@ -203,7 +232,7 @@ def _cannot_be_payload(column: Column) -> str:
     return ""
 
 
-def _of_payload(column: Column, separator: str) -> tuple[str, str]:
+def _of_payload(column: Column, separator: str, also: Sequence[str]) -> tuple[str, str]:
     different = len({str(value) for value in column.values})
     if not column.values:
         return "payload", "empty in all rows"
@@ -215,6 +244,8 @@ def _of_payload(column: Column, separator: str) -> tuple[str, str]:
     if column.kind is None:
         prose = "too long to be filtered on" if column.texts else "of several kinds: shown, not filtered on"
         return "payload", f"{prose}, such as {_short(column.values[0])}"
+    if also:
+        return str(column.kind), "; ".join([shown, *also])
     if not filterable(column.name):
         return "payload", "not filtered on: rename it with letters, digits, _ and -"
     return f"{column.kind}{'s' if column.is_list else ''}", f"lists, {shown}" if column.is_list else shown

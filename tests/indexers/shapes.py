@@ -38,6 +38,8 @@ class Shape:
     root: str = ""
     """Where the media are, below the folder, if not beside the catalogue."""
     ignore: tuple[str, ...] = ()
+    conventions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By key of the settings how its columns are written."""
     doubts: tuple[str, ...] = ()
     """What has to be told."""
 
@@ -91,23 +93,28 @@ def semicolons(folder: Path) -> Shape:
             "Artikelnummer": f"{n:05d}",
             "Bezeichnung": f"Größe {n}, für {sentence(n, 2)}",
             "Farbe": ("grün", "weiß", "rot")[n % 3],
-            "Preis": f"{n},90",
+            "Preis in €": f"{n % 3}.{n:03d},90" if n % 3 else f"{n},90",
             "Seit": f"{n % 28 + 1:02d}.03.2024",
             "Stichworte": "neu|schön" if n % 2 else "alt",
+            "updated": 1_700_000_000 + n,
         }
         for n in range(25)
     ]
-    table(folder / "artikel.csv", rows, ";", "latin-1")
+    table(folder / "artikel.csv", rows, ";", "cp1252")
     return Shape(
         "artikel.csv",
         {"id": "Artikelnummer", "text": "Bezeichnung"},
-        {"Farbe": "keyword", "Preis": "keyword", "Seit": "keyword"},
+        {"Farbe": "keyword", "Preis_in": "float", "Seit": "datetime", "updated": "datetime"},
         delimiter=";",
         encoding="cp1252",
         split={"Stichworte": "|"},
-        doubts=("not UTF-8: read as cp1252", "'Größe'", "separated by semicolons", "Preis holds numbers such as 0,90",
-                "Seit holds days such as 01.03.2024"),
-    )  # fmt: skip
+        doubts=("not UTF-8: read as cp1252", "'€'", "separated by semicolons"),
+        conventions={
+            "decimals": {"Preis in €": ","},
+            "times": {"Seit": "%d.%m.%Y", "updated": "seconds"},
+            "rename": {"Preis in €": "Preis_in"},
+        },
+    )
 
 
 def nested(folder: Path) -> Shape:
@@ -194,8 +201,8 @@ def jobs(folder: Path) -> Shape:
         "jobs.jsonl",
         {"id": "job_id", "text": ("job_title", "description")},
         {"company_id": "keyword", "posted": "datetime", "location": "geo", "city": "keyword", "remote": "bool",
-         "created": "integer"},
-        doubts=("created looks like seconds since 1970",),
+         "created": "datetime"},
+        conventions={"times": {"created": "seconds"}},
     )  # fmt: skip
 
 

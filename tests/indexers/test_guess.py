@@ -65,6 +65,7 @@ def test_a_guess_is_right_and_its_settings_index_the_catalogue(
     assert index["fields"] == {**shape.fields, **dict.fromkeys(shape.split, "keyword")}
     assert (index.get("delimiter", ""), index.get("encoding", "utf-8")) == (shape.delimiter, shape.encoding)
     assert (index.get("split", {}), tuple(index.get("ignore", ()))) == (shape.split, shape.ignore)
+    assert {key: index[key] for key in ("decimals", "times", "rename") if key in index} == shape.conventions
     for doubt in shape.doubts:
         assert doubt in said
     commands = [shlex.split(line) for line in said.split(" triveni ")[1:]]
