@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,20 @@ from tests.studio.browsing import Visit, expect
 from tests.tiny import CONCEPTS, concept_png, concept_wav
 
 PART = ".chip.piece:has(.end)"
+BUF = Path(sys.executable).with_name("buf")
+GRPCURL = f"""grpcurl() {{
+  test "$1 $2" = "-plaintext -d" && {BUF} curl --protocol grpc --http2-prior-knowledge -d "$3" "http://$4/$5"
+}}
+"""
+"""What stands for grpcurl where it is not installed: buf speaks gRPC, and asks the server for its schema, too."""
+
+
+def run_copied(visit: Visit, way: str, folder: Path | None = None) -> list[str]:
+    """Run the copied call as a shell would: the ids of the results."""
+    visit.page.get_by_role("tab", name=way, exact=True).click()
+    text = (GRPCURL if way == "grpcurl" else "") + visit.page.locator("pre").inner_text()
+    done = subprocess.run(["bash", "-c", text], capture_output=True, check=True, cwd=folder)
+    return [one.get("item_id") or one["itemId"] for one in json.loads(done.stdout)["results"]]
 
 
 def concepts(visit: Visit, first: int = 3) -> set[str]:
@@ -230,9 +245,8 @@ PERSON = (
 def test_calls_that_are_copied_give_what_the_page_shows(visit: Visit, address: str) -> None:
     visit.go(address)
     visit.page.get_by_role("button", name="Copy this call").click()
-    visit.page.get_by_role("tab", name="curl", exact=True).click()
-    done = subprocess.run(["bash", "-c", visit.page.locator("pre").inner_text()], capture_output=True, check=True)
-    assert [one["item_id"] for one in json.loads(done.stdout)["results"]] == visit.ids()
+    assert run_copied(visit, "curl") == visit.ids()
+    assert run_copied(visit, "grpcurl") == visit.ids()
     visit.page.get_by_role("tab", name="Python").click()
     program = visit.page.locator("pre").inner_text().replace("print(", "answer = (")
     told: dict[str, Any] = {}
@@ -248,10 +262,8 @@ def test_a_copied_call_reads_uploads_from_their_files(visit: Visit, tmp_path: Pa
     visit.settled()
     (tmp_path / "it is a fish.png").rename(tmp_path / "it-is-a-fish.png")
     visit.page.get_by_role("button", name="Copy this call").click()
-    visit.page.get_by_role("tab", name="curl", exact=True).click()
-    command = ["bash", "-c", visit.page.locator("pre").inner_text()]
-    done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
-    assert [one["item_id"] for one in json.loads(done.stdout)["results"]] == visit.ids()
+    assert run_copied(visit, "curl", tmp_path) == visit.ids()
+    assert run_copied(visit, "grpcurl", tmp_path) == visit.ids()
     visit.page.get_by_role("tab", name="Python").click()
     expect(visit.page.locator("pre")).to_contain_text('query=[Path("it-is-a-fish.png")]')
 
