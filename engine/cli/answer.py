@@ -11,13 +11,11 @@ from rich.text import Text
 
 from engine.cli.common import can_print_unicode
 from engine.cli.named import NO_NAMES, SHOWN_REASONS, Names, title
+from engine.core.types import NOTABLE
 from triveni.client.events import kind_of
 from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
 
 Answer = recommendation_pb2.RecommendResponse | recommendation_pb2.SearchResponse
-
-NOTABLE = 0.25
-"""A modality is named in a reason if it gives at least this part of it."""
 
 _OF_THE_ITEM = {
     recommendation_pb2.REASON_KIND_POPULAR: "many like it",

@@ -131,7 +131,7 @@ def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
         table.add_row(kind if kind in kinds else f"{kind} (not declared)", f"{count:,}")
     table.add_section()
     table.add_row("events", f"{found.events:,}")
-    table.add_row("people", f"{found.users:,}")
+    table.add_row("users", f"{found.users:,}")
     table.add_row("served lists", f"{found.impressions:,}")
     for name, time in (("first", found.first), ("last", found.last)):
         table.add_row(name, f"{time:%Y-%m-%d %H:%M:%S}Z" if time else "-")
@@ -204,7 +204,7 @@ def _show(report: CheckReport, as_json: bool) -> None:
         return
     span = f", {report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}" if report.first and report.last else ""
     console.print(
-        f"{report.events:,} events of {report.users:,} people on {report.items:,} items{span}", highlight=False
+        f"{report.events:,} events of {report.users:,} users on {report.items:,} items{span}", highlight=False
     )
     if not report.findings:
         console.print("nothing is wrong with them")

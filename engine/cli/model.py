@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from engine.models.pointer import Pointer
 
 app = typer.Typer(
-    help="Versions of the trained model: list, show, promote, try on a share of people, roll back, export, retire.",
+    help="Versions of the trained model: list, show, promote, try on a share of users, roll back, export, retire.",
     no_args_is_help=True,
 )
 
@@ -111,11 +111,11 @@ def candidate(
     ctx: typer.Context,
     version: Annotated[str, typer.Argument(metavar="[VERSION]", help="As `triveni model list` names it.")] = "",
     share: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The part of all people; models.candidate_share if not given.")
+        float | None, typer.Option(min=0, max=1, help="The part of all users; models.candidate_share if not given.")
     ] = None,
     stop: Annotated[bool, typer.Option("--stop", help="End the trial: everybody gets what serves.")] = False,
 ) -> None:
-    """Try a version on a share of people, chosen by a hash of their ids. Responses and logs name both versions.
+    """Try a version on a share of users, chosen by a hash of their ids. Responses and logs name both versions.
 
     Example: triveni model candidate 20260601-120000-1a2b3c --share 0.1
     """
@@ -130,7 +130,7 @@ def candidate(
         console.print(f"{before.candidate or 'no version'} was tried, {_name(after.serving)} serves everybody now")
         return
     after = registry.try_out(version, settings.models.candidate_share if share is None else share)
-    console.print(f"{version} serves {after.share:.1%} of people now, {_name(after.serving)} the others")
+    console.print(f"{version} serves {after.share:.1%} of users now, {_name(after.serving)} the others")
 
 
 @app.command()

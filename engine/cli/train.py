@@ -97,7 +97,7 @@ def _write_items(settings: Settings, path: Path, tell: Tell) -> None:
 def _tell(card: ModelCard) -> None:
     from engine.learn.judging import REPLAYED
 
-    table = Table(title=f"version {card.version}, on {card.counts['cases']} people of the youngest events")
+    table = Table(title=f"version {card.version}, on {card.counts['cases']} users of the youngest events")
     for heading in ("", "this version", "95 % interval", str(card.settings["held_against"])):
         table.add_column(heading)
     judged = card.gate.metric if card.gate else ""

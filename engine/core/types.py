@@ -222,6 +222,10 @@ class ReasonKind(StrEnum):
     """What others did speaks for it, through a trained model; nothing of the request alone does."""
 
 
+NOTABLE = 0.25
+"""A modality is named in a reason, wherever people read it, if it gives at least this part of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why an item is shown."""

@@ -71,15 +71,15 @@ def judge_challenger(
     who = np.arange(len(new)) if users is None else np.asarray(users, np.int64)
     if new.ndim != 1 or new.shape != old.shape or who.shape != new.shape:
         raise SettingsError(
-            f"cases do not match: {new.shape} of the challenger, {old.shape} of what serves, {who.shape} people",
+            f"cases do not match: {new.shape} of the challenger, {old.shape} of what serves, {who.shape} users",
             "judge both on the same cases",
         )
     if not (np.isfinite(new).all() and np.isfinite(old).all()):
         raise SettingsError(f"a value of {metric} is not finite", "leave cases without a value out of both")
     count, distinct = len(new), len(np.unique(who))
     if distinct < min_cases:
-        problem = f"{distinct} people in the held-out cases are too few, {min_cases} are needed"
-        said = f"{problem}: collect events of more people, or hold out more of them (learn.held_out)"
+        problem = f"{distinct} users in the held-out cases are too few, {min_cases} are needed"
+        said = f"{problem}: collect events of more users, or hold out more of them (learn.held_out)"
         return Verdict(False, said, metric, count, confidence=confidence)
     draws = Draws(confidence, RESAMPLES, seed)
     gap = paired(new, old, who, draws)
@@ -100,11 +100,11 @@ def _harm(new: NewUsers, metric: str, draws: Draws) -> tuple[str, str]:
     """What harm is done to new people, and else how they fare; "" for the other."""
     users = len(np.unique(new.users))
     if users < MIN_NEW:
-        return "", f"{users} new people are too few to judge on, {MIN_NEW} are needed"
+        return "", f"{users} new users are too few to judge on, {MIN_NEW} are needed"
     gaps = {name: paired(new.challenger, values, new.users, draws) for name, values in new.others.items()}
     said = {name: f"{gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) against {name}" for name, gap in gaps.items()}
     harms = " and ".join(said[name] for name, gap in gaps.items() if gap.high < 0)
     if harms:
-        about = f"harms new people: {metric} of {users} people without a history {harms} lies below zero"
+        about = f"harms new users: {metric} of {users} users without a history {harms} lies below zero"
         return f"{about} (raise learn.first_steps, or see what is shown to them)", ""
-    return "", f"{users} new people: {', '.join(said.values())}"
+    return "", f"{users} new users: {', '.join(said.values())}"

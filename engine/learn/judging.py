@@ -79,9 +79,9 @@ def judge_versions(
         seed: of the resampling.
     """
     train, items, cases = held.split.train, held.items, held.split.cases
-    new = slices(held.split, items)["new people"]
+    new = slices(held.split, items)["new users"]
     lists, utility = shown_lists(held.log, train, items, held.impressions, held.positives, held.examination)
-    stranger = slices(Split("served lists", train, lists), items)["new people"]
+    stranger = slices(Split("served lists", train, lists), items)["new users"]
     replayed = len(np.unique(lists.user[~stranger])) >= min_cases  # what was not shown could not be chosen
     parts = {REPLAYED: ~stranger, REPLAYED + NEW: stranger} if replayed else {}
     parts = {name: part for name, part in parts.items() if part.any()}

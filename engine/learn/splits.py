@@ -180,7 +180,7 @@ def slices(split: Split, items: ItemTable) -> dict[str, Mask]:
     new = np.array([not known[targets].any() for targets in split.cases.targets], np.bool_)
     return {
         "all": np.ones(len(length), np.bool_),
-        "new people": length == 0,
+        "new users": length == 0,
         "new items": new,
         "short history": (length > 0) & (length < SHORT),
         "long history": length >= SHORT,

@@ -75,7 +75,7 @@ def told_what_there_is(log: EventLog, items: ItemTable, positives: Positives, mo
     except TooLittleDataError as error:
         speaking = int((positives.of(log) & (table_rows(log, items) >= 0)).sum())
         there = (
-            f"there are {len(log):,} events of {len(log.users):,} people, {speaking:,} of them in favour of one of "
+            f"there are {len(log):,} events of {len(log.users):,} users, {speaking:,} of them in favour of one of "
             f"the {len(items):,} items{more}"
         )
         remedy = "record more (triveni events import FILE), or try it on made-up people (triveni simulate)"

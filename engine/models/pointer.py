@@ -79,7 +79,7 @@ class Pointer:
         if version == self.serving:
             raise ModelError(f"model version {version} serves already", "try another one beside it")
         if not 0 < share <= 1:
-            raise SettingsError(f"share is {share}", "give a part of all people, above 0 and up to 1", field="share")
+            raise SettingsError(f"share is {share}", "give a part of all users, above 0 and up to 1", field="share")
         return replace(self, candidate=version, share=share)
 
     def untried(self) -> "Pointer":
@@ -96,7 +96,7 @@ class Pointer:
             raise ModelError(f"model version {version} serves", "promote another one first, or roll back")
         if version == self.candidate:
             raise ModelError(
-                f"model version {version} is tried on {self.share:.0%} of people",
+                f"model version {version} is tried on {self.share:.0%} of users",
                 "end the trial first: triveni model candidate --stop",
             )
         return replace(self, previous=tuple(one for one in self.previous if one != version))

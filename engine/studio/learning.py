@@ -83,7 +83,7 @@ class Learning:
         pointer = self.registry.pointer()
         if not pointer.candidate:
             raise NotFoundError(
-                "no version is tried", "try one on a share of people: triveni model candidate VERSION --share 0.1"
+                "no version is tried", "try one on a share of users: triveni model candidate VERSION --share 0.1"
             )
         return self._trial.get((pointer.candidate, pointer.serving or UNTRAINED))
 

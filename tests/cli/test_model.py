@@ -81,7 +81,7 @@ def test_versions_from_the_first_to_the_last(registry: Registry) -> None:
     assert json.loads(run("show", "a").output) == {**a.model_dump(mode="json"), **nobody}
     assert json.loads(run("show").output)["version"] == "b"
     assert "b served, a serves now" in said("rollback")
-    assert "b serves 25.0% of people now, a the others" in said("candidate", "b", "--share", "0.25")
+    assert "b serves 25.0% of users now, a the others" in said("candidate", "b", "--share", "0.25")
     shown = {one["version"]: (one["serving"], one["share"]) for one in json.loads(run("list", "--json").output)}
     assert shown == {"a": (True, 0.0), "b": (False, 0.25)}
     assert "tried on 25.0%" in said("list")

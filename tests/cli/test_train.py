@@ -68,7 +68,7 @@ STAGES = [
 def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("index", "items.jsonl")
     for command in ("train", "tune"):
-        with pytest.raises(TriveniError, match=r"there are 0 events of 0 people, .* 40 items") as too_little:
+        with pytest.raises(TriveniError, match=r"there are 0 events of 0 users, .* 40 items") as too_little:
             run(command)
         assert "triveni simulate" in str(too_little.value)
     assert json.loads(run("model", "list", "--json").stdout) == []

@@ -74,7 +74,7 @@ def test_the_oracle_is_perfect_and_the_difference_is_said() -> None:
     assert (
         done.slice_sizes["all"]
         == done.cases
-        == sum(done.slice_sizes[name] for name in ("new people", "short history", "long history"))
+        == sum(done.slice_sizes[name] for name in ("new users", "short history", "long history"))
     )
     for group, values in markov.slices.items():
         assert values["ndcg@5"].count == done.slice_sizes[group]
@@ -90,10 +90,10 @@ def test_each_group_is_compared_with_the_reference() -> None:
     split = splits.by_time(event_log([*walk, *new, *hits]), ITEMS, START.timestamp() + 250 * 3600)
     done = evaluate(split, ITEMS, [Popularity(), Markov()], EvaluateOptions(ks=(5,), reference="popularity"))
     _, markov = done.results
-    assert done.slice_sizes["new people"] == 40
-    assert markov.slices_against["new people"].high < 0
+    assert done.slice_sizes["new users"] == 40
+    assert markov.slices_against["new users"].high < 0
     assert markov.slices_against["long history"].low > 0
-    about = as_document(done)["rankers"][1]["slices_against_reference"]["new people"]  # type: ignore[index,call-overload]
+    about = as_document(done)["rankers"][1]["slices_against_reference"]["new users"]  # type: ignore[index,call-overload]
     assert about["count"] == 40  # type: ignore[index,call-overload]
     shown = StringIO()
     for table_ in as_tables(done):

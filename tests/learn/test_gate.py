@@ -65,9 +65,9 @@ def test_too_few_people_are_refused_with_a_reason() -> None:
     for count in (0, 1, 99):
         verdict = judge_challenger(np.ones(count), np.zeros(count))
         assert not verdict.promote
-        assert f"{count} people in the held-out cases are too few, 100 are needed" in verdict.reason
+        assert f"{count} users in the held-out cases are too few, 100 are needed" in verdict.reason
     users = np.arange(500) % 99
-    assert "99 people" in judge_challenger(np.ones(500), np.zeros(500), users=users).reason
+    assert "99 users" in judge_challenger(np.ones(500), np.zeros(500), users=users).reason
     assert judge_challenger(np.ones(100), np.zeros(100)).promote
 
 
@@ -91,7 +91,7 @@ def test_what_harms_new_people_is_refused_however_good_it_is_for_others() -> Non
     harmed = judge_challenger(better, old, new_users=new_users(60, serving=0.1, popularity=-0.2))
     assert not harmed.promote
     assert (harmed.difference, harmed.low) == pytest.approx((0.05, 0.05))
-    assert harmed.reason.startswith("harms new people: ndcg_at_10 of 60 people without a history -0.")
+    assert harmed.reason.startswith("harms new users: ndcg_at_10 of 60 users without a history -0.")
     assert "against popularity lies below zero" in harmed.reason
     assert "against serving" not in harmed.reason
     assert "learn.first_steps" in harmed.reason
@@ -105,7 +105,7 @@ def test_how_new_people_fare_is_said_where_they_are_not_harmed() -> None:
     old = values(0)
     passed = judge_challenger(old + 0.05, old, new_users=new_users(60, serving=0.1, popularity=0.0))
     assert passed.promote
-    assert "; 60 new people: +0.1" in passed.reason
+    assert "; 60 new users: +0.1" in passed.reason
     assert "against popularity" in passed.reason
     assert not judge_challenger(old, old, new_users=new_users(60, serving=0.1)).promote  # it is no better for others
 
@@ -114,7 +114,7 @@ def test_too_few_new_people_are_not_judged_on() -> None:
     old = values(0)
     few = judge_challenger(old + 0.05, old, new_users=new_users(MIN_NEW - 1, popularity=-0.5))
     assert few.promote
-    assert f"{MIN_NEW - 1} new people are too few to judge on, {MIN_NEW} are needed" in few.reason
+    assert f"{MIN_NEW - 1} new users are too few to judge on, {MIN_NEW} are needed" in few.reason
     assert not judge_challenger(old + 0.05, old, new_users=new_users(MIN_NEW, popularity=-0.5)).promote
     twice = replace(new_users(MIN_NEW, popularity=-0.5), users=np.arange(MIN_NEW) // 2)
     assert judge_challenger(old + 0.05, old, new_users=twice).promote

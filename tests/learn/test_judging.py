@@ -111,7 +111,7 @@ def test_how_people_fare_of_whom_nothing_is_known_is_judged_too() -> None:
     assert (new.count, judged.challenger[NDCG].count) == (len(held.split.cases) - known, len(held.split.cases))
     assert new.count > 30
     assert set(judged.challenger) == set(judged.serving) == set(judged.popularity)
-    assert f"{new.count} new people: " in judged.verdict.reason or "harms new people" in judged.verdict.reason
+    assert f"{new.count} new users: " in judged.verdict.reason or "harms new users" in judged.verdict.reason
     assert "against popularity" in judged.verdict.reason
     replayed = judge_versions(ranker, ranker, held, confidence=0.95, min_cases=1, seed=0)
     assert replayed.verdict.metric == REPLAYED
@@ -146,7 +146,7 @@ def test_where_too_few_new_people_chose_of_a_list_what_they_did_is_judged_on() -
     judged = judge_versions(ranker, ranker, held, confidence=0.95, min_cases=1, seed=0)
     assert judged.verdict.metric == REPLAYED
     assert REPLAYED + NEW not in judged.challenger
-    assert f"{judged.challenger[NDCG + NEW].count} new people" in judged.verdict.reason
+    assert f"{judged.challenger[NDCG + NEW].count} new users" in judged.verdict.reason
 
 
 def new_of(held: HeldOut) -> np.ndarray:

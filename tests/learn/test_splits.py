@@ -94,7 +94,7 @@ def test_by_time_foretells_all_that_follows_of_new_people_too() -> None:
     split = splits.by_time(log, items, START.timestamp() + 2 * 3600)
     assert histories(split, items.ids) == {"ann": ("ab", "c"), "bob": ("", "ab")}
     groups = splits.slices(split, items)
-    assert groups["new people"].tolist() == [False, True]
+    assert groups["new users"].tolist() == [False, True]
     assert groups["short history"].tolist() == [True, False]
     assert groups["new items"].tolist() == [True, False]
 

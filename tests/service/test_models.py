@@ -299,7 +299,7 @@ def triveni(models: Models, *arguments: str) -> str:
 def test_a_trial_names_both_versions_in_answers_and_in_what_was_served(models: Models) -> None:
     old, new = (make(models.registry, concept).version for concept in ("bird", "car"))
     models.call("PromoteModel", version=old)
-    assert "30.0% of people" in triveni(models, "candidate", new, "--share", "0.3")
+    assert "30.0% of users" in triveni(models, "candidate", new, "--share", "0.3")
     until(lambda: models.serving.candidate == new)
     answers = {user: models.recommend(user) for user in (f"person-{row}" for row in range(30))}
     assert {(one.model, one.compared_model, first(one)) for one in answers.values()} == {

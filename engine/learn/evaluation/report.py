@@ -24,7 +24,7 @@ def as_document(done: Evaluation) -> dict[str, Json]:
     return {
         "split": done.split,
         "events": done.events,
-        "people": done.users,
+        "users": done.users,
         "items": done.items,
         "cases": done.cases,
         "dropped": done.dropped,
@@ -221,7 +221,7 @@ def _title(done: Evaluation) -> str:
 def _about(done: Evaluation) -> dict[str, str]:
     return {
         "events learned from": f"{done.events:,}",
-        "people": f"{done.users:,}",
+        "users": f"{done.users:,}",
         "items": f"{done.items:,}",
         "cases": f"{done.cases:,}",
         "seen items": "left out" if done.options.leave_seen_out else "ranked too",

@@ -89,14 +89,14 @@ def trial_tables(trial: Trial) -> list[ReportTable]:
             continue
         rows.append(("", "difference", *_difference(apart)))
         if trial.within:
-            rows.append(("", "the same people", *_difference(trial.within[name])))
+            rows.append(("", "the same users", *_difference(trial.within[name])))
     about = tuple((f"{arm.version}", f"{arm.lists:,}", f"{arm.users:,}", f"{arm.positions:,}") for arm in arms)
     caption = (
         f"Lists from {_moment(trial.since)} to {_moment(trial.until)}, when both served. "
-        f"{trial.nobody:,} lists of nobody named and {trial.both:,} people who got both are not compared as groups."
+        f"{trial.nobody:,} lists of nobody named and {trial.both:,} users who got both are not compared as groups."
     )
     return [
-        ReportTable("The trial", ("version", "lists", "people", "positions"), about, caption),
+        ReportTable("The trial", ("version", "lists", "users", "positions"), about, caption),
         ReportTable(
             "Per position shown",
             ("", "", "mean", "interval", "p"),

@@ -120,7 +120,7 @@ def _side_by_side(served: Sequence[Served], ours: str, theirs: str) -> tuple[dat
         if not mine:
             raise TooLittleDataError(
                 f"no list of {name} was logged",
-                "try it on a share of people: triveni model candidate VERSION --share 0.1",
+                "try it on a share of users: triveni model candidate VERSION --share 0.1",
             )
     ends = [(min(times), max(times)) for times in ([one.impression.time for one in mine] for mine in lists)]
     since, until = max(first for first, _ in ends), min(last for _, last in ends)
@@ -141,7 +141,7 @@ def latest_pair(served: Sequence[Served]) -> tuple[str, str]:
     if len(last) < 2:
         raise TooLittleDataError(
             f"an A/B comparison needs two versions that served lists, there is {len(last) or 'none'}",
-            "try one on a share of people: triveni model candidate VERSION --share 0.1",
+            "try one on a share of users: triveni model candidate VERSION --share 0.1",
         )
     newest = sorted(last, key=lambda name: last[name])[-2:]
     theirs, ours = sorted(newest, key=lambda name: first[name])

@@ -205,7 +205,7 @@ def _draft(
         read_at=done.data.read_at,
         counts={
             "events": len(log),
-            "people": len(log.users),
+            "users": len(log.users),
             "items": len(done.items),
             "rows": fitted.rows,
             "served_lists": len(done.data.impressions),

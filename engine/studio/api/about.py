@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from engine.core.kinds import STANDARD
+from engine.core.types import NOTABLE
 from engine.studio.studio import Studio
 
 
@@ -24,6 +25,7 @@ def routes(studio: Studio) -> list[Route]:
                 "media": studio.media.root is not None,
                 "address": studio.address(),
                 "max_bytes": studio.max_bytes,
+                "notable": NOTABLE,
                 "kinds": [
                     {"name": name, "weight": traits.weight}
                     for name, traits in studio.kinds.table.items()

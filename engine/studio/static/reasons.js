@@ -1,8 +1,9 @@
 /** Why a result is shown: shares of its score by what it rests on, and by text, picture and sound. */
 
+import { about } from './about.js';
+
 export const KINDS = /** @type {const} */ (['text', 'image', 'audio']);
 export const NAMES = { text: 'text', image: 'picture', audio: 'sound', none: 'other' };
-const NOTABLE = 0.1;
 
 /** @typedef {{text: number, image: number, audio: number, none: number}} Shares they sum to the share of the reason */
 
@@ -25,11 +26,11 @@ export function total(reasons) {
   return sum;
 }
 
-/** What of an item speaks in a reason for at least a tenth of it, the most first. @param {import('./types').Reason} reason */
+/** What of an item speaks in a reason for a good part of it, the most first. @param {import('./types').Reason} reason */
 export function speaking(reason) {
   const shares = sharesOf(reason);
   const all = KINDS.reduce((sum, kind) => sum + shares[kind], 0);
-  return KINDS.filter((kind) => shares[kind] > 0 && shares[kind] >= NOTABLE * all).sort((a, b) => shares[b] - shares[a]);
+  return KINDS.filter((kind) => shares[kind] > 0 && shares[kind] >= (about.value?.notable ?? 0) * all).sort((a, b) => shares[b] - shares[a]);
 }
 
 /** What is said of reasons that point to no part and no event. @type {Record<string, string>} */

@@ -12,6 +12,8 @@ export interface About {
   modalities: Kind[];
   media: boolean;
   max_bytes: number;
+  /** The part of a reason from which on a modality is named in it. */
+  notable: number;
   /** Of events: those that the settings declare. */
   kinds: { name: string; weight: number }[];
   address: string;
