@@ -51,7 +51,7 @@ class NoEncoder:
 
     def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
         """Refuse."""
-        raise NotImplementedError
+        raise RuntimeError("a history of this benchmark holds a content, which it cannot encode")
 
 
 class Recorder:

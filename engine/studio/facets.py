@@ -1,7 +1,5 @@
 """What the catalogue's fields hold, for filters to choose from: their kinds, and the values met most often."""
 
-import threading
-import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 from engine.core.filters import FieldKind
 from engine.store.base import VectorStore
 from engine.store.match import values
+from engine.studio.kept import Kept
 
 SAMPLE = 4096
 """Items that are looked at, at the most."""
@@ -48,19 +47,12 @@ class Facets:
     """
 
     def __init__(self, store: VectorStore, keep_seconds: float = 30.0) -> None:
-        self._store, self._keep = store, keep_seconds
-        self._lock = threading.Lock()
-        self._seen: tuple[Facet, ...] = ()
-        self._sample = 0
-        self._until = float("-inf")
+        self._store = store
+        self._kept: Kept[tuple[tuple[Facet, ...], int]] = Kept(keep_seconds)
 
     def read(self) -> tuple[tuple[Facet, ...], int]:
         """The fields that can be filtered on and have values, and how many items were looked at."""
-        with self._lock:
-            if time.monotonic() >= self._until:
-                self._seen, self._sample = self._look()
-                self._until = time.monotonic() + self._keep
-            return self._seen, self._sample
+        return self._kept.get(self._look)
 
     def _look(self) -> tuple[tuple[Facet, ...], int]:
         schema = {name: kind for name, kind in self._store.schema.items() if not name.startswith("_")}

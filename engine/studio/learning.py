@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +12,7 @@ from engine.core.kinds import EventKinds
 from engine.core.types import UNTRAINED
 from engine.events.base import EventStore
 from engine.models.registry import Registry
+from engine.studio.kept import Kept
 
 if TYPE_CHECKING:
     from engine.learn.evaluation.trial import Trial
@@ -55,7 +53,7 @@ class Learning:
         self.registry, self._events, self._kinds = registry, events, kinds
         self.candidate_share = candidate_share
         self._reports = reports
-        self._trial = _Kept(self._compare)
+        self._trial: Kept[Trial] = Kept(_KEEP_SECONDS)
 
     def curve(self) -> tuple[list[dict[str, float]], float]:
         """Per epoch the figures of the training that ran last, also while it runs, and when they were written."""
@@ -85,12 +83,12 @@ class Learning:
             raise NotFoundError(
                 "no version is tried", "try one on a share of users: triveni model candidate VERSION --share 0.1"
             )
-        return self._trial.get((pointer.candidate, pointer.serving or UNTRAINED))
+        versions = pointer.candidate, pointer.serving or UNTRAINED
+        return self._trial.get(lambda: self._compare(*versions), versions)
 
-    def _compare(self, versions: tuple[str, str]) -> Trial:
+    def _compare(self, ours: str, theirs: str) -> Trial:
         from engine.learn.evaluation.trial import compare
 
-        ours, theirs = versions
         since = self.registry.card(ours).created  # it was tried after it was made
         served = [one for one in self._events.impressions(since=since) if one.impression.of_the_policy]
         return compare(served, ours, theirs, kinds=self._kinds)
@@ -115,21 +113,6 @@ class Learning:
         if name not in {one.name for one in self.reports()}:
             raise NotFoundError(f"there is no report {name[:100]!r}", "write one: triveni evaluate --report")
         return self._reports / name
-
-
-class _Kept:
-    """Remembers for a while what was worked out last; one thread at a time works it out."""
-
-    def __init__(self, work: Callable[[tuple[str, str]], Trial]) -> None:
-        self._work, self._lock = work, threading.Lock()
-        self._last: tuple[tuple[str, str], float, Trial] | None = None
-
-    def get(self, key: tuple[str, str]) -> Trial:
-        with self._lock:
-            if self._last is None or self._last[0] != key or time.monotonic() >= self._last[1]:
-                found = self._work(key)
-                self._last = key, time.monotonic() + _KEEP_SECONDS, found
-            return self._last[2]
 
 
 def _title(path: Path) -> str | None:

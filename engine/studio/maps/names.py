@@ -2,8 +2,6 @@
 
 import math
 import re
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from engine.core.filters import FieldKind, Schema
 from engine.core.types import ItemId, Payload
 from engine.store.base import VectorStore
 from engine.store.match import values
+from engine.studio.kept import Kept
 from engine.studio.maps.file import BITS, Map
 
 COLOURS = 12
@@ -62,17 +61,12 @@ class Naming:
     """
 
     def __init__(self, store: VectorStore) -> None:
-        self._store, self._lock = store, threading.Lock()
-        self._read: tuple[int, float, Words] | None = None
+        self._store = store
+        self._kept: Kept[Words] = Kept(_KEEP_SECONDS)
 
     def words(self, made: Map, version: int) -> Words:
         """The words of a map's items, at most a minute old."""
-        with self._lock:
-            if self._read and self._read[0] == version and time.monotonic() < self._read[1]:
-                return self._read[2]
-            words = _words(self._store, made)
-            self._read = (version, time.monotonic() + _KEEP_SECONDS, words)
-            return words
+        return self._kept.get(lambda: _words(self._store, made), version)
 
 
 def title_of(item_id: str, payload: Payload) -> str:

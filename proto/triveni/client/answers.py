@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,8 @@ class Rows(Sequence[Row]):
     __slots__ = ()
 
     @property
-    def _rows(self) -> Sequence[Row]:
-        raise NotImplementedError
+    @abstractmethod
+    def _rows(self) -> Sequence[Row]: ...
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -36,8 +37,8 @@ class Rows(Sequence[Row]):
     def __iter__(self) -> Iterator[Row]:
         return iter(self._rows)
 
-    def _table(self) -> show.Table:
-        raise NotImplementedError
+    @abstractmethod
+    def _table(self) -> show.Table: ...
 
     def __str__(self) -> str:
         return self._table().text()

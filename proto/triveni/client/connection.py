@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -44,7 +45,7 @@ _BUDGET = MappingProxyType({"maxTokens": 100, "tokenRatio": 0.5})
 """Once half of the tokens are gone, one for each failure, nothing is tried again; a success gives a ratio back."""
 
 
-class Connection:
+class Connection(ABC):
     """What a client knows of its server.
 
     Args:
@@ -110,9 +111,9 @@ class Connection:
         )
         self._connect()
 
+    @abstractmethod
     def _connect(self) -> None:
         """Make the channel; nothing goes over it before the first call."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.address!r}{', tls=True' if self._tls else ''})"
