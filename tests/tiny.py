@@ -257,10 +257,10 @@ def _space(name: str, dimension: int, *, concepts: bool, limits: DecodeLimits) -
 
 def _calibrate(query: Floats, item: Floats, labels: np.ndarray, same: bool) -> PairCalibration:
     """Cosines of contents of different concepts against those of the same concept, itself left out."""
-    cosines = query @ item.T  # (36, 36)
+    cosines = query.astype(np.float64) @ item.T.astype(np.float64)  # (36, 36); its sums are rounded alike everywhere
     related = labels[:, None] == labels[None, :]
     mean, std = float(cosines[~related].mean()), float(cosines[~related].std())
     if same:
         related &= ~np.eye(len(labels), dtype=bool)
     weight = float((cosines[related].mean() - mean) / std)
-    return PairCalibration(round(mean, 6), round(std, 6), round(max(weight, 0.1), 6))
+    return PairCalibration(round(mean, 5), round(std, 5), round(max(weight, 0.1), 5))
