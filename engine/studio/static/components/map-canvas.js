@@ -15,6 +15,8 @@ const MOST_ZOOM = 60;
 const CORNERS = 60;
 /** Milliseconds without a movement after which the address says where one looks. */
 const REST = 200;
+/** Half the width of an interest's label at the most, in pixels. */
+const HALF = 86;
 const WHOLE = { x: 0, y: 0, zoom: 1 };
 
 /** @typedef {[number, number][]} Polygon */
@@ -172,7 +174,7 @@ export function MapCanvas({ drawn, lit, modality, chosen, polygon, person, look,
       ${made && labelsOf(drawn.clusters, made, person.interests).map(({ name, left, top }) => html`<span key=${name + left} class="cluster" style=${{ left: `${left}px`, top: `${top}px` }}>${name}</span>`)}
       ${person.results.map(({ row, rank }) => spot(place(drawn.positions[2 * row], drawn.positions[2 * row + 1]), 'mark-got', rank))}
       ${person.did.map(({ x, y, against }, at) => spot(place(x, y), `mark-did ${against ? 'against' : ''}`, `d${at}`))}
-      ${person.interests.map(({ x, y, first, others, weight }, at) => html`${spot(place(x, y), 'mark-wants', `w${at}`)}<span key=${`n${at}`} class="interest" style=${styleOf(place(x, y))}><span class="cut">${first ? nameOf(first) : 'recorded before'}</span>${others ? html` <small>+${others}</small>` : ''} <b>${percent(weight)}</b></span>`)}
+      ${person.interests.map(({ x, y, first, others, weight }, at) => html`${spot(place(x, y), 'mark-wants', `w${at}`)}<span key=${`n${at}`} class="interest" style=${styleOf(inside(place(x, y), made))}><span class="cut">${first ? nameOf(first) : 'recorded before'}</span>${others ? html` <small>+${others}</small>` : ''} <b>${percent(weight)}</b></span>`)}
       ${over >= 0 && made && html`<${Tip} at=${place(drawn.positions[2 * over], drawn.positions[2 * over + 1])} wide=${made.canvas.clientWidth} high=${made.canvas.clientHeight} id=${shownOver?.id} title=${shownOver?.title} />`}
     </div>
     <p class="unseen" aria-live="polite">${shownOver?.title ?? ''}</p>
@@ -204,6 +206,12 @@ function Tip({ at: [left, top], wide, high, id, title }) {
     ${id && html`<${Picture} key=${id} item=${itemOf(id)} />`}<span class="cut">${title ?? '…'}</span></div>`;
 }
 
+/** The middle of an interest's label, so that all of it can be seen where its mark can. @param {number[]} at @param {Points} [points] */
+function inside([left, top], points) {
+  const wide = points?.canvas.clientWidth ?? 0;
+  return [left < 0 || left > wide ? left : clamp(left, HALF, Math.max(HALF, wide - HALF)), top];
+}
+
 /**
  * The names that have room, the largest clusters first; interests have theirs already.
  * @param {import('../map-data.js').Cluster[]} clusters @param {Points} points @param {import('../map-person.js').Interest[]} interests
@@ -213,7 +221,7 @@ function labelsOf(clusters, points, interests) {
   const shown = [];
   const taken = interests.map(({ x, y }) => {
     const [left, top] = points.toPage(x, y);
-    return { left, top: top - 22, half: 80 };
+    return { left, top: top - 22, half: HALF };
   });
   for (const { name: whole, x, y } of clusters) {
     const [left, top] = points.toPage(x, y);
