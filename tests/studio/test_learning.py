@@ -70,11 +70,12 @@ def test_the_arms_of_a_trial_by_what_followed_their_lists(models: Opened, http: 
     assert http.get("/studio/learning/trial").json()["code"] == "NOT_FOUND"
     models.registry.change(lambda pointer: pointer.tried("newer", 0.5))
     until(lambda: models.run.server.services[""].tenant.serving.candidate == "newer")
+    assert "was logged" in http.get("/studio/learning/trial").json()["too_little"]
     for _ in range(2):
         for user in range(16):
             request = recommendation_pb2.RecommendRequest(user_id=f"trial{user}", limit=3)
             models.run.recommendations.Recommend(request, timeout=30)
-    until(lambda: http.get("/studio/learning/trial").status_code == 200)
+    until(lambda: "ours" in http.get("/studio/learning/trial").json())
     told = http.get("/studio/learning/trial").json()
     arms = told["ours"], told["theirs"]
     assert [arm["version"] for arm in arms] == ["newer", "older"]

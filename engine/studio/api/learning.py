@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from engine.models.errors import TooLittleDataError
 from engine.studio.studio import Studio
 
 _REPORT = {
@@ -38,7 +39,10 @@ def routes(studio: Studio) -> list[Route]:
         )
 
     def trial(_: Request) -> Response:
-        return JSONResponse(plain(asdict(learning.trial())))
+        try:
+            return JSONResponse(plain(asdict(learning.trial())))
+        except TooLittleDataError as error:  # no failure: a trial begins so
+            return JSONResponse({"too_little": error.problem})
 
     def begin_trial(request: Request) -> Response:
         asked = request.query_params.get("share", str(learning.candidate_share))
