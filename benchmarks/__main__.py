@@ -12,7 +12,6 @@ ALL = (
     "indexing",
     "recommend",
     "service",
-    "overload",
     "http",
     "command",
     "client",

@@ -212,13 +212,20 @@ def media_root(settings: OpeningSettings) -> Path | None:
 
 
 def event_limits(settings: OpeningSettings) -> EventLimits:
-    """The largest event, and the longest served list, that are kept, and the kinds of events."""
-    from engine.events.check import EventLimits
+    """The largest event, and the longest served list, that are kept, the kinds of events, and what people are called.
 
+    Raises:
+        SettingsError: if the key of pseudonyms cannot be read.
+    """
+    from engine.events.check import EventLimits, as_told
+    from engine.events.pseudonyms import Pseudonyms, read_key
+
+    key_file = settings.events.pseudonym_key_file
     return EventLimits(
         text_characters=settings.limits.max_characters,
         positions=settings.retrieve.max_limit,
         kinds=event_kinds(settings),
+        users=as_told if key_file is None else Pseudonyms(read_key(key_file)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -221,6 +221,7 @@ def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) 
 
     settings = settings_of(ctx)
     query = convert.recommend_query(asked, EventReader(opening.event_kinds(settings)))
+    query = replace(query, user=opening.event_limits(settings).users(query.user))
     joined = Joined(query, len(query.history))
     if query.user:
         with closing(opening.open_events(settings)) as events:

@@ -1,7 +1,7 @@
 """Checks of one event or served list before it is kept. Field names are those of the wire contract and of files."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from encoders.types import Audio, Image, Text
 from engine.core.kinds import STANDARD_KINDS, EventKinds
-from engine.core.types import MAX_ID_BYTES, Event, EventKind, VectorInput
+from engine.core.types import MAX_ID_BYTES, Event, EventKind, UserId, VectorInput
 from engine.events.errors import EventError
 from engine.events.times import EPOCH
 from engine.events.types import MARKS, Impression, UserEvent
@@ -18,9 +18,14 @@ from engine.events.types import MARKS, Impression, UserEvent
 _CONTENT_KINDS = (EventKind.SEARCH, EventKind.UPLOAD)
 
 
+def as_told(user: str) -> UserId:
+    """The id of a person as it came."""
+    return UserId(user)
+
+
 @dataclass(frozen=True, slots=True)
 class EventLimits:
-    """What is kept: the largest event, and of which kinds."""
+    """What is kept: the largest event, of which kinds, and under which names."""
 
     text_characters: int = 100_000
     context_entries: int = 32
@@ -33,6 +38,8 @@ class EventLimits:
     future: timedelta = timedelta(minutes=5)
     """How far a time may lie ahead: clocks differ."""
     kinds: EventKinds = STANDARD_KINDS
+    users: Callable[[str], UserId] = as_told
+    """What a person is called in the store: `as_told`, or a `Pseudonyms`."""
 
 
 def check_event(event: UserEvent, limits: EventLimits, now: datetime, *, media: bool = False) -> None:

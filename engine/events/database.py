@@ -16,14 +16,14 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Index, create_engine, event, inspect, select, text
+from sqlalchemy import URL, Connection, Engine, Index, Table, create_engine, event, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.schema import CreateSchema
 
 from engine.events import tables
-from engine.events.errors import EventSchemaError, EventStoreError
+from engine.events.errors import EventKeyError, EventSchemaError, EventStoreError
 
 BUSY_SECONDS = 60.0
 """How long another process that writes is waited for, and a connection of the pool."""
@@ -33,11 +33,8 @@ LOCK_SECONDS = 10.0
 """How long a locked table or row of PostgreSQL is waited for."""
 
 _POOL = 8
-_SCRUB = {
-    True: ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"),
-    False: (f"VACUUM {tables.events.name}, {tables.impressions.name}",),
-}
-"""By whether it is SQLite: what rids the files of deleted rows. Neither can be part of a transaction."""
+_SCRUB_SQLITE = ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+"""What rids the files of deleted rows. It cannot be part of a transaction."""
 _ADVISORY = 0x7472_6976
 """The PostgreSQL advisory lock under which tables are made."""
 
@@ -95,8 +92,38 @@ class Database:
         with self._errors(), turn, self._engine.connect() as plain:
             options: dict[str, Any] = {"triveni_plain": True} if self.sqlite else {"isolation_level": "AUTOCOMMIT"}
             connection = plain.execution_options(**options)
-            for statement in _SCRUB[self.sqlite]:
+            for statement in _SCRUB_SQLITE if self.sqlite else (f"VACUUM {', '.join(self._tables(connection))}",):
                 connection.exec_driver_sql(statement)
+
+    def _tables(self, connection: Connection) -> list[str]:
+        """The names of the tables that have people's rows, as plain SQL needs them."""
+        quote = connection.dialect.identifier_preparer.quote
+        within = f"{quote(self._schema)}." if self._schema else ""
+        return [within + quote(table.name) for table in (tables.events, tables.impressions)]
+
+    def keyed(self, fingerprint: str) -> None:
+        """See to it that the ids in the database are made by a key, or by none; an empty database takes the key.
+
+        Args:
+            fingerprint: of the key; "" for none.
+
+        Raises:
+            EventKeyError: if it has others.
+        """
+        with self.read() as connection:
+            if _key_of(connection) == fingerprint:
+                return
+        with self.write() as connection:
+            if not self.sqlite:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY})"))
+            found = _key_of(connection)
+            if found == fingerprint:
+                return
+            keys = tables.events.c.id, tables.impressions.c.request_id
+            rows = [row for key in keys for row in connection.execute(select(key).limit(1))]
+            if found or rows:
+                raise EventKeyError(self._name, found, fingerprint)
+            connection.execute(tables.pseudonyms.insert().values(fingerprint=fingerprint))
 
     def close(self) -> None:
         """Close all connections. Twice is allowed."""
@@ -111,11 +138,13 @@ class Database:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY})"))
             if self._schema and not inspect(connection).has_schema(self._schema):
                 connection.execute(CreateSchema(self._schema))
-            if not self._has_tables(connection):
-                tables.metadata.create_all(connection)
+            new = not self._has_tables(connection)
+            tables.metadata.create_all(connection)
+            if new:
                 connection.execute(tables.schema.insert().values(version=tables.VERSION))
             for index in _missing(connection, self._schema):
-                index.create(connection)
+                if isinstance(index, Index):
+                    index.create(connection)
 
     def _has_tables(self, connection: Connection) -> bool:
         """Whether there are any; they are of this release's version then, or refused."""
@@ -158,9 +187,15 @@ def _schema(url: URL) -> str | None:
     return named if isinstance(named, str) else None
 
 
-def _missing(connection: Connection, schema: str | None) -> list[Index]:
-    """The indexes that an earlier release did not make."""
+def _key_of(connection: Connection) -> str:
+    return connection.execute(select(tables.pseudonyms.c.fingerprint)).scalar() or ""
+
+
+def _missing(connection: Connection, schema: str | None) -> list[Table | Index]:
+    """The tables and indexes that an earlier release did not make."""
     look = inspect(connection)
+    if lacking := [table for table in tables.metadata.sorted_tables if not look.has_table(table.name, schema)]:
+        return list(lacking)
     return [
         index
         for table in tables.metadata.sorted_tables

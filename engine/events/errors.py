@@ -25,3 +25,25 @@ class EventSchemaError(EventStoreError):
     """The database is no event store, or one of another version."""
 
     status = "FAILED_PRECONDITION"
+
+
+class EventKeyError(EventStoreError):
+    """The people in the database are called otherwise than the settings say.
+
+    Args:
+        store: where it is.
+        found: the fingerprint of the key that made their pseudonyms; "" if they have none.
+        given: that of the settings' key; "" if there is none.
+    """
+
+    status = "FAILED_PRECONDITION"
+
+    def __init__(self, store: str, found: str, given: str) -> None:
+        has = f"pseudonyms of the key {found}" if found else "user ids as they came"
+        says = f"events.pseudonym_key_file has the key {given}" if given else "events.pseudonym_key_file is not set"
+        remedy = (
+            "name the file of that key"
+            if found
+            else "export its events, then import them into an empty database, which takes the key"
+        )
+        super().__init__(f"event store {store} has {has}, but {says}", remedy)

@@ -6,6 +6,40 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from engine.events import tables
+from engine.events.database import Database
+
+_CHUNK = 2000
+"""Rows of a transaction that writes."""
+SAME = ("user_id", "kind", "item_id")
+"""What two events of one id must agree in to be the same."""
+
+Values = dict[str, Any]
+
+
+def insert_all(database: Database, table: Table, rows: Sequence[Values]) -> tuple[set[str], dict[str, Values]]:
+    """Insert rows that are sorted by their keys, in transactions of `_CHUNK`.
+
+    Returns:
+        The keys that were new, and the rows that were there already (of events: what tells them apart).
+    """
+    new: set[str] = set()
+    old: dict[str, Values] = {}
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        with database.write() as connection:
+            done = insert_new(connection, table, chunk)
+            if table is tables.events and len(done) < len(chunk):
+                old |= _present(connection, [row["id"] for row in chunk if row["id"] not in done])
+        new |= done
+    return new, old
+
+
+def _present(connection: Connection, ids: list[str]) -> dict[str, Values]:
+    columns = [tables.events.c.id, *(tables.events.c[name] for name in SAME)]
+    found = connection.execute(select(*columns).where(tables.events.c.id.in_(ids)))
+    return {row.id: dict(row._mapping) for row in found}
+
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> set[str]:
     """Insert rows, and say the keys of those that were new.

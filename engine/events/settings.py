@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, FiniteFloat, StringConstraints
@@ -33,6 +34,9 @@ class EventSettings(Section):
     """Events older than this are deleted, and not read until they are; 0 keeps them for ever."""
     list_retention_days: float = Field(default=0.0, ge=0, le=36_500, allow_inf_nan=False)
     """The same of served lists."""
+    pseudonym_key_file: Path | None = None
+    """A file with a secret: people are known by a keyed hash of their ids, which never reach the disk. Only an empty
+    database takes a key, and keeps to it."""
     kinds: Mapping[Annotated[str, StringConstraints(pattern=KIND_NAME)], KindSettings] = Field(default_factory=dict)
     """By name the kinds of events that the deployment adds, and standard kinds to which it gives another weight."""
 

@@ -1,19 +1,20 @@
 """The event store in SQL: SQLite, or PostgreSQL; see `engine.events.base` for what it promises."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, select, tuple_
+from sqlalchemy import Select, Table, select, tuple_
 
 from engine.core.times import now_utc
 from engine.core.types import UserId
 from engine.events import people, tables, totals
-from engine.events.check import EventLimits, check_event, check_impression, check_user, unknown_item
+from engine.events.check import EventLimits, as_told, check_event, check_impression, check_user, unknown_item
 from engine.events.database import Database
 from engine.events.errors import EventError
 from engine.events.identity import event_id
-from engine.events.insert import insert_new
+from engine.events.insert import SAME, insert_all
 from engine.events.times import bound, micros
 from engine.events.types import (
     EventStats,
@@ -29,13 +30,12 @@ from engine.events.types import (
     UserEvent,
 )
 
-_CHUNK = 2000
-"""Rows of a transaction that writes."""
 _STEP = 1000
 """Rows that a stream reads at once."""
 
 Values = dict[str, Any]
 Key = tuple[int, str]
+_Named = TypeVar("_Named", UserEvent, Impression)
 
 
 class SqlEventStore:
@@ -52,6 +52,7 @@ class SqlEventStore:
     Raises:
         EventStoreError: if the URL is of another kind, or the database cannot be reached.
         EventSchemaError: if it is no database, or its tables are of another version.
+        EventKeyError: if its people have other pseudonyms than the limits' ones, or none.
     """
 
     def __init__(
@@ -68,10 +69,17 @@ class SqlEventStore:
         self._known_items = known_items
         self._clock = clock
         self._keep = {tables.events: retention.events, tables.impressions: retention.lists}
+        self._user = self._limits.users
         self._database = Database(url, existing=existing)
+        try:
+            self._database.keyed(getattr(self._user, "fingerprint", ""))
+        except BaseException:
+            self._database.close()
+            raise
 
     def record(self, events: Sequence[UserEvent]) -> list[RecordOutcome]:
         """Record events, each for itself; see `EventStore.record`."""
+        events = self._named(events)
         outcomes: dict[int, RecordOutcome] = {}
         rows: dict[int, Values] = {}
         for index, row in enumerate(self._rows(events)):
@@ -82,11 +90,11 @@ class SqlEventStore:
         ours: dict[str, Values] = {}
         for row in rows.values():
             ours.setdefault(row["id"], row)
-        new, theirs = self._insert(tables.events, sorted(ours.values(), key=lambda row: row["id"]))
+        new, theirs = insert_all(self._database, tables.events, sorted(ours.values(), key=lambda row: row["id"]))
         for index, row in rows.items():
             name = row["id"]
             first = theirs.get(name) or ours[name]
-            if any(row[column] != first[column] for column in _SAME):
+            if any(row[column] != first[column] for column in SAME):
                 outcomes[index] = RecordOutcome(OutcomeKind.REJECTED, error=_taken(name))
             elif name in new:
                 new.remove(name)
@@ -105,6 +113,7 @@ class SqlEventStore:
         kinds: Collection[str] = (),
     ) -> HistoryPage:
         """A page of what a person did, newest first; see `EventStore.history`."""
+        user = self._user(user)
         check_user(user)
         wanted = tables.events.c.user_id == user, *people.of_kinds(kinds)
         last = bound(before, "before")
@@ -116,6 +125,7 @@ class SqlEventStore:
 
     def lists(self, user: UserId, *, limit: int = 100, cursor: str | None = None) -> ListPage:
         """A page of what a person was served; see `EventStore.lists`."""
+        user = self._user(user)
         check_user(user)
         own = select(tables.impressions).where(tables.impressions.c.user_id == user)
         query = self._within(own, tables.impressions)
@@ -126,12 +136,14 @@ class SqlEventStore:
 
     def held(self, user: UserId) -> Held:
         """What there is of a person; see `EventStore.held`."""
+        user = self._user(user)
         check_user(user)
         with self._database.read() as connection:
             return people.held(connection, user)
 
     def delete_user(self, user: UserId) -> Held:
         """Delete all that is known of a person; see `EventStore.delete_user`."""
+        user = self._user(user)
         check_user(user)
         with self._database.write() as connection:
             found = people.held(connection, user)
@@ -150,6 +162,7 @@ class SqlEventStore:
     def log_impressions(self, impressions: Sequence[Impression]) -> int:
         """Log served lists; see `EventStore.log_impressions`."""
         now = self._clock()
+        impressions = self._named(impressions)
         for index, impression in enumerate(impressions):
             try:
                 check_impression(impression, self._limits, now)
@@ -157,7 +170,7 @@ class SqlEventStore:
                 field = f"impressions[{index}].{error.field}"
                 raise EventError(error.problem, error.remedy, field=field) from None
         rows = {impression.request_id: tables.impression_row(impression) for impression in reversed(impressions)}
-        new, _ = self._insert(tables.impressions, [rows[name] for name in sorted(rows)])
+        new, _ = insert_all(self._database, tables.impressions, [rows[name] for name in sorted(rows)])
         return len(new)
 
     def impressions(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[Served]:
@@ -217,22 +230,9 @@ class SqlEventStore:
             for row in rows
         ]  # fmt: skip
 
-    def _insert(self, table: Table, rows: Sequence[Values]) -> tuple[set[str], dict[str, Values]]:
-        """Insert rows that are sorted by their keys, in transactions of `_CHUNK`.
-
-        Returns:
-            The keys that were new, and the rows that were there already (of events: what tells them apart).
-        """
-        new: set[str] = set()
-        old: dict[str, Values] = {}
-        for start in range(0, len(rows), _CHUNK):
-            chunk = rows[start : start + _CHUNK]
-            with self._database.write() as connection:
-                done = insert_new(connection, table, chunk)
-                if table is tables.events and len(done) < len(chunk):
-                    old |= _present(connection, [row["id"] for row in chunk if row["id"] not in done])
-            new |= done
-        return new, old
+    def _named(self, rows: Sequence[_Named]) -> Sequence[_Named]:
+        """Events or lists with the names that people have here."""
+        return rows if self._user is as_told else [replace(row, user=self._user(row.user)) for row in rows]
 
     def _oldest(self, table: Table) -> int | None:
         """From when on rows are read, in microseconds; None reads all."""
@@ -277,16 +277,6 @@ class SqlEventStore:
             found = by_request.get(row.request_id, [])
             events = tuple(e.event for e in found if impression.user in ("", e.user))
             yield Served(impression, events)
-
-
-_SAME = ("user_id", "kind", "item_id")
-"""What two events of one id must agree in to be the same."""
-
-
-def _present(connection: Connection, ids: list[str]) -> dict[str, Values]:
-    columns = [tables.events.c.id, *(tables.events.c[name] for name in _SAME)]
-    found = connection.execute(select(*columns).where(tables.events.c.id.in_(ids)))
-    return {row.id: dict(row._mapping) for row in found}
 
 
 def _too_old(event: UserEvent) -> EventError:

@@ -30,8 +30,8 @@ from engine.events.times import from_micros, micros
 from engine.events.types import Impression, UserEvent
 
 VERSION = 1
-"""Of the tables. A change of them raises it, and brings the step from the version before; an index that is missing is
-made when the database is opened."""
+"""Of the tables. A change of them raises it, and brings the step from the version before; an index or table that is
+missing is made when the database is opened."""
 
 BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 """Ordered by bytes, so that both databases order ids alike; SQLite does so by itself."""
@@ -39,6 +39,9 @@ BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 metadata = MetaData()
 
 schema = Table("triveni_schema", metadata, Column("version", Integer, primary_key=True))
+
+pseudonyms = Table("triveni_pseudonyms", metadata, Column("fingerprint", Text, primary_key=True))
+"""Of the key that made the ids of people; no row where they are as they came."""
 
 events = Table(
     "triveni_events",

@@ -1,6 +1,7 @@
-"""All that is kept of one person, page by page."""
+"""All that is kept of one person, page by page, under the id by which it was asked for."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from engine.core.types import UserId
 from engine.events.base import EventStore
@@ -25,7 +26,7 @@ def lists(store: EventStore, user: UserId) -> Iterator[Impression]:
     cursor: str | None = None
     while True:
         page = store.lists(user, limit=_PAGE, cursor=cursor)
-        yield from page.lists
+        yield from (replace(one, user=user) for one in page.lists)
         cursor = page.next_cursor
         if cursor is None:
             return

@@ -9,7 +9,6 @@ from functools import partial
 from encoders.errors import TriveniError
 from engine.core.deadline import Deadline
 from engine.core.errors import InvalidQueryError
-from engine.core.types import UserId
 from engine.encode.encoding import ContentEncoder
 from engine.events.base import EventStore
 from engine.events.check import EventLimits
@@ -107,7 +106,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         begin = 0
         try:
             while batch := await buffer.take():
-                tally = await self._workers.run(partial(self._record, batch, deadline), deadline, patient=True)
+                tally = await self._workers.run(partial(self._record, batch, deadline), deadline)
                 response.recorded_count += tally.recorded
                 response.duplicate_count += tally.duplicates
                 response.rejected_count += len(tally.rejected)
@@ -124,7 +123,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         events: dict[int, UserEvent] = {}
         for index, message in enumerate(messages):
             try:
-                events[index] = user_event_of(_user_event(message), self._limits.kinds)
+                events[index] = user_event_of(_user_event(message), self._limits)
             except TriveniError as error:
                 tally.rejected.append((index, error))
         now = datetime.now(UTC)
@@ -156,7 +155,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         return await self._workers.run(lambda: self._history(request, deadline), deadline)
 
     def _history(self, request: event_pb2.GetHistoryRequest, deadline: Deadline) -> event_pb2.GetHistoryResponse:
-        user, size = UserId(request.user_id), page_size(request.page_size)
+        user, size = self._limits.users(request.user_id), page_size(request.page_size)
         of_list = b"history of " + request.user_id.encode()
         cursor = cursor_of(request.page_token, of_list)
         if request.complete and cursor is None:
@@ -183,7 +182,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         return await self._workers.run(lambda: self._delete(request, deadline), deadline)
 
     def _delete(self, request: event_pb2.DeleteUserRequest, deadline: Deadline) -> event_pb2.DeleteUserResponse:
-        receipt = self._deletions.delete(UserId(request.user_id), deadline)
+        receipt = self._deletions.delete(self._limits.users(request.user_id), deadline)
         return event_pb2.DeleteUserResponse(
             deleted_count=receipt.gone.events,
             deleted_list_count=receipt.gone.lists,

@@ -69,14 +69,15 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         call.user = request.user_id
         response = await self._workers.run(lambda: self._recommend(request, deadline, call), deadline)
         about = {**request.context, ASKED: "query"} if request.parts else request.context
-        return self._serve(response, request.user_id, about, request.model, context)
+        return self._serve(response, self._limits.users(request.user_id), about, request.model, context)
 
     def _recommend(
         self, request: recommendation_pb2.RecommendRequest, deadline: Deadline, call: Call
     ) -> recommendation_pb2.RecommendResponse:
         trace = Trace(interests=request.trace)
         check_context(request.context, self._limits)
-        joined = self._history.join(self._read(request), deadline)
+        query = self._read(request)
+        joined = self._history.join(replace(query, user=self._limits.users(query.user)), deadline)
         if joined.unread:
             self._log.warning("stored history unread", reason=joined.unread)
         if request.user_id:

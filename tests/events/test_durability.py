@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,12 +18,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
 
 from engine.core.types import EventKind, UserId
 from engine.events.database import Database
 from engine.events.errors import EventSchemaError, EventStoreError
 from engine.events.sql import SqlEventStore
-from tests.events.stores import ANN, ago, click, no_postgres, open_store, served, store_url
+from tests.events.stores import ANN, POSTGRES_URL, ago, click, no_postgres, open_store, served, store_url
 
 _WRITER = """
 import itertools, sys
@@ -98,6 +100,22 @@ def test_deleted_people_leave_no_trace_in_the_files(tmp_path: Path, seed: int) -
     left = store.stats()
     assert (left.events, left.users) == (20 * 300 - there.events, 50)
     store.close()
+
+
+@pytest.mark.skipif(bool(no_postgres()), reason=no_postgres())
+def test_a_tenant_s_schema_is_scrubbed() -> None:
+    name = f"test-{uuid.uuid4().hex}"
+    store = open_store(
+        make_url(POSTGRES_URL).update_query_dict({"schema": name}).render_as_string(hide_password=False)
+    )
+    try:
+        store.record([click()])
+        assert store.delete_user(ANN).events == 1
+        store.scrub()
+    finally:
+        with store._database.write() as connection:
+            connection.exec_driver_sql(f'DROP SCHEMA "{name}" CASCADE')
+        store.close()
 
 
 def test_scrubbing_beside_readers_and_writers(url: str) -> None:

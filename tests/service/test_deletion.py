@@ -4,7 +4,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,17 @@ import structlog
 from engine import compose, opening
 from engine.catalog.items import read_items, save_items
 from engine.config.settings import Settings
+from engine.core.types import UserId
 from engine.events.errors import EventStoreError
 from engine.events.housekeeping import Housekeeping
+from engine.events.identity import event_id
+from engine.events.pseudonyms import Pseudonyms
+from engine.events.times import micros
+from engine.events.types import UserEvent
 from engine.learn.jobs import job
 from engine.learn.window import TimeWindow
 from engine.models.deletions import DELETIONS
+from engine.service.convert.events import event_of
 from engine.store.base import VectorStore
 from tests.service.running import Running, item, open_edge, running
 from tests.service.test_events import event, record
@@ -84,21 +90,28 @@ def store(settings: Settings) -> Iterator[VectorStore]:
         yield opened
 
 
-@pytest.fixture
-def system(settings: Settings, store: VectorStore, log_file: Path) -> Iterator[tuple[Running, str]]:
+@contextmanager
+def served_by(settings: Settings, store: VectorStore, log_file: Path) -> Iterator[tuple[Running, str]]:
     """A server over gRPC and HTTP, with everything on disk; and where it answers over HTTP."""
+    options = compose.server_options(settings).model_copy(update={"address": "127.0.0.1:0"})
     with (
         closing(opening.open_events(settings, opening.known_items(store))) as events,
         closing(compose.open_serving(settings, concept_space(), store)) as serving,
     ):
         serving.start()
         (door,) = doors = compose.http_doors(settings, "127.0.0.1:0")
-        with running(concept_space(), store, events, serving=serving, doors=doors) as run:
+        with running(concept_space(), store, events, options, serving=serving, doors=doors) as run:
             items = [
                 item(f"{one}/{row}", text=concept_text(one, row).text) for one in CONCEPTS[:6] for row in range(8)
             ]
             run.upsert(items)
             yield run, f"http://127.0.0.1:{door.port}"
+
+
+@pytest.fixture
+def system(settings: Settings, store: VectorStore, log_file: Path) -> Iterator[tuple[Running, str]]:
+    with served_by(settings, store, log_file) as made:
+        yield made
 
 
 def lived(run: Running, http: str) -> None:
@@ -162,6 +175,36 @@ def test_nothing_on_disk_names_a_deleted_person(
     assert again.receipt_id != receipt.receipt_id
     with closing(opening.open_events(settings)) as events:
         assert SECRET not in {one.user for one in events.export()}, "the next training reads this"
+
+
+def test_with_pseudonyms_the_id_never_reaches_the_disk(
+    settings: Settings, store: VectorStore, log_file: Path, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(b"0123456789abcdef")
+    keyed = settings.model_copy(update={"events": settings.events.model_copy(update={"pseudonym_key_file": key})})
+    with served_by(keyed, store, log_file) as (run, _):
+        rows = [event("LIKE", "bird/1"), event("UPLOAD", content=C(image=concept_png("car")))]
+        assert record(run, SECRET, rows).recorded_count == 2
+        assert record(run, SECRET, rows).duplicate_count == 2
+        for history in ([], [rows[0]]):
+            ask = recommendation_pb2.RecommendRequest(user_id=SECRET, history=history, limit=3, trace=True)
+            answer = run.recommendations.Recommend(ask, timeout=20)
+            recorded = next(stage.count for stage in answer.stages if stage.name == "recorded")
+            assert recorded == 2 - len(history), "an event that is recorded and in the request counts once"
+        delete(run, "nobody")  # waits for the lists
+        page = run.events.GetHistory(E.GetHistoryRequest(user_id=SECRET), timeout=20)
+        assert len(page.events) == 2
+        bare = [UserEvent(UserId(SECRET), event_of(row)) for row in rows]
+        unkeyed = [event_id(one, micros(one.event.time)) for one in bare if one.event.time]
+        assert not {one.id for one in page.events} & set(unkeyed), "its hash would tell whose it is"
+        (user,) = {one.user for one in run.event_store.export()}
+        assert {one.impression.user for one in run.event_store.impressions()} == {user}
+        assert user == Pseudonyms(b"0123456789abcdef")(SECRET)
+        assert found(tmp_path) == set()
+        receipt = delete(run)
+        assert (receipt.deleted_count, receipt.deleted_list_count) == (2, 2)
+        assert found(tmp_path, user) == set()
 
 
 def test_lists_that_wait_to_be_written_are_not_written_afterwards(system: tuple[Running, str]) -> None:

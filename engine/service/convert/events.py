@@ -7,7 +7,8 @@ from encoders.errors import TriveniError
 from encoders.types import Modality, Text
 from engine.core.errors import InvalidQueryError
 from engine.core.kinds import STANDARD_KINDS, EventKinds
-from engine.core.types import Event, EventKind, UserId, VectorInput
+from engine.core.types import Event, EventKind, VectorInput
+from engine.events.check import EventLimits
 from engine.events.types import Impression, UserEvent
 from engine.service.convert.content import content_of, vector_message
 from engine.service.convert.fields import id_of, plain, time_of, timestamp, within
@@ -73,8 +74,8 @@ def _kind_of(message: event_pb2.Event, kinds: EventKinds) -> str:
     return kind
 
 
-def user_event_of(message: event_pb2.UserEvent, kinds: EventKinds = STANDARD_KINDS) -> UserEvent:
-    """An event and who did it; the store checks the person's id.
+def user_event_of(message: event_pb2.UserEvent, limits: EventLimits) -> UserEvent:
+    """An event and who did it, by the name that the store has for them; it checks the name.
 
     Raises:
         InvalidQueryError: if there is no event, or it is none.
@@ -83,7 +84,7 @@ def user_event_of(message: event_pb2.UserEvent, kinds: EventKinds = STANDARD_KIN
     if not message.HasField("event"):
         raise InvalidQueryError("event is not set", "say what the person did", field="event")
     try:
-        return UserEvent(UserId(message.user_id), event_of(message.event, kinds))
+        return UserEvent(limits.users(message.user_id), event_of(message.event, limits.kinds))
     except TriveniError as error:
         raise within(error, "event") from None
 
