@@ -12,6 +12,7 @@ ALL = (
     "indexing",
     "recommend",
     "service",
+    "overload",
     "http",
     "command",
     "client",

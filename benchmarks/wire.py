@@ -37,7 +37,7 @@ from engine.service.services import Tenant
 from engine.store.base import VectorStore
 from triveni.v1 import event_pb2, recommendation_pb2, recommendation_pb2_grpc
 
-ANY_PORT = ServerOptions(address="127.0.0.1:0", drain_seconds=1)
+ANY_PORT = ServerOptions(address="127.0.0.1:0", drain_seconds=1, queue_burst=60)
 Row = dict[str, Any]
 
 

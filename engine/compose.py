@@ -47,8 +47,8 @@ def micro_batcher(settings: Settings, space: Space, metrics: Metrics) -> MicroBa
     from engine.encode.batching import MicroBatcher
 
     service = settings.service
-    made = MicroBatcher(space, max_batch=service.max_batch, max_queue=service.max_queue, batched=metrics.batched)
-    metrics.queue("encoding", lambda: made.waiting)
+    made = MicroBatcher(space, max_batch=service.max_batch, batched=metrics.batched)
+    metrics.queue("contents", lambda: made.waiting)
     return made
 
 
@@ -67,7 +67,6 @@ def batched_search(settings: Settings, store: VectorStore, metrics: Metrics) -> 
     made = BatchedSearch(
         store,
         max_batch=service.max_batch,
-        max_queue=service.max_queue,
         workers=workers,
         batched=partial(metrics.batched, "search"),
     )

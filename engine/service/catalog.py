@@ -37,7 +37,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     Args:
         encoder: encodes the contents of new items.
         store: where they are kept.
-        workers: where the work is done.
+        readers: where items are read.
+        writers: where they are written.
         max_batch: items of one stream that are encoded and written together.
         max_bytes: of the items of one stream that wait meanwhile.
         strict: refuse every item of which a content cannot be read.
@@ -49,7 +50,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self,
         encoder: ContentEncoder,
         store: VectorStore,
-        workers: Workers,
+        readers: Workers,
+        writers: Workers,
         *,
         max_batch: int,
         max_bytes: int,
@@ -58,7 +60,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         counted: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store, self._counted = store, counted
-        self._workers = workers
+        self._readers, self._writers = readers, writers
         self._max_batch, self._max_bytes = max_batch, max_bytes
         self._upserter, self._changed = Upserter(encoder, store, changed, strict=strict), changed
         self._writing = asyncio.Lock()
@@ -78,7 +80,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         try:
             while batch := await buffer.take():
                 async with self._writing:
-                    responses = await self._workers.run(partial(self._upsert, batch, deadline), deadline)
+                    responses = await self._writers.run(
+                        partial(self._upsert, batch, deadline), deadline, patient=True
+                    )
                 for response in responses:
                     response.index = index
                     index += 1
@@ -114,7 +118,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.GetItemResponse:
         """One item."""
         deadline = deadline_of(context)
-        return await self._workers.run(lambda: self._get(request), deadline)
+        return await self._readers.run(lambda: self._get(request), deadline)
 
     def _get(self, request: catalog_pb2.GetItemRequest) -> catalog_pb2.GetItemResponse:
         item_id = id_of(request.item_id, "item_id")
@@ -131,7 +135,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.ListItemsResponse:
         """A page of items."""
         deadline = deadline_of(context)
-        return await self._workers.run(lambda: self._list(request), deadline)
+        return await self._readers.run(lambda: self._list(request), deadline)
 
     def _list(self, request: catalog_pb2.ListItemsRequest) -> catalog_pb2.ListItemsResponse:
         size = page_size(request.page_size)
@@ -156,7 +160,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.DeleteItemsResponse:
         """Delete items."""
         deadline = deadline_of(context)
-        return await self._workers.run(lambda: self._delete(request), deadline)
+        return await self._writers.run(lambda: self._delete(request), deadline)
 
     def _delete(self, request: catalog_pb2.DeleteItemsRequest) -> catalog_pb2.DeleteItemsResponse:
         ids = dict.fromkeys(id_of(value, f"item_ids[{row}]") for row, value in enumerate(request.item_ids))

@@ -106,7 +106,7 @@ class EventServicer(event_pb2_grpc.EventServiceServicer):
         begin = 0
         try:
             while batch := await buffer.take():
-                tally = await self._workers.run(partial(self._record, batch, deadline), deadline)
+                tally = await self._workers.run(partial(self._record, batch, deadline), deadline, patient=True)
                 response.recorded_count += tally.recorded
                 response.duplicate_count += tally.duplicates
                 response.rejected_count += len(tally.rejected)

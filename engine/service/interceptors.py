@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, NoReturn
 
 import grpc
@@ -20,8 +21,18 @@ from engine.service.calls import SETTINGS, Call, Context, Malformed, begin_call,
 from engine.service.logs import UserNames
 from engine.service.metrics import Metrics
 from engine.service.quotas.quotas import Quotas, carries_contents
-from engine.service.status import NotReadyError, TenantError, UnexpectedError, grpc_status, reason_of, shorten
+from engine.service.status import (
+    NotReadyError,
+    TenantError,
+    UnexpectedError,
+    grpc_status,
+    reason_of,
+    refusal,
+    refusal_step,
+    shorten,
+)
 from engine.service.tracing import CARRIED, Tracing, Untraced
+from engine.service.work import WorkerPools
 
 _OWN = "/triveni."
 
@@ -45,6 +56,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         settings: by tenant digests of its settings, which a caller gets who sends the metadata key `SETTINGS`.
         metrics: counts calls.
         access: decides who calls, before a handler begins.
+        pools: whose queues may refuse a call before it is read.
         quotas: decide how much a tenant may ask for.
         tracing: makes spans of calls.
         names: names people in log lines.
@@ -55,13 +67,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         settings: Mapping[str, Mapping[str, str]],
         metrics: Metrics,
         access: Access,
+        pools: WorkerPools,
         quotas: Quotas,
         tracing: Tracing | None = None,
         names: UserNames | None = None,
     ) -> None:
         self._settings = {tenant: json.dumps(dict(digests)) for tenant, digests in settings.items()}
-        self._metrics, self._access, self._quotas = metrics, access, quotas
+        self._metrics, self._access, self._pools, self._quotas = metrics, access, pools, quotas
         self._tracing, self._names = tracing or Untraced(), names or UserNames()
+        self._refused = 0  # since the log told of it last
         self._wrapped: dict[str, Handler] = {}
         self._log = structlog.get_logger("triveni.service")
         self._idle = asyncio.Event()
@@ -91,6 +105,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     ) -> Handler:
         """The wrapped handler of a method; None for a method that is not there."""
         method: str = handler_call_details.method
+        if not self._refusing and (seconds := self._pools.refuse(method)):
+            self._refusal(method)
+            return _refusal_handler(refusal_step(seconds))
         wrapped = self._wrapped.get(method)
         if wrapped is None:
             handler = await continuation(handler_call_details)
@@ -99,6 +116,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             wrapped = self._wrapped[method] = self._wrap(method, handler)
         _CALLER.set(self._access.caller(scope_of(method), handler_call_details.invocation_metadata or ()))
         return wrapped
+
+    def _refusal(self, method: str) -> None:
+        """Count a call that is refused; the log tells once a second how many were."""
+        self._metrics.refused(method)
+        self._refused += 1
+        if self._refused == 1:
+            asyncio.get_running_loop().call_later(1.0, self._tell_refused)
+
+    def _tell_refused(self) -> None:
+        self._log.warning("calls refused", count=self._refused, code="RESOURCE_EXHAUSTED")
+        self._refused = 0
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
         read = _reader(handler.request_deserializer)
@@ -212,6 +240,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             call.notes["error"] = shorten(str(error))
         await context.abort_with_status(grpc_status(error, call.request_id))  # type: ignore[attr-defined]
         raise AssertionError("abort returned")
+
+
+@cache
+def _refusal_handler(step: int) -> Handler:
+    """Refuses any call. It takes streams, as gRPC need not read the request then."""
+    status: Any = refusal(step)
+
+    async def refuse(_: Any, context: Context) -> None:
+        context.set_code(status.code)
+        context.set_details(status.details)
+        context.set_trailing_metadata(status.trailing_metadata)
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _reader(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:

@@ -73,6 +73,13 @@ class Metrics:
             "triveni_batch_size", "What was done together.", ["batch"], buckets=SIZES, registry=self.registry
         )
         self._queues: defaultdict[str, list[Callable[[], int]]] = defaultdict(list)
+        self._wait_seconds = Histogram(
+            "triveni_queue_wait_seconds",
+            "How long calls waited for a thread.",
+            ["class"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
         self.watch("triveni_queue_depth", "What waits or is worked on.", self._depths, labels=["queue"])
 
     def of(self, tenant: str) -> "TenantMetrics":
@@ -91,6 +98,18 @@ class Metrics:
         name = method.rpartition(".")[2]
         self._calls.labels(name, code, tenant).inc()
         self._call_seconds.labels(name, tenant).observe(seconds)
+
+    def refused(self, method: str) -> None:
+        """A call was refused before it was read: nobody knows whose it was.
+
+        Args:
+            method: its full name.
+        """
+        self._calls.labels(method.rpartition(".")[2], "RESOURCE_EXHAUSTED", "").inc()
+
+    def waited(self, name: str, seconds: float) -> None:
+        """A call of a class of work waited so long for a thread."""
+        self._wait_seconds.labels(name).observe(seconds)
 
     def queue(self, name: str, depth: Callable[[], int]) -> None:
         """Add a queue, or a part of one that has several.

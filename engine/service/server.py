@@ -21,9 +21,10 @@ from engine.service.interceptors import CallInterceptor
 from engine.service.logs import UserNames, loading
 from engine.service.metrics import Metrics
 from engine.service.quotas.quotas import Quotas
-from engine.service.services import ADD_TO_SERVER, OfCaller, Services, Tenant, WorkerPools
+from engine.service.services import ADD_TO_SERVER, OfCaller, Services, Tenant
 from engine.service.settings import ServiceSettings
 from engine.service.tracing import Tracing, Untraced
+from engine.service.work import WorkerPools
 
 READY = ("", *ADD_TO_SERVER)
 """Services that serve once an inference passed; "" stands for the server as a whole."""
@@ -96,7 +97,7 @@ class Server:
         self._space, self._options = space, options
         self._log = structlog.get_logger("triveni.service")
         self._metrics, self._tracing, self._names = metrics or Metrics(), tracing or Untraced(), names
-        self._pools = WorkerPools(options.threads, options.max_queue)
+        self._pools = WorkerPools(options, self._metrics)
         self.services: Mapping[str, Services] = {
             name: Services(
                 tenant,
@@ -124,7 +125,9 @@ class Server:
             TriveniError: if the first inference fails.
         """
         digests = {name: one.tenant.digests for name, one in self.services.items()}
-        self._calls = CallInterceptor(digests, self._metrics, self._access, self._quotas, self._tracing, self._names)
+        self._calls = CallInterceptor(
+            digests, self._metrics, self._access, self._pools, self._quotas, self._tracing, self._names
+        )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(
             interceptors=(self._calls,),
@@ -170,10 +173,7 @@ class Server:
             reflection.enable_server_reflection(names, self._server)
 
     def _watch(self, metrics: Metrics) -> None:
-        services, pools = self.services, self._pools
-        metrics.queue("requests", lambda: pools.requests.pending)
-        metrics.queue("events", lambda: pools.events.pending)
-        metrics.queue("models", lambda: pools.models.pending)
+        services = self.services
         metrics.queue("impressions", lambda: sum(one.impressions.waiting for one in services.values()))
         metrics.watch(
             "triveni_items",

@@ -27,7 +27,7 @@ from engine.service.metrics import TenantMetrics
 from engine.service.models import ModelServicer
 from engine.service.recommendation import RecommendationServicer
 from engine.service.warmup import warm_up
-from engine.service.work import Workers
+from engine.service.work import WorkerPools
 from engine.store.base import VectorStore
 from triveni.v1 import catalog_pb2_grpc, encoder_pb2_grpc, event_pb2_grpc, model_pb2_grpc, recommendation_pb2_grpc
 
@@ -39,12 +39,6 @@ ADD_TO_SERVER: Mapping[str, Callable[[Any, Any], None]] = {
     "triveni.v1.ModelService": model_pb2_grpc.add_ModelServiceServicer_to_server,
 }
 """By the name of a service, what adds its servicer to a server."""
-
-_EVENT_THREADS = 4
-"""Threads that record and read events. They are apart, so that a slow database holds up no recommendations."""
-
-_MODEL_THREADS = 2
-"""Threads that read cards and load models: a promotion holds up nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +59,6 @@ class Tenant:
     """Runs trainings; ModelService asks for them."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of the settings, for callers who ask whether theirs are the same."""
-
-
-class WorkerPools:
-    """The threads of all tenants.
-
-    Args:
-        threads: of requests.
-        max_queue: calls that may wait for each kind of them.
-    """
-
-    def __init__(self, threads: int, max_queue: int) -> None:
-        self.requests = Workers(threads, max_queue)
-        self.events = Workers(_EVENT_THREADS, max_queue)
-        self.models = Workers(_MODEL_THREADS, max_queue)
-
-    def close(self) -> None:
-        """Let running work end, and begin no more."""
-        for workers in (self.requests, self.events, self.models):
-            workers.close()
 
 
 class Services:
@@ -117,7 +92,7 @@ class Services:
         fuse = tenant.engine.fuse_settings
         history = StoredHistory(tenant.events, fuse.weights, fuse.max_events)
         recommendation = RecommendationServicer(
-            tenant.engine, history, self.impressions, limits, pools.requests, metrics
+            tenant.engine, history, self.impressions, limits, pools.reads, metrics
         )
         deletions = Deletions(
             tenant.events,
@@ -131,14 +106,15 @@ class Services:
             "triveni.v1.CatalogService": CatalogServicer(
                 tenant.encoder,
                 tenant.store,
-                pools.requests,
+                pools.reads,
+                pools.writes,
                 max_batch=max_batch,
                 max_bytes=max_bytes,
                 strict=index.strict,
                 changed=tenant.serving.changed if tenant.serving else lambda _: None,
                 counted=metrics.upserted,
             ),
-            "triveni.v1.EncoderService": EncoderServicer(tenant.encoder, space, pools.requests),
+            "triveni.v1.EncoderService": EncoderServicer(tenant.encoder, space, pools.encoding),
             "triveni.v1.EventService": EventServicer(
                 tenant.encoder,
                 space.fingerprint,
@@ -149,7 +125,7 @@ class Services:
                 metrics,
                 max_bytes=max_bytes,
             ),
-            "triveni.v1.ModelService": ModelServicer(tenant.serving, tenant.trainings, pools.models),
+            "triveni.v1.ModelService": ModelServicer(tenant.serving, tenant.trainings, pools.admin),
         }
 
     def close(self) -> None:

@@ -12,10 +12,14 @@ class ServiceSettings(Section):
 
     address: str = "127.0.0.1:50051"
     """host:port to listen on."""
-    threads: int = Field(default=16, gt=0)
-    """Requests that are worked on at once."""
+    threads: int = Field(default=4, gt=0)
+    """Recommendations and searches that are worked on at once. More gain where they wait for a Qdrant server."""
+    queue_target: float = Field(default=0.1, gt=0)
+    """Seconds that calls may wait under overload; what would wait longer is refused with RESOURCE_EXHAUSTED."""
+    queue_burst: float = Field(default=0.5, gt=0)
+    """Seconds that calls may wait otherwise; where a queue stands for longer than that, there is overload."""
     max_queue: int = Field(default=256, gt=0)
-    """Requests that may wait; more are refused with RESOURCE_EXHAUSTED."""
+    """Calls of one class of work that may wait, whatever the time."""
     max_message_bytes: int = Field(default=16 << 20, gt=0)
     """Bytes of a request; larger ones are refused."""
     max_batch: int = Field(default=32, gt=0)

@@ -1,6 +1,10 @@
 """Errors as gRPC statuses with google.rpc details (https://google.aip.dev/193)."""
 
+import math
+import random
 import re
+from functools import cache
+from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
@@ -14,6 +18,12 @@ from engine.core.errors import OverloadedError
 DOMAIN = "triveni"
 RETRY_SECONDS = {"RESOURCE_EXHAUSTED": 1, "UNAVAILABLE": 2}
 """Statuses that a caller may try again after so many seconds; one with another status would fail again."""
+
+_PUSHBACK = "grpc-retry-pushback-ms"
+"""Trailing metadata that says after how long a client of gRPC tries again
+(https://github.com/grpc/proposal/blob/master/A6-client-retries.md)."""
+_SHORTEST, _GROWTH = 0.1, 1.1
+"""Of the retry delays of refused calls: the shortest in seconds, and how much longer each is than the one before."""
 
 _MAX_BYTES = 400
 """Of a text in a status. Statuses travel in headers, of which clients take 8 KiB."""
@@ -72,7 +82,8 @@ def grpc_status(error: TriveniError, request_id: str) -> grpc.Status:
                 field_violations=[error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)]
             )
         )
-    if seconds := retry_seconds(error):
+    seconds = retry_seconds(error)
+    if seconds:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMicroseconds(round(seconds * 1e6))
         details.append(retry)
@@ -81,7 +92,11 @@ def grpc_status(error: TriveniError, request_id: str) -> grpc.Status:
         packed = any_pb2.Any()
         packed.Pack(detail)
         status.details.append(packed)
-    result: grpc.Status = rpc_status.to_status(status)
+    made: Any = rpc_status.to_status(status)
+    if error.status == "RESOURCE_EXHAUSTED":  # clients of gRPC that try again by themselves wait as long
+        pushback = (_PUSHBACK, str(round(1e3 * seconds)))
+        made = made._replace(trailing_metadata=(*made.trailing_metadata, pushback))
+    result: grpc.Status = made
     return result
 
 
@@ -89,6 +104,25 @@ def retry_seconds(error: TriveniError) -> float:
     """Seconds after which a call may be tried again; 0 if it would fail again."""
     known = error.retry_seconds if isinstance(error, OverloadedError) else None
     return known or RETRY_SECONDS.get(error.status, 0)
+
+
+@cache
+def refusal(step: int) -> grpc.Status:
+    """The status of calls that are refused before they are read, made once for each of few retry delays."""
+    seconds = _SHORTEST * _GROWTH**step
+    error = OverloadedError(
+        "more calls wait than can be answered in time",
+        f"try again in {seconds:.1f} seconds, or add servers",
+        retry_seconds=seconds,
+    )
+    return grpc_status(error, "")
+
+
+def refusal_step(seconds: float) -> int:
+    """Which `refusal` tells to try again after so many seconds, some a little earlier and some later: those who are
+    refused together shall not come back together."""
+    spread = seconds * random.uniform(0.8, 1.25)
+    return max(0, round(math.log(max(spread, _SHORTEST) / _SHORTEST, _GROWTH)))
 
 
 def shorten(text: str, limit: int = _MAX_BYTES) -> str:

@@ -115,7 +115,8 @@ def test_only_what_may_be_done_twice_is_tried_again() -> None:
     }
     assert streams <= set(NOT_AGAIN)
     tried, once = json.loads(service_config())["methodConfig"]
-    assert tried["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert tried["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]
+    assert "hedgingPolicy" not in tried
     assert "retryPolicy" not in once
     assert {f"{one['service'].removeprefix('triveni.v1.')}/{one['method']}" for one in once["name"]} == set(NOT_AGAIN)
     assert {one["service"] for one in tried["name"]} == {service.full_name for service in services}

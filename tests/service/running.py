@@ -118,7 +118,11 @@ def running(
     names: UserNames | None = None,
     **parts: object,
 ) -> Iterator[Running]:
-    """Start a server, and stop it at the end. `wrap` may wrap its encoder; `parts` are the engine's own."""
+    """Start a server, and stop it at the end. `wrap` may wrap its encoder; `parts` are the engine's own.
+
+    Calls may wait as long as they like: on a busy machine a few at once would be more than the server can carry.
+    """
+    options = options.model_copy(update={"queue_target": 60.0, "queue_burst": 60.0})
     batcher = MicroBatcher(space, max_batch=options.max_batch)
     encoder = wrap(batcher)
     settings = RetrieveSettings(max_limit=1000)

@@ -326,9 +326,9 @@ def test_deadline_of_a_millisecond(server: Running, monkeypatch: pytest.MonkeyPa
         found = failure(lambda: server.recommendations.Recommend(request, timeout=0.001))
         assert found.code == "DEADLINE_EXCEEDED"
     until = time.monotonic() + 10
-    while server.server._pools.requests.pending and time.monotonic() < until:
+    while server.server._pools.reads.pending and time.monotonic() < until:
         time.sleep(0.01)
-    assert server.server._pools.requests.pending == 0
+    assert server.server._pools.reads.pending == 0
     assert finished == []
 
 

@@ -345,9 +345,9 @@ def test_a_client_that_leaves_ends_its_stream(fresh: tuple[Running, Counting]) -
     responses.cancel()
     counting.go_on.set()
     until = time.monotonic() + 10
-    while (run.server._pools.requests.pending or run.server._calls.running) and time.monotonic() < until:
+    while (run.server._pools.reads.pending or run.server._calls.running) and time.monotonic() < until:
         time.sleep(0.01)
-    assert run.server._pools.requests.pending == run.server._calls.running == 0
+    assert run.server._pools.reads.pending == run.server._calls.running == 0
     assert run.store.count() < 1000
     assert run.upsert([item("after", text="x")])[0].outcome == STORED
 

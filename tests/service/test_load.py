@@ -3,17 +3,22 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from structlog.testing import capture_logs
 
 from encoders.types import Content, Text
 from engine.core.deadline import Deadline
 from engine.encode.encoding import ContentEncoder, Encoded
+from engine.service.admission import Outcome
 from engine.service.server import ServerOptions
-from tests.service.running import Running, failure, open_edge, open_events, running
+from tests.service.running import Running, failure, item, open_edge, open_events, running
 from tests.tiny import concept_space
-from triveni.v1 import content_pb2, recommendation_pb2
+from triveni.client import Client
+from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
 
 
 class Gate:
@@ -75,24 +80,56 @@ def until(condition: object) -> None:
 def test_a_full_queue_refuses_and_says_when_to_retry(small: tuple[Running, Gate]) -> None:
     run, gate = small
     held = [run.recommendations.Search.future(request("wait"), timeout=30) for _ in range(4)]
-    until(lambda: gate.waiting == 2 and run.server._pools.requests.pending == 4)
-    found = failure(lambda: run.recommendations.Search(request("bird"), timeout=10))
-    assert (found.code, found.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
-    assert found.retry_seconds > 0
-    assert "2 requests" in found.message
+    until(lambda: gate.waiting == 2 and run.server._pools.reads.pending == 4)
+    with capture_logs() as said:
+        for count in range(1, 4):
+            found = failure(lambda: run.recommendations.Search(request("bird"), timeout=10))
+            assert (found.code, found.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+            assert found.retry_seconds > 0
+            assert f"try again in {found.retry_seconds:.1f} seconds" in found.message
+            assert run.server._pools.reads.admission.outcomes[Outcome.REFUSED] == count
+        health = health_pb2_grpc.HealthStub(run.channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
+        assert run.events.GetHistory(event_pb2.GetHistoryRequest(user_id="ann"), timeout=10) is not None
+        until(lambda: any(line["event"] == "calls refused" for line in said))
+    assert sum(line.get("count", 0) for line in said if line["event"] == "calls refused") == 3
     gate.open.set()
     for call in held:
         assert call.result(timeout=20).tier
     assert run.recommendations.Search(request("bird"), timeout=10).tier
 
 
+def test_a_refused_caller_comes_again_by_itself(small: tuple[Running, Gate]) -> None:
+    """The client waits as long as the server says, and is answered once there is room."""
+    run, gate = small
+    held = [run.recommendations.Search.future(request("wait"), timeout=30) for _ in range(4)]
+    until(lambda: gate.waiting == 2 and run.server._pools.reads.pending == 4)
+    with Client(run.address) as client, ThreadPoolExecutor(1) as pool:
+        found = pool.submit(client.search, "bird", timeout=20)
+        until(lambda: run.server._pools.reads.admission.outcomes[Outcome.REFUSED] > 0)
+        gate.open.set()
+        assert found.result(20).request_id
+    for call in held:
+        assert call.result(timeout=20).tier
+
+
+def test_a_stream_is_held_back_and_not_refused(small: tuple[Running, Gate]) -> None:
+    run, gate = small
+    held = [run.recommendations.Search.future(request("wait"), timeout=30) for _ in range(4)]
+    until(lambda: gate.waiting == 2 and run.server._pools.reads.pending == 4)
+    assert [one.problem.message for one in run.upsert([item(f"{n}", text="bird") for n in range(3)])] == [""] * 3
+    gate.open.set()
+    for call in held:
+        assert call.result(timeout=20).tier
+
+
 def test_cancelled_calls_leave_threads_and_queue(small: tuple[Running, Gate]) -> None:
     run, gate = small
     held = [run.recommendations.Search.future(request("wait"), timeout=30) for _ in range(4)]
-    until(lambda: gate.waiting == 2 and run.server._pools.requests.pending == 4)
+    until(lambda: gate.waiting == 2 and run.server._pools.reads.pending == 4)
     for call in held:
         call.cancel()
-    until(lambda: run.server._pools.requests.pending == 0)
+    until(lambda: run.server._pools.reads.pending == 0)
     assert gate.waiting == 0
     assert set(gate.stopped) == {"CancelledError"}
     assert run.recommendations.Search(request("bird"), timeout=10).tier
@@ -101,7 +138,7 @@ def test_cancelled_calls_leave_threads_and_queue(small: tuple[Running, Gate]) ->
 def test_a_deadline_stops_the_work(small: tuple[Running, Gate]) -> None:
     run, gate = small
     assert failure(lambda: run.recommendations.Search(request("wait"), timeout=0.3)).code == "DEADLINE_EXCEEDED"
-    until(lambda: run.server._pools.requests.pending == 0)
+    until(lambda: run.server._pools.reads.pending == 0)
     assert len(gate.stopped) == 1
     assert gate.stopped[0] in ("DeadlineError", "CancelledError")
 

@@ -76,6 +76,8 @@ def test_calls_are_counted_by_method_and_status_and_their_stages_measured(served
     assert calls[("OK", "RecommendationService/Search")] == 3
     assert calls[("INVALID_ARGUMENT", "RecommendationService/Search")] == 1
     assert grown(before, after, "triveni_call_seconds_count")[("RecommendationService/Search",)] == 4
+    assert grown(before, after, "triveni_admission_total") == {("reads", "admitted"): 4}
+    assert grown(before, after, "triveni_queue_wait_seconds_count") == {("reads",): 4}
     stages = grown(before, after, "triveni_stage_seconds_count")
     assert stages[("total",)] == 3
     assert {("interests",), ("retrieve",), ("policy",)} <= stages.keys()
@@ -102,7 +104,9 @@ def test_the_state_of_the_server_is_read_when_it_is_asked_for(served: Running, d
     found = shown(door)
     assert found["triveni_items"] == {(): 3}
     assert found["triveni_model_info"] == {("serving", "untrained"): 1}
-    assert {("requests",), ("events",), ("models",), ("impressions",)} <= found["triveni_queue_depth"].keys()
+    assert {("reads",), ("writes",), ("events",), ("encoding",), ("admin",), ("impressions",)} <= found[
+        "triveni_queue_depth"
+    ].keys()
     assert found["triveni_impressions_dropped_total"] == {(): 0}
     assert found["process_resident_memory_bytes"][()] > 1 << 20
     served.upsert([item("drum/1", text=concept_text("drum", 1).text)])

@@ -36,10 +36,11 @@ _RETRY = MappingProxyType(
         "initialBackoff": "0.25s",
         "maxBackoff": "2s",
         "backoffMultiplier": 2,
-        "retryableStatusCodes": ["UNAVAILABLE"],
+        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
     }
 )
-"""About four seconds in all: a server that starts again is back by then."""
+"""About four seconds in all: a server that starts again is back by then. One that has too much to do says after how
+long each call shall come again. There is no hedging: it would double the load where there is too much of it."""
 _BUDGET = MappingProxyType({"maxTokens": 100, "tokenRatio": 0.5})
 """Once half of the tokens are gone, one for each failure, nothing is tried again; a success gives a ratio back."""
 
@@ -56,7 +57,8 @@ class Connection(ABC):
         cert: the file of the client's own certificate chain, where the server asks for one.
         key: the file of its private key.
         timeout: seconds that a call may take where it does not say otherwise; `math.inf` is no limit.
-        retry: try calls again that found no server and may be made twice, for about four seconds.
+        retry: try calls again that may be made twice: for about four seconds where they found no server, and when
+            the server says where it had too much to do.
         media: the folder of the catalogue's media on this machine, for small pictures in notebooks.
         max_message_bytes: the largest message that the server takes (`service.max_message_bytes` of its settings).
 
