@@ -12,7 +12,7 @@ CATALOG ?=
 ROOT ?=
 SETTINGS ?=
 
-.PHONY: help setup demo test check docs format studio studio-tools serve index train tune evaluate bench proto clean
+.PHONY: help setup demo test check docs format studio studio-tools serve index train tune evaluate torture bench proto clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,9 @@ tune: $(STAMP) ## search the settings of training that matter; run it again to g
 evaluate: $(STAMP) ## the baselines on the recorded events, with intervals; writes var/evaluation.html
 	@mkdir -p var
 	$(BIN)/triveni evaluate --report var/evaluation.html
+
+torture: $(STAMP) ## kill -9 in a loop, at random moments: indexing, events, promotion, training, snapshots
+	$(BIN)/python -m tests.torture --rounds 25
 
 bench: $(STAMP) ## measure every figure of docs/BENCHMARKS.md
 	$(BIN)/python -m benchmarks

@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.core.errors import DiskError
@@ -25,24 +26,58 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new file beside another, to be written; at the end it takes its place, durably and as a whole.
+
+    After a crash the old one is there or the new one. If the context fails the old one stays. What was left by
+    processes that died meanwhile is removed; what others write at the same time is not.
+    """
+    prefix = f".{path.name}.new-"
+    for other in path.parent.iterdir():
+        if other.name.startswith(prefix):
+            _remove_if_left(other)
+    new, lock = _locked_new(path.parent, prefix)
+    try:
+        yield new
+        os.fsync(lock)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+        os.close(lock)
+    sync(path.parent)
+
+
+def _locked_new(folder: Path, prefix: str) -> tuple[Path, int]:
+    """A new file that is locked as long as its descriptor is open."""
+    while True:
+        path = folder / f"{prefix}{uuid.uuid4().hex}"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file).st_nlink:  # else another took it for one that was left, before it was locked
+            return path, file
+        os.close(file)
+
+
+def _remove_if_left(path: Path) -> None:
+    """Remove a file that nobody is writing."""
+    with suppress(OSError):
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(file)
+
+
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file as a whole, durably: after a crash the old one is there or the new one.
+    """Replace a file as a whole, durably; see `replacing`.
 
     Raises:
         DiskError: if it cannot be written; the old one stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with disk_errors(path):
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync(path.parent)
+    with disk_errors(path), replacing(path) as new:
+        new.write_text(text, encoding="utf-8")
 
 
 @contextmanager

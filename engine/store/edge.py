@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from encoders.types import Floats, Modality
 from engine.core.errors import StoreError
+from engine.core.files import disk_errors
 from engine.core.filters import Filter, Schema
 from engine.core.types import Candidates, ItemId
 from engine.store import validate
@@ -23,6 +24,7 @@ from engine.store.base import Hits, Page, Point, VectorQuery, point_id
 from engine.store.columns import points_of
 from engine.store.edge_folder import Description, FolderLock, copy_shard, remove_strays
 from engine.store.edge_read import ID, ROW, Directory, EdgeReader, Entry
+from engine.store.edge_repair import forget_vectors
 from engine.store.edge_shard import GRAPH_FROM_BYTES, Shard, create_shard
 from engine.store.edge_space import DiskRoom, size_of, size_of_folder, size_of_records, size_of_vectors
 from engine.store.edge_vectors import EdgeVectors
@@ -85,6 +87,8 @@ class EdgeStore:
                 self._room.check(0, "a new collection")
                 create_shard(path, m, ef_construct)
             remove_strays(folder, self._about.shard)
+            with disk_errors(path):
+                forget_vectors(path, {*self._about.strays, *self._about.unused})
             self._shard = Shard(path)
             self._rows = VectorRows(folder / "rows", dimension, modalities)
             self._directory = Directory()

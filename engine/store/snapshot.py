@@ -6,7 +6,6 @@ so that other tools can use it too.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from encoders.errors import SpaceError
 from encoders.types import Floats
 from engine.core.errors import StoreError
+from engine.core.files import replacing
 from engine.core.filters import FieldKind
 from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
@@ -51,26 +51,20 @@ def write_snapshot(store: VectorStore, path: Path) -> None:
     vectors = ((name, pa.list_(pa.float32(), width)) for name, width in widths.items())
     columns = [("id", pa.string()), ("payload", pa.string()), *vectors]
     schema = pa.schema(columns, metadata={_KEY: json.dumps(about).encode()})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=False) as writer:
-                cursor: str | None = None
-                while True:
-                    page = store.scroll(cursor=cursor, limit=_PAGE, with_vectors=True)
-                    if page.points:
-                        writer.write_batch(_batch(page.points, schema, store, [*extra]))
-                    cursor = page.next_cursor
-                    if cursor is None:
-                        break
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        options = {"compression": "zstd", "use_dictionary": False}
+        with replacing(path) as new, pq.ParquetWriter(new, schema, **options) as writer:
+            cursor: str | None = None
+            while True:
+                page = store.scroll(cursor=cursor, limit=_PAGE, with_vectors=True)
+                if page.points:
+                    writer.write_batch(_batch(page.points, schema, store, [*extra]))
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
     except OSError as error:
         raise StoreError(f"snapshot {path} cannot be written: {error}", "name a place that has room") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _batch(

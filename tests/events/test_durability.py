@@ -1,7 +1,5 @@
 """What is acknowledged stays; many processes share one database; other databases are refused; large ones stream."""
 
-import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -48,22 +46,6 @@ def _start(url: str, name: str, last: int) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def test_acknowledged_survives_kill_9(url: str) -> None:
-    with _start(url, "w", -1) as writer:
-        assert writer.stdout is not None
-        acknowledged = [int(line) for line in islice(writer.stdout, 12)]
-        os.kill(writer.pid, signal.SIGKILL)
-        acknowledged += [int(line) for line in writer.stdout]
-    assert writer.returncode == -signal.SIGKILL
-    store = open_store(url)
-    there = {event.event.id for event in store.export()}
-    lists = {one.impression.request_id for one in store.impressions()}
-    store.close()
-    assert {f"w {number} {part}" for number in acknowledged for part in range(3)} <= there
-    assert {f"w {number}" for number in acknowledged} <= lists
-    assert len(there) % 3 == 0  # a call is there whole or not at all
 
 
 def test_processes_open_one_new_database_and_write_together(url: str) -> None:

@@ -1,14 +1,10 @@
-"""Runs that end early: killed at any moment, or interrupted, and run again."""
+"""A run that is interrupted, and run again; tests/torture has those that are killed."""
 
 import json
-import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-
-import pytest
 
 from encoders.spaces.space import Space
 from engine.store.edge import EdgeStore
@@ -88,32 +84,6 @@ def open_store(folder: Path, space: Space) -> EdgeStore:
     return EdgeStore(
         folder / "store", fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities
     )
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
-    space: Space, root: Path, tmp_path: Path, seed: int
-) -> None:
-    chance = random.Random(seed)
-    path = write_jsonl(root / "items.jsonl", mixed_rows(root, _ITEMS))
-    runner = Runner(path, tmp_path)
-    for _ in range(3):
-        process = runner.start()
-        runner.read(process, chance.randrange(1, 8))
-        time.sleep(chance.uniform(0, 0.02))
-        process.kill()
-        runner.end(process)
-        assert process.returncode == -signal.SIGKILL
-    assert 0 < runner.acknowledged < _ITEMS
-
-    store = open_store(tmp_path, space)
-    before = store.count()
-    assert before >= runner.acknowledged  # what was acknowledged is there
-    catalog = Catalog(path)
-    report = index(catalog, store, space, batch=4)
-    assert report.outcomes == {RowOutcome.UNCHANGED: before, RowOutcome.ADDED: _ITEMS - before}
-    assert_same(everything(store), plain(catalog, space))
-    store.close()
 
 
 def test_interrupted_it_tells_what_it_did_and_goes_on_later(space: Space, root: Path, tmp_path: Path) -> None:

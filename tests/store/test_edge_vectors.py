@@ -80,6 +80,49 @@ def test_what_an_unfinished_add_or_drop_left_is_removed(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("done", [1, 2])
+@pytest.mark.parametrize("change", ["add taste-1", "drop taste-1", "add audio"])
+def test_a_kill_between_its_parts_leaves_a_shard_that_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int, change: str
+) -> None:
+    """Edge changes one segment after the other, its own description last, and opens only what agrees."""
+    monkeypatch.setattr(edge_shard, "GRAPH_FROM_BYTES", 1024)
+    store = small_store(tmp_path, monkeypatch)
+    written = {one.id: one for one in points(400) if Modality.AUDIO not in one.vectors}
+    names = [*written]
+    store.upsert([*written.values()][:-3])
+    store.optimize()
+    store.upsert([*written.values()][-3:])  # into another segment
+    what, name = change.split()
+    if name == LEARNED:
+        store._describe(strays=(name,))
+    if what == "drop":
+        store.add_vector(name, WIDTH)
+        store.put_vectors(name, names, unit_vectors(1, len(names), WIDTH))
+    shard = tmp_path / store._about.shard
+    parts = [*shard.glob("segments/*/segment.json"), shard / "edge_config.json"]
+    before = {path: path.read_bytes() for path in parts}
+    if what == "drop":
+        store.drop_vector(name)
+        store._describe(strays=(name,))
+    else:
+        store._shard.add_vector(name, WIDTH if name == LEARNED else store.dimension)
+    store.close()
+    assert len(parts) == 3
+    for path in parts[done:]:
+        assert path.read_bytes() != before[path]
+        path.write_bytes(before[path])
+    with pytest.raises(StoreError, match="Incompatible"):
+        Shard(shard)
+    store = open_edge(tmp_path)
+    assert_same_points(everything(store), written)
+    store.add_vector(LEARNED, WIDTH)
+    assert not store.read_vectors(LEARNED, names)[1].any(), "what was dropped has come back"
+    store.upsert(points(400))
+    assert store.count() == 400
+    store.close()
+
+
 def test_an_add_that_failed_can_be_done_again_as_another_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,6 @@
 """A map as it is kept: a file (.npz) of plain arrays, whole or not there."""
 
 import json
-import os
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
-from engine.core.files import disk_errors
+from engine.core.files import disk_errors, replacing
 
 BITS = {Modality.TEXT: 1, Modality.IMAGE: 2, Modality.AUDIO: 4}
 """Which modalities an item has, as a number."""
@@ -39,23 +37,16 @@ def save(made: Map, path: Path) -> None:
     Raises:
         DiskError: if it cannot be written; the one that was there stays.
     """
-    temporary = path.with_name(f".{uuid.uuid4().hex}")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                np.savez(
-                    file,
-                    ids=np.frombuffer(json.dumps(made.ids).encode(), np.uint8),
-                    positions=made.positions,
-                    clusters=made.clusters,
-                    has=made.has,
-                )
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as new, new.open("wb") as file:
+            np.savez(
+                file,
+                ids=np.frombuffer(json.dumps(made.ids).encode(), np.uint8),
+                positions=made.positions,
+                clusters=made.clusters,
+                has=made.has,
+            )
 
 
 def read(path: Path) -> Map | None:
