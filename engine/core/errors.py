@@ -40,7 +40,7 @@ class DiskError(TriveniError):
 
 
 class DiskFullError(DiskError):
-    """There is too little room on the disk to begin."""
+    """There is too little room on the disk to begin, or to go on."""
 
     status = "RESOURCE_EXHAUSTED"
 

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, and what a disk says that is full, in our words."""
 
+import errno
 import fcntl
 import os
 import uuid
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engine.core.errors import DiskError
+from engine.core.errors import DiskError, DiskFullError
 
 
 @contextmanager
@@ -15,12 +16,15 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Tells an error of the system that befalls the writing of a file or folder.
 
     Raises:
-        DiskError: for any OSError of the context.
+        DiskFullError: for an OSError of the context that says so.
+        DiskError: for any other.
     """
     try:
         yield
     except OSError as error:
         said = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(f"cannot write {path}: {said}", "free space, then try again") from error
         raise DiskError(
             f"cannot write {path}: {said}", "free space, or let the folder be written, then try again"
         ) from error

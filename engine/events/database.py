@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.schema import CreateSchema
 
 from engine.events import tables
-from engine.events.errors import EventKeyError, EventSchemaError, EventStoreError
+from engine.events.errors import EventDiskFullError, EventKeyError, EventSchemaError, EventStoreError
 
 BUSY_SECONDS = 60.0
 """How long another process that writes is waited for, and a connection of the pool."""
@@ -173,7 +173,8 @@ class Database:
                 raise EventSchemaError(
                     f"{self._name} is not a sound SQLite database: {said}", "restore it, or name another file"
                 ) from None
-            raise EventStoreError(f"event store {self._name} failed: {said}", _remedy(said)) from None
+            kind = EventDiskFullError if _is_full(said) else EventStoreError
+            raise kind(f"event store {self._name} failed: {said}", _remedy(said)) from None
         except PoolTimeoutError:
             problem = f"event store {self._name} has had no free connection for {BUSY_SECONDS:.0f} s"
             raise EventStoreError(problem, "send fewer requests at once, then try again") from None
@@ -220,12 +221,17 @@ def _parse(raw: str) -> URL:
     return url.set(drivername="sqlite+pysqlite")
 
 
+def _is_full(said: str) -> bool:
+    """As SQLite or PostgreSQL says it."""
+    return "disk is full" in said or "No space left on device" in said
+
+
 def _remedy(said: str) -> str:
     if "locked" in said:
         return "end the process that holds the file, then try again"
     if "lock timeout" in said:
         return "see who locks the tables (pg_locks), then try again"
-    if "full" in said:
+    if _is_full(said):
         return "free space on the disk, then try again"
     if "disk I/O" in said:
         return "see whether the disk is full or broken, then try again"

@@ -21,6 +21,12 @@ class EventStoreError(TriveniError):
     status = "UNAVAILABLE"
 
 
+class EventDiskFullError(EventStoreError):
+    """There is no room for more on the disk of the database."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+
 class EventSchemaError(EventStoreError):
     """The database is no event store, or one of another version."""
 

@@ -86,6 +86,7 @@ class EdgeStore:
             if not path.exists():
                 self._room.check(0, "a new collection")
                 create_shard(path, m, ef_construct)
+            self._room.check_least("opening the store")
             remove_strays(folder, self._about.shard)
             with disk_errors(path):
                 forget_vectors(path, {*self._about.strays, *self._about.unused})
@@ -204,7 +205,8 @@ class EdgeStore:
             for modality in fresh:
                 self._shard.add_vector(modality.value, self.dimension)
                 self._describe(unused=tuple(name for name in self._about.unused if name != modality))
-            rows = self._rows.write(len(points), columns)
+            with disk_errors(self._folder):
+                rows = self._rows.write(len(points), columns)
             payloads = [{**point.payload, ID: point.id, ROW: row} for point, row in zip(points, rows, strict=True)]
             try:
                 self._shard.upsert(zip(keys, vectors, payloads, strict=True))
@@ -221,6 +223,7 @@ class EdgeStore:
         """Delete points, and say how many of them were there."""
         with self._writing:
             known = [item for item in dict.fromkeys(ids) if item in self._directory.entries]
+            self._room.check_least("deleting items")
             for start in range(0, len(known), _CHUNK):
                 chunk = known[start : start + _CHUNK]
                 self._shard.delete(self._directory.entries[item].key for item in chunk)
@@ -296,7 +299,8 @@ class EdgeStore:
     def flush(self) -> None:
         """Make all writes durable on disk."""
         with self._writing:
-            self._rows.sync()
+            with disk_errors(self._folder):
+                self._rows.sync()
             self._shard.flush()
             self._reader.forget_if(self._rows.synced())
 

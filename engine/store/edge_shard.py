@@ -12,7 +12,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from encoders.types import Floats
-from engine.core.errors import StoreError
+from engine.core.errors import DiskFullError, StoreError
 from engine.core.filters import FieldKind, Filter
 from engine.core.types import Json
 from engine.store.base import VectorQuery, point_id
@@ -28,6 +28,9 @@ _KINDS = {
     FieldKind.DATETIME: edge.PayloadSchemaType.Datetime,
     FieldKind.GEO: edge.PayloadSchemaType.Geo,
 }
+
+_FULL = "No space left on device"
+"""Edge's errors have no kinds, only texts."""
 
 Answer = TypeVar("Answer")
 Record = tuple[uuid.UUID, Any, dict[str, Json]]
@@ -83,6 +86,8 @@ class Shard:
         try:
             self._open = edge.EdgeShard.load(str(path))
         except Exception as error:
+            if _FULL in str(error):
+                raise _disk_full(path.parent, error) from error
             raise StoreError(f"shard {path} cannot be opened: {error}", "restore a snapshot elsewhere") from error
 
     @property
@@ -256,8 +261,15 @@ class Shard:
             try:
                 return ask(shard)
             except Exception as error:
-                if shard is self._open:
-                    raise StoreError(f"store {self._path.parent} failed: {error}", "see its cause") from error
+                if shard is not self._open:
+                    continue
+                if _FULL in str(error):
+                    raise _disk_full(self._path.parent, error) from error
+                raise StoreError(f"store {self._path.parent} failed: {error}", "see its cause") from error
+
+
+def _disk_full(folder: Path, error: Exception) -> DiskFullError:
+    return DiskFullError(f"store {folder} failed: {error}", "free space on its disk; reads go on meanwhile")
 
 
 def _record(record: edge.Record) -> Record:

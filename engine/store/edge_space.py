@@ -48,7 +48,23 @@ class DiskRoom:
         Raises:
             DiskFullError: if there is too little room.
         """
-        wanted, left = max(2 * size, self._reserve), self._free(self._folder)
+        self._want(max(2 * size, self._reserve), doing)
+
+    def check_least(self, doing: str) -> None:
+        """Refuse what makes room, or only opens: a quarter of the reserve is enough for it.
+
+        Edge writes where it deletes, and also where it opens, and on a disk without any room that ends the process.
+
+        Args:
+            doing: what is to be done, for the message.
+
+        Raises:
+            DiskFullError: if there is too little room.
+        """
+        self._want(self._reserve // 4, doing)
+
+    def _want(self, wanted: int, doing: str) -> None:
+        left = self._free(self._folder)
         if left < wanted:
             raise DiskFullError(
                 f"{doing} wants {-(-wanted // _MB)} MB free on the disk of {self._folder}, {left // _MB} are left",

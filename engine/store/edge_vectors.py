@@ -89,6 +89,7 @@ class EdgeVectors:
         with self._writing:
             self._shard.check_open()
             if name in self.dimensions:
+                self._room.check_least(f"dropping vector {name}")
                 rest = {other: one for other, one in self.dimensions.items() if other != name}
                 self._describe(extra=rest, strays=(*self._about().strays, name))
                 self._dropped.add(name)

@@ -270,7 +270,7 @@ def test_a_full_disk_is_said_and_the_next_training_runs(tmp_path: Path) -> None:
         full = True
         failed = ended(trainings, start(trainings))
         assert failed.failure is not None
-        assert (failed.failure.kind, failed.failure.status) == ("DiskError", "UNAVAILABLE")
+        assert (failed.failure.kind, failed.failure.status) == ("DiskFullError", "RESOURCE_EXHAUSTED")
         assert "No space left on device" in failed.failure.problem
         full = False
         folder = tmp_path / ".trainings"

@@ -19,8 +19,8 @@ from engine.store.edge import EdgeStore
 from engine.store.edge_space import DiskRoom, size_of
 from engine.store.optimizer import Optimizer
 from engine.store.settings import StoreSettings
+from tests.disks import MB, small_disk
 
-MB = 1 << 20
 D = 64
 
 
@@ -85,9 +85,15 @@ def test_writes_are_refused_before_the_disk_is_full_and_reads_go_on(store: EdgeS
     disk.left = 100 * MB
     store.upsert(points(2, begin=3))
     store.add_vector("taste-1", 8)
-    disk.left = 0
+    disk.left = 25 * MB - 1
     with pytest.raises(DiskFullError, match="writing vector taste-1 wants"):
         store.put_vectors("taste-1", [ItemId("0")], np.ones((1, 8), np.float32))
+    with pytest.raises(DiskFullError, match="deleting items wants 25 MB free"):
+        store.delete([ItemId("0")])
+    with pytest.raises(DiskFullError, match="dropping vector taste-1 wants 25 MB free"):
+        store.drop_vector("taste-1")
+    disk.left = 100 * MB
+    assert store.delete([ItemId("0")]) == 1
 
 
 def test_a_large_batch_wants_more_than_the_reserve(store: EdgeStore, disk: Disk) -> None:
@@ -103,12 +109,15 @@ def test_no_new_collection_on_a_full_disk_and_an_old_one_opens(tmp_path: Path, d
     store = open_edge(tmp_path / "old", disk)
     store.upsert(points(3))
     store.close()
-    disk.left = 0
+    disk.left = 25 * MB
     with pytest.raises(DiskFullError, match="a new collection wants 100 MB free"):
         open_edge(tmp_path / "new", disk)
     store = open_edge(tmp_path / "old", disk)
     assert store.count() == 3
     store.close()
+    disk.left = 25 * MB - 1  # Edge writes where it opens
+    with pytest.raises(DiskFullError, match="opening the store wants 25 MB free"):
+        open_edge(tmp_path / "old", disk)
     disk.left = 1000 * MB
     open_edge(tmp_path / "new", disk).close()
 
@@ -155,7 +164,7 @@ def test_rows_are_not_written_again_without_room(tmp_path: Path, disk: Disk) -> 
     store.close()
     for file in (tmp_path / "store" / "rows").iterdir():
         file.unlink()
-    disk.left = 10 * MB
+    disk.left = 30 * MB
     with pytest.raises(DiskFullError, match="writing the rows again after a power cut wants 100 MB free"):
         open_edge(tmp_path / "store", disk)
     disk.left = 1000 * MB
@@ -201,28 +210,14 @@ print(store.count())
 """
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real disk of 80 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a disk of memory takes the rights of root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_a_real_disk_that_fills_up(small_disk: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", FILL, str(small_disk), "20"], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr  # without the check it ends by SIGBUS
-    said, count = run.stdout.splitlines()
-    assert said == "writing items wants 20 MB free"
-    assert int(count) > 200
+def test_a_real_disk_that_fills_up(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 80) as disk:
+        command = [sys.executable, "-c", FILL, str(disk), "20"]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr  # without the check it ends by SIGBUS
+        said, count = run.stdout.splitlines()
+        assert said == "writing items wants 20 MB free"
+        assert int(count) > 200
 
 
 def test_the_first_content_of_a_modality_asks_for_room_for_all_items(tmp_path: Path, disk: Disk) -> None:
