@@ -12,7 +12,7 @@ from engine.catalog.items import read_items, save_items
 from engine.config.settings import Settings
 from engine.core.types import ItemId
 from engine.events.settings import EventSettings
-from engine.learn.jobs.job import train_version
+from engine.learn.jobs import job
 from engine.learn.settings import LearnSettings
 from engine.learn.window import TimeWindow
 from engine.models.registry import Registry
@@ -59,6 +59,7 @@ class Training:
     def work(self, tell: Tell) -> None:
         """Train with the same seed as ever."""
         opening.open_space = lambda settings, limits=None: concept_space()
+        job.git_commit = lambda _: "the same code"  # who commits meanwhile would have it begin anew
         torch.set_num_threads(1)
         last = ""
 
@@ -69,7 +70,7 @@ class Training:
             last = stage
 
         window = TimeWindow(None, START + timedelta(days=365))
-        card = train_version(self._settings, self._folder / "items.npz", progress, lambda: False, window, 1)
+        card = job.train_version(self._settings, self._folder / "items.npz", progress, lambda: False, window, 1)
         tell("version", card.version)
 
     def check(self, told: Sequence[Told]) -> None:
