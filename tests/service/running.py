@@ -25,6 +25,7 @@ from engine.query.pipeline import Engine
 from engine.query.settings import RetrieveSettings
 from engine.service.logs import UserNames
 from engine.service.metrics import Metrics
+from engine.service.quotas.quotas import Quotas
 from engine.service.server import Door, Server, ServerOptions
 from engine.service.services import Tenant
 from engine.service.tracing import Tracing
@@ -116,6 +117,7 @@ def running(
     digests: Mapping[str, str] = MappingProxyType({}),
     tracing: Tracing | None = None,
     names: UserNames | None = None,
+    quotas: Quotas | None = None,
     **parts: object,
 ) -> Iterator[Running]:
     """Start a server, and stop it at the end. `wrap` may wrap its encoder; `parts` are the engine's own.
@@ -128,7 +130,16 @@ def running(
     settings = RetrieveSettings(max_limit=1000)
     engine = Engine(encoder, space.manifest, store, retrieve_settings=settings, models=serving, **parts)  # type: ignore[arg-type]
     tenant = Tenant(engine, encoder, store, events, serving, trainings, digests)
-    server = Server({"": tenant}, space, options, doors=doors, metrics=metrics, tracing=tracing, names=names)
+    server = Server(
+        {"": tenant},
+        space,
+        options,
+        doors=doors,
+        metrics=metrics,
+        tracing=tracing,
+        names=names,
+        quotas=quotas,
+    )
     try:
         with started(server) as loop:
             client = Running(server, loop, tenant, space)
