@@ -14,6 +14,7 @@ ALL = (
     "service",
     "overload",
     "http",
+    "quotas",
     "command",
     "client",
     "events",
