@@ -109,10 +109,11 @@ class World:
 def _plain(answer: Message) -> Any:
     """What it says, without what the clock or chance decides."""
     text = json.dumps(MessageToDict(answer), sort_keys=True)
-    text = re.sub(r'"(indexTime|startTime|endTime)": "[^"]*"', r'"\1": ""', text)
+    text = re.sub(r'"(indexTime|startTime|endTime|deleteTime|receiptId)": "[^"]*"', r'"\1": ""', text)
     text = re.sub(r"(\d{8}-\d{6}-\d{6})-[0-9a-f]{6}", r"\1", text)  # trainings: what is behind the time is drawn
     text = re.sub(r'"(values|vectors)": "([^"]*)"', lambda found: f'"{found[1]}": {_floats(found[2])}', text)
     said = json.loads(text)
+    said.pop("scrubbed", None)  # says whether there was time
     if "trainings" in said:
         said["nextPageToken"] = bool(said.get("nextPageToken"))  # holds what is drawn
     return said
