@@ -11,8 +11,11 @@ STAMP := $(VENV)/.installed
 CATALOG ?=
 ROOT ?=
 SETTINGS ?=
+INPUTS ?= 1000000
+OURS := engine encoders indexers proto/triveni/client
+AUDIT := $(VENV)/.audit
 
-.PHONY: help setup demo test check docs format studio studio-tools serve index train tune evaluate torture bench proto clean
+.PHONY: help setup demo test fuzz audit sbom check docs format studio studio-tools serve index train tune evaluate torture bench proto clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,10 +38,26 @@ demo: $(STAMP) ## index the Tux Paint stamps, serve them, ask, learn from made-u
 test: $(STAMP) ## run all tests
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
+fuzz: $(STAMP) ## give INPUTS hostile inputs (a million) to all that reads what strangers send
+	PYTHONPATH=.:proto $(BIN)/python -m tests.fuzz --inputs $(INPUTS)
+
+audit: $(AUDIT) sbom ## known weaknesses of our code (bandit) and of what it depends on (pip-audit, which asks a service)
+	$(BIN)/bandit -q -c pyproject.toml -r $(OURS)
+	$(BIN)/python deploy/audit.py
+
+sbom: $(AUDIT) ## the software bill of materials, CycloneDX: var/sbom.cdx.json
+	@mkdir -p var
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON -o var/sbom.cdx.json constraints.txt
+
+$(AUDIT): $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[audit]'
+	@touch $@
+
 check: $(STAMP) ## lint, docstrings, types, import rules, the wire contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -c pyproject.toml -r $(OURS)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/buf lint
 	$(BIN)/buf breaking --against proto/triveni.binpb

@@ -184,7 +184,7 @@ def reachable(address: str, port: int) -> str:
         port: that it took.
     """
     host = address.rpartition(":")[0]
-    here = "127.0.0.1" if host in {"", "0.0.0.0", "[::]"} else host  # noqa: S104 (compared, not bound)
+    here = "127.0.0.1" if host in {"", "0.0.0.0", "[::]"} else host  # noqa: S104 (compared, not bound)  # nosec B104
     return address if address.startswith("unix:") else f"{here}:{port}"
 
 

@@ -21,6 +21,7 @@ from indexers.rows import DEFAULT_MAX_BYTES, CatalogEntry, DeadLetter, load_or_l
 from indexers.schema import infer_schema, mixed_fields
 from indexers.seen import IdSet
 from indexers.stages import ordered_map
+from indexers.urls import WebMedia
 
 _HEAD = 512
 _HEAD_BYTES = 64 << 20
@@ -41,6 +42,7 @@ class Catalog:
         text: what a text file does not say of itself.
         query: what a database is asked.
         conventions: how it writes numbers and times.
+        web: reads what rows name by a URL; by default none are fetched.
 
     Raises:
         CatalogError: if it is not there, of an unknown kind, or has no column for ids or contents; or a column that
@@ -56,6 +58,7 @@ class Catalog:
     text: TextFormat = field(default_factory=TextFormat)
     query: str = ""
     conventions: Conventions = field(default_factory=Conventions)
+    web: WebMedia = field(default_factory=WebMedia)
     _copy: LocalCopy | None = field(default=None, init=False, repr=False, compare=False)
     """The copy of a file at a URL."""
 
@@ -92,7 +95,7 @@ class Catalog:
             CatalogError: if the root is a URL that cannot be opened.
         """
         root = self.media_root
-        return partial(read_under, str(root)) if isinstance(root, Path) else media_at(root)
+        return self.web.beside(partial(read_under, str(root)) if isinstance(root, Path) else media_at(root))
 
     @property
     def media_root(self) -> Path | str:

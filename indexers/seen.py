@@ -38,7 +38,8 @@ class IdSet:
             for start in range(0, len(wanted), _STEP):
                 part = wanted[start : start + _STEP]
                 marks = ",".join("?" * len(part))
-                rows = self._database.execute(f"SELECT id FROM ids WHERE id IN ({marks})", part)
+                query = f"SELECT id FROM ids WHERE id IN ({marks})"  # nosec B608
+                rows = self._database.execute(query, part)
                 have.update(row[0] for row in rows)
         return [item_id for item_id in wanted if item_id not in have]
 

@@ -15,7 +15,7 @@ import re
 import urllib.parse
 import zlib
 from collections.abc import Callable
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser, tostring
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser, tostring  # nosec B405
 
 import resvg_py
 from PIL.PngImagePlugin import PngImageFile
@@ -199,7 +199,7 @@ def _unpack(body: str, parameters: str) -> bytes:
 def _parse(data: bytes, max_pixels: int, check: CheckEmbedded) -> tuple[Element, int]:
     """The cleaned tree, and the pixels of all embedded pictures."""
     cleaner = _Cleaner(max_pixels, check)
-    parser = XMLParser(target=cleaner)
+    parser = XMLParser(target=cleaner)  # nosec B314
     try:
         parser.feed(data)
         root = parser.close()

@@ -14,8 +14,10 @@ from typing import Any
 from encoders.errors import WeightsError
 from encoders.networks.known import ModelSpec
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 """Part of the name of every cached file; raised when a translation changes."""
+_NAMED = 32
+"""Hex digits of its checksum in a file's name."""
 
 
 def find_weights(spec: ModelSpec, source: str | None = None) -> Path:
@@ -61,7 +63,8 @@ def cached_onnx(spec: ModelSpec, cache: Path, export: Callable[[Path], None]) ->
     """The ONNX form of a network, made by `export` if it is not in the cache yet.
 
     The file is keyed by the checksums of the weights and the version of PyTorch, written beside its place and
-    moved there in one step, so that two processes may do this at once.
+    moved there in one step, so that two processes may do this at once. Its name ends in its own checksum: one that
+    was altered is not opened, and made again.
 
     Args:
         spec: the network.
@@ -76,15 +79,17 @@ def cached_onnx(spec: ModelSpec, cache: Path, export: Callable[[Path], None]) ->
     """
     version = metadata.version("torch").split("+")[0]
     key = hashlib.sha256("".join(file.sha256 for file in spec.files).encode()).hexdigest()[:16]
-    target = cache / f"{spec.name}-{key}-torch{version}-v{CACHE_FORMAT}.onnx"
-    if target.is_file():
-        return target
+    name = f"{spec.name}-{key}-torch{version}-v{CACHE_FORMAT}"
+    for path in cache.glob(f"{name}-*.onnx"):
+        if path.stem.endswith(sha256_of(path)[:_NAMED]):
+            return path
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix=".export-") as folder:
             made = Path(folder) / "network.onnx"
             export(made)
-            Path(made).replace(target)
+            target = cache / f"{name}-{sha256_of(made)[:_NAMED]}.onnx"
+            made.replace(target)
     except OSError as error:
         raise WeightsError(f"cache folder {cache} cannot be written ({error})", "set space.cache") from error
     return target
@@ -159,7 +164,8 @@ def _hub_folder(spec: ModelSpec, name: str) -> Path:
     from huggingface_hub import snapshot_download  # slow to import
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[file.path for file in spec.files]))
+        files = [file.path for file in spec.files]
+        return Path(snapshot_download(name, allow_patterns=files))  # nosec B615
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else repr(error)
         raise WeightsError(f"{name} cannot be had from the hub ({reason})", spec.install) from error

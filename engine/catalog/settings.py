@@ -38,3 +38,8 @@ class IndexSettings(Section):
     """Per column of times their form: "seconds", "milliseconds", or as Python's strptime has it ("%d.%m.%Y")."""
     rename: Mapping[str, str] = Field(default_factory=dict)
     """Per column the name of its payload field, where its own cannot be filtered on."""
+    url_hosts: tuple[str, ...] = ()
+    """Hosts whose pictures and sounds are fetched where rows name them by http:// or https://, such as shop.example,
+    *.shop.example or shop.example:8443. None are, unless they are named; private addresses never are."""
+    url_seconds: float = Field(default=20.0, gt=0)
+    """That one of them may take."""

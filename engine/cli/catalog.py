@@ -60,6 +60,7 @@ def catalog_of(settings: Settings, options: CatalogOptions) -> Catalog:
     from indexers.errors import CatalogError
     from indexers.readers import TextFormat
     from indexers.readers.conventions import Conventions
+    from indexers.urls import WebMedia
 
     defaults = settings.index
     declared = dict(defaults.fields)
@@ -80,6 +81,7 @@ def catalog_of(settings: Settings, options: CatalogOptions) -> Catalog:
             ),
             query=options.query,
             conventions=Conventions(defaults.decimals, defaults.times, defaults.rename),
+            web=WebMedia(defaults.url_hosts, defaults.url_seconds),
         )
     except CatalogError as error:
         raise typer.BadParameter(str(error)) from None

@@ -1,11 +1,13 @@
 """Parquet and Arrow as streams of rows. It is apart from `engine.core.rows`, for pyarrow takes a while to load.
 
 Arrow is the IPC format, as a file (Feather) or a stream. Its offsets are read as they stand in the file, so each
-batch is validated before it is used, and its size is looked up before it is read (`engine.core.arrow_sizes`).
+batch is validated before it is used, and its size is looked up before it is read (`engine.core.arrow_sizes`). Parquet
+is read in a process of its own (`engine.core.parquet_process`). Of both, rows become Python's values only if those
+are not too large (`engine.core.arrow_costs`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from encoders.errors import TriveniError
+from engine.core.arrow_costs import Known, row_costs
 from engine.core.arrow_sizes import batch_sizes
+from engine.core.parquet_process import parquet_batches
 
 MAX_BATCH_BYTES = 1 << 30
 """A batch of Arrow is read as a whole; a larger one, once it is decompressed, is refused."""
+MAX_ROW = 512 << 20
+"""Bytes of a row as Python's values, about."""
+MAX_VALUES = 16 << 20
+"""Of all rows that are turned into Python's values at once, if they are more than one."""
 
 _ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError)
 _PARQUET = (".parquet", ".pq")
@@ -30,9 +38,20 @@ def table_schema(path: Path, broken: type[TriveniError]) -> pa.Schema:
     """
     with _told(path, broken):
         if _is_parquet(path):
-            return pq.read_schema(path, memory_map=False)
-        with pa.OSFile(str(path)) as file, _reader(file) as reader:
-            return reader.schema
+            schema = pq.read_schema(path, memory_map=False)
+        else:
+            with pa.OSFile(str(path)) as file, _reader(file) as reader:
+                schema = reader.schema
+        for number in range(len(schema)):
+            _name_all(schema.field(number))
+        return schema
+
+
+def _name_all(field: pa.Field) -> None:
+    """Raise UnicodeDecodeError, which is a ValueError, if the name of a field, or of one within it, is no UTF-8."""
+    field.name  # noqa: B018 (it is decoded now)
+    for number in range(field.type.num_fields):
+        _name_all(field.type.field(number))
 
 
 def table_length(path: Path, broken: type[TriveniError]) -> int:
@@ -69,8 +88,8 @@ def table_rows(
     number = 0
     batches = _parquet_batches if _is_parquet(path) else _arrow_batches
     try:
-        for batch in batches(path, size, columns):
-            for part in _parts(prepared(batch)):
+        for batch, known in batches(path, size, columns):
+            for part in _parts(prepared(batch), known, number):
                 for cells in part.to_pylist():
                     number += 1
                     yield number, cells
@@ -78,36 +97,41 @@ def table_rows(
         raise _unreadable(path, error, broken, f" after row {number}") from None
 
 
-def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """What is turned into Python's values at once: one row where rows may share a value, which each gets its own of.
+def _parts(batch: pa.RecordBatch, known: Known, after: int) -> Iterator[pa.RecordBatch]:
+    """What is turned into Python's values at once: rows that take `MAX_VALUES` bytes together at the most, or one.
 
-    So a dictionary of one large text, a few kilobytes in the file, is not there once for each row.
+    Args:
+        batch: rows.
+        known: what was found of the batch that they are of.
+        after: the number of the row before them.
+
+    Raises:
+        ValueError: if a row takes more than `MAX_ROW`.
     """
-    step = 1 if any(map(_shares, batch.schema.types)) else max(batch.num_rows, 1)
-    for start in range(0, batch.num_rows, step):
-        yield batch.slice(start, step)
+    costs = row_costs(batch, known)
+    if len(costs) and costs.max() > MAX_ROW:
+        number, cost = after + 1 + int(costs.argmax()), int(costs.max())
+        raise ValueError(
+            f"row {number} takes {cost} bytes, the limit is {MAX_ROW}; give it less, or leave a column out"
+        )
+    start, held = 0, 0.0
+    for row, cost in enumerate(costs.tolist()):
+        if row > start and held + cost > MAX_VALUES:
+            yield batch.slice(start, row - start)
+            start, held = row, 0.0
+        held += cost
+    if start < batch.num_rows:
+        yield batch.slice(start)
 
 
-def _shares(kind: pa.DataType) -> bool:
-    """Whether values of this type may lie in the same bytes."""
-    is_shared = (
-        pa.types.is_dictionary,
-        pa.types.is_run_end_encoded,
-        pa.types.is_string_view,
-        pa.types.is_binary_view,
-        pa.types.is_list_view,
-        pa.types.is_large_list_view,
-    )
-    inner = (kind.field(place).type for place in range(kind.num_fields))
-    return any(is_one(kind) for is_one in is_shared) or any(map(_shares, inner))
+def _parquet_batches(path: Path, size: int, columns: Sequence[str] | None) -> Iterator[tuple[pa.RecordBatch, Known]]:
+    with closing(parquet_batches(path, size, columns)) as batches:
+        for batch in batches:
+            yield batch, {}
 
 
-def _parquet_batches(path: Path, size: int, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path, pre_buffer=False, memory_map=False) as file:
-        yield from file.iter_batches(size, columns=columns, use_threads=False)
-
-
-def _arrow_batches(path: Path, size: int, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+def _arrow_batches(path: Path, size: int, columns: Sequence[str] | None) -> Iterator[tuple[pa.RecordBatch, Known]]:
+    """Rows, with what is found of the batch that they are of."""
     for one in batch_sizes(path):
         if one.bytes > MAX_BATCH_BYTES:
             raise ValueError(f"a batch has {one.bytes} bytes, the limit is {MAX_BATCH_BYTES}; make smaller batches")
@@ -116,8 +140,9 @@ def _arrow_batches(path: Path, size: int, columns: Sequence[str] | None) -> Iter
         for batch in reader if count is None else map(reader.get_batch, range(count)):
             batch.validate(full=True)
             chosen = batch if columns is None else batch.select(columns)
+            known: Known = {}
             for start in range(0, batch.num_rows, size):
-                yield chosen.slice(start, size)
+                yield chosen.slice(start, size), known
 
 
 def _reader(file: pa.OSFile) -> Any:

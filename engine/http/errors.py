@@ -16,6 +16,28 @@ class MalformedBodyError(HttpError):
     """The body is not what its content type says, or not the message that the call takes."""
 
 
+class MalformedRequestError(HttpError):
+    """What came is no HTTP."""
+
+
+class CrowdedError(HttpError):
+    """There are more connections than the door takes."""
+
+    status = "UNAVAILABLE"
+    http_status = 503
+
+
+class RangeError(HttpError):
+    """A part of a file is asked for that it does not have."""
+
+    status = "OUT_OF_RANGE"
+    http_status = 416
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the file has {size} bytes, and not those", "ask for a part of it", field="range")
+        self.size = size
+
+
 class MalformedHeaderError(HttpError):
     """A header that the door reads makes no sense."""
 

@@ -7,17 +7,16 @@ import logging
 import socket
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import grpc
 import structlog
 import uvicorn
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.core.errors import SettingsError
 from engine.http.app import build_app
+from engine.http.connections import Crowd, Protocol
 from engine.http.settings import HttpSettings
 
 _KEEP_ALIVE = 75
@@ -76,8 +75,8 @@ class HttpServer:
         )
         self._server = _Uvicorn(
             uvicorn.Config(
-                app,
-                http=partial(_Protocol, self._settings.body_seconds),  # type: ignore[arg-type]
+                Crowd(app, self._settings.max_connections, lambda: len(self._server.server_state.connections)),
+                http=partial(Protocol, self._settings.body_seconds),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -85,7 +84,6 @@ class HttpServer:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=self._settings.max_connections,
                 timeout_keep_alive=_KEEP_ALIVE,
             )
         )
@@ -114,44 +112,6 @@ class HttpServer:
         self._server.should_exit = True
         await asyncio.wait({self._running})
         await self._channel.close(None)
-
-
-class _Protocol(H11Protocol):
-    """HTTP/1.1 over one connection, which is closed if a request does not arrive: uvicorn would wait for ever.
-
-    Args:
-        seconds: that a connection has until the head of a request is there; between requests uvicorn has its own.
-        parts: what uvicorn makes it of.
-    """
-
-    def __init__(self, seconds: float, **parts: Any) -> None:
-        super().__init__(**parts)
-        self._seconds = seconds
-        self._closing: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:
-            self._wait()
-        else:
-            self._wait_no_more()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._wait_no_more()
-
-    def _wait(self) -> None:
-        if self._closing is None:
-            self._closing = self.loop.call_later(self._seconds, self.transport.close)
-
-    def _wait_no_more(self) -> None:
-        if self._closing is not None:
-            self._closing.cancel()
-            self._closing = None
 
 
 class _Uvicorn(uvicorn.Server):

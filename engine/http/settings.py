@@ -17,4 +17,4 @@ class HttpSettings(Section):
     body_seconds: float = Field(default=30.0, gt=0)
     """Within which the head of a request has to arrive, and then the body of a call that is no stream."""
     max_connections: int = Field(default=1000, gt=0)
-    """At once; more are answered with 503."""
+    """At once; more are answered with 503, but for /v1/health."""

@@ -23,6 +23,7 @@ from engine.service.metrics import Metrics
 from engine.service.quotas.quotas import Quotas, carries_contents
 from engine.service.status import (
     NotReadyError,
+    NotServedError,
     TenantError,
     UnexpectedError,
     grpc_status,
@@ -230,6 +231,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     async def _fail(self, error: Exception, call: Call, context: Context) -> NoReturn:
         if isinstance(error, grpc.aio.BaseError):  # aborted already, or the connection is gone
             raise error
+        if isinstance(error, NotImplementedError):  # of a service of gRPC's own
+            error = NotServedError(f"{call.method} is not answered here", "see the services that reflection lists")
         if not isinstance(error, TriveniError):
             self._log.error("unexpected error", request_id=call.request_id, method=call.method, exc_info=error)
             error = UnexpectedError(call.request_id)

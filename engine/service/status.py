@@ -47,6 +47,12 @@ class TenantError(TriveniError):
     status = "PERMISSION_DENIED"
 
 
+class NotServedError(TriveniError):
+    """A service of gRPC's own has a method that its servicer does not answer."""
+
+    status = "UNIMPLEMENTED"
+
+
 class UnexpectedError(TriveniError):
     """A defect of ours. The log has the rest, under the request's id."""
 

@@ -103,7 +103,7 @@ def open_catalog(
     if is_url(path):
         from indexers.readers.sql import SqlRows  # slow to import
 
-        return SqlRows(str(path), query, columns, ignore)
+        return SqlRows(str(path), query, columns, ignore, max_bytes)
     path = Path(path)
     if query:
         raise CatalogError(f"{path} is no database", "leave out --query, or name one such as sqlite:///shop.db")

@@ -2,23 +2,29 @@
 
 The rows come by a cursor on the server, some at a time; the query can only read. The columns have the names that the
 query gives them (`select sku as id, …`); types are kept as `indexers.readers.typed` says, and bytes are pictures or
-sounds. The order is the query's, and matters to nothing.
+sounds. The order is the query's, and matters to nothing. A cell over the limit of a content makes its row a bad one;
+a file of SQLite is opened to be read only, and gives out no larger ones.
 """
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
 
-from sqlalchemy import CursorResult, create_engine
+from sqlalchemy import CursorResult, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from encoders.errors import LimitError
 from engine.core.rows import check_distinct
 from indexers.errors import CatalogError
-from indexers.readers.base import BadRow, Columns, Row, check_columns
+from indexers.readers.base import MAX_ROW_BYTES, BadRow, Columns, Row, check_columns
 from indexers.readers.typed import typed_row
 
-_STEP = 256
+_STEP = 32
+"""Rows that come at once: each may be as large as its database allows."""
 _READ_ONLY = {
     "sqlite": ("pragma query_only = on", "begin"),
     "postgresql": ("set transaction read only",),
@@ -42,6 +48,8 @@ class SqlRows:
     query: str
     columns: Columns = field(default_factory=dict)
     ignore: frozenset[str] = frozenset()
+    max_bytes: int = MAX_ROW_BYTES
+    """Of a cell."""
 
     def check(self) -> None:
         """See `Reader.check`; begins the query and reads no rows."""
@@ -55,12 +63,22 @@ class SqlRows:
             with self._result() as result:
                 names = self._names(result)
                 for line, row in enumerate(result.mappings(), start=1):
-                    yield typed_row(line, {name: row[name] for name in names})
+                    cells = {name: row[name] for name in names}
+                    yield self._too_large(line, cells) or typed_row(line, cells)
         except SQLAlchemyError as error:
             raise _failed(error, f" after row {line}") from None
 
     def total(self) -> int | None:
         """Not known: the query would have to run twice."""
+        return None
+
+    def _too_large(self, line: int, cells: Mapping[str, object]) -> BadRow | None:
+        for name, cell in cells.items():
+            if isinstance(cell, str | bytes | memoryview) and len(cell) > self.max_bytes:
+                problem = f"column {name} has {len(cell)} bytes, the limit is {self.max_bytes}"
+                return BadRow(
+                    line, LimitError(problem, "raise limits.max_bytes, or leave it out of the query", field=name)
+                )
         return None
 
     def _names(self, result: CursorResult[tuple[object, ...]]) -> list[str]:
@@ -79,6 +97,7 @@ class SqlRows:
         except (SQLAlchemyError, ImportError, ValueError) as error:
             problem = f"{database_name(self.url)} cannot be opened: {str(error).splitlines()[0]}"
             raise CatalogError(problem, "correct the URL, or install the driver that it names") from None
+        event.listen(engine, "connect", self._limit)
         try:
             with engine.connect() as connection:
                 for statement in _READ_ONLY.get(engine.dialect.name, ()):
@@ -93,6 +112,11 @@ class SqlRows:
             raise _failed(error) from None
         finally:
             engine.dispose()
+
+    def _limit(self, connection: object, _: object) -> None:
+        """Have SQLite refuse what is larger than a cell may be, before it is there."""
+        if isinstance(connection, sqlite3.Connection):
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self.max_bytes + _STEP)
 
 
 def is_database(where: str) -> bool:
@@ -116,7 +140,15 @@ def database_name(where: str) -> str:
 
 def _url(where: str) -> URL:
     url = make_url(where)
-    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return url
+    database = str(url.database)
+    if not database.startswith("file:"):
+        if not Path(database).is_file():  # SQLite would make one
+            raise CatalogError(f"no database at {database}", "name a file that is there")
+        database = f"file:{quote(str(Path(database).absolute()))}"
+    return url.set(database=database).update_query_dict({"mode": "ro", "uri": "true"})
 
 
 def _failed(error: SQLAlchemyError, where: str = "") -> CatalogError:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.encoders.media import black_png
 from tests.service.running import Running
 from tests.tiny import concept_png, png_bytes
 from triveni.client import (
@@ -113,6 +114,10 @@ def test_pictures_are_bounded(tmp_path: Path) -> None:
     assert (tmp_path / "large.png").stat().st_size > 200_000
     (tmp_path / "broken.png").write_bytes(b"\x89PNG" + bytes(200_000))
     (tmp_path / "just.png").write_bytes(b"\x89PNG" + bytes(120_000))
+    bomb = black_png(9000, 9000) + bytes(200_000)  # within Pillow's own limit: 243 MB as it is decoded
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    (tmp_path / "program.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n" + b" " * 200_000)
+    assert thumbnails(tmp_path, ["bomb.png", "program.png"]) == ["", ""]
     (large, broken, *many) = thumbnails(tmp_path, ["large.png", "broken.png", *["just.png"] * 100])
     assert 1000 < len(large) < 40_000  # Pillow made it small
     assert broken == ""

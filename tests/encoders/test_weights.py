@@ -59,6 +59,9 @@ def test_a_network_is_translated_once(tmp_path: Path) -> None:
     first = cached_onnx(spec("0"), tmp_path / "cache", export)
     assert cached_onnx(spec("0"), tmp_path / "cache", export) == first
     assert len(made) == 1 and first.read_bytes() == b"network"
+    first.write_bytes(b"altered")
+    assert cached_onnx(spec("0"), tmp_path / "cache", export) == first
+    assert len(made) == 2 and first.read_bytes() == b"network"
     assert cached_onnx(spec("1"), tmp_path / "cache", export) != first
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".onnx", ".onnx"]
 

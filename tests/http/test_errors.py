@@ -226,3 +226,21 @@ def test_a_defect_of_ours_is_told_with_the_request_id(tmp_path: Path, capfd: pyt
     assert answer.headers["x-content-type-options"] == "nosniff"
     said = capfd.readouterr()
     assert "ZeroDivisionError" in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /v1/health HTTP/1.1\r\n\r\n",
+        b"POST /v1/search HTTP/1.1\r\nhost: localhost\r\ncontent-length: x\r\n\r\n",
+        b"POST /v1/search HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}",
+        b"GET /v1/health HTTP/1.1\r\nhost: a\0b\r\n\r\n",
+    ],
+    ids=lambda sent: repr(sent[:40]),
+)
+def test_what_is_no_http_is_refused_as_all_is(door: Opened, sent: bytes) -> None:
+    head, _, body = exchange(door.door.port, sent).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in head.lower()
+    assert json.loads(body)["reason"] == "MALFORMED_REQUEST"

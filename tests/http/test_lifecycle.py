@@ -109,17 +109,22 @@ def test_an_address_that_cannot_be_had_is_said(door: Opened, address: str) -> No
         asyncio.run(other.open("unix:/nothing"))
 
 
-def test_more_connections_than_allowed_are_refused(tmp_path: Path) -> None:
+def test_more_connections_than_allowed_are_refused_and_health_is_answered(tmp_path: Path) -> None:
     settings = HttpSettings(address="127.0.0.1:0", max_connections=3)
     with opened(tmp_path, settings) as door:
         kept = [socket.create_connection(("127.0.0.1", door.door.port)) for _ in range(4)]
-        assert httpx.get(f"{door.url}/v1/health").status_code == 503
+        refused = httpx.get(f"{door.url}/v1/models")
+        assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
+        assert (refused.json()["reason"], refused.json()["code"]) == ("CROWDED", "UNAVAILABLE")
+        assert "http.max_connections" in refused.json()["remedy"]
+        assert (refused.headers["connection"], refused.headers["retry-after"]) == ("close", "2")
+        assert httpx.get(f"{door.url}/v1/health").status_code == 200
         for connection in kept:
             connection.close()
         until = time.monotonic() + 20
-        while httpx.get(f"{door.url}/v1/health").status_code == 503 and time.monotonic() < until:
+        while httpx.get(f"{door.url}/v1/models").status_code == 503 and time.monotonic() < until:
             time.sleep(0.01)
-        assert httpx.get(f"{door.url}/v1/health").status_code == 200
+        assert httpx.get(f"{door.url}/v1/models").status_code == 200
 
 
 @pytest.mark.parametrize("before", [b"", b"GET /v1/health HTTP/1.1\r\nhost: localhost\r\n\r\n"])

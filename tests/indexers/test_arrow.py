@@ -3,13 +3,14 @@
 import json
 import struct
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.core import arrow
+from engine.core import arrow, parquet_process
 from engine.core.arrow_sizes import batch_sizes
 from indexers.errors import CatalogError
 from indexers.readers import BadRow, Row, open_catalog
@@ -171,3 +172,86 @@ def test_a_split_that_leads_elsewhere(tmp_path: Path) -> None:
     (folder / "dataset_dict.json").write_text(json.dumps({"splits": ["../other"]}))
     with pytest.raises(CatalogError, match="which is not in it"):
         open_catalog(folder).check()
+
+
+def written(path: Path, table: pa.Table) -> Path:
+    if path.suffix == ".parquet":
+        pq.write_table(table, path, compression="zstd")
+    else:
+        with pa.ipc.new_file(path, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as file:
+            file.write_table(table)
+    return path
+
+
+def nested_views(depth: int) -> pa.Array:
+    """One list of lists of lists …, a thousand each, that all lie in one."""
+    inner: pa.Array = pa.array([1] * 1000)
+    for _ in range(depth):
+        offsets, sizes = pa.array([0] * 1000, pa.int32()), pa.array([1000] * 1000, pa.int32())
+        inner = pa.ListViewArray.from_arrays(offsets, sizes, inner)
+    return inner.slice(0, 1)
+
+
+def nulls(kind: pa.DataType) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array([0, 10_000_000], pa.int32()), pa.nulls(10_000_000, kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("arrow", lambda: nested_views(2)),
+        ("arrow", lambda: nested_views(3)),
+        ("arrow", lambda: nulls(pa.null())),
+        ("parquet", lambda: nulls(pa.int8())),
+        ("arrow", lambda: pa.array([[0] * 1000]).cast(pa.list_(pa.int32())).cast(pa.list_(pa.int64()))),
+    ],
+    ids=["views of views", "views of views of views", "nulls without bytes", "nulls of Parquet", "plain"],
+)
+def test_a_row_that_stands_for_gigabytes_is_refused(tmp_path: Path, kind: str, make: Callable[[], pa.Array]) -> None:
+    column = make()
+    path = written(tmp_path / f"x.{kind}", pa.table({"id": ["1"], "text": ["a"], "deep": column}))
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    try:
+        rows = list(open_catalog(path).rows())
+        assert len(column[0]) == len(rows[0].values["deep"]) == 1000  # type: ignore[union-attr,arg-type]
+    except CatalogError as error:
+        assert "row 1 takes" in str(error)
+        assert len(column[0]) != 1000 or pa.types.is_list_view(column.type)
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    tracemalloc.stop()
+
+
+def test_pages_that_unpack_to_gigabytes_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that reads them has so much memory and no more; the next file is read as if nothing had been."""
+    monkeypatch.setattr(parquet_process, "MAX_BYTES", 128 << 20)
+    schema = pa.schema([("id", pa.string()), ("text", pa.string())])
+    with pq.ParquetWriter(tmp_path / "x.parquet", schema, compression="zstd", use_dictionary=False) as file:
+        for row in range(4):
+            file.write_table(pa.table({"id": [str(row)], "text": ["a" * (48 << 20)]}))
+    assert (tmp_path / "x.parquet").stat().st_size < 100_000
+    with pytest.raises(CatalogError, match=r"reading it takes more than 134217728 bytes: smaller pages"):
+        list(open_catalog(tmp_path / "x.parquet").rows())
+    assert good(open_catalog(written(tmp_path / "y.parquet", pa.table({"id": ["1"], "text": ["a"]})))) == [
+        {"id": "1", "text": "a"}
+    ]
+
+
+def test_a_process_that_dies_costs_its_file(tmp_path: Path) -> None:
+    table = pa.table({"id": list(map(str, range(5000))), "text": ["a" * 1000] * 5000})
+    path = written(tmp_path / "x.parquet", table)
+    assert len(good(open_catalog(path))) == 5000
+    (process,) = parquet_process._idle
+    rows = open_catalog(path).rows()
+    assert isinstance(next(rows), Row)
+    process._process.kill()
+    with pytest.raises(CatalogError, match=r"the process that read it ended \(signal 9\)"):
+        list(rows)
+    assert len(good(open_catalog(path))) == 5000
+
+
+def test_a_file_without_rows(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "x.parquet", pa.table({"id": pa.array([], pa.string()), "text": pa.array([], pa.string())})
+    )
+    assert good(open_catalog(path)) == []

@@ -13,7 +13,7 @@ from engine.store.base import VectorStore
 from indexers.catalog import Catalog
 from indexers.errors import CatalogError
 from indexers.pipeline import index
-from indexers.readers import open_catalog
+from indexers.readers import BadRow, Row, open_catalog
 from indexers.readers.sql import is_database
 from tests.events.stores import POSTGRES_URL, no_postgres
 from tests.indexers.catalogs import good, write_sqlite
@@ -85,7 +85,8 @@ def test_rows_come_by_a_cursor_and_nothing_is_left_open() -> None:
         ("postgresql://u:secret@h:port/x", "select 1", "cannot be opened"),
         ("sqlite:///{}", "select sku, sku from items", "two columns 'sku'"),
         ("sqlite:///{}", "select sku from items", "no column 'id'"),
-        ("sqlite:////nowhere/x.db", "select 1 as id", "the query failed"),
+        ("sqlite:////nowhere/x.db", "select 1 as id", "no database at /nowhere/x.db: name a file"),
+        ("sqlite:///file:/nowhere/x.db?uri=true", "select 1 as id", "the query failed: unable to open"),
         ("postgresql://u:secret@127.0.0.1:1/x", "select 1", "the query failed"),
         ("mysql+nothing://u:secret@h/x", "select 1", "cannot be opened"),
     ],
@@ -115,6 +116,39 @@ def test_a_query_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         list(open_catalog(url, query=query).rows())
     assert (tmp_path / "x.db").read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["x.db"]
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for url in ("sqlite:///gone.db", "sqlite:///file:gone.db?uri=true&mode=rwc"):
+        with pytest.raises(CatalogError):
+            Catalog(url, query="select 1 as id, 'x' as text")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_with_signs_of_urls(tmp_path: Path) -> None:
+    url = write_sqlite(tmp_path / "50% a#b.db", [{"id": 1, "text": "a"}])
+    assert good(open_catalog(url, query="select * from items")) == [{"id": 1, "text": "a"}]
+
+
+def test_cells_over_the_limit(tmp_path: Path) -> None:
+    url = write_sqlite(tmp_path / "x.db", [{"id": 1, "text": "a" * 100}, {"id": 2, "text": "b" * 101}])
+    first, second = open_catalog(url, query="select * from items", max_bytes=100).rows()
+    assert isinstance(first, Row)
+    assert isinstance(second, BadRow)
+    assert str(second.error) == (
+        "column text has 101 bytes, the limit is 100: raise limits.max_bytes, or leave it out of the query"
+    )
+    bomb = "select 1 as id, 'x' as text, zeroblob(1000000000) as image"
+    with pytest.raises(CatalogError, match="the query failed: string or blob too big"):
+        list(open_catalog(url, query=bomb).rows())
+
+
+@needs_postgres
+def test_cells_of_postgresql_over_the_limit() -> None:
+    (row,) = open_catalog(PSYCOPG, query="select 1 as id, repeat('a', 101) as text", max_bytes=100).rows()
+    assert isinstance(row, BadRow)
+    assert "column text has 101 bytes" in str(row.error)
 
 
 @needs_postgres

@@ -46,7 +46,12 @@ def test_a_part_of_a_sound_can_be_asked_for(studio: Opened, http: httpx.Client) 
     assert (part.status_code, part.content) == (206, whole[100:200])
     assert part.headers["content-range"] == f"bytes 100-199/{len(whole)}"
     beyond = http.get("/studio/media/audio", params={"item": "bird/heard"}, headers={"range": "bytes=99999999-"})
-    assert beyond.status_code == 416
+    assert (beyond.status_code, beyond.json()["reason"]) == (416, "RANGE")
+    assert beyond.headers["content-range"] == f"bytes */{len(whole)}"
+    malformed = http.get("/studio/media/audio", params={"item": "bird/heard"}, headers={"range": "bytes=x-y"})
+    assert (malformed.status_code, malformed.json()["reason"]) == (400, "MALFORMED_HEADER")
+    for answer in (beyond, malformed):
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("how", ["..", "absolute", "link", "link to a folder", "folder", "gone", "NUL", "long"])

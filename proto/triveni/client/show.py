@@ -19,6 +19,10 @@ MAX_PICTURE = 128 << 10
 """Bytes of a picture that is shown as it is."""
 MAX_PICTURES = 4 << 20
 """Bytes of all pictures of a table."""
+MAX_PIXELS = 16 << 20
+"""Pixels of a picture that is made small, as it is decoded: 64 MB."""
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
+"""That are opened: others may run programs."""
 _TYPES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 _MIN_WIDTH = 8
 
@@ -154,8 +158,10 @@ def _shrunk(file: Path) -> tuple[str, bytes] | None:
     except ImportError:
         return None
     try:
-        with Image.open(file) as picture:
+        with Image.open(file, formats=_FORMATS) as picture:
             picture.draft("RGB", (SIDE * 2, SIDE * 2))
+            if picture.width * picture.height > MAX_PIXELS:
+                return None
             picture.thumbnail((SIDE * 2, SIDE * 2))
             buffer = io.BytesIO()
             picture.convert("RGB").save(buffer, "JPEG")
