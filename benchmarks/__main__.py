@@ -23,6 +23,7 @@ ALL = (
     "small",
     "learning",
     "projection",
+    "studio",
     "points",
 )
 
