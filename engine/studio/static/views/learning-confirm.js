@@ -46,7 +46,7 @@ function askedOf(step, versions, serves, share, setShare) {
   if (step.does === 'try') {
     const { version } = step;
     return { title: 'Try this version?', verb: 'Try', icon: 'half', done: `${percent(share)} of users get ${version}`, run: () => learning.tryOut(version, share),
-      says: html`<label class="stacked">Share of users <span class="ends"><input type="range" min="0.01" max="1" step="0.01" value=${share} aria-valuetext=${percent(share)}
+      says: html`<label class="stacked">Share of users <span class="slide"><input type="range" min="0.01" max="1" step="0.01" value=${share} aria-valuetext=${percent(share)}
           onInput=${(/** @type {any} */ event) => setShare(Number(event.target.value))} /><output>${percent(share)}</output></span></label>
         <p>From the next request on <b>${version}</b> answers ${percent(share)} of users, chosen by their ids, and <b>${serves}</b> the others; each user always gets the same. What follows their lists is compared here.</p>
         ${candidate && candidate !== version && html`<p>The trial of ${candidate} ends.</p>`}<${Gate} gate=${versions.cards[version]?.gate} />` };

@@ -16,7 +16,7 @@ export function TrialOf({ versions, serving, onEnd, onPromote }) {
         <tbody>${Object.keys(trial.ours.rates).map((name) => html`<tr key=${name}><th scope="row">${name}</th>${[trial.ours, trial.theirs].map((arm) => html`<td key=${arm.version} class="num"><${Mean} of=${arm.rates[name]} /></td>`)}<td class="num"><${Mean} of=${trial.apart[name]} signed /></td></tr>`)}
         <tr><th scope="row">lists, users</th>${[trial.ours, trial.theirs].map((arm) => html`<td key=${arm.version} class="num">${arm.lists.toLocaleString('en')}, ${arm.users.toLocaleString('en')}</td>`)}<td /></tr></tbody></table></div>
         ${trial.both > 0 && html`<p class="soft">${count(trial.both, 'user')} got lists of both; they are not in the difference.</p>`}`
-      : html`<p class="soft">${error ? /** @type {Error} */ (error).message : answer ? answer.too_little : 'Reading what followed the lists…'}</p>`}
+      : html`<p class="soft">${error ? /** @type {Error} */ (error).message : answer ? `${answer.too_little} yet.`.replace(/^./, (first) => first.toUpperCase()) : 'Reading what followed the lists…'}</p>`}
     <div class="do"><button class="button" onClick=${onPromote}><${Icon} name="check" />Promote it…</button><button class="button" onClick=${onEnd}><${Icon} name="stop" />End the trial…</button></div>
   </section>`;
 }
