@@ -30,7 +30,9 @@ from engine.learn.rows.shown import shown_rows, silent_positions
 from engine.learn.settings import LearnSettings
 from engine.learn.splits import ALL_POSITIVES, Positives, table_rows
 from engine.rerank.content import ContentScorer
+from engine.rerank.drift import history_mean, reference_of
 from engine.rerank.fields import FieldScales, FieldUse, fit_scales
+from engine.rerank.learned import expected_utility
 from engine.rerank.model import OUTCOMES, ModelConfig
 from engine.rerank.small import SmallNetwork
 from engine.rerank.table import STANDARD_TOKENS, TokenKinds
@@ -193,7 +195,8 @@ def fit(
     distilling = run.part(_NETWORK, 1.0)
     distilling.stage("calibrating")
     learn, check = held_out(rows.examples, training.held_out)
-    certain = calibrate(check, logits_of(trained.model, check, table), rows.silent)
+    logits = logits_of(trained.model, check, table)
+    certain = calibrate(check, logits, rows.silent)
     small: SmallNetwork | None = None
     figures: SmallFigures | None = None
     if settings.small is not None and processes().first:
@@ -213,6 +216,9 @@ def fit(
         small,
         settings.kinds,
     )
+    histories = [history_mean(one.request.tokens, table) for one in check]
+    best = [float(expected_utility(one, version).max()) for one in logits]
+    version = replace(version, reference=reference_of(histories, best))
     return Fitted(version, len(rows.examples), trained.history, figures)
 
 

@@ -19,7 +19,7 @@ from engine.models.errors import CheckpointError, ModelError
 from engine.models.loaded import LoadedModels, Loader
 from engine.models.pointer import NO_VERSION, Pointer
 from engine.models.registry import Registry
-from engine.query.models import Lease
+from engine.query.models import Lease, Watching
 from engine.query.refcounted import RefCounted
 
 GRACE_SECONDS = 60.0
@@ -113,6 +113,11 @@ class Serving:
         """The challenger: the version that is tried; "" for none."""
         held = self._state.candidate
         return held.model.version if held else ""
+
+    def drift(self) -> Mapping[str, float]:
+        """How far what is asked of the version that serves is from its training; see `Watching.drift`."""
+        held = self._state.serving
+        return held.model.drift() if held and isinstance(held.model, Watching) else {}
 
     @contextmanager
     def use(self, user: str, version: str = "") -> Iterator[Lease]:

@@ -1,6 +1,6 @@
 """Which model answers whom: what the pipeline asks for, whoever keeps the models (engine/models/serving.py)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -59,6 +59,14 @@ class ServedModel(Protocol):
 
     def close(self) -> None:
         """Let go of what it holds; nobody uses it any more."""
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A version that can tell whether what it is asked is still like what it was trained on."""
+
+    def drift(self) -> Mapping[str, float]:
+        """By figure a distance, 0 for none; without figures of which too little is known."""
 
 
 @dataclass(frozen=True, slots=True)

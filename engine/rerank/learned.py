@@ -11,6 +11,7 @@ from encoders.types import Bools, Floats
 from engine.core.types import Candidates, Query, Tier
 from engine.query.resolve import QuerySignals
 from engine.rerank.collate import collate
+from engine.rerank.drift import DriftWindow
 from engine.rerank.standard import standardised
 from engine.rerank.table import RankingInput, Table
 from engine.rerank.user import FeatureReader, UserFeatures
@@ -84,10 +85,13 @@ class LearnedReranker:
         tier: its tier.
         reader: makes numbers of candidates.
         user: who asks.
+        drift: is told what the full network says.
     """
 
-    def __init__(self, version: Version, tier: TimedNetwork, reader: FeatureReader, user: UserFeatures) -> None:
-        self._version, self._tier, self._reader, self._user = version, tier, reader, user
+    def __init__(
+        self, version: Version, tier: TimedNetwork, reader: FeatureReader, user: UserFeatures, drift: DriftWindow
+    ) -> None:
+        self._version, self._tier, self._reader, self._user, self._drift = version, tier, reader, user, drift
 
     @property
     def version(self) -> str:
@@ -112,6 +116,8 @@ class LearnedReranker:
         request, table = self._reader.ranking_input(self._user, candidates)
         learned = expected_utility(self._tier.logits(request, table), self._version)
         if not query.parts:
+            if self._tier.name == Tier.FULL:
+                self._drift.scored(float(learned.max()))
             learned = promote_new(learned, request.ids == 0, self._version.utility.new_share)
         else:  # training rows have none: what was asked for comes first
             learned = candidates.scores + MODEL_WEIGHT_WITH_QUERY * standardised(learned)

@@ -1,6 +1,6 @@
 """A version of the model as the engine serves it: its tiers, and the candidates that it adds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from engine.models.card import ModelCard
 from engine.query.models import Contribution, ExtraSearch
 from engine.query.resolve import QuerySignals
 from engine.rerank.candidates import TOWER_CANDIDATES, count_candidates
+from engine.rerank.drift import DriftWindow
 from engine.rerank.itemcache import ItemCache
 from engine.rerank.learned import LearnedReranker, tiers_of
 from engine.rerank.tower_index import TowerIndex
@@ -50,6 +51,7 @@ class LearnedModel:
         """Makes numbers of people and candidates."""
         self.tiers = tiers_of(version, name)
         """Its ways of scoring, the best first."""
+        self._drift = DriftWindow(version.reference)
         self._towers: TowerIndex | None = None
         if version.towers is not None:
             self._towers = TowerIndex(store, name, version.towers, self._identity)
@@ -77,15 +79,20 @@ class LearnedModel:
     def contribute(self, query: Query, signals: QuerySignals, exclude: Sequence[ItemId]) -> Contribution:
         """The person who asks, the items that what people did speaks for, and what is near their embedding."""
         user = self.reader.user(query, signals)
+        self._drift.asked(user.tokens.newest(), user.table)
         found = count_candidates(user.by_counts, self.reader.hidden(exclude))
         searches: tuple[ExtraSearch, ...] = ()
         if self._towers is not None and self._towers.ready and user.embedding is not None:
             searches = (ExtraSearch(self._towers.name, user.embedding, TOWER_CANDIDATES),)
         return Contribution(
-            tuple(LearnedReranker(self._version, tier, self.reader, user) for tier in self.tiers),
+            tuple(LearnedReranker(self._version, tier, self.reader, user, self._drift) for tier in self.tiers),
             [self._version.items[row] for row in found.tolist()],
             searches,
         )
+
+    def drift(self) -> Mapping[str, float]:
+        """By figure, how far requests are from those of training; see `engine.rerank.drift`."""
+        return self._drift.stability()
 
     def changed(self, ids: Sequence[ItemId]) -> None:
         """Items were written or deleted: nothing that is remembered of them holds."""

@@ -3,7 +3,7 @@
 network.json            the network's shape, the names of the features and kinds of events that it reads, the payload
                         fields' scales, the utility, the calibration
 network.safetensors     the weights
-statistics.safetensors  the counts, and the ids of the items that they are of
+statistics.safetensors  the counts, the ids of the items that they are of, and what requests were like in training
 taste.json              the shape of the learned query vector's towers, where there are any
 taste.safetensors       their weights
 small.onnx              the small network, see engine/rerank/small.py; versions of before have none
@@ -25,6 +25,7 @@ from scipy import sparse
 
 from encoders.types import Modality
 from engine.core.types import Event, ItemId
+from engine.rerank.drift import Reference
 from engine.rerank.features import feature_names
 from engine.rerank.fields import FieldScales
 from engine.rerank.model import CrossAttentionReranker, ModelConfig
@@ -38,6 +39,7 @@ NETWORK, WEIGHTS, STATISTICS = "network.json", "network.safetensors", "statistic
 KIND = "reranker"
 """The kind that the card of such a version says."""
 
+_BOUNDS = "reference.bounds."
 _MATRICES = {"near": "near", "far": "far", "together": "cooccurrences"}
 """By its name in the file, the field of `Statistics` that a matrix is."""
 
@@ -78,6 +80,8 @@ class Version:
     """What the small tier scores with; None where none was made."""
     token_kinds: TokenKinds = STANDARD_TOKENS
     """The kinds of events that the networks read."""
+    reference: Reference | None = None
+    """What requests were like in training; None where there were too few rows, and for versions of before."""
 
     def favours(self, event: Event) -> bool:
         """Whether an event speaks for its item, as the version learned it."""
@@ -124,6 +128,9 @@ def save_version(version: Version, folder: Path) -> None:
         columns[f"{name}.data"] = matrix.data.astype(np.float32)
         columns[f"{name}.indices"] = matrix.indices.astype(np.int32)
         columns[f"{name}.indptr"] = matrix.indptr.astype(np.int64)
+    if version.reference is not None:
+        columns["reference.centre"] = version.reference.centre
+        columns |= {f"{_BOUNDS}{name}": bounds for name, bounds in version.reference.bounds.items()}
     save_file(columns, folder / STATISTICS)
     if version.towers is not None:
         version.towers.save(folder)
@@ -183,7 +190,15 @@ def load_version(folder: Path) -> Version:
         TwoTowerModel.load(folder, len(kinds)) if (folder / SHAPE).is_file() else None,
         load_small(folder, network.config.dense),
         TokenKinds(kinds, frozenset(about.get("negative_kinds", STANDARD_TOKENS.negative))),
+        _reference(columns),
     )
+
+
+def _reference(columns: Mapping[str, np.ndarray]) -> Reference | None:
+    if "reference.centre" not in columns:
+        return None
+    bounds = {name.removeprefix(_BOUNDS): column for name, column in columns.items() if name.startswith(_BOUNDS)}
+    return Reference(columns["reference.centre"], bounds)
 
 
 def _features(about: Mapping[str, Any], version: str, scales: FieldScales) -> tuple[str, ...]:

@@ -211,6 +211,17 @@ class Server:
             },
             labels=["version", "role", "tenant"],
         )
+        metrics.watch(
+            "triveni_drift",
+            "How far what is asked is from what the version that serves was trained on: above 0.25 much has changed.",
+            lambda: {
+                (figure, name): value
+                for name, one in services.items()
+                if one.tenant.serving
+                for figure, value in one.tenant.serving.drift().items()
+            },
+            labels=["figure", "tenant"],
+        )
 
     async def wait(self) -> None:
         """Wait until the server has stopped."""

@@ -41,6 +41,7 @@ from engine.query.resolve import QuerySignals, resolve
 from engine.query.settings import FuseSettings
 from engine.rerank import features
 from engine.rerank.content import ContentScorer
+from engine.rerank.drift import history_mean
 from engine.rerank.features import FEATURES, CatalogueFields, Feature, Inputs
 from engine.rerank.served import LearnedModel
 from engine.rerank.table import RankingInput, Table
@@ -123,6 +124,8 @@ class Made:
     request: RankingInput
     logits: np.ndarray
     """(c, outcomes)."""
+    history: Floats | None
+    """(d,): the mean of the history, which drift is measured by."""
 
     @property
     def order(self) -> np.ndarray:
@@ -161,7 +164,8 @@ class World:
         cases = Cases(nobody, times, (history,), (unseen[:0],), shown=(unseen,))
         (example,) = ranker.examples(cases)
         (logits,) = logits_of(self.version.network, [example], ranker.point_in_time.table)
-        return Made([self.items.ids[row] for row in example.request.candidates], example.request, logits)
+        mean = history_mean(example.request.tokens, ranker.point_in_time.table)
+        return Made([self.items.ids[row] for row in example.request.candidates], example.request, logits, mean)
 
     def served(self, known: int, late: float = 0.0, fuse: FuseSettings | None = None, payload: str = "") -> Made:
         """The same request as the engine makes it: resolved, fused, retrieved, scored, reranked.
@@ -190,7 +194,8 @@ class World:
         def reading(user: UserFeatures, candidates: Candidates) -> tuple[RankingInput, Table]:
             request, table = read(user, candidates)
             with torch.inference_mode():
-                made.append(Made(list(candidates.ids), request, full.logits(request, table)))
+                mean = history_mean(request.tokens, table)
+                made.append(Made(list(candidates.ids), request, full.logits(request, table), mean))
             return request, table
 
         model.reader.ranking_input = reading  # type: ignore[method-assign]
@@ -247,6 +252,9 @@ def test_serving_sees_what_training_saw(world: World, known: int) -> None:
     np.testing.assert_array_equal(theirs.tokens.values, mine.tokens.values)
     np.testing.assert_allclose(theirs.tokens.gaps, mine.tokens.gaps, atol=1e-3)
     np.testing.assert_allclose(served.logits[served.order], trained.logits[trained.order], atol=5e-3)
+    assert (trained.history is None) == (served.history is None) == (known == 0)
+    if trained.history is not None and served.history is not None:
+        np.testing.assert_allclose(served.history, trained.history, atol=1e-5)
 
 
 SHAPE = CatalogueFields((Modality.TEXT, Modality.IMAGE), ("group",), ("price",))
