@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from engine.core.errors import OverloadedError
 from engine.studio import live
@@ -114,6 +114,23 @@ def test_a_point_is_what_happened_since_the_one_before() -> None:
     point = point_of(12.0, read(registry)[""], (10.0, before), (10.0, before))
     assert point["calls"] == {"S/M": {"OK": 2.0, "INTERNAL": 1.0}}
     assert point["latency"] == {"S/M": [0.15, 0.36, 0.392]}
+
+
+def test_a_tenant_sees_what_is_its_own_and_what_is_of_all() -> None:
+    registry = CollectorRegistry()
+    calls = Counter("triveni_calls", "Calls.", ["method", "code", "tenant"], registry=registry)
+    Gauge("triveni_queue_depth", "What waits.", ["queue"], registry=registry).labels("reads").set(3)
+    looking = Live(registry, every=3600, clock=lambda: 0.0, tenants=["one", "other"])
+    try:
+        calls.labels("S/M", "OK", "one").inc(4)
+        calls.labels("S/Other", "OK", "other").inc(2)
+        calls.labels("S/Nobody", "PERMISSION_DENIED", "").inc()
+        looking.look()
+        for tenant, method in (("one", "S/M"), ("other", "S/Other")):
+            (point,), count = looking.since(0, tenant)
+            assert (list(point["calls"]), point["queues"], count) == ([method], {"reads": 3.0}, 1)
+    finally:
+        looking.close()
 
 
 def test_quantiles_of_buckets() -> None:
