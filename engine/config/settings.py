@@ -28,6 +28,10 @@ from engine.service.settings import LogSettings, MetricsSettings, ServiceSetting
 from engine.store.settings import StoreSettings
 from engine.studio.settings import StudioSettings
 
+MAX_BYTES = 1 << 20
+"""Of a settings file."""
+_LONG = 200
+
 
 class Settings(BaseSettings):
     """All settings."""
@@ -109,6 +113,10 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError(f"no settings file at {path}", "name one that is there, or none for the defaults")
     check_variables(os.environ, [*_keys(), *_old_keys()])
     try:
+        if path is not None and path.stat().st_size > MAX_BYTES:
+            raise SettingsError(
+                f"{path} has {path.stat().st_size} bytes, the limit is {MAX_BYTES}", "name another file"
+            )
         table = with_new_names(TomlConfigSettingsSource(Settings, toml_file=path)()) if path else {}
         return Settings(**table)
     except ValidationError as error:
@@ -117,15 +125,23 @@ def load_settings(path: Path | None = None) -> Settings:
         place = path or "the environment"
         if first["type"] == "extra_forbidden":
             remedy = f"{nearest(key, _keys())}correct it in {place}; triveni.example.toml explains every key"
-            raise SettingsError(f"there is no setting {key} (found {first.get('input')!r})", remedy) from None
+            raise SettingsError(f"there is no setting {key} (found {_shown(first.get('input'))})", remedy) from None
         raise SettingsError(
-            f"setting {key} is wrong: {first['msg'].lower()} (found {first.get('input')!r})",
+            f"setting {key} is wrong: {first['msg'].lower()} (found {_shown(first.get('input'))})",
             f"correct it in {place}; triveni.example.toml explains every key",
         ) from None
+    except RecursionError:
+        raise SettingsError(f"{path} is nested too deeply", "write it plainer") from None
     except ValueError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", "correct that line") from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read ({error})", "name a file that may be read") from None
+
+
+def _shown(value: object) -> str:
+    """A value as it is told: its beginning."""
+    text = repr(value)
+    return text if len(text) <= _LONG else text[:_LONG] + "…"
 
 
 def _keys() -> list[str]:

@@ -26,7 +26,8 @@ MAX_ROW = 512 << 20
 MAX_VALUES = 16 << 20
 """Of all rows that are turned into Python's values at once, if they are more than one."""
 
-_ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError)
+_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
+"""Of pyarrow; the last but one of times that Python does not have."""
 _PARQUET = (".parquet", ".pq")
 
 

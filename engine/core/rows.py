@@ -15,6 +15,8 @@ Refused = TypeVar("Refused", bound=TriveniError)
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 20
+MAX_LINE = 64 << 20
+"""Characters of a line of CSV."""
 
 
 def json_rows(
@@ -71,7 +73,7 @@ def csv_header(path: Path, broken: type[TriveniError], delimiter: str = ",", enc
     """
     with _opened(path, encoding) as file:
         try:
-            return next(csv.reader(file, delimiter=delimiter, strict=True), [])
+            return next(csv.reader(_Lines(file), delimiter=delimiter, strict=True), [])
         except (csv.Error, UnicodeError) as error:
             raise broken(f"{path} has no valid header ({error})", "write the columns' names") from None
 
@@ -110,7 +112,7 @@ def csv_rows(
     """
     with _opened(path, encoding) as file:
         lines = _Lines(file)
-        reader = csv.reader(file if is_row is None else lines, delimiter=delimiter, strict=True)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         names = next(reader, [])
 
         def swallowed() -> bool:
@@ -150,9 +152,13 @@ def _opened(path: Path, encoding: str) -> TextIO:
 
 
 class _Lines:
-    """The lines of a file. Those of the row that was read last can be read again."""
+    """The lines of a file. Those of the row that was read last can be read again.
 
-    def __init__(self, file: Iterator[str]) -> None:
+    One that is too long is not kept, but skipped, and a csv.Error in its place: a missing line break cannot fill the
+    memory.
+    """
+
+    def __init__(self, file: TextIO) -> None:
         self._file = file
         self._ahead: deque[str] = deque()
         self._twice = 0
@@ -163,7 +169,13 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._ahead.popleft() if self._ahead else next(self._file)
+        line = self._ahead.popleft() if self._ahead else self._file.readline(MAX_LINE)
+        if not line:
+            raise StopIteration
+        if len(line) == MAX_LINE and line[-1] not in "\r\n":
+            while (more := self._file.readline(_BLOCK)) and more[-1] not in "\r\n":
+                pass
+            raise csv.Error(f"a line has over {MAX_LINE} characters")
         self.row.append(line)
         return line
 

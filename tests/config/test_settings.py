@@ -171,3 +171,24 @@ def test_a_kind_that_is_declared_wrongly_is_refused_by_name(tmp_path, text, says
     with pytest.raises(SettingsError, match=says) as refusal:
         load_settings(write(tmp_path, text))
     assert refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a = " + "[" * 100_000, "is nested too deeply: write it plainer"),
+        ("[store]\nx = " + "{a=" * 50_000, "is nested too deeply"),
+        ("#" * (1 << 20) + "\n", "has 1048577 bytes, the limit is 1048576"),
+        ("[index]\nbatch = " + "9" * 100_000, "is wrong|is not valid TOML"),
+        ('[index]\nbatch = "' + "9" * 100_000 + '"', "setting index.batch is wrong"),
+        ("[a]\n" * 1000, "is not valid TOML"),
+        ("\ud800", "is not valid TOML"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_files_that_were_made_to_cost_much(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    with pytest.raises(SettingsError, match=reason) as caught:
+        load_settings(path)
+    assert len(str(caught.value)) < 2000

@@ -312,6 +312,36 @@ def test_colour_profiles_do_not_matter() -> None:
             assert decode_image(Image(saved(halves(), kind, icc_profile=profile)), LIMITS).size == (16, 8)
 
 
+def claimed(width: int, height: int) -> dict[str, bytes]:
+    """Headers of each format that promise a picture of this size, and little behind them."""
+    plain = {kind: saved(halves(), kind) for kind in ("JPEG", "GIF", "BMP", "TIFF")}
+    jpeg = plain["JPEG"].replace(
+        struct.pack(">HH", 8, 16), struct.pack(">HH", min(height, 65500), min(width, 65500)), 1
+    )
+    gif = plain["GIF"].replace(struct.pack("<HH", 16, 8), struct.pack("<HH", min(width, 65535), min(height, 65535)))
+    bmp = plain["BMP"].replace(struct.pack("<ii", 16, 8), struct.pack("<ii", width, height), 1)
+    webp = (
+        b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0"
+        + struct.pack("<I", width - 1)[:3]
+        + struct.pack("<I", height - 1)[:3]
+    )
+    tiff = bytearray(plain["TIFF"])
+    at = struct.unpack("<I", tiff[4:8])[0]
+    for entry in range(at + 2, at + 2 + 12 * struct.unpack("<H", tiff[at : at + 2])[0], 12):
+        tag = struct.unpack("<H", tiff[entry : entry + 2])[0]
+        if tag in (256, 257):
+            tiff[entry + 2 : entry + 12] = struct.pack("<HII", 4, 1, width if tag == 256 else height)
+    return {"jpeg": jpeg, "gif": gif, "bmp": bmp, "webp": webp, "tiff": bytes(tiff)}
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "gif", "bmp", "webp", "tiff"])
+def test_a_header_that_promises_more_than_the_limits(kind: str) -> None:
+    for width, height in ((30_000, 30_000), (1 << 20, 1 << 10)):
+        with pytest.raises(LimitError, match=r"image (has|of) "):
+            decode_image(Image(claimed(width, height)[kind]), LIMITS, 400)
+    assert LIMITS.budget._used == 0
+
+
 # Sounds
 
 
@@ -323,6 +353,40 @@ def test_a_flac_of_silence_ends_at_the_limit() -> None:
     assert len(buffer.getvalue()) < M
     with pytest.raises(LimitError, match=r"audio is longer than 600 seconds \(its header claims 720\.0\)"):
         decode_audio(Audio(buffer.getvalue()), LIMITS, 16_000)
+
+
+def test_a_flac_that_claims_days() -> None:
+    """Its header has 36 bits for the number of samples."""
+    plain = bytearray(sound("FLAC", sine(440, 16_000), 16_000))
+    assert plain[4] & 0x7F == 0  # STREAMINFO comes first
+    plain[8 + 13] |= 0x0F
+    plain[8 + 14 : 8 + 18] = b"\xff" * 4
+    with pytest.raises(ContentError) as caught:
+        decode_audio(Audio(bytes(plain)), LIMITS, 16_000)
+    assert caught.value.remedy
+
+
+def test_an_ogg_that_claims_years() -> None:
+    """The place of its last page is a number of 64 bits; the checksum of the page fits."""
+    plain = bytearray(sound("OGG", sine(440, 16_000), 16_000))
+    page = plain.rfind(b"OggS")
+    plain[page + 6 : page + 14] = struct.pack("<q", (1 << 62) + 1)
+    plain[page + 22 : page + 26] = bytes(4)
+    plain[page + 22 : page + 26] = struct.pack("<I", ogg_checksum(plain[page:]))
+    try:
+        assert 0 < len(decode_audio(Audio(bytes(plain)), LIMITS, 16_000)) < 32_000
+    except ContentError as error:
+        assert error.remedy
+
+
+def ogg_checksum(page: bytes | bytearray) -> int:
+    """Of a page, see RFC 3533, section 6."""
+    total = 0
+    for byte in page:
+        total ^= byte << 24
+        for _ in range(8):
+            total = (total << 1 ^ (0x04C11DB7 if total & 1 << 31 else 0)) & 0xFFFFFFFF
+    return total
 
 
 @pytest.mark.parametrize(

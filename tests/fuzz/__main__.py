@@ -115,7 +115,10 @@ def main() -> None:
     chosen = {name: TARGETS[name] for name in options.target or TARGETS}
     shares = sum(target.share for target in chosen.values())
     console = Console(stderr=True)
-    with tempfile.TemporaryDirectory(prefix="triveni-fuzz-") as name, ThreadPoolExecutor(options.jobs) as pool:
+    memory = Path("/dev/shm")  # a file for each input
+    place = memory if memory.is_dir() else None
+    with tempfile.TemporaryDirectory("-fuzz", dir=place) as name, ThreadPoolExecutor(options.jobs) as pool:
+        os.environ["TMPDIR"] = name  # of the processes: what they leave goes with it
         runs = [
             pool.submit(fuzz, one, -(-options.inputs * target.share // shares), options.seed, Path(name))
             for one, target in chosen.items()

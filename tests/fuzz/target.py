@@ -63,8 +63,7 @@ def in_file(name: str, read: Callable[[Path], object]) -> Callable[[], Callable[
     """Starts a function that finds its input in a file of this name, alone in a folder."""
 
     def make() -> Callable[[bytes], str]:
-        memory = Path("/dev/shm")
-        folder = tempfile.TemporaryDirectory(prefix="triveni-fuzz-", dir=memory if memory.is_dir() else None)
+        folder = tempfile.TemporaryDirectory(prefix="triveni-fuzz-")
         path = Path(folder.name) / name
 
         def one(data: bytes, _: object = folder) -> str:

@@ -10,12 +10,16 @@ import pytest
 
 from encoders.errors import LimitError, TriveniError
 from encoders.spaces.space import Space
+from engine import opening
+from engine.cli.index import _note_media_root
+from engine.config.settings import Settings
 from engine.store.base import VectorStore
 from indexers.catalog import Catalog
 from indexers.errors import CatalogError, PathError
 from indexers.pipeline import index
 from indexers.remote import media_at
 from tests.indexers.catalogs import mixed_rows, write_jsonl
+from tests.tiny import concept_space
 
 
 @pytest.fixture
@@ -134,3 +138,17 @@ def test_secrets_of_a_root_are_not_in_dead_letters() -> None:
         with pytest.raises(PathError) as caught:
             media_at("memory://key:secret@bucket/media")(name, "image", 1 << 20)
         assert "secret" not in str(caught.value)
+
+
+def test_secrets_of_a_root_are_not_noted_with_the_collection(tmp_path: Path) -> None:
+    """`triveni index` notes where media lie, for Studio: a folder here, and nothing of a URL."""
+    settings = Settings(store={"path": tmp_path / "items"})
+    fingerprint = concept_space().fingerprint
+    opening.open_store(settings, concept_space()).close()
+    for root in ("s3://key:hunter2@bucket/media", "https://shop.example/media?signature=hunter2"):
+        _note_media_root(settings, fingerprint, root)
+        assert opening.media_root(settings) is None
+    _note_media_root(settings, fingerprint, tmp_path)
+    assert opening.media_root(settings) == tmp_path
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"hunter2" in raw for raw in written)
