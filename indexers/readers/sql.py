@@ -65,7 +65,7 @@ class SqlRows:
                 for line, row in enumerate(result.mappings(), start=1):
                     cells = {name: row[name] for name in names}
                     yield self._too_large(line, cells) or typed_row(line, cells)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeDecodeError) as error:  # the latter of a name
             raise _failed(error, f" after row {line}") from None
 
     def total(self) -> int | None:
@@ -108,7 +108,7 @@ class SqlRows:
                         raise CatalogError("the query gives no rows", "write a select")
                     yield result
                 connection.rollback()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeDecodeError) as error:  # the latter of a name
             raise _failed(error) from None
         finally:
             engine.dispose()
@@ -151,7 +151,7 @@ def _url(where: str) -> URL:
     return url.set(database=database).update_query_dict({"mode": "ro", "uri": "true"})
 
 
-def _failed(error: SQLAlchemyError, where: str = "") -> CatalogError:
+def _failed(error: Exception, where: str = "") -> CatalogError:
     said = str(getattr(error, "orig", None) or error).strip().splitlines()
     return CatalogError(
         f"the query failed{where}: {said[0][:200] if said else type(error).__name__}", "correct it, or the URL"
