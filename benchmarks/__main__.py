@@ -20,6 +20,7 @@ ALL = (
     "events",
     "rerank",
     "ml100k",
+    "private",
     "small",
     "learning",
     "projection",

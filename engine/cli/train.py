@@ -112,3 +112,6 @@ def _tell(card: ModelCard) -> None:
             "those not replayed rank all items; they favour what served, for only what it showed could be chosen"
         )
     console.print("  ".join(f"{name} {count:,}" for name, count in card.counts.items()))
+    if card.privacy is not None:
+        spent = card.privacy
+        console.print(f"private, by {spent.unit}: ε {spent.epsilon:.2f}, δ {spent.delta:g} ({spent.people:,} people)")

@@ -72,6 +72,7 @@ def tune(
 def _search(settings: Settings, folder: Path, trials: int, minutes: float | None, fresh: bool, seed: int) -> None:
     from engine import opening
     from engine.catalog.items import read_items
+    from engine.core.errors import SettingsError
     from engine.learn.fit import training_rows
     from engine.learn.jobs.job import fit_settings
     from engine.learn.network.trainer import Run, heard_by
@@ -92,6 +93,11 @@ def _search(settings: Settings, folder: Path, trials: int, minutes: float | None
         window = TimeWindow(None, search.until)
         data = read_training_data(settings, space, items, window, within(tell, 0.0, 0.02))
         made = fit_settings(settings, space.manifest, seed)
+        if made.private is not None:
+            raise SettingsError(
+                "learn.private: each trial of a search would tell more of the same people",
+                "search on made-up people (triveni simulate) with learn.private = false, then train privately",
+            )
         with data.told(made.positives):
             split = by_time(data.log, items, share=settings.learn.held_out, positives=made.positives)
             served = data.before(float(split.cases.time.min()))

@@ -17,6 +17,7 @@ EXTRAS = {
     "redis": "redis",
     "openTSNE": "studio",
     "opentelemetry": "tracing",
+    "opacus": "private",
 }
 """By the name of a module, the extra that brings it."""
 

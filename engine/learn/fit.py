@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from encoders.types import Bools, Doubles
 from engine.catalog.items import ItemTable
-from engine.events.types import Impression
-from engine.learn.log import EventLog
+from engine.core.errors import SettingsError
+from engine.core.types import Event, UserId
+from engine.events.types import Impression, UserEvent
+from engine.learn.calibration import calibrate
+from engine.learn.log import EventLog, event_log
 from engine.learn.network.cross_fitted_towers import CrossFittedTowers
 from engine.learn.network.distil import DistilSettings, SmallFigures, distil
+from engine.learn.network.private import PrivateSettings, train_privately
 from engine.learn.network.processes import processes
 from engine.learn.network.train import TrainSettings, held_out, logits_of, train
 from engine.learn.network.train_towers import TwoTowerSettings
@@ -29,11 +33,12 @@ from engine.learn.rows.point_in_time import PointInTimeFeatures
 from engine.learn.rows.shown import shown_rows, silent_positions
 from engine.learn.settings import LearnSettings
 from engine.learn.splits import ALL_POSITIVES, Positives, table_rows
+from engine.models.card import Privacy
 from engine.rerank.content import ContentScorer
 from engine.rerank.drift import history_mean, reference_of
 from engine.rerank.fields import FieldScales, FieldUse, fit_scales
 from engine.rerank.learned import expected_utility
-from engine.rerank.model import OUTCOMES, ModelConfig
+from engine.rerank.model import CrossAttentionReranker, ModelConfig
 from engine.rerank.small import SmallNetwork
 from engine.rerank.table import STANDARD_TOKENS, TokenKinds
 from engine.rerank.two_towers import TwoTowerConfig, TwoTowerModel
@@ -42,15 +47,10 @@ from engine.rerank.version import Utility, Version
 _DEFAULT = LearnSettings()
 _UTILITY = Utility(_DEFAULT.positive_utility, _DEFAULT.negative_utility, _DEFAULT.new_share)
 
-_CERTAIN_ROWS = 20
-"""Outcomes that calibration wants to see at least; an outcome seen less often is taken to never happen."""
-
-_LEAST_SLOPE = 1e-3
-
 _TOWERS = 0.65
 """The share of the time of rows in which the learned query vector is trained, if it is."""
-_ROWS, _NETWORK = 0.35, 0.8
-"""The shares of the time after which the rows are made, and the network is trained, as measured."""
+_ROWS, _NETWORK = 0.35, 0.7
+"""The share of the time after which the rows are made, and of the rest that after which the network is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,10 @@ class FitSettings:
     utility: Utility = _UTILITY
     small: DistilSettings | None = None
     """How the small network is made of the full one; None makes none."""
+    counted: bool = True
+    """Whether anything is counted over people. Else each is known by what they did alone, and no item by its id."""
+    private: PrivateSettings | None = None
+    """How little it may tell of any one person; None does not ask. It needs that nothing is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ class Fitted:
     epochs: tuple[dict[str, float], ...]
     small: SmallFigures | None = None
     """What became of the small network; None where none was made."""
+    privacy: Privacy | None = None
+    """What a private training spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +131,12 @@ def training_rows(
     run.stage("laying out histories")
     scales = fit_scales(items.payloads, settings.fields)
     rows, acted = table_rows(log, items), np.zeros(len(items), np.bool_)
-    acted[rows[settings.positives.of(log) & (rows >= 0)]] = True
+    if settings.counted:
+        acted[rows[settings.positives.of(log) & (rows >= 0)]] = True
     known = acted, settings.positives, settings.content
-    point_in_time = PointInTimeFeatures(log, items, scales, *known, impressions, kinds=settings.kinds)
+    point_in_time = PointInTimeFeatures(
+        log, items, scales, *known, impressions, kinds=settings.kinds, counted=settings.counted
+    )
     towers_of: TowersOf = nothing_known
     towers: TwoTowerModel | None = None
     making = run
@@ -189,9 +198,19 @@ def fit(
         LeakError: if a row knows the future.
         Stop: if the run is stopped.
     """
+    if settings.private is not None and (settings.counted or settings.towers is not None):
+        problem = "a private version counts nothing over people, and has no learned query vector"
+        raise SettingsError(problem, "set learn.tower_epochs = 0")
     rows = training_rows(log, items, settings, run.part(0.0, _ROWS), impressions=impressions, cross_fit=cross_fit)
+    return fit_rows(rows, items, settings, run.part(_ROWS, 1.0))
+
+
+def fit_rows(rows: TrainingRows, items: ItemTable, settings: FitSettings, run: Run = HERE) -> Fitted:
+    """The second part of `fit`: what is made of the rows."""
+    if settings.private is not None:
+        return _fit_privately(rows, items, settings, settings.private, run)
     table, training = rows.point_in_time.table, settings.training
-    trained = train(rows.examples, table, network_of(rows, settings), training, run.part(_ROWS, _NETWORK))
+    trained = train(rows.examples, table, network_of(rows, settings), training, run.part(0.0, _NETWORK))
     distilling = run.part(_NETWORK, 1.0)
     distilling.stage("calibrating")
     learn, check = held_out(rows.examples, training.held_out)
@@ -201,14 +220,62 @@ def fit(
     figures: SmallFigures | None = None
     if settings.small is not None and processes().first:
         small, figures = distil(trained.model, learn, check, table, settings.small, distilling, seed=training.seed)
-    version = Version(
-        trained.model,
+    version = _version(trained.model, rows, items, settings, certain, small)
+    histories = [history_mean(one.request.tokens, table) for one in check]
+    best = [float(expected_utility(one, version).max()) for one in logits]
+    version = replace(version, reference=reference_of(histories, best))
+    return Fitted(version, len(rows.examples), trained.history, figures)
+
+
+def _fit_privately(
+    rows: TrainingRows, items: ItemTable, settings: FitSettings, private: PrivateSettings, run: Run
+) -> Fitted:
+    """A version that tells little of any one person: nothing but its network is made of what people did."""
+    made_up = random_rows(items, settings)
+    of_network = rows.point_in_time.table, network_of(rows, settings), settings.training
+    trained, privacy = train_privately(rows.examples, made_up, *of_network, private, run)
+    version = _version(trained.model, rows, items, settings, ((1.0, 0.0), (1.0, 0.0)), None)
+    return Fitted(version, len(rows.examples), trained.history, privacy=privacy)
+
+
+def random_rows(items: ItemTable, settings: FitSettings, people: int = 100, steps: int = 4) -> tuple[Example, ...]:
+    """Rows of made-up people who act at random on what is in the catalogue: they tell of nobody."""
+    random = np.random.default_rng(0)
+    kind = sorted(settings.positives.kinds)[0]
+    start = datetime.fromtimestamp(float(np.nanmax(items.indexed_at, initial=0.0)), UTC)
+    events = [
+        UserEvent(
+            UserId(f"{person}"),
+            Event(
+                kind,
+                items.ids[int(random.integers(len(items)))],
+                time=start + timedelta(minutes=float(random.uniform(0, 60 * 24 * 30))),
+                value=settings.positives.least.get(kind),
+            ),
+        )
+        for person in range(people)
+        for _ in range(steps)
+    ]
+    plain = replace(settings, private=None)
+    return training_rows(event_log(events), items, plain).examples
+
+
+def _version(
+    network: CrossAttentionReranker,
+    rows: TrainingRows,
+    items: ItemTable,
+    settings: FitSettings,
+    calibration: tuple[tuple[float, float], ...],
+    small: SmallNetwork | None,
+) -> Version:
+    return Version(
+        network,
         rows.point_in_time.counts(),
         items.ids,
         rows.acted,
         rows.scales,
         settings.utility,
-        certain,
+        calibration,
         settings.positives.kinds,
         settings.positives.least,
         rows.point_in_time.features,
@@ -216,52 +283,9 @@ def fit(
         small,
         settings.kinds,
     )
-    histories = [history_mean(one.request.tokens, table) for one in check]
-    best = [float(expected_utility(one, version).max()) for one in logits]
-    version = replace(version, reference=reference_of(histories, best))
-    return Fitted(version, len(rows.examples), trained.history, figures)
 
 
 def _vectors_of(point_in_time: PointInTimeFeatures) -> tuple[tuple[str, ...], int]:
     """The modalities of the vectors, and their dimension."""
     vectors = point_in_time.table.vectors
     return tuple(modality.value for modality in vectors), next((one.shape[1] for one in vectors.values()), 0)
-
-
-def calibrate(
-    examples: Sequence[Example], logits: Sequence[np.ndarray], silent: Doubles
-) -> tuple[tuple[float, float], ...]:
-    """Per outcome (slope, intercept) that make the held-out logits probabilities (Platt 1999).
-
-    Of what was shown, if anything was: a candidate that was only retrieved was never offered to anybody. Lists
-    without a reaction are no rows, so what was not chosen weighs for their positions too.
-
-    Args:
-        examples: the held-out rows.
-        logits: of each (c, outcomes).
-        silent: (n,), when each position of a list without a reaction was shown, seconds since 1970.
-    """
-    shown = [position for position, one in enumerate(examples) if one.positions.any()]
-    quiet = int((silent >= min(examples[position].label_time for position in shown)).sum()) if shown else 0
-    positions = shown or range(len(examples))
-    found: list[tuple[float, float]] = []
-    for column, name in enumerate(OUTCOMES):
-        scores = np.concatenate(
-            [np.zeros(0), *(logits[position][examples[position].judged, column] for position in positions)]
-        )
-        labels = np.concatenate(
-            [
-                np.zeros(0, np.bool_),
-                *(getattr(examples[position], name)[examples[position].judged] for position in positions),
-            ]
-        )
-        yes, no = int(labels.sum()), int((~labels).sum())
-        if min(yes, no) < _CERTAIN_ROWS:
-            found.append((0.0, -20.0) if column else (1.0, 0.0))
-            continue
-        line = LogisticRegression().fit(scores[:, None], labels, np.where(labels, 1.0, (no + quiet) / no))
-        slope, intercept = float(line.coef_[0, 0]), float(line.intercept_[0])
-        if slope < _LEAST_SLOPE:  # the order says nothing: the base rate remains
-            slope, intercept = _LEAST_SLOPE, float(np.log(yes / (no + quiet)) - _LEAST_SLOPE * scores.mean())
-        found.append((slope, intercept))
-    return tuple(found)

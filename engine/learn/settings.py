@@ -48,5 +48,18 @@ class LearnSettings(Section):
     """The same of a skip or dislike."""
     new_share: Share = 0.0
     """The part of a list's positions that items which nobody had acted on get at least, while there are any."""
+    private: bool = False
+    """Whether a version tells little of any one person: DP-SGD, and nothing that is counted over people. It needs
+    triveni[private], and ranks worse."""
+    private_epsilon: float = Field(default=8.0, gt=0)
+    """The most ε that a training may spend."""
+    private_delta: float = Field(default=1e-5, gt=0, lt=1)
+    """Its δ; below one in the number of people."""
+    private_norm: float = Field(default=1.0, gt=0)
+    """To which the gradient of a person is cut."""
+    private_epochs: int = Field(default=30, gt=0)
+    """How often a private training sees each person, on average."""
+    private_people: int = Field(default=128, gt=0)
+    """People of a step, on average. More need less noise, and more time."""
     seed: int = Field(default=0, ge=0)
     """Makes a training repeatable."""

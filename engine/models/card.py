@@ -23,6 +23,26 @@ VERSION = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
+class Privacy(BaseModel):
+    """How little a version tells of any one person: (ε, δ) differential privacy of its network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: str
+    """Whose presence is hidden: a "person", with all that they did."""
+    epsilon: Number
+    """What the training spent, as the accountant has it."""
+    delta: Number
+    accountant: str
+    """How it was accounted for: "rdp", by Rényi differential privacy."""
+    noise_multiplier: Number
+    max_grad_norm: Number
+    sample_rate: Number
+    """The probability with which a step sees a person."""
+    steps: int
+    people: int
+
+
 class CardDraft(BaseModel):
     """What the maker of a version says of it."""
 
@@ -57,6 +77,8 @@ class CardDraft(BaseModel):
     """The settings that it was trained with."""
     parent: str = ""
     """The version that served when it was judged; "" if none did."""
+    privacy: Privacy | None = None
+    """Of a version that was trained privately; None of any other."""
     gate: Verdict | None = None
     """What the gate said of it; None if it was not asked."""
 

@@ -11,9 +11,10 @@ import torch
 from engine.catalog.items import ItemTable
 from engine.core.types import Event, EventKind, UserId
 from engine.events.types import UserEvent
+from engine.learn.calibration import calibrate
 from engine.learn.evaluation.baselines.simple import Popularity
 from engine.learn.evaluation.metrics import per_case, top
-from engine.learn.fit import FitSettings, calibrate, fit
+from engine.learn.fit import FitSettings, fit
 from engine.learn.learned import LearnedRanker
 from engine.learn.log import EventLog, event_log
 from engine.learn.network.train import TrainSettings

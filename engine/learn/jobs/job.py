@@ -16,6 +16,7 @@ from encoders.spaces.space import Space, SpaceManifest
 from engine import opening
 from engine.catalog.items import ItemTable, load_items
 from engine.core.errors import CancelledError
+from engine.core.extras import missing
 from engine.core.types import EventKind
 from engine.encode.encoding import DirectEncoder
 from engine.events.types import Impression
@@ -24,6 +25,7 @@ from engine.learn.judging import HeldOut, Judgement, judge_versions
 from engine.learn.learned import VersionRanker
 from engine.learn.log import EventLog
 from engine.learn.network.distil import DistilSettings
+from engine.learn.network.private import PrivateSettings
 from engine.learn.network.processes import processes
 from engine.learn.network.train import TrainSettings
 from engine.learn.network.train_towers import TwoTowerSettings
@@ -40,7 +42,7 @@ from engine.learn.untrained import UntrainedRanker
 from engine.learn.watched import Watched
 from engine.learn.window import TimeWindow
 from engine.models.card import CardDraft, ModelCard, git_commit
-from engine.models.errors import CheckpointError
+from engine.models.errors import CheckpointError, TrainingError
 from engine.models.pointer import NO_VERSION
 from engine.opening import OpeningSettings
 from engine.query.settings import PolicySettings
@@ -86,7 +88,19 @@ def fit_settings(settings: JobSettings, manifest: SpaceManifest, seed: int) -> F
         towers=TwoTowerSettings(epochs=learn.tower_epochs, seed=seed) if learn.tower_epochs else None,
         content=ContentScorer(manifest.calibration, settings.fuse),
         utility=Utility(learn.positive_utility, learn.negative_utility, learn.new_share),
-        small=DistilSettings(),
+        small=None if learn.private else DistilSettings(),
+        counted=not learn.private,
+        private=_private(learn),
+    )
+
+
+def _private(learn: LearnSettings) -> PrivateSettings | None:
+    if not learn.private:
+        return None
+    if wanting := missing("opacus"):
+        raise TrainingError(f"learn.private: {wanting}", "install it, or set learn.private = false")
+    return PrivateSettings(
+        learn.private_epsilon, learn.private_delta, learn.private_norm, learn.private_people, learn.private_epochs
     )
 
 
@@ -124,7 +138,9 @@ def train_version(
 
     tell = _judging(progress, 2 * (len(split.cases) + len(data.since(until))))
     before = data.before(until)
-    challenger = Watched(VersionRanker(fitted.version, made.positives, made.content, recount=before), tell)
+    challenger = Watched(
+        VersionRanker(fitted.version, made.positives, made.content, recount=None if made.private else before), tell
+    )
     parent = opening.registry(settings).pointer().serving
     serving = Watched(_serving(settings, space, made, parent, before), tell)
     made_of = fitted.version.scales, fitted.version.known, made.positives
@@ -140,7 +156,7 @@ def train_version(
     )
 
     progress(_JUDGED, "writing the version")
-    version = replace(fitted.version, statistics=whole.counts())
+    version = fitted.version if made.private else replace(fitted.version, statistics=whole.counts())
     draft = _draft(settings, done, judged, parent, serving.name, seed)
     return opening.registry(settings).create(draft, lambda folder: save_version(version, folder))
 
@@ -227,6 +243,7 @@ def _draft(
             "small": asdict(fitted.small) if fitted.small else None,
         },
         parent=parent,
+        privacy=fitted.privacy,
         gate=judged.verdict,
     )
 
@@ -276,10 +293,12 @@ def _serving(
     versions = opening.registry(settings)
     if name != NO_VERSION:
         with suppress(CheckpointError):  # what cannot be loaded does not serve either
-            folder, _ = versions.verified(name, space.fingerprint)
+            folder, card = versions.verified(name, space.fingerprint)
             version = load_version(folder)
             positives = Positives(version.positive_kinds, version.min_values)
-            return VersionRanker(version, positives, made.content, name=name, recount=before)
+            return VersionRanker(
+                version, positives, made.content, name=name, recount=None if card.privacy else before
+            )
     return UntrainedRanker(
         space.manifest,
         DirectEncoder(space),

@@ -87,13 +87,11 @@ def train(
     check_enough(learn)
     torch.manual_seed(settings.seed)
     mine = processes()
-    model = CrossAttentionReranker(config)
-    _standardise(model, learn)
-    both = nn.ModuleDict({"model": model, "position": PositionBias()}).to(run.device)
+    model, both = network_for(config, learn, run.device)
     loss = DistributedDataParallel(_Loss(both, settings)) if mine.count > 1 else _Loss(both, settings)
     at_once = settings.batch * mine.count
 
-    def loss_of(rows: np.ndarray, random: np.random.Generator) -> Tensor:
+    def step_loss(rows: np.ndarray, random: np.random.Generator) -> Tensor:
         chosen = [thinned(learn[row], settings.candidates, random) for row in rows.tolist()]
         found: Tensor = loss(chosen[mine.rank :: mine.count], table, run.device)
         return found
@@ -105,7 +103,7 @@ def train(
             [{"params": list(both.parameters()), "weight_decay": settings.weight_decay}],
             max(math.ceil(len(learn) / at_once), 1),
             lambda random: _batches(len(learn), at_once, random),
-            loss_of,
+            step_loss,
             lambda loss: mine.agreed({"loss": loss, **measure(model, check, table, run.device)}),
             held_out=True,
             seed=settings.seed,
@@ -117,6 +115,21 @@ def train(
         logs=_writer(run.folder) if mine.first else None,
     )
     return Trained(model.to("cpu").eval(), history)
+
+
+def network_for(
+    config: ModelConfig, rows: Sequence[Example], device: str
+) -> tuple[CrossAttentionReranker, nn.ModuleDict]:
+    """The network; and with it, as `model`, what only its training needs.
+
+    Args:
+        config: the network.
+        rows: of which the dense features get their means and deviations.
+        device: where to.
+    """
+    model = CrossAttentionReranker(config)
+    _standardise(model, rows)
+    return model, nn.ModuleDict({"model": model, "position": PositionBias()}).to(device)
 
 
 def _batches(count: int, size: int, random: np.random.Generator) -> list[np.ndarray]:
@@ -153,18 +166,31 @@ class _Loss(nn.Module):
 
     def forward(self, rows: Sequence[Example], table: Table, device: str) -> Tensor:
         """The loss of some rows."""
-        batch = to_device(collate([one.request for one in rows], table), device)
-        positive, negative, judged, positions = (
-            torch.from_numpy(column).to(device) for column in _labels(rows, batch.candidates.shape[1])
-        )
-        with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
-            logits = self.both["model"](batch)
-        logits = logits.float()
-        seen = logits[..., 0] + self.both["position"](positions)  # (b, c)
-        with_bias = torch.stack([seen, logits[..., 1]], -1)
-        ranking = listwise(seen, positive, judged)
-        certain = outcomes(with_bias, positive, negative, judged, positions > 0)
-        return ranking + self.calibration * certain
+        return loss_of(self.both, rows, table, device, self.calibration)
+
+
+def loss_of(both: nn.ModuleDict, rows: Sequence[Example], table: Table, device: str, calibration: float) -> Tensor:
+    """The loss of some rows.
+
+    Args:
+        both: as `network_for` makes it.
+        rows: at least one.
+        table: what they are rows of.
+        device: where to.
+        calibration: the weight of the outcomes' cross-entropy beside the listwise loss.
+    """
+    batch = to_device(collate([one.request for one in rows], table), device)
+    positive, negative, judged, positions = (
+        torch.from_numpy(column).to(device) for column in _labels(rows, batch.candidates.shape[1])
+    )
+    with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
+        logits = both["model"](batch)
+    logits = logits.float()
+    seen = logits[..., 0] + both["position"](positions)  # (b, c)
+    with_bias = torch.stack([seen, logits[..., 1]], -1)
+    ranking = listwise(seen, positive, judged)
+    certain = outcomes(with_bias, positive, negative, judged, positions > 0)
+    return ranking + calibration * certain
 
 
 def _labels(rows: Sequence[Example], wide: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -50,6 +50,7 @@ class PointInTimeFeatures:
         impressions: lists that were served to people of the log.
         features: the names of the features that a network reads, in its order; None for all that are made.
         kinds: the kinds of events that a network reads.
+        counted: whether anything is counted over people; else each is known by what they did themselves alone.
 
     Raises:
         CheckpointError: if some of the features are not made.
@@ -66,6 +67,8 @@ class PointInTimeFeatures:
         impressions: Sequence[Impression] = (),
         features: Sequence[str] | None = None,
         kinds: TokenKinds = STANDARD_TOKENS,
+        *,
+        counted: bool = True,
     ) -> None:
         made = feature_names(list(items.vectors), scales)
         self.features = made if features is None else tuple(features)
@@ -87,7 +90,8 @@ class PointInTimeFeatures:
         chosen: dict[tuple[str, int], float] = {}
         for row in np.flatnonzero(self.positive & (log.request >= 0)).tolist():
             chosen.setdefault((log.requests[log.request[row]], int(item[row])), float(log.time[row]))
-        self.exposures = exposures_of(impressions, items.row_of, users, chosen)
+        self._counted = counted
+        self.exposures = exposures_of(impressions if counted else (), items.row_of, users, chosen)
 
     def tokens(self, history: Rows, now: float) -> Tokens:
         """The tokens of events, rows of the log; impressions, and events on items without a row, are left out."""
@@ -129,8 +133,8 @@ class PointInTimeFeatures:
         return np.unique(rows[rows >= 0])
 
     def sequences(self) -> Sequences:
-        """Everybody's positive steps."""
-        kept = [rows[self.positive[rows]] for rows in self.of_user]
+        """Everybody's positive steps; nobody's if nothing is counted."""
+        kept = [rows[self.positive[rows]] if self._counted else _NONE for rows in self.of_user]
         return Sequences(tuple(self.item[rows] for rows in kept), tuple(self.log.time[rows] for rows in kept))
 
     def counts(self) -> Statistics:
