@@ -17,8 +17,6 @@ from engine import compose, opening
 from engine.catalog.items import read_items, save_items
 from engine.config.settings import Settings
 from engine.core.types import UserId
-from engine.events.errors import EventStoreError
-from engine.events.housekeeping import Housekeeping
 from engine.events.identity import event_id
 from engine.events.pseudonyms import Pseudonyms
 from engine.events.times import micros
@@ -262,26 +260,3 @@ def test_a_complete_history_has_lists_and_vectors(system: tuple[Running, str]) -
     assert [list(one.positions) for one in lists] == [[1, 2, 3]] * 3
     assert len({one.request_id for one in lists}) == 3
     assert [one.time.ToNanoseconds() for one in lists] == sorted(one.time.ToNanoseconds() for one in lists)[::-1]
-
-
-def test_a_scrub_that_fails_is_done_later(system: tuple[Running, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    run, _ = system
-    record(run, SECRET, [event("CLICK", "bird/1")])
-    done = threading.Event()
-
-    class Failing:
-        def purge(self) -> int:
-            return 0
-
-        def scrub(self) -> None:
-            if not done.is_set():
-                done.set()
-                raise EventStoreError("event store failed: database or disk is full", "free space on the disk")
-
-    monkeypatch.setattr("engine.events.housekeeping._AGAIN", 0.01)
-    with closing(Housekeeping(Failing())) as keeping:  # type: ignore[arg-type]
-        assert keeping.scrub(20)
-        assert done.is_set()
-        assert keeping.scrub(20)
-    assert not keeping.scrub(0.0)
-    assert delete(run).deleted_count == 1
