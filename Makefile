@@ -11,11 +11,12 @@ STAMP := $(VENV)/.installed
 CATALOG ?=
 ROOT ?=
 SETTINGS ?=
+MINUTES ?= 30
 INPUTS ?= 1000000
 OURS := engine encoders indexers proto/triveni/client
 AUDIT := $(VENV)/.audit
 
-.PHONY: help setup demo test fuzz audit sbom check docs format studio studio-tools serve index train tune evaluate torture bench proto clean
+.PHONY: help setup demo test fuzz audit sbom check docs format studio studio-tools serve index train tune evaluate torture soak bench proto clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -94,6 +95,9 @@ evaluate: $(STAMP) ## the baselines on the recorded events, with intervals; writ
 
 torture: $(STAMP) ## kill -9 in a loop, at random moments: indexing, events, promotion, training, snapshots
 	$(BIN)/python -m tests.torture --rounds 25
+
+soak: $(STAMP) ## thirty minutes at 80 % of what the server can carry: make soak MINUTES=5
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 bench: $(STAMP) ## measure every figure of docs/BENCHMARKS.md
 	$(BIN)/python -m benchmarks

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -36,6 +36,7 @@ Row = dict[str, Any]
 AT_ONCE = (4, 8, 16)
 """Calls that the closed loops keep running."""
 KEPT = Path("var/bench")
+COMMAND = (sys.executable, "-m", "engine.cli")
 GOODPUT, REFUSAL_MS, SLOWER = 0.9, 10.0, 2.0
 """The goals: the share of the peak; the median refusal; p99 of what is accepted against that at 80 % of the peak."""
 
@@ -46,6 +47,8 @@ class Running:
 
     server: psutil.Process
     pipe: Connection
+    address: str
+    """Of the server, over gRPC."""
 
     def load(self, step: Step) -> Row:
         """Offer a load and tell what came of it."""
@@ -87,26 +90,36 @@ def percentile(seconds: Sequence[float], share: float) -> float:
     return 1e3 * float(np.percentile(seconds, share)) if seconds else float("nan")
 
 
-@contextmanager
-def running(door: str, settings: Sequence[str]) -> Iterator[Running]:
-    """Serve the stamps, and start the generator."""
-    catalog, root = tux_paint(Path("var/tuxpaint"))
+def environment_of(name: str, settings: Sequence[str] = ()) -> dict[str, str]:
+    """The environment of commands over the stamps, which are indexed if they are not.
+
+    Args:
+        name: of what is kept in `KEPT`.
+        settings: VARIABLE=VALUE, each.
+    """
     environment = {
         **os.environ,
-        "TRIVENI_STORE__PATH": str(KEPT / "overload"),
-        "TRIVENI_EVENTS__URL": f"sqlite:///{KEPT / 'overload.db'}",
-        "TRIVENI_MODELS__PATH": str(KEPT / "overload-trained"),
+        "TRIVENI_STORE__PATH": str(KEPT / name),
+        "TRIVENI_EVENTS__URL": f"sqlite:///{KEPT / name}.db",
+        "TRIVENI_MODELS__PATH": str(KEPT / f"{name}-trained"),
         "TRIVENI_LOG__JSON_LINES": "true",
         **dict(setting.split("=", 1) for setting in settings),
     }
-    command = [sys.executable, "-m", "engine.cli"]
-    if not (KEPT / "overload").is_dir():
-        subprocess.run([*command, "index", str(catalog), "--root", str(root)], env=environment, check=True)
+    if not (KEPT / name).is_dir():
+        catalog, root = tux_paint(Path("var/tuxpaint"))
+        subprocess.run([*COMMAND, "index", str(catalog), "--root", str(root)], env=environment, check=True)
+    return environment
+
+
+@contextmanager
+def running(door: str, environment: Mapping[str, str]) -> Iterator[Running]:
+    """Serve the stamps, and start the generator."""
+    _, root = tux_paint(Path("var/tuxpaint"))
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "log"
         with log.open("w") as file:
             doors = ["--address", "127.0.0.1:0", "--http", "127.0.0.1:0"]
-            process = subprocess.Popen([*command, "serve", *doors], stderr=file, env=environment)
+            process = subprocess.Popen([*COMMAND, "serve", *doors], stderr=file, env=environment)
         try:
             ports = ready(process, log)
             ours, theirs = multiprocessing.get_context("spawn").Pipe()
@@ -115,7 +128,7 @@ def running(door: str, settings: Sequence[str]) -> Iterator[Running]:
             generator = multiprocessing.get_context("spawn").Process(target=generate, args=(theirs, *targets, items))
             generator.start()
             theirs.close()
-            yield Running(psutil.Process(process.pid), ours)
+            yield Running(psutil.Process(process.pid), ours, targets[0])
             ours.send(None)
             generator.join()
         finally:
@@ -136,7 +149,7 @@ def ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, int]:
 
 def measure(options: argparse.Namespace) -> Row:
     """The peak, then the table."""
-    with running(options.door, options.set) as run:
+    with running(options.door, environment_of("overload", options.set)) as run:
         seed = int(time.time())
         step = Step(deadline=10.0, seconds=options.seconds)
         run.load(replace(step, at_once=4, seed=seed))  # warms up
