@@ -64,7 +64,7 @@ def run(
 
         from encoders.decoding.budget import give_back_memory
         from engine import compose, opening
-        from engine.core.threads import one_blas_thread
+        from engine.core.threads import one_blas_thread, prompt_event_loop
         from engine.service.lifecycle import serve_until_signal
         from engine.service.metrics import Metrics
         from engine.service.server import Server
@@ -74,6 +74,7 @@ def run(
         http = http or settings.http.address or (STUDIO_ADDRESS if studio else "")
 
     one_blas_thread()
+    prompt_event_loop()
     give_back_memory()
     with loading("encoders", space=settings.space.name):
         limits = opening.decode_limits(settings)
