@@ -62,12 +62,10 @@ def batched_search(settings: Settings, store: VectorStore, metrics: Metrics) -> 
 
     from engine.query.search import BatchedSearch
 
-    service = settings.service
-    workers = 1 if settings.store.backend == "edge" else service.threads
     made = BatchedSearch(
         store,
-        max_batch=service.max_batch,
-        workers=workers,
+        max_batch=settings.service.max_batch,
+        workers=1 if settings.store.backend == "edge" else request_threads(settings),
         batched=partial(metrics.batched, "search"),
     )
     metrics.queue("search", lambda: made.waiting)
@@ -287,12 +285,21 @@ def _map_file(settings: Settings, fingerprint: str) -> Path:
     return folder / f"{settings.store.collection}-{fingerprint[:12]}.map.npz"
 
 
+def request_threads(settings: Settings) -> int:
+    """How many recommendations and searches are worked on at once.
+
+    Over an embedded store all the work is this process's, and Python works on one call at a time: more threads would
+    only take its lock from each other, and from the event loop. A server of Qdrant is waited for meanwhile.
+    """
+    return settings.service.threads or (8 if settings.store.backend == "server" else 2)
+
+
 def server_options(settings: Settings) -> ServerOptions:
     """How the server listens and how much it takes on."""
     from engine.service.server import ServerOptions
 
     return ServerOptions(
-        **settings.service.model_dump(),
+        **settings.service.model_dump() | {"threads": request_threads(settings)},
         index=settings.index,
         event_limits=event_limits(settings),
     )

@@ -18,7 +18,7 @@ def one_blas_thread() -> None:
 def prompt_event_loop() -> None:
     """Let an event loop have Python's lock soon where other threads compute.
 
-    It asks for the lock again at each turn, and takes in one call of gRPC in each. With Python's 5 ms, a few busy
-    threads leave it too few turns under overload: calls would wait before they are seen, and could not be refused.
+    It asks for the lock again at each turn, and takes in one call of gRPC in each. With Python's 5 ms, busy threads
+    leave it too few turns under overload: calls would wait before they are seen, and could not be refused.
     """
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(0.0001)

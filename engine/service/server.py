@@ -11,6 +11,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from pydantic import Field
 
 from encoders.spaces.space import Space
 from engine.catalog.settings import IndexSettings
@@ -40,6 +41,8 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 class ServerOptions(ServiceSettings):
     """How the server listens and how much it takes on: its settings, and what it is told besides."""
 
+    threads: int = Field(default=4, gt=0)
+    """Recommendations and searches that are worked on at once."""
     index: IndexSettings = IndexSettings()
     """How strict it is with items, and the payload fields that can be filtered on whether or not a bulk run has
     indexed the catalogue."""

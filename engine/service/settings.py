@@ -12,8 +12,9 @@ class ServiceSettings(Section):
 
     address: str = "127.0.0.1:50051"
     """host:port to listen on."""
-    threads: int = Field(default=4, gt=0)
-    """Recommendations and searches that are worked on at once. More gain where they wait for a Qdrant server."""
+    threads: int = Field(default=0, ge=0)
+    """Recommendations and searches that are worked on at once; 0 is 2 over an embedded store, where Python works on
+    one at a time, and 8 where they wait for a Qdrant server."""
     queue_target: float = Field(default=0.1, gt=0)
     """Seconds that calls may wait under overload; what would wait longer is refused with RESOURCE_EXHAUSTED."""
     queue_burst: float = Field(default=0.5, gt=0)
