@@ -26,7 +26,7 @@ from engine.http.pages import page_routes
 from engine.http.problems import of_error
 from engine.http.settings import HttpSettings
 from engine.service.calls import REQUEST_ID
-from engine.service.server import READY
+from engine.service.server import READY, Refuse
 from engine.service.status import UnexpectedError
 
 SERVICES = tuple(name for name in READY if name)
@@ -38,6 +38,7 @@ _HEALTH = "grpc.health.v1.Health.Check"
 def build_app(
     channel: grpc.aio.Channel,
     settings: HttpSettings,
+    refuse: Refuse,
     *,
     max_message_bytes: int,
     extra_routes: Sequence[BaseRoute] = (),
@@ -49,6 +50,7 @@ def build_app(
         channel: to the service; other routes find it as `request.app.state.channel`, and beside it as `closing` an
             event that is set when the door closes: answers without an end have to end then.
         settings: of the door.
+        refuse: refuses calls before they are read.
         max_message_bytes: the largest message that the service takes.
         extra_routes: more routes, behind those of the RPCs.
         middleware: more of it, inside of what guards the app.
@@ -61,6 +63,7 @@ def build_app(
                 Endpoint(
                     binding,
                     channel,
+                    refuse,
                     max_bytes=max_message_bytes,
                     body_seconds=settings.body_seconds,
                     status_of=health_status if binding.rpc.full_name == _HEALTH else lambda _: 200,

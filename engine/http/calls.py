@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from encoders.errors import TriveniError
-from engine.core.errors import InvalidQueryError
+from engine.core.errors import InvalidQueryError, OverloadedError
 from engine.http.answer import Answer
 from engine.http.bindings import Binding
 from engine.http.body import JSON, LINES, MULTIPART, Body, ClientGone
@@ -27,7 +27,7 @@ from engine.http.errors import MalformedBodyError, MalformedHeaderError, TooLarg
 from engine.http.messages import json_of, message_of, read_json
 from engine.http.problems import of_call, of_error
 from engine.service.calls import REQUEST_ID, refused
-from engine.service.status import NotReadyError, UnexpectedError
+from engine.service.status import NotReadyError, UnexpectedError, refusal_error, refusal_step
 from engine.service.stream_buffer import StreamBuffer
 
 PASSED_ON = ("authorization", "x-api-key", "traceparent", "tracestate")
@@ -48,6 +48,7 @@ class Endpoint:
     Args:
         binding: what it binds.
         channel: to the service.
+        refuse: refuses calls before they are read.
         max_bytes: of a message, and of a body or a line of one.
         body_seconds: in which a body has to arrive that is no stream.
         status_of: the HTTP status of an answer.
@@ -57,12 +58,13 @@ class Endpoint:
         self,
         binding: Binding,
         channel: grpc.aio.Channel,
+        refuse: Callable[[str], float],
         *,
         max_bytes: int,
         body_seconds: float,
         status_of: Callable[[Message], int] = lambda _: 200,
     ) -> None:
-        self.binding = binding
+        self.binding, self._refuse = binding, refuse
         self._max_bytes, self._body_seconds, self._status_of = max_bytes, body_seconds, status_of
         kinds: dict[tuple[bool, bool], Any] = {
             (False, False): channel.unary_unary,
@@ -91,6 +93,8 @@ class Endpoint:
         except asyncio.CancelledError:  # the time for answers is up
             cut_off = NotReadyError("the server stopped before the answer was there", "try again")
             await answer.problem(of_error(cut_off, request_id), body)
+        except OverloadedError as error:  # counted already
+            await answer.problem(of_error(error, request_id), body)
         except TriveniError as error:
             structlog.get_logger("triveni.http").info(
                 "refused", method=self.binding.method, error=str(error)[:400], request_id=request_id
@@ -105,6 +109,9 @@ class Endpoint:
             await answer.problem(of_error(UnexpectedError(request_id), request_id), body)
 
     async def _unary(self, scope: Scope, body: Body, answer: Answer, options: dict[str, Any]) -> None:
+        if seconds := self._refuse(self.binding.method):
+            await body.whole(self._body_seconds)  # it may be small, and then the connection is kept
+            raise refusal_error(refusal_step(seconds))
         raw = await self._request(scope, body)
         call = self._call(raw, **options)
         response = self.binding.response.FromString(await _unless_gone(call, _watch(body, call)))

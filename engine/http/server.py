@@ -18,6 +18,7 @@ from engine.core.errors import SettingsError
 from engine.http.app import build_app
 from engine.http.connections import Crowd, Protocol
 from engine.http.settings import HttpSettings
+from engine.service.server import Refuse
 
 _KEEP_ALIVE = 75
 """Seconds for which a connection stays open without a request: longer than those who keep them open for others."""
@@ -50,11 +51,12 @@ class HttpServer:
         self._running: asyncio.Task[None] | None = None
         self.port = 0
 
-    async def open(self, target: str) -> None:
+    async def open(self, target: str, refuse: Refuse) -> None:
         """Listen.
 
         Args:
             target: the gRPC server's own address, as gRPC names it.
+            refuse: refuses calls before they are read.
 
         Raises:
             SettingsError: if the address cannot be bound.
@@ -69,6 +71,7 @@ class HttpServer:
         self._app = app = build_app(
             self._channel,
             self._settings,
+            refuse,
             max_message_bytes=self._max_message_bytes,
             extra_routes=self._extra_routes,
             middleware=self._middleware,

@@ -106,8 +106,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     ) -> Handler:
         """The wrapped handler of a method; None for a method that is not there."""
         method: str = handler_call_details.method
-        if not self._refusing and (seconds := self._pools.refuse(method)):
-            self._refusal(method)
+        if seconds := self.refuse_early(method):
             return _refusal_handler(refusal_step(seconds))
         wrapped = self._wrapped.get(method)
         if wrapped is None:
@@ -118,12 +117,22 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         _CALLER.set(self._access.caller(scope_of(method), handler_call_details.invocation_metadata or ()))
         return wrapped
 
-    def _refusal(self, method: str) -> None:
-        """Count a call that is refused; the log tells once a second how many were."""
-        self._metrics.refused(method)
-        self._refused += 1
-        if self._refused == 1:
-            asyncio.get_running_loop().call_later(1.0, self._tell_refused)
+    def refuse_early(self, method: str) -> float:
+        """Refuse a call, before it is read, if it has no chance; the log tells once a second how many were.
+
+        Args:
+            method: its full name.
+
+        Returns:
+            Seconds after which it may be tried again; 0 if it may come.
+        """
+        seconds = 0.0 if self._refusing else self._pools.refuse(method)
+        if seconds:
+            self._metrics.refused(method)
+            self._refused += 1
+            if self._refused == 1:
+                asyncio.get_running_loop().call_later(1.0, self._tell_refused)
+        return seconds
 
     def _tell_refused(self) -> None:
         self._log.warning("calls refused", count=self._refused, code="RESOURCE_EXHAUSTED")

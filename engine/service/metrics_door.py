@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import threading
+from collections.abc import Callable
 from wsgiref.simple_server import WSGIServer
 
 import structlog
@@ -26,7 +27,7 @@ class MetricsDoor:
         self._log = structlog.get_logger("triveni.service")
         self.port = 0
 
-    async def open(self, target: str) -> None:
+    async def open(self, target: str, refuse: Callable[[str], float]) -> None:
         """Listen.
 
         Raises:

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -50,14 +50,19 @@ class ServerOptions(ServiceSettings):
     """The largest event, as the event store has them."""
 
 
+Refuse = Callable[[str], float]
+
+
 class Door(Protocol):
     """Another way to the same calls: it makes gRPC calls of what it is asked."""
 
-    async def open(self, target: str) -> None:
+    async def open(self, target: str, refuse: Refuse) -> None:
         """Begin to take requests.
 
         Args:
             target: where to ask, as gRPC names it.
+            refuse: tells of a method after how many seconds a call of it may be tried again that has no chance now,
+                and counts it; 0 if it may come.
 
         Raises:
             SettingsError: if it cannot.
@@ -159,7 +164,7 @@ class Server:
         for service in READY:
             await self._health.set(service, _SERVING)
         for door in self._doors:
-            await door.open(inside)
+            await door.open(inside, self._calls.refuse_early)
         items = sum(one.tenant.store.count() for one in self.services.values())
         self._log.info("ready", port=self.port, items=items, space=self._space.manifest.name)
 

@@ -115,13 +115,17 @@ def retry_seconds(error: TriveniError) -> float:
 @cache
 def refusal(step: int) -> grpc.Status:
     """The status of calls that are refused before they are read, made once for each of few retry delays."""
+    return grpc_status(refusal_error(step), "")
+
+
+def refusal_error(step: int) -> OverloadedError:
+    """The same as an error."""
     seconds = _SHORTEST * _GROWTH**step
-    error = OverloadedError(
+    return OverloadedError(
         "more calls wait than can be answered in time",
         f"try again in {seconds:.1f} seconds, or add servers",
         retry_seconds=seconds,
     )
-    return grpc_status(error, "")
 
 
 def refusal_step(seconds: float) -> int:

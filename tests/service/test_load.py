@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
@@ -13,6 +14,8 @@ from structlog.testing import capture_logs
 from encoders.types import Content, Text
 from engine.core.deadline import Deadline
 from engine.encode.encoding import ContentEncoder, Encoded
+from engine.http.server import HttpServer
+from engine.http.settings import HttpSettings
 from engine.service.admission import Outcome
 from engine.service.server import ServerOptions
 from tests.service.running import Running, failure, item, open_edge, open_events, running
@@ -57,7 +60,8 @@ def small(tmp_path: Path) -> Iterator[tuple[Running, Gate]]:
         return gate
 
     options = ServerOptions(address="127.0.0.1:0", threads=2, max_queue=2, drain_seconds=2)
-    with running(space, store, events, options, wrap=wrap) as run:
+    door = HttpServer(HttpSettings(address="127.0.0.1:0"), max_message_bytes=1 << 20)
+    with running(space, store, events, options, wrap=wrap, doors=[door]) as run:
         yield run, gate
         gate.open.set()
     events.close()
@@ -88,11 +92,15 @@ def test_a_full_queue_refuses_and_says_when_to_retry(small: tuple[Running, Gate]
             assert found.retry_seconds > 0
             assert f"try again in {found.retry_seconds:.1f} seconds" in found.message
             assert run.server._pools.reads.admission.outcomes[Outcome.REFUSED] == count
+        body = {"parts": [{"content": {"text": "bird"}}]}
+        over_http = httpx.post(f"http://127.0.0.1:{run.server._doors[0].port}/v1/search", json=body, timeout=10)
+        assert (over_http.status_code, over_http.json()["reason"]) == (429, "OVERLOADED")
+        assert int(over_http.headers["retry-after"]) >= 1
         health = health_pb2_grpc.HealthStub(run.channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
         assert health.status == health_pb2.HealthCheckResponse.SERVING
         assert run.events.GetHistory(event_pb2.GetHistoryRequest(user_id="ann"), timeout=10) is not None
         until(lambda: any(line["event"] == "calls refused" for line in said))
-    assert sum(line.get("count", 0) for line in said if line["event"] == "calls refused") == 3
+    assert sum(line.get("count", 0) for line in said if line["event"] == "calls refused") == 4
     gate.open.set()
     for call in held:
         assert call.result(timeout=20).tier

@@ -127,7 +127,7 @@ def test_a_value_that_cannot_be_read_takes_no_other_with_it() -> None:
 
 
 async def _open(door: MetricsDoor) -> None:
-    await door.open("")
+    await door.open("", lambda _: 0.0)
 
 
 def test_an_address_that_is_none_is_refused_with_a_remedy(door: MetricsDoor, served: Running) -> None:
