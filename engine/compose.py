@@ -5,16 +5,17 @@ Imports are inside the functions, so that a command loads only what it uses: PyT
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import opening
 from engine.config.digests import settings_digests
 from engine.config.settings import Settings
-from engine.opening import event_kinds, event_limits, media_root, registry
+from engine.opening import event_database, event_kinds, event_limits, media_root, registry
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -175,6 +176,33 @@ def open_trainings(settings: Settings, serving: Serving, store: VectorStore) -> 
     )
 
 
+def backups(settings: Settings, store: VectorStore) -> Callable[[], Iterator[bytes]]:
+    """What takes a backup of everything; the event database is opened for each.
+
+    Args:
+        settings: the settings.
+        store: the catalogue.
+    """
+    from engine.backup.manifest import Taken
+    from engine.backup.take import State, take
+    from engine.config.portable import portable_toml
+    from engine.core.times import now_utc
+
+    def backup() -> Iterator[bytes]:
+        root = media_root(settings)
+        taken = Taken(
+            triveni=version("triveni"),
+            created=now_utc(),
+            space=settings.space.name,
+            media_root=str(root) if root else None,
+            settings=portable_toml(settings),
+        )
+        with closing(event_database(settings)) as events:
+            yield from take(State(store, events, registry(settings)), taken, settings.models.path / ".backup")
+
+    return backup
+
+
 def open_tenant(
     settings: Settings, space: Space, encoder: ContentEncoder, metrics: Metrics, opened: ExitStack
 ) -> Tenant:
@@ -216,7 +244,16 @@ def open_tenant(
         if trainings is not None:
             opened.callback(trainings.close)
     engine = build_engine(settings, space, store, encoder, search, serving)
-    return Tenant(engine, encoder, store, events, serving, trainings, settings_digests(settings))
+    return Tenant(
+        engine,
+        encoder,
+        store,
+        events,
+        serving,
+        trainings,
+        digests=settings_digests(settings),
+        backup=backups(settings, store),
+    )
 
 
 def open_studio(

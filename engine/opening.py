@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from encoders.spaces.space import Space
     from engine.encode.spaces import SpaceSetup
     from engine.events.check import EventLimits
+    from engine.events.database import Database
     from engine.events.history import StoredHistory
     from engine.events.sql import SqlEventStore
     from engine.events.types import KnownItems
@@ -255,6 +256,13 @@ def open_events(
         retention=Retention(*kept),
         existing=existing,
     )
+
+
+def event_database(settings: OpeningSettings) -> Database:
+    """Open the database of the event store, for copies of it; see `open_events` for errors."""
+    from engine.events.database import Database
+
+    return Database(settings.events.url)
 
 
 def known_items(store: VectorStore) -> KnownItems:

@@ -9,9 +9,25 @@ from typing import Annotated
 import typer
 
 from encoders.errors import TriveniError
-from engine.cli import ask, encode, evaluate, events, index, init, model, serve, simulate, space, studio, train, tune
+from engine.cli import (
+    ask,
+    backup,
+    encode,
+    evaluate,
+    events,
+    index,
+    init,
+    model,
+    serve,
+    simulate,
+    space,
+    studio,
+    train,
+    tune,
+)
 from engine.cli.common import tell
 from engine.cli.demo import command as demo
+from engine.cli.doctor.command import doctor
 from engine.core.extras import named_extras
 
 app = typer.Typer(
@@ -30,6 +46,9 @@ for command in (
     ask.recommend,
     encode.encode,
     demo.demo,
+    backup.backup,
+    backup.restore,
+    doctor,
 ):
     app.command()(command)
 app.command()(simulate.simulate)

@@ -72,9 +72,15 @@ class Database:
             raise
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A transaction that reads one state of the database."""
+    def read(self, *, repeatable: bool = False) -> Iterator[Connection]:
+        """A transaction that reads.
+
+        Args:
+            repeatable: that all of its statements see one state of the database; of SQLite they do in any case.
+        """
         with self._errors(), self._engine.connect() as connection:
+            if repeatable and not self.sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextmanager

@@ -55,9 +55,28 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
     if connection.dialect.name == "sqlite":
         each = sqlite.insert(table).on_conflict_do_nothing(index_elements=[key]).returning(key)
         return set(connection.execute(each, rows).scalars())
-    columns = list(table.columns)
-    arrays = [func.unnest(bindparam(f"all_{c.name}", type_=postgresql.ARRAY(c.type))) for c in columns]
-    insert = postgresql.insert(table).from_select([c.name for c in columns], select(*arrays))
-    insert = insert.on_conflict_do_nothing(index_elements=[key])
-    values = {f"all_{c.name}": [row[c.name] for row in rows] for c in columns}
-    return set(connection.execute(insert.returning(key), values).scalars())
+    insert = _from_arrays(table).on_conflict_do_nothing(index_elements=[key])
+    return set(connection.execute(insert.returning(key), _arrays(table, rows)).scalars())
+
+
+def insert_fresh(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows of which none is there.
+
+    Args:
+        connection: in a transaction that writes.
+        table: theirs.
+        rows: at least one; each has all columns.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.execute(table.insert(), rows)
+    else:
+        connection.execute(_from_arrays(table), _arrays(table, rows))
+
+
+def _from_arrays(table: Table) -> postgresql.Insert:
+    arrays = [func.unnest(bindparam(f"all_{c.name}", type_=postgresql.ARRAY(c.type))) for c in table.columns]
+    return postgresql.insert(table).from_select([c.name for c in table.columns], select(*arrays))
+
+
+def _arrays(table: Table, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {f"all_{c.name}": [row[c.name] for row in rows] for c in table.columns}

@@ -49,11 +49,6 @@ class Binding:
         """The fields that the path holds."""
         return tuple(self.pattern.groupindex)
 
-    @property
-    def streams(self) -> bool:
-        """Whether its bodies are lines rather than one message."""
-        return bool(self.rpc.client_streaming or self.rpc.server_streaming)
-
     def read_path(self, raw_path: str) -> dict[str, str] | None:
         """The fields that a path holds; None if it is not of this template.
 

@@ -84,8 +84,10 @@ class Endpoint:
         answer = Answer(send, request_id)
         try:
             options = {"timeout": _seconds_of(headers), "metadata": _metadata(headers, request_id)}
-            if self.binding.streams:
+            if self.binding.rpc.client_streaming:
                 await self._stream(scope, body, answer, options)
+            elif self.binding.rpc.server_streaming:
+                await self._answer_stream(scope, body, answer, options)
             else:
                 await self._unary(scope, body, answer, options)
         except ClientGone:
@@ -156,6 +158,13 @@ class Endpoint:
             else:
                 response = self.binding.response.FromString(await _unless_gone(call, self._feed(body, call)))
                 await answer.whole(200, JSON, json_of(response))
+        finally:
+            call.cancel()
+
+    async def _answer_stream(self, scope: Scope, body: Body, answer: Answer, options: dict[str, Any]) -> None:
+        call = self._call(await self._request(scope, body), **options)
+        try:
+            await _unless_gone(self._answer_lines(call, answer), _watch(body, call))
         finally:
             call.cancel()
 

@@ -3,13 +3,14 @@
 import json
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from encoders.networks.weights import sha256_of
 from engine.models.errors import CheckpointError
 from engine.models.verdict import Verdict
 
@@ -112,13 +113,17 @@ class ModelCard(CardDraft):
         return self.model_dump_json(indent=1)
 
 
-def read_card(folder: Path) -> ModelCard:
+def read_card(folder: Path, version: str = "") -> ModelCard:
     """The card of the version in a folder.
+
+    Args:
+        folder: of the version.
+        version: its name; "" is that of the folder.
 
     Raises:
         CheckpointError: if it is missing or broken, of a newer format, or names another version.
     """
-    version, path = folder.name, folder / CARD
+    version, path = version or folder.name, folder / CARD
     try:
         if not is_plain(path):
             raise FileNotFoundError(f"no file {path}")
@@ -147,6 +152,34 @@ def read_card(folder: Path) -> ModelCard:
             f"the folder of model version {version} holds the card of {card.version}", "name the folder as its card"
         )
     return card
+
+
+def compare_files(folder: Path, card: ModelCard) -> None:
+    """Compare the files of a version with their checksums.
+
+    Raises:
+        CheckpointError: if they are others than the card names.
+    """
+    there = {path.name for path in folder.iterdir()} - {CARD}
+    if not there or there != card.files.keys():
+        raise CheckpointError(
+            f"model version {card.version} holds {_listed(there)}, its card names {_listed(card.files)}",
+            "retire the version, or put back what it was made of",
+        )
+    for name, wanted in card.files.items():
+        try:
+            found = sha256_of(folder / name) if is_plain(folder / name) else "missing, as it is no plain file"
+        except OSError as error:
+            found = f"missing ({error.strerror})"
+        if found != wanted:
+            raise CheckpointError(
+                f"{name} of model version {card.version} is corrupt: its checksum is {found}, its card says {wanted}",
+                "retire the version, or put the file back",
+            )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))[:400] or "no files"
 
 
 def is_plain(path: Path) -> bool:

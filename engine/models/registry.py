@@ -13,7 +13,7 @@ import fcntl
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from encoders.networks.weights import sha256_of
 from engine.core.errors import DiskError, NotFoundError, SettingsError
 from engine.core.files import disk_errors, locked, sync, write_atomically
 from engine.core.times import now_utc
-from engine.models.card import CARD, VERSION, CardDraft, ModelCard, is_plain, read_card, version_name
+from engine.models.card import CARD, VERSION, CardDraft, ModelCard, compare_files, read_card, version_name
 from engine.models.deletions import Deletions
 from engine.models.errors import CheckpointError, ModelError
 from engine.models.pointer import Pointer, pointer_json, read_pointer
@@ -67,12 +67,42 @@ class Registry:
         """
         if version and not re.fullmatch(VERSION, version):
             raise SettingsError(f"model version {version!r} is no name", f"use {VERSION}", field="version")
+
+        def make(folder: Path) -> ModelCard:
+            write(folder)
+            return self._finish(folder, draft, version)
+
+        return self._place(make)
+
+    def put_back(self, version: str, write: Callable[[Path], None]) -> ModelCard:
+        """Put a version in its place that a registry had, with the card that it had there.
+
+        Args:
+            version: its name.
+            write: writes its files and its card into the empty folder that it is given.
+
+        Raises:
+            CheckpointError: if its files are not those of the card, or there is a version of that name.
+            DiskError: if its files cannot be written.
+        """
+
+        def make(folder: Path) -> ModelCard:
+            write(folder)
+            card = read_card(folder, version)
+            compare_files(folder, card)
+            for path in (*folder.iterdir(), folder):
+                sync(path)
+            return card
+
+        return self._place(make)
+
+    def _place(self, make: Callable[[Path], ModelCard]) -> ModelCard:
+        """Put what `make` makes of an empty folder in its place: as a whole, or not at all."""
         with self._lock("creating", fcntl.LOCK_SH), disk_errors(self.path):
             folder = self.path / f"{_NEW}{uuid.uuid4().hex}"
             folder.mkdir()
             try:
-                write(folder)
-                card = self._finish(folder, draft, version)
+                card = make(folder)
                 target = self.path / card.version
                 if target.exists():
                     raise CheckpointError(f"model version {card.version} is there already", "choose another name")
@@ -162,22 +192,7 @@ class Registry:
                 f"model version {version} is of space {card.fingerprint}, this engine's space is {fingerprint}",
                 "train a version in this space, or serve with that one",
             )
-        there = {path.name for path in folder.iterdir()} - {CARD}
-        if not there or there != card.files.keys():
-            raise CheckpointError(
-                f"model version {version} holds {_listed(there)}, its card names {_listed(card.files)}",
-                "retire the version, or put back what it was made of",
-            )
-        for name, wanted in card.files.items():
-            try:
-                found = sha256_of(folder / name) if is_plain(folder / name) else "missing, as it is no plain file"
-            except OSError as error:
-                found = f"missing ({error.strerror})"
-            if found != wanted:
-                raise CheckpointError(
-                    f"{name} of model version {version} is corrupt: its checksum is {found}, its card says {wanted}",
-                    "retire the version, or put the file back",
-                )
+        compare_files(folder, card)
         return folder, card
 
     def retire(self, version: str) -> None:
@@ -304,7 +319,3 @@ class Registry:
             self.path.mkdir(parents=True, exist_ok=True)
         with locked(self.path / f".{name}.lock", mode):
             yield
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))[:400] or "no files"

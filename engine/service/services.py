@@ -17,6 +17,7 @@ from engine.events.housekeeping import Housekeeping
 from engine.learn.jobs.trainings import Trainings
 from engine.models.serving import Serving
 from engine.query.pipeline import Engine
+from engine.service.admin import AdminServicer, Backup
 from engine.service.calls import Context, current_call
 from engine.service.catalog import CatalogServicer
 from engine.service.deletion import Deletions
@@ -29,7 +30,14 @@ from engine.service.recommendation import RecommendationServicer
 from engine.service.warmup import warm_up
 from engine.service.work import WorkerPools
 from engine.store.base import VectorStore
-from triveni.v1 import catalog_pb2_grpc, encoder_pb2_grpc, event_pb2_grpc, model_pb2_grpc, recommendation_pb2_grpc
+from triveni.v1 import (
+    admin_pb2_grpc,
+    catalog_pb2_grpc,
+    encoder_pb2_grpc,
+    event_pb2_grpc,
+    model_pb2_grpc,
+    recommendation_pb2_grpc,
+)
 
 ADD_TO_SERVER: Mapping[str, Callable[[Any, Any], None]] = {
     "triveni.v1.RecommendationService": recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server,
@@ -37,6 +45,7 @@ ADD_TO_SERVER: Mapping[str, Callable[[Any, Any], None]] = {
     "triveni.v1.EncoderService": encoder_pb2_grpc.add_EncoderServiceServicer_to_server,
     "triveni.v1.EventService": event_pb2_grpc.add_EventServiceServicer_to_server,
     "triveni.v1.ModelService": model_pb2_grpc.add_ModelServiceServicer_to_server,
+    "triveni.v1.AdminService": admin_pb2_grpc.add_AdminServiceServicer_to_server,
 }
 """By the name of a service, what adds its servicer to a server."""
 
@@ -59,6 +68,8 @@ class Tenant:
     """Runs trainings; ModelService asks for them."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of the settings, for callers who ask whether theirs are the same."""
+    backup: Backup | None = None
+    """Takes a backup; AdminService asks for it."""
 
 
 class Services:
@@ -126,6 +137,7 @@ class Services:
                 max_bytes=max_bytes,
             ),
             "triveni.v1.ModelService": ModelServicer(tenant.serving, tenant.trainings, pools.admin),
+            "triveni.v1.AdminService": AdminServicer(tenant.backup, pools.admin),
         }
 
     def close(self) -> None:

@@ -213,7 +213,10 @@ class VectorStore(Protocol):
         """Build the search indexes over what was written. Searches before it are exact, but slower."""
 
     def snapshot(self, path: Path) -> None:
-        """Write all points, extra vectors, the schema and the fingerprint to a file at `path`, atomically."""
+        """Write all points, extra vectors, the schema and the fingerprint to a file at `path`, atomically.
+
+        Others may write meanwhile: each point comes as one write left it, and what was acknowledged before is there.
+        """
 
     def restore(self, path: Path) -> None:
         """Replace all points by those of a snapshot, and all extra vectors by its extra vectors.

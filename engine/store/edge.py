@@ -355,9 +355,8 @@ class EdgeStore:
         self._about = about
 
     def snapshot(self, path: Path) -> None:
-        """Write all points, the schema and the fingerprint to a file at `path`, atomically; writers wait."""
-        with self._writing:
-            write_snapshot(self, path)
+        """Write all points, the schema and the fingerprint to a file at `path`, atomically; writers do not wait."""
+        write_snapshot(self, path)
 
     def restore(self, path: Path) -> None:
         """Replace all points by those of a snapshot; see `VectorStore.restore`."""

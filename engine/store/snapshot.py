@@ -8,14 +8,14 @@ so that other tools can use it too.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from encoders.errors import SpaceError
 from encoders.types import Floats
-from engine.core.errors import StoreError
+from engine.core.errors import InvalidQueryError, StoreError
 from engine.core.files import replacing
 from engine.core.filters import FieldKind
 from engine.core.types import ItemId
@@ -32,10 +32,27 @@ Column = tuple[Floats, npt.NDArray[np.bool_]]
 
 
 def write_snapshot(store: VectorStore, path: Path) -> None:
-    """Write all points of a store to a file, atomically and durably.
+    """Write all points of a store to a file, atomically and durably; see `dump` for writers beside it.
 
     Raises:
         StoreError: if the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as new, new.open("wb") as file:
+            dump(store, file)
+    except OSError as error:
+        raise StoreError(f"snapshot {path} cannot be written: {error}", "name a place that has room") from error
+
+
+def dump(store: VectorStore, file: BinaryIO) -> int:
+    """Write all points of a store to an open file, and say how many.
+
+    Others may write to the store meanwhile. Each point comes as one write left it; what was acknowledged before this
+    began is there, what is written meanwhile may be or not.
+
+    Raises:
+        OSError: if the file cannot be written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -51,24 +68,21 @@ def write_snapshot(store: VectorStore, path: Path) -> None:
     vectors = ((name, pa.list_(pa.float32(), width)) for name, width in widths.items())
     columns = [("id", pa.string()), ("payload", pa.string()), *vectors]
     schema = pa.schema(columns, metadata={_KEY: json.dumps(about).encode()})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        options = {"compression": "zstd", "use_dictionary": False}
-        with replacing(path) as new, pq.ParquetWriter(new, schema, **options) as writer:
-            cursor: str | None = None
-            while True:
-                page = store.scroll(cursor=cursor, limit=_PAGE, with_vectors=True)
-                if page.points:
-                    writer.write_batch(_batch(page.points, schema, store, [*extra]))
-                cursor = page.next_cursor
-                if cursor is None:
-                    break
-    except OSError as error:
-        raise StoreError(f"snapshot {path} cannot be written: {error}", "name a place that has room") from error
+    count = 0
+    with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=False) as writer:
+        cursor: str | None = None
+        while True:
+            page = store.scroll(cursor=cursor, limit=_PAGE, with_vectors=True)
+            if page.points:
+                writer.write_batch(_batch(page.points, schema, store, extra))
+                count += len(page.points)
+            cursor = page.next_cursor
+            if cursor is None:
+                return count
 
 
 def _batch(
-    points: tuple[Point, ...], schema: "pa.Schema", store: VectorStore, extra: Sequence[str]
+    points: tuple[Point, ...], schema: "pa.Schema", store: VectorStore, extra: Mapping[str, int]
 ) -> "pa.RecordBatch":
     import pyarrow as pa
 
@@ -84,8 +98,16 @@ def _batch(
                 matrix[row], present[row] = point.vectors[modality], True
         arrays.append(_column(matrix, present))
     ids = [point.id for point in points]
-    arrays += [_column(*store.read_vectors(name, ids)) for name in extra]
+    arrays += [_column(*_extra(store, name, width, ids)) for name, width in extra.items()]
     return pa.record_batch(arrays, schema=schema)
+
+
+def _extra(store: VectorStore, name: str, dimension: int, ids: Sequence[ItemId]) -> Column:
+    """An extra vector of items; one that was dropped meanwhile, with its version of the model, nobody has."""
+    try:
+        return store.read_vectors(name, ids)
+    except InvalidQueryError:
+        return np.zeros((len(ids), dimension), np.float32), np.zeros(len(ids), np.bool_)
 
 
 def _column(matrix: Floats, present: npt.NDArray[np.bool_]) -> "pa.FixedSizeListArray":
@@ -94,11 +116,15 @@ def _column(matrix: Floats, present: npt.NDArray[np.bool_]) -> "pa.FixedSizeList
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1], mask=pa.array(~present))
 
 
-def read_snapshot(store: VectorStore, path: Path) -> None:
+def read_snapshot(store: VectorStore, source: Path | BinaryIO) -> None:
     """Make a store hold what a snapshot holds: write all of its points, then delete all others.
 
     The store is never empty meanwhile, and if it is cut short the same call completes it. Extra vectors that the
     snapshot lacks, or has as another kind, are dropped.
+
+    Args:
+        store: the store.
+        source: the file, or one that is open and can be read anywhere.
 
     Raises:
         SpaceError: if the snapshot is of another space. Nothing is changed.
@@ -107,8 +133,10 @@ def read_snapshot(store: VectorStore, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    path = source if isinstance(source, Path) else getattr(source, "name", "")
+    others = store.count() > 0
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(source) as file:
             about = json.loads((file.schema_arrow.metadata or {})[_KEY])
             if about["fingerprint"] != store.fingerprint or about["dimension"] != store.dimension:
                 raise SpaceError(
@@ -121,12 +149,12 @@ def read_snapshot(store: VectorStore, path: Path) -> None:
             kept: set[ItemId] = set()
             for batch in file.iter_batches(_PAGE):
                 points = list(_points(batch, store))
-                kept.update(point.id for point in points)
+                kept.update(point.id for point in points if others)
                 _write(store, points, {name: _read_column(batch, name, width) for name, width in extra.items()})
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise StoreError(f"snapshot {path} cannot be read: {error}", "take it again, or name another file") from error
     cursor: str | None = None
-    while True:
+    while others:
         page = store.scroll(cursor=cursor, limit=_PAGE)
         store.delete([point.id for point in page.points if point.id not in kept])
         cursor = page.next_cursor

@@ -23,6 +23,7 @@ from engine.learn.jobs.trainings import Trainings
 from engine.models.serving import Serving
 from engine.query.pipeline import Engine
 from engine.query.settings import RetrieveSettings
+from engine.service.admin import Backup
 from engine.service.logs import UserNames
 from engine.service.metrics import Metrics
 from engine.service.quotas.quotas import Quotas
@@ -112,6 +113,7 @@ def running(
     wrap: Callable[[ContentEncoder], ContentEncoder] = lambda encoder: encoder,
     serving: Serving | None = None,
     trainings: Trainings | None = None,
+    backup: Backup | None = None,
     doors: Sequence[Door] = (),
     metrics: Metrics | None = None,
     digests: Mapping[str, str] = MappingProxyType({}),
@@ -129,7 +131,7 @@ def running(
     encoder = wrap(batcher)
     settings = RetrieveSettings(max_limit=1000)
     engine = Engine(encoder, space.manifest, store, retrieve_settings=settings, models=serving, **parts)  # type: ignore[arg-type]
-    tenant = Tenant(engine, encoder, store, events, serving, trainings, digests)
+    tenant = Tenant(engine, encoder, store, events, serving, trainings, digests, backup)
     server = Server(
         {"": tenant},
         space,

@@ -46,6 +46,7 @@ def answer(server: Running, method: str, request: object) -> dict[str, object]:
         ("triveni.v1.EncoderService", "SERVING"),
         ("triveni.v1.EventService", "SERVING"),
         ("triveni.v1.ModelService", "SERVING"),
+        ("triveni.v1.AdminService", "SERVING"),
     ],
 )
 def test_health_per_service(server: Running, service: str, status: str) -> None:
@@ -65,7 +66,10 @@ def test_reflection_lists_every_service(server: Running) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) == {
-        *(f"triveni.v1.{name}Service" for name in ("Recommendation", "Catalog", "Encoder", "Event", "Model")),
+        *(
+            f"triveni.v1.{name}Service"
+            for name in ("Recommendation", "Catalog", "Encoder", "Event", "Model", "Admin")
+        ),
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }

@@ -24,6 +24,7 @@ SCOPES: Mapping[str, Scope] = {
     "/triveni.v1.ModelService/GetTraining": Scope.READ,
     "/triveni.v1.ModelService/ListTrainings": Scope.READ,
     "/triveni.v1.ModelService/CancelTraining": Scope.TRAIN,
+    "/triveni.v1.AdminService/Backup": Scope.ADMIN,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Scope.READ,
 }
 """By full name of the method."""

@@ -1,0 +1,1 @@
+"""`triveni doctor`: what is wrong with a deployment, and how to mend it."""
