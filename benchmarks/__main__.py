@@ -26,6 +26,8 @@ ALL = (
     "projection",
     "studio",
     "points",
+    "recovery",
+    "backup",
 )
 
 
