@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from encoders.errors import TriveniError
-from engine.core.arrow_costs import Known, row_costs
+from engine.core.arrow_costs import Known, is_small, row_costs
 from engine.core.arrow_sizes import batch_sizes
 from engine.core.parquet_process import parquet_batches
 
@@ -109,6 +109,9 @@ def _parts(batch: pa.RecordBatch, known: Known, after: int) -> Iterator[pa.Recor
     Raises:
         ValueError: if a row takes more than `MAX_ROW`.
     """
+    if is_small(batch, MAX_VALUES):
+        yield batch
+        return
     costs = row_costs(batch, known)
     if len(costs) and costs.max() > MAX_ROW:
         number, cost = after + 1 + int(costs.argmax()), int(costs.max())

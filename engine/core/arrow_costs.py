@@ -23,6 +23,27 @@ Known = dict[tuple[int, ...], Doubles]
 """What was found already, by where it lies: slices of a batch share what they refer to."""
 
 
+def is_small(batch: pa.RecordBatch, most: int) -> bool:
+    """Whether rows surely take no more than so many bytes as Python's values; quick, and False where that is not so.
+
+    It is sure for types whose values have bytes of their own, one at least, as each of them takes `_VALUE` then.
+    """
+    if not all(_has_bytes(kind) for kind in batch.schema.types):
+        return False
+    return bool(_VALUE * (batch.nbytes + batch.num_rows * batch.num_columns) <= most)
+
+
+def _has_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        inner = kind.value_type
+        return not pa.types.is_boolean(inner) and not pa.types.is_null(inner) and _is_plain(inner)
+    return _is_plain(kind)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return any(is_one(kind) for is_one in (*_BYTES, pa.types.is_primitive, pa.types.is_decimal, pa.types.is_null))
+
+
 def row_costs(batch: pa.RecordBatch, known: Known) -> Doubles:
     """Bytes that each row takes as Python's values, about, (rows,).
 

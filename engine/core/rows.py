@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import io
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -169,15 +170,24 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._ahead.popleft() if self._ahead else self._file.readline(MAX_LINE)
+        line = self._ahead.popleft() if self._ahead else self._read()
         if not line:
             raise StopIteration
-        if len(line) == MAX_LINE and line[-1] not in "\r\n":
-            while (more := self._file.readline(_BLOCK)) and more[-1] not in "\r\n":
-                pass
-            raise csv.Error(f"a line has over {MAX_LINE} characters")
         self.row.append(line)
         return line
+
+    def _read(self) -> str:
+        """The next line; "" at the end."""
+        try:
+            line = self._file.readline(MAX_LINE)
+            if len(line) < MAX_LINE or line[-1] in "\r\n":
+                return line
+            while (more := self._file.readline(_BLOCK)) and more[-1] not in "\r\n":
+                pass
+        except UnicodeDecodeError as error:  # of encodings whose units are larger than a byte
+            self._file = io.StringIO()
+            raise csv.Error(f"the rest is no {error.encoding}") from None
+        raise csv.Error(f"a line has over {MAX_LINE} characters")
 
     def begin_row(self) -> int:
         """Begin a row, and say how many lines before it were read twice."""

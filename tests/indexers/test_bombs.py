@@ -11,7 +11,7 @@ from engine.core import rows
 from engine.events.files import read_events
 from engine.events.rows import BadLine
 from indexers.errors import RowError
-from indexers.readers import BadRow, Row, open_catalog
+from indexers.readers import BadRow, Row, TextFormat, open_catalog
 from indexers.readers.jsonl import JsonLines
 
 GOOD = {"id": "good", "text": "a red bird"}
@@ -92,3 +92,12 @@ def test_a_file_of_events_whose_lines_are_too_long(tmp_path: Path, monkeypatch: 
     assert "a line has over 1000 characters" in str(second.error)
     assert not isinstance(first, BadLine)
     assert not isinstance(third, BadLine)
+
+
+def test_a_file_that_ends_within_a_sign(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes("id,text\n1,a\n".encode("utf-16") + b"\0")
+    first, second = open_catalog(path, text=TextFormat(encoding="utf-16")).rows()
+    assert isinstance(first, Row)
+    assert isinstance(second, BadRow)
+    assert "the rest is no utf-16" in str(second.error)
