@@ -40,7 +40,7 @@ def parquet_batches(path: Path, size: int, columns: Sequence[str] | None) -> Gen
     """
     process = _borrow()
     try:
-        yield from process.read({"path": str(path), "size": size, "columns": columns and list(columns)})
+        yield from process.read({"path": str(path.absolute()), "size": size, "columns": columns and list(columns)})
     finally:
         if process.usable:
             _idle.append(process)

@@ -254,6 +254,15 @@ def test_a_process_that_dies_costs_its_file(tmp_path: Path) -> None:
     assert len(good(open_catalog(path))) == 5000
 
 
+def test_a_path_is_of_the_folder_that_we_are_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that reads it may have been started in another."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        written(Path("x.parquet"), pa.table({"id": [name], "text": ["a"]}))
+        assert good(open_catalog("x.parquet")) == [{"id": name, "text": "a"}]
+
+
 def test_a_file_without_rows(tmp_path: Path) -> None:
     path = written(
         tmp_path / "x.parquet", pa.table({"id": pa.array([], pa.string()), "text": pa.array([], pa.string())})
