@@ -41,7 +41,7 @@ def test_promotion(tmp_path: Path, chance: random.Random) -> None:
 
 
 def test_training(tmp_path: Path, chance: random.Random) -> None:
-    assert torture(Training(tmp_path, users=20), 1, chance).rounds == 1
+    assert torture(Training(tmp_path), 1, chance).rounds == 1
 
 
 def test_snapshot(tmp_path: Path, chance: random.Random) -> None:

@@ -36,7 +36,7 @@ class Training:
         users: people to learn from.
     """
 
-    def __init__(self, folder: Path, users: int = 60) -> None:
+    def __init__(self, folder: Path, users: int = 20) -> None:
         self._folder, self._users = folder, users
         self._round = 0
         self._whole: dict[str, torch.Tensor] = {}
