@@ -93,8 +93,9 @@ evaluate: $(STAMP) ## the baselines on the recorded events, with intervals; writ
 	@mkdir -p var
 	$(BIN)/triveni evaluate --report var/evaluation.html
 
-torture: $(STAMP) ## kill -9 in a loop, at random moments: indexing, events, promotion, training, snapshots
+torture: $(STAMP) ## kill -9 in a loop, at random moments; rolling restarts
 	$(BIN)/python -m tests.torture --rounds 25
+	$(BIN)/python -m tests.torture.rolling --calls 10000
 
 soak: $(STAMP) ## thirty minutes at 80 % of what the server can carry: make soak MINUTES=5
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)

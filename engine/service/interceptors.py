@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, NoReturn
@@ -39,6 +39,9 @@ _OWN = "/triveni."
 
 _CALLER: ContextVar[Caller] = ContextVar("caller")
 """Who makes the call of this task, from when it is let in until its handler begins."""
+
+_CUT_SECONDS = 1.0
+"""How long calls may take to tell their callers that the server stops."""
 
 _OF_THE_REQUEST = ("INVALID_ARGUMENT", "NOT_FOUND")
 """Statuses whose message may quote what was asked: the caller gets it, the log gets its reason and field."""
@@ -81,7 +84,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self._log = structlog.get_logger("triveni.service")
         self._idle = asyncio.Event()
         self._idle.set()
-        self._refusing = False
+        self._refusing = self._cut = False
+        self._tasks: set[asyncio.Task[Any]] = set()
         self.running = 0
 
     def refuse(self) -> None:
@@ -98,6 +102,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     async def idle(self) -> None:
         """Wait until no call of our own services is running."""
         await self._idle.wait()
+
+    async def cut_off(self) -> None:
+        """End what still runs of our own services: its callers are told that the server stops."""
+        self._cut = True
+        for task in self._tasks:
+            task.cancel()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.idle(), _CUT_SECONDS)
+
+    def _cut_short(self, cancelled: asyncio.CancelledError) -> NotReadyError:
+        """What a call that was cancelled ends with, if we did it; else it goes on being cancelled."""
+        if not self._cut:
+            raise cancelled
+        return NotReadyError("the server stopped before the call was done", "send again what was not answered")
 
     async def intercept_service(
         self,
@@ -161,6 +179,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 call = self._begin(method, context)
                 try:
                     return await answer(await let_in(call, request), context)
+                except asyncio.CancelledError as cancelled:
+                    await self._fail(self._cut_short(cancelled), call, context)
                 except Exception as error:  # noqa: BLE001
                     await self._fail(error, call, context)
 
@@ -183,6 +203,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 async with aclosing(responses):
                     async for response in responses:
                         await context.write(response)
+            except asyncio.CancelledError as cancelled:
+                await self._fail(self._cut_short(cancelled), call, context)
             except Exception as error:  # noqa: BLE001
                 await self._fail(error, call, context)
 
@@ -203,12 +225,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if any(key == SETTINGS for key, _ in context.invocation_metadata() or ()):
             context.set_trailing_metadata(((SETTINGS, self._settings.get(call.caller.tenant, "{}")),))
         own = method.startswith(_OWN)
-        if own:
+        task = asyncio.current_task()
+        if own and task is not None:
             self.running += 1
             self._idle.clear()
+            self._tasks.add(task)
 
         def end(context: Any) -> None:
-            if own:
+            if own and task is not None:
+                self._tasks.discard(task)
                 self.running -= 1
                 if not self.running:
                     self._idle.set()

@@ -251,6 +251,7 @@ class Server:
             await asyncio.wait_for(self._calls.idle(), seconds)
         except TimeoutError:
             self._log.warning("cancelled calls", running=self._calls.running)
+            await self._calls.cut_off()
         for door in self._doors:
             await door.close(max(until - time.monotonic(), _LINGER))
         await asyncio.sleep(_LINGER)

@@ -1,6 +1,7 @@
 """Clients that go away, servers that stop, addresses that cannot be had, how many connections."""
 
 import asyncio
+import json
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from encoders.types import Content, Text
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, SettingsError
+from engine.core.types import ItemId
 from engine.encode.encoding import ContentEncoder, Encoded
 from engine.http.server import HttpServer
 from engine.http.settings import HttpSettings
@@ -99,6 +101,25 @@ def test_calls_that_outlast_the_drain_are_cut_off(tmp_path: Path) -> None:
         door.run.do(door.run.server.stop)
         assert (begun.result(20).status_code, begun.result().json()["reason"]) == (503, "NOT_READY")
         assert holding.cancelled.wait(20)
+
+
+def test_a_stream_that_outlasts_the_drain_keeps_what_was_answered_and_says_so(tmp_path: Path) -> None:
+    with opened(tmp_path, drain_seconds=0.3) as door:
+        with socket.create_connection(("127.0.0.1", door.door.port), timeout=20) as connection:
+            head = "POST /v1/items:upsert HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n"
+            line = b'{"item": {"id": "h", "contents": [{"text": "a bell"}]}}\n'
+            connection.sendall(f"{head}content-type: application/x-ndjson\r\n\r\n{len(line):x}\r\n".encode() + line)
+            connection.sendall(b"\r\n")
+            said = b""
+            while b"UPSERT_OUTCOME_STORED" not in said:
+                said += connection.recv(1 << 16)
+            door.run.do(door.run.server.stop)
+            while more := connection.recv(1 << 16):
+                said += more
+        assert door.run.store.retrieve([ItemId("h")]) != [None]
+    (error,) = (json.loads(line)["error"] for line in said.splitlines() if line.startswith(b'{"error"'))
+    assert (error["code"], error["reason"]) == ("UNAVAILABLE", "NOT_READY")
+    assert error["remedy"] == "send again what was not answered"
 
 
 @pytest.mark.parametrize("address", ["IN USE", "nowhere.invalid:1", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x"])

@@ -1,6 +1,6 @@
-"""A program: a server over the tiny space and an embedded store, until a signal. `python -m … FOLDER DRAIN_SECONDS`.
+"""A program: a server over the tiny space and an embedded store, until a signal.
 
-Its first line on standard output is the port. The text "hold" is encoded only once the file FOLDER/go exists, and
+`python -m … FOLDER DRAIN_SECONDS [ADDRESS]`. Its first line on standard output is the port. The text "hold" is encoded only once the file FOLDER/go exists, and
 "holding" is printed meanwhile, so that a test can stop the server while a call runs.
 """
 
@@ -46,13 +46,13 @@ class Announcing(Server):
         print(self.port, flush=True)
 
 
-def main(folder: Path, drain_seconds: float) -> None:
+def main(folder: Path, drain_seconds: float, address: str = "127.0.0.1:0") -> None:
     configure_logs("debug", json_lines=True)
     space = concept_space()
     store = open_edge(folder / "store", space)
     events = open_events(folder, store)
     encoder = Holding(MicroBatcher(space), folder / "go")
-    options = ServerOptions(address="127.0.0.1:0", drain_seconds=drain_seconds)
+    options = ServerOptions(address=address, drain_seconds=drain_seconds)
     try:
         tenant = Tenant(Engine(encoder, space.manifest, store), encoder, store, events)
         server = Announcing({"": tenant}, space, options)
@@ -63,4 +63,4 @@ def main(folder: Path, drain_seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]))
+    main(Path(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:])

@@ -1,6 +1,7 @@
 """Starting, stopping and dying, in a process of its own."""
 
 import asyncio
+import itertools
 import json
 import signal
 import sqlite3
@@ -19,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine.core.errors import SettingsError
 from engine.service.lifecycle import serve_until_signal
-from engine.service.server import Server, ServerOptions
+from engine.service.server import READY, Server, ServerOptions
 from tests.service.running import Running, failure, item, open_events
 from triveni.v1 import (
     catalog_pb2,
@@ -82,10 +83,13 @@ def held_call(server: Child) -> Iterator[grpc.Future]:
 def test_sigterm_lets_running_calls_end_and_refuses_new_ones(tmp_path: Path) -> None:
     with child(tmp_path) as server, held_call(server) as call:
         health = health_pb2_grpc.HealthStub(server.channel)
-        states = health.Watch(health_pb2.HealthCheckRequest(), timeout=60)
-        assert next(states).status == health_pb2.HealthCheckResponse.SERVING
+        watches = [health.Watch(health_pb2.HealthCheckRequest(service=name), timeout=60) for name in READY]
+        assert [next(states).status for states in watches] == [health_pb2.HealthCheckResponse.SERVING] * len(READY)
+        unknown = health.Watch(health_pb2.HealthCheckRequest(service="triveni.v1.NoService"), timeout=60)
+        assert next(unknown).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
         server.process.send_signal(signal.SIGTERM)
-        assert next(states).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        ended = [next(states).status for states in watches]
+        assert ended == [health_pb2.HealthCheckResponse.NOT_SERVING] * len(READY)
         with grpc.insecure_channel(server.channel._channel.target().decode()) as other:  # type: ignore[attr-defined]
             late = recommendation_pb2_grpc.RecommendationServiceStub(other)
             refused = failure(lambda: late.Search(HOLD, timeout=10))
@@ -108,8 +112,53 @@ def test_sigterm_lets_running_calls_end_and_refuses_new_ones(tmp_path: Path) -> 
 def test_calls_that_outlast_the_drain_are_cancelled(tmp_path: Path) -> None:
     with child(tmp_path, drain_seconds=0.2) as server, held_call(server) as call:
         server.process.send_signal(signal.SIGINT)
-        assert failure(lambda: call.result(timeout=20)).code in ("UNAVAILABLE", "CANCELLED")
+        cut = failure(lambda: call.result(timeout=20))
+        assert (cut.code, cut.reason) == ("UNAVAILABLE", "NOT_READY")
+        assert "the server stopped before the call was done: send again what was not answered" in cut.message
         assert server.end()[0] == 0
+
+
+def test_streams_that_outlast_the_drain_keep_what_was_answered_and_say_so(tmp_path: Path) -> None:
+    """Who sends for ever is told that the server stops; items that were answered are there, and events that came."""
+    rows = itertools.count()
+
+    def items() -> Iterator[catalog_pb2.UpsertItemsRequest]:
+        while True:
+            row = next(rows)
+            yield catalog_pb2.UpsertItemsRequest(item=item(f"i{row}", text=f"thing {row}"))
+
+    def events() -> Iterator[event_pb2.StreamEventsRequest]:
+        for row in itertools.count():
+            yield event_pb2.StreamEventsRequest(event=_event(row, "ann"))
+            time.sleep(0.001)
+
+    answered: list[str] = []
+    with child(tmp_path, drain_seconds=0.3) as server:
+        upserting = catalog_pb2_grpc.CatalogServiceStub(server.channel).UpsertItems(items(), timeout=60)
+        recording = event_pb2_grpc.EventServiceStub(server.channel).StreamEvents.future(events(), timeout=60)
+        answered += (next(upserting).item_id for _ in range(50))
+        server.process.send_signal(signal.SIGTERM)
+        cut = failure(lambda: answered.extend(response.item_id for response in upserting))
+        assert (cut.code, cut.reason) == ("UNAVAILABLE", "NOT_READY")
+        cut = failure(lambda: recording.result(timeout=20))
+        assert (cut.code, cut.reason) == ("UNAVAILABLE", "NOT_READY")
+        assert server.end()[0] == 0
+    with child(tmp_path) as server:
+        assert set(answered) <= _items(catalog_pb2_grpc.CatalogServiceStub(server.channel))
+        there = _ids(event_pb2_grpc.EventServiceStub(server.channel), "ann")
+        assert there == [f"ann{row}" for row in range(len(there))]
+
+
+def _items(catalog: catalog_pb2_grpc.CatalogServiceStub) -> set[str]:
+    """The ids of all items."""
+    found: set[str] = set()
+    token = ""
+    while True:
+        page = catalog.ListItems(catalog_pb2.ListItemsRequest(page_size=1000, page_token=token), timeout=20)
+        found |= {one.id for one in page.items}
+        token = page.next_page_token
+        if not token:
+            return found
 
 
 def test_a_second_signal_exits_at_once(tmp_path: Path) -> None:

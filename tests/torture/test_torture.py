@@ -9,6 +9,7 @@ from tests.events.stores import STORES, no_postgres, store_url
 from tests.torture.events import Events
 from tests.torture.indexing import Indexing
 from tests.torture.promotion import Promotion
+from tests.torture.rolling import roll
 from tests.torture.snapshot import Snapshot
 from tests.torture.striking import torture
 from tests.torture.training import Training
@@ -42,6 +43,13 @@ def test_promotion(tmp_path: Path, chance: random.Random) -> None:
 
 def test_training(tmp_path: Path, chance: random.Random) -> None:
     assert torture(Training(tmp_path), 1, chance).rounds == 1
+
+
+def test_no_call_fails_while_two_servers_are_restarted_in_turns(tmp_path: Path) -> None:
+    result = roll(tmp_path, calls=300, restarts=2, tiny=True)
+    assert not result.failed
+    assert result.lost == 0
+    assert result.calls >= 300
 
 
 def test_snapshot(tmp_path: Path, chance: random.Random) -> None:

@@ -49,7 +49,8 @@ class Connection(ABC):
     """What a client knows of its server.
 
     Args:
-        address: host:port; by default what the environment variable TRIVENI_SERVER says, or 127.0.0.1:50051.
+        address: host:port; by default what the environment variable TRIVENI_SERVER says, or 127.0.0.1:50051. Several
+            servers are ipv4:HOST:PORT,HOST:PORT or a name that stands for all; calls go to them in turns.
         token: sent as `authorization: Bearer …` with every call.
         api_key: sent as `x-api-key` with every call.
         tls: encrypt; so do `ca`, `cert` and `key` by themselves.
@@ -133,7 +134,10 @@ class Connection(ABC):
 
 
 def service_config() -> str:
-    """What gRPC tries again, as https://github.com/grpc/proposal/blob/master/A6-client-retries.md has it."""
+    """How gRPC chooses between servers, and what it tries again.
+
+    https://github.com/grpc/grpc/blob/master/doc/service_config.md has the form.
+    """
     split = (name.split("/") for name in NOT_AGAIN)
     config = {
         "methodConfig": [
@@ -141,6 +145,7 @@ def service_config() -> str:
             {"name": [{"service": f"triveni.v1.{service}", "method": method} for service, method in split]},
         ],
         "retryThrottling": dict(_BUDGET),
+        "loadBalancingConfig": [{"round_robin": {}}],
     }
     return json.dumps(config)
 
@@ -154,7 +159,11 @@ def _checked(address: str) -> str:
 def _is_local(address: str) -> bool:
     if address.startswith("unix:"):
         return True
-    host = address.rpartition(":")[0].strip("[]")
+    hosts = [one.rpartition(":")[0].strip("[]") for one in address.removeprefix("ipv4:").split(",")]
+    return all(map(_is_loopback, hosts))
+
+
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
