@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from engine.rerank.fields import fit_scales
 from engine.rerank.loaders import load
 from engine.rerank.tower_index import PREFIX, drop_others, vector_name
 from engine.rerank.two_towers import TwoTowerConfig, TwoTowerModel, TwoTowers
-from engine.rerank.version import KIND, Version, save_version
+from engine.rerank.version import KIND, Version, load_version, save_version
 from engine.store.base import Point
 from engine.store.edge import EdgeStore
 from tests.indexers.catalogs import everything
@@ -88,21 +89,27 @@ class Promotion:
         if said:
             promoted = [one.names[0] for one in said if one.step == "promoted"]
             assert serves in {*promoted[-1:], said[-1].names[0]} or not promoted, "a promotion is lost"
-        store = self._open()
-        serving = self._serving(store, registry)
+        with closing(self._open()) as store:
+            with closing(self._serving(store, registry)) as serving:
+                self._serve(serving, store, serves)
+            self._look(store, serves)
+        assert not [*registry.path.glob(".new-*"), *registry.path.glob(".gone-*")], "a half version is left"
+
+    def _serve(self, serving: Serving, store: EdgeStore, serves: str) -> None:
+        """The version loads, and its item vectors are completed."""
         with capture_logs() as logs:
             serving.start()
         assert not [line for line in logs if line["log_level"] == "error"], logs
         assert serving.version == serves
         if serves:
             wait_for(lambda: ready(serving))
-            _assert_vectors(store, serves)
-        assert not [*registry.path.glob(".new-*"), *registry.path.glob(".gone-*")], "a half version is left"
-        serving.close()
+            _assert_vectors(store, serving.registry, serves)
+
+    def _look(self, store: EdgeStore, serves: str) -> None:
+        """The items are there as they were, and nothing of other versions."""
         drop_others(store, {serves})
         assert {name for name in store.vectors if name.startswith(PREFIX)} <= {vector_name(serves)}
         _assert_same(everything(store))
-        store.close()
 
     def _open(self) -> EdgeStore:
         return EdgeStore(
@@ -158,12 +165,14 @@ def _points() -> list[Point]:
     ]
 
 
-def _assert_vectors(store: EdgeStore, version: str) -> None:
+def _assert_vectors(store: EdgeStore, registry: Registry, version: str) -> None:
     """Each item has the vector that the towers of its version make."""
     found, there = store.read_vectors(vector_name(version), ITEMS.ids)
     assert there.all()
     table = table_of(ITEMS, fit_scales(ITEMS.payloads, {}), np.zeros(len(ITEMS), np.bool_))
-    want = towers(int(version.split("-")[1])).item_embeddings(table, np.arange(len(ITEMS)))
+    model = load_version(registry.path / version).towers
+    assert model is not None
+    want = model.item_embeddings(table, np.arange(len(ITEMS)))
     np.testing.assert_allclose(found, want, atol=1e-4)
 
 
