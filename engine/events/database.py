@@ -237,6 +237,8 @@ def _remedy(said: str) -> str:
         return "end the process that holds the file, then try again"
     if "lock timeout" in said:
         return "see who locks the tables (pg_locks), then try again"
+    if "readonly" in said or "unable to open" in said:
+        return "let the file and its folder be written, then try again"
     if _is_full(said):
         return "free space on the disk, then try again"
     if "disk I/O" in said:

@@ -54,7 +54,8 @@ class EdgeStore:
         room: refuses writes where the disk is almost full; None keeps `RESERVE` free.
 
     Raises:
-        DiskFullError: if there is no room for a new collection.
+        DiskFullError: if there is no room for a new collection, or hardly any to open one.
+        DiskError: if the folder may not be written.
         StoreInUseError: if it is open already.
         SpaceError: if the folder keeps vectors of another space.
         StoreError: if the folder cannot be read.
@@ -73,12 +74,13 @@ class EdgeStore:
         optimize_after: int = 20_000,
         room: DiskRoom | None = None,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._room = room or DiskRoom(folder)
         self._folder = folder
         self._ef = ef
         self._writing = threading.RLock()
-        self._lock = FolderLock(folder)
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FolderLock(folder)
         try:
             about = Description(fingerprint, dimension, tuple(modalities), {}, unused=tuple(modalities))
             self._about = about.found_in(folder)

@@ -1,8 +1,8 @@
 """A program: a server over the tiny space and an embedded store, until a signal.
 
-`python -m … FOLDER DRAIN_SECONDS [ADDRESS]`. Its first line on standard output is the port. The text "hold" is encoded
-only once the file FOLDER/go exists, and "holding" is printed meanwhile, so that a test can stop the server while a call
-runs.
+`python -m … FOLDER DRAIN_SECONDS [ADDRESS]`. Its first line on standard output is the port. The text "hold" is
+encoded only once the file FOLDER/go exists, and "holding" is printed meanwhile, so that a test can stop the server
+while a call runs.
 """
 
 import asyncio
