@@ -98,7 +98,8 @@ def _roles(guess: Guess, sample: Sample) -> None:
             what = {"image": "pictures", "audio": "sounds"}[role]
             guess.doubts.append(
                 f"{column.name} holds addresses of the web, which are not fetched: allow their hosts "
-                f"(index.url_hosts), or download the {what} and write their paths, and map them: --column {role}={column.name}"
+                f"(index.url_hosts), or download the {what} and write their paths, and map them: "
+                f"--column {role}={column.name}"
             )
     texts, why = text_columns(sample, set(_names(guess, *ROLES)))
     if texts:

@@ -201,8 +201,8 @@ def _http() -> Callable[[bytes], str]:
             path = path.replace(f"{{{name}=**}}", quote(variable)).replace(
                 f"{{{name}}}", quote(variable, safe="") or "x"
             )
-        lines = binding.streams and "application/x-ndjson"
-        headers = {"content-type": lines or "application/json", "x-request-timeout": str(SECONDS)}
+        kind = "application/x-ndjson" if binding.rpc.client_streaming else "application/json"
+        headers = {"content-type": kind, "x-request-timeout": str(SECONDS)}
         port = server()[1].port
         if not connections:
             connections.append(http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS))
