@@ -5,14 +5,16 @@ seen the same calls. Ids, users, versions, trainings, page tokens and request id
 """
 
 import base64
+import io
 import itertools
 import json
 import math
 import re
+import tarfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,10 +30,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.backup.manifest import Taken
+from engine.backup.take import State, take
 from engine.core.errors import StoreError
 from engine.core.filters import FieldKind
 from engine.encode.batching import MicroBatcher
 from engine.encode.text_cache import TextEmbeddingCache
+from engine.events.database import Database
 from engine.learn.jobs.trainings import Trainings
 from engine.models.registry import Registry
 from engine.models.serving import Serving
@@ -44,7 +49,16 @@ from tests.learn.training_jobs import hungry
 from tests.models.versions import LOADERS, make
 from tests.service.running import item, open_edge, open_events, started
 from tests.tiny import concept_space, concept_text
-from triveni.v1 import catalog_pb2, content_pb2, encoder_pb2, event_pb2, item_pb2, model_pb2, recommendation_pb2
+from triveni.v1 import (
+    admin_pb2,
+    catalog_pb2,
+    content_pb2,
+    encoder_pb2,
+    event_pb2,
+    item_pb2,
+    model_pb2,
+    recommendation_pb2,
+)
 
 A, B = "a", "b"
 BEGIN = datetime(2026, 6, 1, tzinfo=UTC)
@@ -83,7 +97,12 @@ class World:
         """What a call answers, as JSON: messages, or why not."""
         described = METHODS[method]
         response = message_factory.GetMessageClass(described.output_type)
-        kinds = {(False, False): "unary_unary", (True, False): "stream_unary", (True, True): "stream_stream"}
+        kinds = {
+            (False, False): "unary_unary",
+            (False, True): "unary_stream",
+            (True, False): "stream_unary",
+            (True, True): "stream_stream",
+        }
         kind = kinds[described.client_streaming, described.server_streaming]
         make_call = getattr(self.channel, kind)(
             method, lambda message: message.SerializeToString(), response.FromString
@@ -95,6 +114,8 @@ class World:
             answers = list(answer) if described.server_streaming else [answer]
         except grpc.RpcError as error:
             return [error.code().name, error.details()]
+        if method.endswith("/Backup"):
+            return _archived(b"".join(one.data for one in answers))
         for one in answers:
             self._note(tenant, method, one)
         return [_plain(one) for one in answers]
@@ -117,6 +138,18 @@ def _plain(answer: Message) -> Any:
     if "trainings" in said:
         said["nextPageToken"] = bool(said.get("nextPageToken"))  # holds what is drawn
     return said
+
+
+def _archived(raw: bytes) -> Any:
+    """What a backup holds; served lists are written in their own time."""
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        described = archive.extractfile("manifest.json")
+        assert described
+        counts = json.load(described)["counts"]
+        return [
+            sorted(archive.getnames()),
+            {name: count for name, count in counts.items() if "impression" not in name},
+        ]
 
 
 def _floats(encoded: str) -> list[float]:
@@ -197,7 +230,13 @@ def tenant(name: str, folder: Path) -> Iterator[Tenant]:
         encoder = MicroBatcher(space)
         opened.callback(encoder.close)
         engine = Engine(TextEmbeddingCache(encoder), space.manifest, store, models=serving)
-        yield Tenant(engine, encoder, store, events, serving, trainings)
+
+        def backup() -> Iterator[bytes]:
+            taken = Taken(triveni="0", created=BEGIN, space="tiny", media_root=None, settings="")
+            with closing(Database(f"sqlite:///{folder / 'events.db'}")) as database:
+                yield from take(State(store, database, registry), taken, folder / "models" / ".backup")
+
+        yield Tenant(engine, encoder, store, events, serving, trainings, backup=backup)
 
 
 @contextmanager
@@ -342,6 +381,7 @@ CASES: dict[str, st.SearchStrategy[list[Message]]] = {
         )
     ),
     "EventService/DeleteUser": one(message(event_pb2.DeleteUserRequest, user_id=users)),
+    "AdminService/Backup": one(st.just(admin_pb2.BackupRequest())),
     "ModelService/ListModels": one(
         message(model_pb2.ListModelsRequest, page_size=sizes, page_token=tokens("ModelService/ListModels"))
     ),
