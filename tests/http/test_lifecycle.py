@@ -127,7 +127,7 @@ def test_an_address_that_cannot_be_had_is_said(door: Opened, address: str) -> No
     said = f"127.0.0.1:{door.door.port}" if address == "IN USE" else address
     other = HttpServer(HttpSettings(address=said), max_message_bytes=1)
     with pytest.raises(SettingsError, match=r"cannot listen on .*: choose another http.address"):
-        asyncio.run(other.open("unix:/nothing"))
+        asyncio.run(other.open("unix:/nothing", lambda _: 0.0))
 
 
 def test_more_connections_than_allowed_are_refused_and_health_is_answered(tmp_path: Path) -> None:
