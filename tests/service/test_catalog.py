@@ -1,5 +1,6 @@
 """The catalogue over the wire."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -428,3 +429,24 @@ def test_empty_payload_is_kept_empty(fresh: tuple[Running, Counting]) -> None:
     run, _ = fresh
     run.upsert([item("a", text="x")])
     assert get(run, "a").payload == Struct()
+
+
+def test_a_caller_who_does_not_read_answers_is_held_back(fresh: tuple[Running, Counting]) -> None:
+    """Answers that nobody takes wait at the caller's own machine, in gRPC's window; the server keeps none beyond."""
+    run, _ = fresh
+    offered, sent = 50_000, 0
+
+    def items() -> Iterator[P.UpsertItemsRequest]:
+        nonlocal sent
+        while sent < offered:
+            yield P.UpsertItemsRequest(item=item(f"{sent % 20:01000d}", text="a bird"))
+            sent += 1
+
+    answers = run.catalog.UpsertItems(items(), timeout=60)
+    before = -1
+    while before != sent:
+        before = sent
+        time.sleep(0.5)  # it stopped if nothing was sent in this time
+    assert 0 < sent < offered
+    assert len(list(itertools.islice(answers, before))) == before  # read, they come, and it goes on
+    answers.cancel()
