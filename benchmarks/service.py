@@ -1,10 +1,11 @@
 """The gRPC service against the engine that it serves, against bare gRPC, and against itself under load.
 
-    python -m benchmarks.service [wire] [concurrent] [metrics] [start] [--items 100000] [--store DIR] [--json]
+    python -m benchmarks.service [wire|concurrent|metrics|access|start …] [--items 100000] [--store DIR] [--json]
 
 wire: Recommend in process, over gRPC on loopback, and a bare echo of messages of the same sizes, by turns.
 concurrent: text searches one at a time against 16 at once, by turns, over the space of the settings.
 metrics: text searches, 16 at once, with metrics and traces and without, by turns.
+access: text searches, one at a time, with TLS and a key or a token and in the clear, by turns.
 start: `triveni serve` in a process of its own, from its start until the health service says SERVING.
 """
 
@@ -23,6 +24,7 @@ import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from benchmarks.access import access
 from benchmarks.searches import AT_ONCE, concurrent, measured
 from benchmarks.wire import Row, wire
 from engine import opening
@@ -80,7 +82,7 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "what", nargs="*", default=[], metavar="wire|concurrent|metrics|start", help="all if not given"
+        "what", nargs="*", default=[], metavar="wire|concurrent|metrics|access|start", help="all if not given"
     )
     parser.add_argument("--items", type=int, default=100_000, help="of the wire's catalogue")
     parser.add_argument("--users", type=int, default=40)
@@ -92,7 +94,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, help="keep the synthetic stores below this folder")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    what = options.what or ["wire", "concurrent", "metrics", "start"]
+    what = options.what or ["wire", "concurrent", "metrics", "access", "start"]
     configure_logs("warning", json_lines=True)
     one_blas_thread()
     report: dict[str, Row] = {}
@@ -108,6 +110,10 @@ def main() -> None:
             space = opening.open_space(load_settings())
             name = folder / f"search-{space.fingerprint[:8]}"
             report["metrics"] = measured(space, options.search_items, name, options.rounds, options.calls)
+        if "access" in what:
+            space = opening.open_space(load_settings())
+            name = folder / f"search-{space.fingerprint[:8]}"
+            report["access"] = access(space, options.search_items, name, options.rounds * options.calls)
         if "start" in what:
             report["start"] = start(min(options.rounds, 3), Path(scratch) / "empty")
     print(json.dumps(report) if options.json else table(report))
@@ -134,6 +140,12 @@ def table(report: dict[str, Row]) -> str:
             f"{row['without_per_second']:.0f} without, {row['throughput']:.3f} times; the server's CPU time "
             f"{row['with_cpu_ms']:.2f} and {row['without_cpu_ms']:.2f} ms, {row['cpu']:.3f} times "
             f"({row['cpu_least']:.3f} to {row['cpu_most']:.3f}), bound 1.05: {met(row)}"
+        )
+    if row := report.get("access"):
+        lines.append(
+            f"text search p50, one at a time: {row['plain_p50_ms']:.2f} ms in the clear, {row['key_p50_ms']:.2f} ms "
+            f"with TLS and a key ({row['key_ratio']:.3f} times), {row['token_p50_ms']:.2f} ms with TLS and a token "
+            f"({row['token_ratio']:.3f} times), bound 1.1: {met(row)}"
         )
     if row := report.get("start"):
         lines.append(

@@ -29,6 +29,8 @@ from engine.events.base import EventStore
 from engine.events.history import StoredHistory
 from engine.events.sql import SqlEventStore
 from engine.query.pipeline import Engine
+from engine.service.access.access import Access
+from engine.service.access.tls import TlsFiles
 from engine.service.convert import recommend_query
 from engine.service.convert.fields import timestamp
 from engine.service.metrics import Metrics
@@ -79,10 +81,12 @@ async def start_server(
     events: EventStore,
     space: Space | NoSpace,
     metrics: Metrics | None = None,
+    access: Access | None = None,
+    tls: TlsFiles | None = None,
 ) -> Server:
     """The service itself."""
     tenant = Tenant(engine, encoder, store, events)
-    server = Server({"": tenant}, space, ANY_PORT, metrics=metrics)  # type: ignore[arg-type]
+    server = Server({"": tenant}, space, ANY_PORT, metrics=metrics, access=access, tls=tls)  # type: ignore[arg-type]
     await server.start()
     return server
 

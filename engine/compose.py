@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from engine.query.models import Models
     from engine.query.pipeline import Engine
     from engine.query.search import BatchedSearch, Search
+    from engine.service.access.access import Access
+    from engine.service.access.tls import TlsFiles
     from engine.service.metrics import Metrics
     from engine.service.metrics_door import MetricsDoor
     from engine.service.quotas.quotas import Quotas
@@ -366,20 +368,80 @@ def open_quotas(settings: Mapping[str, Settings]) -> Quotas:
     return Quotas(quotas, SharedBuckets(where.url, where.timeout_seconds))
 
 
-def http_doors(settings: Settings, address: str = "", routes: Sequence[BaseRoute] = ()) -> tuple[HttpServer, ...]:
+def open_access(settings: Settings) -> Access:
+    """Decides who may do what, at every door of a server.
+
+    Raises:
+        SettingsError: if a file cannot be read, or the audit log not be written.
+    """
+    from engine.service.access.access import Access, Checker
+    from engine.service.access.audit import AuditLog
+    from engine.service.access.keys import KeyChecker
+    from engine.service.access.tokens import Claims, TokenChecker
+
+    said = settings.access
+    checkers: list[Checker] = []
+    if said.keys is not None:
+        checkers.append(KeyChecker(said.keys))
+    if said.jwks is not None:
+        claims = Claims(
+            said.issuer,
+            said.audience,
+            said.leeway_seconds,
+            said.subject_claim,
+            said.scopes_claim,
+            said.scope_prefix,
+            said.tenant_claim,
+        )
+        checkers.append(TokenChecker(said.jwks, claims))
+    return Access(checkers, AuditLog(settings.log.audit))
+
+
+def tls_files(settings: Settings) -> TlsFiles | None:
+    """What encrypts, if the settings have it.
+
+    Raises:
+        SettingsError: if the files cannot be read, or do not belong together.
+    """
+    from engine.service.access.tls import TlsFiles
+
+    service = settings.service
+    if service.tls_cert is None or service.tls_key is None:
+        return None
+    return TlsFiles(service.tls_cert, service.tls_key, service.tls_client_ca)
+
+
+def http_doors(
+    settings: Settings,
+    address: str = "",
+    routes: Sequence[BaseRoute] = (),
+    *,
+    access: Access | None = None,
+    tls: TlsFiles | None = None,
+) -> tuple[HttpServer, ...]:
     """The HTTP door, if the settings or an address open one.
 
     Args:
         settings: the settings.
         address: HOST:PORT, instead of that of the settings.
         routes: more routes than those of the calls.
+        access: decides who may do what, as it does for the server.
+        tls: encrypts, as it does the server.
     """
     if not (address or settings.http.address):
         return ()
     from engine.http.server import HttpServer
 
     http = settings.http.model_copy(update={"address": address}) if address else settings.http
-    return (HttpServer(http, max_message_bytes=settings.service.max_message_bytes, extra_routes=routes),)
+    return (
+        HttpServer(
+            http,
+            max_message_bytes=settings.service.max_message_bytes,
+            extra_routes=routes,
+            access=access,
+            tls=tls,
+        ),
+    )
 
 
 def tracing(settings: Settings) -> Tracing | None:
@@ -397,4 +459,4 @@ def metrics_doors(settings: Settings, metrics: Metrics) -> tuple[MetricsDoor, ..
         return ()
     from engine.service.metrics_door import MetricsDoor
 
-    return (MetricsDoor(settings.metrics.address, metrics),)
+    return (MetricsDoor(settings.metrics.address, metrics, insecure=settings.metrics.insecure),)

@@ -10,6 +10,7 @@ import typer
 
 from encoders.errors import TriveniError
 from engine.cli import (
+    access,
     ask,
     backup,
     encode,
@@ -55,6 +56,7 @@ app.command()(simulate.simulate)
 app.command()(evaluate.evaluate)
 app.command()(train.train)
 app.command()(tune.tune)
+app.add_typer(access.app, name="access")
 app.add_typer(space.app, name="space")
 app.add_typer(events.app, name="events")
 app.add_typer(model.app, name="model")

@@ -195,10 +195,11 @@ def _from_server(
     import grpc
 
     from engine.cli import named, other_settings
+    from engine.cli.calling import channel_to
     from triveni.v1 import recommendation_pb2_grpc
 
     here = other_settings.digests_here(ctx)
-    with grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]) as channel:
+    with channel_to(address) as channel:
         stub = recommendation_pb2_grpc.RecommendationServiceStub(channel)
         try:
             answer, call = stub.Recommend.with_call(asked, timeout=30, metadata=other_settings.asking(here))

@@ -14,6 +14,9 @@ from engine.config.variables import PREFIX
 if TYPE_CHECKING:
     import typer
 
+_OF_CLIENTS = ("TRIVENI_SERVER", "TRIVENI_TOKEN", "TRIVENI_API_KEY", "TRIVENI_TLS", "TRIVENI_TLS_CA")
+"""Variables that say how a server is asked; they are no settings."""
+
 
 def digests_here(ctx: typer.Context) -> Mapping[str, str]:
     """Per setting that shapes answers a digest of it; empty where nothing is set here.
@@ -65,4 +68,5 @@ def _place(ctx: typer.Context) -> str | None:
     named: Path | None = ctx.find_root().params.get("settings")
     if named is not None or Path("triveni.toml").is_file():
         return str(named or "triveni.toml")
-    return "the environment" if any(name.upper().startswith(PREFIX) for name in os.environ) else None
+    set_here = (name for name in os.environ if name.upper().startswith(PREFIX) and name not in _OF_CLIENTS)
+    return "the environment" if any(set_here) else None

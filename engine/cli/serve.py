@@ -73,6 +73,7 @@ def run(
         options = compose.server_options(settings)
         http = http or settings.http.address or (STUDIO_ADDRESS if studio else "")
 
+    access, tls = compose.open_access(settings), compose.tls_files(settings)
     one_blas_thread()
     prompt_event_loop()
     give_back_memory()
@@ -84,6 +85,7 @@ def run(
         encoder = compose.micro_batcher(settings, space, metrics)
         opened.callback(encoder.close)
         owned = settings.by_tenant()
+        quotas = compose.open_quotas(owned)
         tenants = {}
         for name, own in owned.items():
             if name:
@@ -107,18 +109,22 @@ def run(
                         owned[name], space, one.store, limits, here, events=one.events, live=live, tenant=name
                     )
                     for name, one in tenants.items()
-                }
+                },
+                access,
+                quotas,
             )
-        doors = compose.http_doors(settings, http, routes)
+        doors = compose.http_doors(settings, http, routes, access=access, tls=tls)
         server = Server(
             tenants,
             space,
             listening,
             doors=(*doors, *compose.metrics_doors(settings, metrics)),
             metrics=metrics,
-            quotas=compose.open_quotas(owned),
             tracing=compose.tracing(settings),
             names=UserNames(settings.log.user_key.get_secret_value()),
+            access=access,
+            quotas=quotas,
+            tls=tls,
         )
 
         def tell() -> None:

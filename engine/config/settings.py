@@ -23,6 +23,7 @@ from engine.http.settings import HttpSettings
 from engine.learn.settings import LearnSettings
 from engine.models.settings import ModelSettings
 from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
+from engine.service.access.settings import AccessSettings
 from engine.service.quotas.settings import QuotaSettings
 from engine.service.settings import LogSettings, MetricsSettings, ServiceSettings, TracingSettings
 from engine.store.settings import StoreSettings
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     service: ServiceSettings = ServiceSettings()
     http: HttpSettings = HttpSettings()
+    access: AccessSettings = AccessSettings()
     studio: StudioSettings = StudioSettings()
     metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()

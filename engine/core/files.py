@@ -74,13 +74,20 @@ def _remove_if_left(path: Path) -> None:
             os.close(file)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, mode: int | None = None) -> None:
     """Replace a file as a whole, durably; see `replacing`.
+
+    Args:
+        path: of the file.
+        text: that it holds.
+        mode: who may read and write it; None is as the process's umask has it.
 
     Raises:
         DiskError: if it cannot be written; the old one stays.
     """
     with disk_errors(path), replacing(path) as new:
+        if mode is not None:
+            new.chmod(mode)
         new.write_text(text, encoding="utf-8")
 
 

@@ -21,10 +21,13 @@ from encoders.errors import TriveniError
 from engine.http.bindings import Binding, bindings, bindings_of, by_template
 from engine.http.calls import PASSED_ON, Endpoint, raw_path
 from engine.http.errors import HttpError, NoSuchMethodError, NoSuchPathError
+from engine.http.gate import Gate
 from engine.http.guard import HEADERS, Guard
 from engine.http.pages import page_routes
 from engine.http.problems import of_error
+from engine.http.session import session_routes
 from engine.http.settings import HttpSettings
+from engine.service.access.access import API_KEY, AUTHORIZATION
 from engine.service.calls import REQUEST_ID
 from engine.service.server import READY, Refuse
 from engine.service.status import UnexpectedError
@@ -39,6 +42,7 @@ def build_app(
     channel: grpc.aio.Channel,
     settings: HttpSettings,
     refuse: Refuse,
+    gate: Gate,
     *,
     max_message_bytes: int,
     extra_routes: Sequence[BaseRoute] = (),
@@ -51,6 +55,7 @@ def build_app(
             event that is set when the door closes: answers without an end have to end then.
         settings: of the door.
         refuse: refuses calls before they are read.
+        gate: lets requests in.
         max_message_bytes: the largest message that the service takes.
         extra_routes: more routes, behind those of the RPCs.
         middleware: more of it, inside of what guards the app.
@@ -64,6 +69,7 @@ def build_app(
                     binding,
                     channel,
                     refuse,
+                    gate,
                     max_bytes=max_message_bytes,
                     body_seconds=settings.body_seconds,
                     status_of=health_status if binding.rpc.full_name == _HEALTH else lambda _: 200,
@@ -77,12 +83,12 @@ def build_app(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST", "DELETE"),
-        allow_headers=("content-type", "x-request-timeout", REQUEST_ID, *PASSED_ON),
+        allow_headers=("content-type", "x-request-timeout", AUTHORIZATION, API_KEY, REQUEST_ID, *PASSED_ON),
         expose_headers=(REQUEST_ID, "retry-after"),
         max_age=600,
     )
     app = Starlette(
-        routes=[*routes, *extra_routes, *page_routes(every)],
+        routes=[*routes, *session_routes(gate), *extra_routes, *page_routes(every)],
         middleware=[
             Middleware(Guard, allowed_hosts=settings.allowed_hosts, origins=settings.cors_origins),
             *([cors] if settings.cors_origins else []),

@@ -6,7 +6,6 @@ interceptors, limits, deadlines and errors are those of gRPC. A client that goes
 
 import asyncio
 import re
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -24,22 +23,22 @@ from engine.http.answer import Answer
 from engine.http.bindings import Binding
 from engine.http.body import JSON, LINES, MULTIPART, Body, ClientGone
 from engine.http.errors import MalformedBodyError, MalformedHeaderError, TooLargeError
+from engine.http.gate import Gate, credentials, is_visible, peer_of, request_id_of
 from engine.http.messages import json_of, message_of, read_json
 from engine.http.problems import of_call, of_error
-from engine.service.calls import REQUEST_ID, refused
+from engine.service.access.errors import RefusedError
+from engine.service.access.scopes import scope_of
+from engine.service.calls import PEER, REQUEST_ID, refused
 from engine.service.status import NotReadyError, UnexpectedError, refusal_error, refusal_step
 from engine.service.stream_buffer import StreamBuffer
 
-PASSED_ON = ("authorization", "x-api-key", "traceparent", "tracestate")
-"""Headers that the service gets as metadata."""
+PASSED_ON = ("traceparent", "tracestate")
+"""Headers that the service gets as metadata, beside the credential."""
 
 _ASIDE = 1 << 16
 """Bytes from which on JSON is read and written in a thread, so that it holds up nobody."""
 _MAX_WAITING, _MAX_WAITING_BYTES = 1 << 20, 16 << 20
 """Answers of a stream that wait for a client which sends all before it reads any."""
-
-_VISIBLE = re.compile(r"[\x20-\x7e]*")
-_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Endpoint:
@@ -49,6 +48,7 @@ class Endpoint:
         binding: what it binds.
         channel: to the service.
         refuse: refuses calls before they are read.
+        gate: lets requests in, before their bodies are read.
         max_bytes: of a message, and of a body or a line of one.
         body_seconds: in which a body has to arrive that is no stream.
         status_of: the HTTP status of an answer.
@@ -59,12 +59,14 @@ class Endpoint:
         binding: Binding,
         channel: grpc.aio.Channel,
         refuse: Callable[[str], float],
+        gate: Gate,
         *,
         max_bytes: int,
         body_seconds: float,
         status_of: Callable[[Message], int] = lambda _: 200,
     ) -> None:
-        self.binding, self._refuse = binding, refuse
+        self.binding, self._gate, self._scope = binding, gate, scope_of(binding.method)
+        self._refuse = refuse
         self._max_bytes, self._body_seconds, self._status_of = max_bytes, body_seconds, status_of
         kinds: dict[tuple[bool, bool], Any] = {
             (False, False): channel.unary_unary,
@@ -77,13 +79,12 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request whose path and method are those of the binding."""
-        headers = Headers(scope=scope)
-        sent_id = headers.get(REQUEST_ID, "")
-        request_id = sent_id if _ID.fullmatch(sent_id) else uuid.uuid4().hex
+        request_id = request_id_of(scope)
         body = Body(scope, receive, self._max_bytes)
         answer = Answer(send, request_id)
         try:
-            options = {"timeout": _seconds_of(headers), "metadata": _metadata(headers, request_id)}
+            self._gate.admit(self.binding.method, self._scope, scope, request_id)
+            options = {"timeout": _seconds_of(Headers(scope=scope)), "metadata": _metadata(scope, request_id)}
             if self.binding.rpc.client_streaming:
                 await self._stream(scope, body, answer, options)
             elif self.binding.rpc.server_streaming:
@@ -95,7 +96,7 @@ class Endpoint:
         except asyncio.CancelledError:  # the time for answers is up
             cut_off = NotReadyError("the server stopped before the answer was there", "try again")
             await answer.problem(of_error(cut_off, request_id), body)
-        except OverloadedError as error:  # counted already
+        except (RefusedError, OverloadedError) as error:  # noted already
             await answer.problem(of_error(error, request_id), body)
         except TriveniError as error:
             structlog.get_logger("triveni.http").info(
@@ -205,11 +206,14 @@ class Endpoint:
         await answer.end(LINES[0])
 
 
-def _metadata(headers: Headers, request_id: str) -> tuple[tuple[str, str], ...]:
-    passed = ((name, headers.get(name)) for name in PASSED_ON)
+def _metadata(scope: Scope, request_id: str) -> tuple[tuple[str, str], ...]:
+    headers = Headers(scope=scope)
+    passed = ((name, headers.get(name, "")) for name in PASSED_ON)
     return (
         (REQUEST_ID, request_id),
-        *((name, value) for name, value in passed if value and _VISIBLE.fullmatch(value)),
+        (PEER, peer_of(scope)),
+        *credentials(scope),
+        *((name, value) for name, value in passed if is_visible(value)),
     )
 
 

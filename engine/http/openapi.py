@@ -37,6 +37,11 @@ _PLAIN: Mapping[int, Schema] = {
     FieldDescriptor.TYPE_FLOAT: {"type": "number", "format": "float"},
     FieldDescriptor.TYPE_DOUBLE: {"type": "number", "format": "double"},
 }
+_CREDENTIALS: Mapping[str, Schema] = {
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+}
+"""Where a server asks for one."""
 _PROBLEM_NAME = "HttpProblem"  # triveni.v1 has a Problem of its own
 _PROBLEM: Schema = {
     "type": "object",
@@ -112,7 +117,8 @@ class _Document:
             "info": {"title": "Triveni", "version": "v1", "description": ABOUT, "license": {"name": "Apache-2.0"}},
             "tags": list(tags.values()),
             "paths": paths,
-            "components": {"schemas": dict(sorted(self._schemas.items()))},
+            "components": {"schemas": dict(sorted(self._schemas.items())), "securitySchemes": _CREDENTIALS},
+            "security": [{}, *({name: []} for name in _CREDENTIALS)],
         }
 
     def _operation(self, binding: Binding) -> Schema:

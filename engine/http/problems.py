@@ -89,6 +89,8 @@ class Problem:
         headers = {"cache-control": "no-store", **self.headers}
         if self.retry_after:
             headers["retry-after"] = str(math.ceil(self.retry_after))
+        if self.status == 401:  # no browser asks for this scheme by itself
+            headers["www-authenticate"] = 'Bearer realm="triveni"'
         if self.status == 503:
             headers["connection"] = "close"  # what comes next may reach another server
         body = json.dumps(self.fields(), ensure_ascii=False).encode("utf-8", "replace")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import socket
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,11 @@ from starlette.routing import BaseRoute
 from engine.core.errors import SettingsError
 from engine.http.app import build_app
 from engine.http.connections import Crowd, Protocol
+from engine.http.gate import Gate
 from engine.http.settings import HttpSettings
+from engine.service.access.access import Access
+from engine.service.access.listening import check_listening
+from engine.service.access.tls import TlsFiles
 from engine.service.server import Refuse
 
 _KEEP_ALIVE = 75
@@ -35,6 +38,8 @@ class HttpServer:
         max_message_bytes: the largest message that the service takes.
         extra_routes: more routes than those of the RPCs.
         middleware: more of it.
+        access: decides who may do what; None lets everybody do everything.
+        tls: encrypts; None is in the clear.
     """
 
     def __init__(
@@ -44,7 +49,10 @@ class HttpServer:
         max_message_bytes: int,
         extra_routes: Sequence[BaseRoute] = (),
         middleware: Sequence[Middleware] = (),
+        access: Access | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
+        self._access, self._tls = access or Access(), tls
         self._settings, self._max_message_bytes = settings, max_message_bytes
         self._extra_routes, self._middleware = extra_routes, middleware
         self._log = structlog.get_logger("triveni.http")
@@ -59,10 +67,22 @@ class HttpServer:
             refuse: refuses calls before they are read.
 
         Raises:
-            SettingsError: if the address cannot be bound.
+            SettingsError: if the address cannot be bound, or should not be as it is.
         """
         _forward_logs()
-        listening = _bind(self._settings.address)
+        listening, tls = _bind(self._settings.address), self._tls
+        host = listening.getsockname()[0]
+        try:
+            check_listening(
+                "http",
+                f"{host}:{listening.getsockname()[1]}",
+                encrypted=tls is not None,
+                asks=self._access.asks or (tls is not None and tls.asks_clients),
+                insecure=self._settings.insecure,
+            )
+        except SettingsError:
+            listening.close()
+            raise
         self.port = listening.getsockname()[1]
         self._channel = grpc.aio.insecure_channel(
             target,
@@ -72,33 +92,28 @@ class HttpServer:
             self._channel,
             self._settings,
             refuse,
+            Gate(self._access),
             max_message_bytes=self._max_message_bytes,
             extra_routes=self._extra_routes,
             middleware=self._middleware,
         )
-        self._server = _Uvicorn(
-            uvicorn.Config(
-                Crowd(app, self._settings.max_connections, lambda: len(self._server.server_state.connections)),
-                http=partial(Protocol, self._settings.body_seconds),  # type: ignore[arg-type]
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=_KEEP_ALIVE,
-            )
+        config = uvicorn.Config(
+            Crowd(app, self._settings.max_connections, lambda: len(self._server.server_state.connections)),
+            http=partial(Protocol, self._settings.body_seconds),  # type: ignore[arg-type]
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE,
         )
+        config.load()
+        config.ssl = tls.context() if tls is not None else None
+        self._server = _Uvicorn(config)
         self._running = asyncio.create_task(self._server.serve([listening]))
         await self._server.listens.wait()
-        host = listening.getsockname()[0]
-        if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
-            self._log.warning(
-                "HTTP is open to other machines, without encryption or credentials",
-                address=host,
-                remedy="put a proxy before it that has both, or set http.address to 127.0.0.1:PORT",
-            )
         self._log.info("http", address=host, port=self.port)
 
     async def close(self, seconds: float) -> None:

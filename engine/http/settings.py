@@ -9,7 +9,9 @@ class HttpSettings(Section):
     """HTTP/JSON beside gRPC."""
 
     address: str = ""
-    """HOST:PORT to listen on; empty turns it off."""
+    """HOST:PORT to listen on; empty turns it off. It is encrypted as gRPC is (`service.tls_cert`)."""
+    insecure: bool = False
+    """Whether it may listen on an address that other machines reach although it does not encrypt."""
     allowed_hosts: tuple[str, ...] = ()
     """Names under which it may be asked, beside localhost and IP addresses; "*" allows all."""
     cors_origins: tuple[str, ...] = ()

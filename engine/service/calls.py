@@ -21,6 +21,9 @@ REQUEST_ID = "x-request-id"
 SETTINGS = "triveni-settings"
 """The metadata key that asks for digests of the server's settings; they come as JSON under the same trailing key."""
 
+PEER = "triveni-peer"
+"""The metadata key under which another door says whom it asks for; from elsewhere it says nothing."""
+
 REFUSED = b"\x07"
 """Begins what no message begins with (field 0 of wire type 7)."""
 
@@ -107,6 +110,14 @@ def begin_call(method: str, context: Context, caller: Caller) -> Call:
 def current_call() -> Call:
     """The call that this task answers."""
     return _CURRENT.get()
+
+
+def peer_of(context: Context) -> str:
+    """The address that a call came from, as gRPC or another door says it."""
+    peer = str(context.peer())
+    if not peer.startswith("unix:"):
+        return peer
+    return next((str(value) for key, value in context.invocation_metadata() or () if key == PEER), peer)
 
 
 def status_name(context: Any) -> str:

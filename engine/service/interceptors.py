@@ -16,8 +16,9 @@ from google.protobuf.message import DecodeError
 from encoders.errors import TriveniError
 from engine.service.access.access import Access
 from engine.service.access.caller import Caller
+from engine.service.access.errors import RefusedError
 from engine.service.access.scopes import scope_of
-from engine.service.calls import SETTINGS, Call, Context, Malformed, begin_call, checked, status_name
+from engine.service.calls import SETTINGS, Call, Context, Malformed, begin_call, checked, peer_of, status_name
 from engine.service.logs import UserNames
 from engine.service.metrics import Metrics
 from engine.service.quotas.quotas import Quotas, carries_contents
@@ -96,8 +97,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if self._refusing and call.method.startswith(_OWN):
             raise NotReadyError("the server is stopping", "try again: another server or a new one will answer")
         if call.caller.tenant not in self._settings and call.method.startswith(_OWN):
-            tenant = f"tenant {call.caller.tenant!r}" if call.caller.tenant else "no tenant"
-            raise TenantError(f"the credential is of {tenant}", "send one of a tenant that this server has")
+            raise TenantError(call.caller.tenant)
 
     async def idle(self) -> None:
         """Wait until no call of our own services is running."""
@@ -132,7 +132,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             if handler is None:
                 return None
             wrapped = self._wrapped[method] = self._wrap(method, handler)
-        _CALLER.set(self._access.caller(scope_of(method), handler_call_details.invocation_metadata or ()))
+        try:
+            _CALLER.set(self._access.admit(scope_of(method), handler_call_details.invocation_metadata or ()))
+        except RefusedError as error:
+            return self._refusing_handler(method, error)
         return wrapped
 
     def refuse_early(self, method: str) -> float:
@@ -155,6 +158,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _tell_refused(self) -> None:
         self._log.warning("calls refused", count=self._refused, code="RESOURCE_EXHAUSTED")
         self._refused = 0
+
+    def _refusing_handler(self, method: str, error: RefusedError) -> Handler:
+        """A handler that refuses a call before a message of it is read: it is one that would ask for each."""
+
+        async def refuse(_: Any, context: Context) -> None:
+            _CALLER.set(error.caller)
+            call = self._begin(method, context)
+            call.notes["why"] = error.why
+            await self._fail(error, call, context)
+
+        return grpc.stream_unary_rpc_method_handler(refuse)
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
         read = _reader(handler.request_deserializer)
@@ -222,7 +236,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _begin(self, method: str, context: Context) -> Call:
         call = begin_call(method, context, _CALLER.get())
-        if any(key == SETTINGS for key, _ in context.invocation_metadata() or ()):
+        if call.caller.scopes and any(key == SETTINGS for key, _ in context.invocation_metadata() or ()):
             context.set_trailing_metadata(((SETTINGS, self._settings.get(call.caller.tenant, "{}")),))
         own = method.startswith(_OWN)
         task = asyncio.current_task()
@@ -257,6 +271,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             facts=facts,
             stages=call.stages,
             stages_began=call.stages_began,
+        )
+        self._access.audit.ended(
+            call.method,
+            scope_of(call.method),
+            call.caller,
+            code,
+            call.request_id,
+            peer=peer_of(context),
+            why=str(call.notes.get("why", "")),
+            time=call.time,
         )
         log = self._log.info if own else self._log.debug
         ms, traced = round(took * 1e3, 2), {"trace_id": trace} if trace else {}

@@ -1,7 +1,6 @@
 """The metrics over HTTP, for Prometheus: on a port of their own, in threads of their own."""
 
 import asyncio
-import ipaddress
 import threading
 from collections.abc import Callable
 from wsgiref.simple_server import WSGIServer
@@ -10,6 +9,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from engine.core.errors import SettingsError
+from engine.service.access.listening import check_listening
 from engine.service.metrics import Metrics
 
 
@@ -19,10 +19,11 @@ class MetricsDoor:
     Args:
         address: HOST:PORT to listen on; port 0 takes a free one.
         metrics: what is shown.
+        insecure: whether it may be shown to other machines.
     """
 
-    def __init__(self, address: str, metrics: Metrics) -> None:
-        self._address, self.metrics = address, metrics
+    def __init__(self, address: str, metrics: Metrics, *, insecure: bool = False) -> None:
+        self._address, self.metrics, self._insecure = address, metrics, insecure
         self._listening: tuple[WSGIServer, threading.Thread] | None = None
         self._log = structlog.get_logger("triveni.service")
         self.port = 0
@@ -31,8 +32,9 @@ class MetricsDoor:
         """Listen.
 
         Raises:
-            SettingsError: if the address cannot be bound.
+            SettingsError: if the address cannot be bound, or should not be as it is.
         """
+        check_listening("metrics", self._address, encrypted=False, asks=False, insecure=self._insecure)
         host, _, port = self._address.rpartition(":")
         try:
             found = start_http_server(int(port), host.strip("[]"), self.metrics.registry)
@@ -43,12 +45,6 @@ class MetricsDoor:
             ) from None
         self._listening = found
         where, self.port = found[0].server_address[:2]
-        if not ipaddress.ip_address(str(where).partition("%")[0]).is_loopback:
-            self._log.warning(
-                "metrics are open to other machines",
-                address=where,
-                remedy="let only Prometheus reach the port, or set metrics.address to 127.0.0.1:PORT",
-            )
         self._log.info("metrics", address=where, port=self.port)
 
     async def close(self, seconds: float) -> None:

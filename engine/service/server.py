@@ -18,6 +18,8 @@ from engine.catalog.settings import IndexSettings
 from engine.core.errors import SettingsError
 from engine.events.check import EventLimits
 from engine.service.access.access import Access
+from engine.service.access.listening import check_listening
+from engine.service.access.tls import TlsFiles
 from engine.service.interceptors import CallInterceptor
 from engine.service.logs import UserNames, loading
 from engine.service.metrics import Metrics
@@ -87,6 +89,7 @@ class Server:
         names: names people in log lines.
         access: decides who calls; None lets everybody do everything.
         quotas: decide how much a tenant may ask for; None lets all ask for everything.
+        tls: encrypts; None is in the clear.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Server:
         names: UserNames | None = None,
         access: Access | None = None,
         quotas: Quotas | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
         self._space, self._options = space, options
         self._log = structlog.get_logger("triveni.service")
@@ -120,7 +124,7 @@ class Server:
             for name, tenant in tenants.items()
         }
         self._doors, self._inside = doors, ExitStack()
-        self._access, self._quotas = access or Access(), quotas or Quotas({})
+        self._access, self._quotas, self._tls = access or Access(), quotas or Quotas({}), tls
         self._watch(self._metrics)
         self._stopping: asyncio.Task[None] | None = None
         self.port = 0
@@ -129,7 +133,7 @@ class Server:
         """Listen, then make sure that everything works; only then the health service says SERVING.
 
         Raises:
-            SettingsError: if the address cannot be bound.
+            SettingsError: if the address cannot be bound, or should not be as it is.
             TriveniError: if the first inference fails.
         """
         digests = {name: one.tenant.digests for name, one in self.services.items()}
@@ -149,12 +153,7 @@ class Server:
         for service in READY:
             await self._health.set(service, _NOT_SERVING)
         self._add_services()
-        try:
-            self.port = self._server.add_insecure_port(self._options.address)
-        except RuntimeError:
-            raise SettingsError(
-                f"cannot listen on {self._options.address}", "choose another service.address, or stop what uses it"
-            ) from None
+        self.port = self._listen()
         if self._doors:  # a way in that is theirs alone, whatever the address above asks of its callers
             inside = f"unix:{self._inside.enter_context(tempfile.TemporaryDirectory(prefix='triveni-'))}/grpc"
             self._server.add_insecure_port(inside)
@@ -167,6 +166,26 @@ class Server:
             await door.open(inside, self._calls.refuse_early)
         items = sum(one.tenant.store.count() for one in self.services.values())
         self._log.info("ready", port=self.port, items=items, space=self._space.manifest.name)
+
+    def _listen(self) -> int:
+        address, tls = self._options.address, self._tls
+        try:
+            if tls is not None:
+                port = self._server.add_secure_port(address, tls.grpc_credentials())
+            else:
+                port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise SettingsError(
+                f"cannot listen on {address}", "choose another service.address, or stop what uses it"
+            ) from None
+        check_listening(
+            "service",
+            address,
+            encrypted=tls is not None,
+            asks=self._access.asks or (tls is not None and tls.asks_clients),
+            insecure=self._options.insecure,
+        )
+        return port
 
     def _warm_up(self) -> None:
         for services in self.services.values():
@@ -207,6 +226,19 @@ class Server:
             "triveni_quota_alone_total",
             "Calls and messages that this server counted alone, as Redis was away.",
             lambda: {(): self._quotas.alone},
+            counter=True,
+        )
+        metrics.watch(
+            "triveni_refused_total",
+            "Calls and requests that came without a credential, or without the scope.",
+            lambda: {(code,): count for code, count in self._access.refusals.items()},
+            labels=["code"],
+            counter=True,
+        )
+        metrics.watch(
+            "triveni_audit_lost_total",
+            "Lines of the audit log that could not be written.",
+            lambda: {(): self._access.audit.lost},
             counter=True,
         )
         metrics.watch(

@@ -1,8 +1,9 @@
 """Settings of the gRPC service and its log."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from engine.core.section import Section
 
@@ -12,6 +13,14 @@ class ServiceSettings(Section):
 
     address: str = "127.0.0.1:50051"
     """host:port to listen on."""
+    insecure: bool = False
+    """Whether it may listen on an address that other machines reach although it does not encrypt."""
+    tls_cert: Path | None = None
+    """The PEM file of the certificate chain; with `tls_key` it encrypts gRPC and HTTP. Read again when changed."""
+    tls_key: Path | None = None
+    """The PEM file of its private key, without a passphrase."""
+    tls_client_ca: Path | None = None
+    """The PEM file of certificates, one of which must have signed a client's; without it clients need none."""
     threads: int = Field(default=0, ge=0)
     """Recommendations and searches that are worked on at once; 0 is 2 over an embedded store, where Python works on
     one at a time, and 8 where they wait for a Qdrant server."""
@@ -30,12 +39,20 @@ class ServiceSettings(Section):
     reflection: bool = True
     """Whether clients such as grpcurl may ask for the contract."""
 
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None) or (self.tls_client_ca and not self.tls_cert):
+            raise ValueError("service.tls_cert and service.tls_key go together, and service.tls_client_ca with both")
+        return self
+
 
 class MetricsSettings(Section):
     """What the server counts and measures, for Prometheus."""
 
     address: str = ""
-    """HOST:PORT to show it on; empty turns it off."""
+    """HOST:PORT to show it on; empty turns it off. It is neither encrypted nor asks for credentials."""
+    insecure: bool = False
+    """Whether it may listen on an address that other machines reach."""
 
 
 class TracingSettings(Section):
@@ -57,3 +74,5 @@ class LogSettings(Section):
     user_key: SecretStr = SecretStr("")
     """The key of the hash that stands for a user's id in lines and spans; who has it can find a person's lines. Empty
     draws a new one at each start."""
+    audit: Path | None = None
+    """The file that writes, trainings, decisions and refused calls are noted in, one JSON object a line."""

@@ -42,9 +42,17 @@ class NotReadyError(TriveniError):
 
 
 class TenantError(TriveniError):
-    """A credential is of no tenant that the server has."""
+    """A credential is of no tenant that the server has.
+
+    Args:
+        tenant: that it is of.
+    """
 
     status = "PERMISSION_DENIED"
+
+    def __init__(self, tenant: str) -> None:
+        said = f"tenant {tenant!r}" if tenant else "no tenant"
+        super().__init__(f"the credential is of {said}", "send one of a tenant that this server has")
 
 
 class NotServedError(TriveniError):

@@ -23,6 +23,8 @@ from engine.learn.jobs.trainings import Trainings
 from engine.models.serving import Serving
 from engine.query.pipeline import Engine
 from engine.query.settings import RetrieveSettings
+from engine.service.access.access import Access
+from engine.service.access.tls import TlsFiles
 from engine.service.admin import Backup
 from engine.service.logs import UserNames
 from engine.service.metrics import Metrics
@@ -72,10 +74,17 @@ class Running:
     loop: asyncio.AbstractEventLoop
     tenant: Tenant
     space: Space
+    ca: bytes | None = None
+    """Whom the server's certificate is signed by, if it has one."""
     channel: grpc.Channel = field(init=False)
 
     def __post_init__(self) -> None:
-        self.channel = grpc.insecure_channel(self.address, options=(("grpc.max_receive_message_length", -1),))
+        options = (("grpc.max_receive_message_length", -1),)
+        self.channel = (
+            grpc.secure_channel(self.address, grpc.ssl_channel_credentials(self.ca), options)
+            if self.ca
+            else grpc.insecure_channel(self.address, options)
+        )
         self.recommendations = recommendation_pb2_grpc.RecommendationServiceStub(self.channel)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.encoder = encoder_pb2_grpc.EncoderServiceStub(self.channel)
@@ -120,6 +129,9 @@ def running(
     tracing: Tracing | None = None,
     names: UserNames | None = None,
     quotas: Quotas | None = None,
+    access: Access | None = None,
+    tls: TlsFiles | None = None,
+    ca: bytes | None = None,
     **parts: object,
 ) -> Iterator[Running]:
     """Start a server, and stop it at the end. `wrap` may wrap its encoder; `parts` are the engine's own.
@@ -141,10 +153,12 @@ def running(
         tracing=tracing,
         names=names,
         quotas=quotas,
+        access=access,
+        tls=tls,
     )
     try:
         with started(server) as loop:
-            client = Running(server, loop, tenant, space)
+            client = Running(server, loop, tenant, space, ca)
             try:
                 yield client
             finally:

@@ -146,7 +146,7 @@ def test_an_address_for_other_machines_is_warned_of(served: Running, capsys: pyt
     import structlog
 
     with structlog.testing.capture_logs() as said:
-        open_to_all = MetricsDoor("0.0.0.0:0", Metrics())
+        open_to_all = MetricsDoor("0.0.0.0:0", Metrics(), insecure=True)
         served.do(lambda: _open(open_to_all))
         served.do(lambda: open_to_all.close(1))
     assert [line["log_level"] for line in said] == ["warning", "info"]

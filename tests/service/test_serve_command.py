@@ -31,9 +31,10 @@ main()
 ROOT = Path(__file__).parents[2]
 
 
-def serve(folder: Path, address: str, *more: str) -> subprocess.Popen[str]:
+def serve(folder: Path, address: str, *more: str, **settings: str) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
+        **settings,
         "TRIVENI_STORE__PATH": str(folder),
         "TRIVENI_EVENTS__URL": f"sqlite:///{folder}.db",
         "TRIVENI_LOG__JSON_LINES": "true",
@@ -115,7 +116,7 @@ def test_serve_an_empty_store_fill_it_stop_and_serve_again(tmp_path: Path) -> No
 def test_others_find_the_server_that_has_the_store_open(tmp_path: Path) -> None:
     settings = Settings(store=StoreSettings(path=tmp_path / "store"))
     assert opening.running_server(settings) == ""
-    process = serve(tmp_path / "store", "0.0.0.0:0")
+    process = serve(tmp_path / "store", "0.0.0.0:0", TRIVENI_SERVICE__INSECURE="true")
     try:
         port = port_of(process)
         until = time.monotonic() + 20

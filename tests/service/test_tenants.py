@@ -79,7 +79,7 @@ CONCEPTS = ("bird", "car", "cat", "dog")
 class Named(Access):
     """Knows the tenants' credentials: their names."""
 
-    def caller(self, scope, headers) -> Caller:
+    def admit(self, scope, headers) -> Caller:
         name = dict(headers).get("x-api-key", "")
         return Caller(name, name, EVERY_SCOPE)
 

@@ -17,6 +17,7 @@ from engine.learn.jobs.trainings import Trainings
 from engine.models.registry import Registry
 from engine.models.serving import Serving
 from engine.opening import event_limits, open_store
+from engine.service.access.access import Access
 from engine.service.metrics import Metrics
 from engine.service.server import ServerOptions
 from engine.store.base import VectorStore
@@ -68,7 +69,7 @@ def write_catalogue(root: Path) -> Path:
 
 
 @contextmanager
-def opened(folder: Path, cache_mb: int = 8, *, told: bool = True) -> Iterator[Opened]:
+def opened(folder: Path, cache_mb: int = 8, *, told: bool = True, access: Access | None = None) -> Iterator[Opened]:
     """Index the catalogue, serve it with the page, told where its media are or not, and stop at the end."""
     space, root = concept_space(limits=LIMITS), folder / "media"
     settings = Settings(
@@ -89,8 +90,10 @@ def opened(folder: Path, cache_mb: int = 8, *, told: bool = True) -> Iterator[Op
     metrics = Metrics()
     live = Live(metrics.registry, every=0.2)
     page = open_studio(settings, space, store, LIMITS, lambda: run.address, events=events, live=live)
-    routes = routes_of({"": page})
-    door = HttpServer(HttpSettings(address="127.0.0.1:0"), max_message_bytes=1 << 22, extra_routes=routes)
+    routes = routes_of({"": page}, access)
+    door = HttpServer(
+        HttpSettings(address="127.0.0.1:0"), max_message_bytes=1 << 22, extra_routes=routes, access=access
+    )
     options = ServerOptions(
         address="127.0.0.1:0", max_message_bytes=1 << 22, drain_seconds=5, event_limits=event_limits(settings)
     )
@@ -103,6 +106,7 @@ def opened(folder: Path, cache_mb: int = 8, *, told: bool = True) -> Iterator[Op
         trainings=trainings,
         doors=[door],
         metrics=metrics,
+        access=access,
         fuse_settings=settings.fuse,
     ) as run:
         yield Opened(f"http://127.0.0.1:{door.port}", root, folder / "cache", store, run, registry, live)

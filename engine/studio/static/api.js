@@ -2,6 +2,7 @@
  * The calls of the page. `/v1/…` is the wire contract as JSON with the names of the proto files, `/studio/…` what the
  * contract has not. Every failure is a `Problem`.
  */
+import { refused } from './session.js';
 
 /** A call that failed, with what the server says about it. */
 export class Problem extends Error {
@@ -39,6 +40,7 @@ export async function call(method, path, { body, query = {}, signal } = {}) {
     throw new Problem('the server does not answer', 'see whether `triveni studio` still runs, and start it again', '');
   }
   if (response.ok) return response.json();
+  if (response.status === 401) refused();
   throw await problemOf(response);
 }
 

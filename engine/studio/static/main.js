@@ -2,11 +2,13 @@
 import { ErrorBox } from './components/error-box.js';
 import { Icon, Mark } from './components/icon.js';
 import { KeyHelp, helpOpen } from './components/key-help.js';
+import { SignIn } from './components/sign-in.js';
 import { Said } from './components/said.js';
 import { Toasts } from './components/toast.js';
 import { html, render, signal, effect, useEffect } from './html.js';
 import { onKey } from './keys.js';
 import { follow, path } from './router.js';
+import { signOut, subject } from './session.js';
 import { cycleTheme, theme } from './theme.js';
 import { VIEWS } from './views.js';
 
@@ -38,6 +40,7 @@ function Rail() {
       <button onClick=${cycleTheme} title=${`Colours: ${theme.value}`} aria-label=${`Colours: ${theme.value}; change`}>
         <${Icon} name=${theme.value === 'dark' ? 'moon' : theme.value === 'light' ? 'sun' : 'half'} /></button>
       <button onClick=${() => (helpOpen.value = true)} title="Keys (?)" aria-label="Keys"><${Icon} name="keys" /></button>
+      ${subject.value !== undefined && html`<button onClick=${signOut} title=${`Sign out ${subject.value}`} aria-label="Sign out"><${Icon} name="leave" /></button>`}
     </div>
   </nav>`;
 }
@@ -49,7 +52,7 @@ function Shell() {
     <a class="skip button main" href="#main" onClick=${skip}>Skip to the results</a>
     <${Rail} />
     ${error ? html`<div class="frame"><main id="main"><${ErrorBox} error=${error} /></main></div>` : View ? html`<${View} key=${shown.value.path} />` : html`<div class="frame" />`}
-    <${Toasts} /><${KeyHelp} /><${Said} />
+    <${Toasts} /><${KeyHelp} /><${Said} /><${SignIn} />
   </div>`;
 }
 

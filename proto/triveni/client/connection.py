@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 ADDRESS_VARIABLE = "TRIVENI_SERVER"
+TOKEN_VARIABLE, API_KEY_VARIABLE = "TRIVENI_TOKEN", "TRIVENI_API_KEY"
+TLS_VARIABLE, CA_VARIABLE = "TRIVENI_TLS", "TRIVENI_TLS_CA"
 MAX_MESSAGE_BYTES = 16 << 20
 """What a server takes unless its settings say otherwise."""
 
@@ -51,10 +53,10 @@ class Connection(ABC):
     Args:
         address: host:port; by default what the environment variable TRIVENI_SERVER says, or 127.0.0.1:50051. Several
             servers are ipv4:HOST:PORT,HOST:PORT or a name that stands for all; calls go to them in turns.
-        token: sent as `authorization: Bearer …` with every call.
-        api_key: sent as `x-api-key` with every call.
-        tls: encrypt; so do `ca`, `cert` and `key` by themselves.
-        ca: the file of certificates that are trusted; by default those that gRPC brings.
+        token: sent as `authorization: Bearer …` with every call; by default what TRIVENI_TOKEN says.
+        api_key: sent as `x-api-key` with every call; by default what TRIVENI_API_KEY says, unless there is a token.
+        tls: encrypt; so do `ca`, `cert` and `key` by themselves. By default as TRIVENI_TLS says, if that is 1 or 0.
+        ca: the file of certificates that are trusted; by default what TRIVENI_TLS_CA says, or those that gRPC brings.
         cert: the file of the client's own certificate chain, where the server asks for one.
         key: the file of its private key.
         timeout: seconds that a call may take where it does not say otherwise; `math.inf` is no limit.
@@ -73,7 +75,7 @@ class Connection(ABC):
         *,
         token: str = "",
         api_key: str = "",
-        tls: bool = False,
+        tls: bool | None = None,
         ca: str | Path | None = None,
         cert: str | Path | None = None,
         key: str | Path | None = None,
@@ -83,6 +85,12 @@ class Connection(ABC):
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self.address = _checked(address or os.environ.get(ADDRESS_VARIABLE, "") or DEFAULT_ADDRESS)
+        if not (token or api_key):
+            token = os.environ.get(TOKEN_VARIABLE, "")
+            api_key = "" if token else os.environ.get(API_KEY_VARIABLE, "")
+        if tls is None:
+            tls = os.environ.get(TLS_VARIABLE, "") == "1"
+        ca = ca if ca is not None else os.environ.get(CA_VARIABLE) or None
         self.timeout = timeout
         self.media = Path(media) if media is not None else None
         self.max_message_bytes = max_message_bytes
