@@ -16,7 +16,7 @@ from tests.indexers.catalogs import assert_same, everything, mixed_rows, plain, 
 from tests.tiny import make_png, tiny_space
 from tests.torture.striking import Tell, Told
 
-_ITEMS = 84
+_ITEMS = 56
 
 
 class Telling(EdgeStore):

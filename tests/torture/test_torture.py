@@ -34,7 +34,7 @@ def test_events(tmp_path: Path, chance: random.Random, kind: str) -> None:
     if kind == "postgresql" and no_postgres():
         pytest.skip(no_postgres())
     with store_url(kind, tmp_path) as url:
-        assert torture(Events(url), 3, chance).acknowledged > 0
+        assert torture(Events(url), 2, chance).acknowledged > 0
 
 
 def test_promotion(tmp_path: Path, chance: random.Random) -> None:
