@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +12,6 @@ import typer
 from engine.cli.common import settings_of_all
 
 if TYPE_CHECKING:
-    from starlette.routing import BaseRoute
-
     from engine.config.settings import Settings
 
 
@@ -56,80 +54,16 @@ def run(
         studio: whether the page is served, too.
         ready: is called with HOST:PORT of HTTP, or "", once everything answers.
     """
-    from engine.service.logs import UserNames, configure_logs, loading
+    from engine.service.logs import configure_logs, loading
 
     configure_logs(settings.log.level, json_lines=settings.log.json_lines)
     with loading("program"):
-        import structlog
-
-        from encoders.decoding.budget import give_back_memory
-        from engine import compose, opening
-        from engine.core.threads import one_blas_thread, prompt_event_loop
+        from engine.cli.serving import open_server
+        from engine.core.threads import prompt_event_loop
         from engine.service.lifecycle import serve_until_signal
-        from engine.service.metrics import Metrics
-        from engine.service.server import Server
 
-        log = structlog.get_logger("triveni.service")
-        options = compose.server_options(settings)
-        http = http or settings.http.address or (STUDIO_ADDRESS if studio else "")
-
-    access, tls = compose.open_access(settings), compose.tls_files(settings)
-    one_blas_thread()
     prompt_event_loop()
-    give_back_memory()
-    with loading("encoders", space=settings.space.name):
-        limits = opening.decode_limits(settings)
-        space = opening.open_space(settings, limits)
     with ExitStack() as opened:
-        metrics = Metrics()
-        encoder = compose.micro_batcher(settings, space, metrics)
-        opened.callback(encoder.close)
-        owned = settings.by_tenant()
-        quotas = compose.open_quotas(owned)
-        tenants = {}
-        for name, own in owned.items():
-            if name:
-                log.info("tenant", name=name)
-            tenants[name] = compose.open_tenant(own, space, encoder, metrics, opened)
-        listening = options.model_copy(update={"address": address}) if address else options
-
-        def here() -> str:
-            return opening.reachable(listening.address, server.port)
-
-        routes: Sequence[BaseRoute] = ()
-        if studio:
-            from engine.studio.live import Live
-            from engine.studio.routes import routes_of
-
-            live = Live(metrics.registry, tenants=tenants)
-            opened.callback(live.close)
-            routes = routes_of(
-                {
-                    name: compose.open_studio(
-                        owned[name], space, one.store, limits, here, events=one.events, live=live, tenant=name
-                    )
-                    for name, one in tenants.items()
-                },
-                access,
-                quotas,
-            )
-        doors = compose.http_doors(settings, http, routes, access=access, tls=tls)
-        server = Server(
-            tenants,
-            space,
-            listening,
-            doors=(*doors, *compose.metrics_doors(settings, metrics)),
-            metrics=metrics,
-            tracing=compose.tracing(settings),
-            names=UserNames(settings.log.user_key.get_secret_value()),
-            access=access,
-            quotas=quotas,
-            tls=tls,
-        )
-
-        def tell() -> None:
-            for tenant in tenants.values():
-                opening.announce(tenant.store, listening.address, server.port)
-            ready(opening.reachable(http, doors[0].port) if doors else "")
-
-        asyncio.run(serve_until_signal(server, tell))
+        http = http or settings.http.address or (STUDIO_ADDRESS if studio else "")
+        whole = open_server(settings, opened, address=address, http=http, studio=studio)
+        asyncio.run(serve_until_signal(whole.server, lambda: ready(whole.announce())))

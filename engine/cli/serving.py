@@ -1,0 +1,126 @@
+"""A whole server, put together from the settings: its tenants, its doors, the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from encoders.decoding.budget import give_back_memory
+from engine import compose, opening
+from engine.core.errors import SettingsError
+from engine.core.threads import one_blas_thread
+from engine.service.logs import UserNames, loading
+from engine.service.metrics import Metrics
+from engine.service.server import Server
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from engine.config.settings import Settings
+    from engine.http.server import HttpServer
+    from engine.service.services import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class WholeServer:
+    """A server that is not started yet."""
+
+    server: Server
+    tenants: Mapping[str, Tenant]
+    address: str
+    """That gRPC listens on, as it was told."""
+    http: str
+    """That HTTP listens on, as it was told; "" if on none."""
+    door: HttpServer | None
+
+    @property
+    def reached_at(self) -> str:
+        """Where gRPC is asked from this machine, HOST:PORT; it is not known before that listens."""
+        return opening.reachable(self.address, self.server.port)
+
+    def announce(self) -> str:
+        """Let commands on this machine find it once it has started; tells where HTTP is asked, "" if nowhere."""
+        for tenant in self.tenants.values():
+            opening.announce(tenant.store, self.address, self.server.port)
+        return opening.reachable(self.http, self.door.port) if self.door else ""
+
+
+def open_server(
+    settings: Settings, opened: ExitStack, *, address: str = "", http: str = "", studio: bool = False
+) -> WholeServer:
+    """Open all that a server needs.
+
+    Args:
+        settings: the settings of all.
+        opened: closes it, once the server has stopped.
+        address: HOST:PORT of gRPC; "" takes the settings'.
+        http: HOST:PORT of HTTP; "" takes the settings'.
+        studio: whether the page is served, too.
+
+    Raises:
+        SettingsError: if there are tenants and nobody is asked for credentials, or a file cannot be read.
+        TriveniError: if something cannot be opened.
+    """
+    access, tls = compose.open_access(settings), compose.tls_files(settings)
+    if settings.tenants and not access.asks:
+        raise SettingsError(
+            "there are tenants and no credentials, which tell whose a call is", "set access.keys or access.jwks"
+        )
+    options = compose.server_options(settings)
+    listening = options.model_copy(update={"address": address}) if address else options
+    http = http or settings.http.address
+    one_blas_thread()
+    give_back_memory()
+    with loading("encoders", space=settings.space.name):
+        limits = opening.decode_limits(settings)
+        space = opening.open_space(settings, limits)
+    metrics = Metrics()
+    encoder = compose.micro_batcher(settings, space, metrics)
+    opened.callback(encoder.close)
+    owned = settings.by_tenant()
+    quotas = compose.open_quotas(owned)
+    tenants = {}
+    for name, own in owned.items():
+        if name:
+            structlog.get_logger("triveni.service").info("tenant", name=name)
+        tenants[name] = compose.open_tenant(own, space, encoder, metrics, opened)
+    routes: Sequence[BaseRoute] = ()
+    if studio:
+        from engine.studio.live import Live
+        from engine.studio.routes import routes_of
+
+        live = Live(metrics.registry, tenants=tenants)
+        opened.callback(live.close)
+        studios = {
+            name: compose.open_studio(
+                owned[name],
+                space,
+                one.store,
+                limits,
+                lambda: whole.reached_at,
+                events=one.events,
+                live=live,
+                tenant=name,
+            )
+            for name, one in tenants.items()
+        }
+        routes = routes_of(studios, access, quotas)
+    doors = compose.http_doors(settings, http, routes, access=access, tls=tls)
+    server = Server(
+        tenants,
+        space,
+        listening,
+        doors=(*doors, *compose.metrics_doors(settings, metrics)),
+        metrics=metrics,
+        tracing=compose.tracing(settings),
+        names=UserNames(settings.log.user_key.get_secret_value()),
+        access=access,
+        quotas=quotas,
+        tls=tls,
+    )
+    whole = WholeServer(server, tenants, listening.address, http, next(iter(doors), None))
+    return whole
