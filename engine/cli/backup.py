@@ -82,9 +82,10 @@ def _taken(settings: Settings, address: str) -> Iterator[Iterator[bytes]]:
 def _from_server(address: str) -> Iterator[bytes]:
     import grpc
 
+    from engine.cli.calling import channel_to
     from triveni.v1 import admin_pb2, admin_pb2_grpc
 
-    with grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]) as channel:
+    with channel_to(address) as channel:
         try:
             for response in admin_pb2_grpc.AdminServiceStub(channel).Backup(admin_pb2.BackupRequest()):
                 yield response.data

@@ -32,7 +32,7 @@ def channel_to(address: str) -> Iterator[grpc.Channel]:
         yield grpc.intercept_channel(client._channel, _Adds(client._metadata))
 
 
-class _Adds(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
+class _Adds(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):  # type: ignore[type-arg]
     """Adds metadata to each call."""
 
     def __init__(self, metadata: tuple[tuple[str, str | bytes], ...]) -> None:
@@ -42,3 +42,5 @@ class _Adds(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
         """Make the call."""
         added = (*(details.metadata or ()), *self._metadata)
         return continuation(details._replace(metadata=added), request)
+
+    intercept_unary_stream = intercept_unary_unary

@@ -62,6 +62,18 @@ def test_the_command_line_asks_with_what_the_environment_says(
     assert '"bird"' in answered.output
 
 
+def test_a_backup_is_asked_for_with_what_the_environment_says(
+    server: Secured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = ["backup", str(tmp_path / "all.tar"), "--server", server.run.address]
+    monkeypatch.setenv("TRIVENI_TLS_CA", str(server.ca))
+    for scope, said in ((Scope.READ, "admin"), (Scope.ADMIN, "takes no backups")):  # this server, made by a test
+        monkeypatch.setenv("TRIVENI_API_KEY", server.key(scope))
+        refused = CliRunner().invoke(app, asked)
+        assert refused.exit_code == 1 and said in str(refused.exception)
+    assert not list(tmp_path.iterdir())
+
+
 def test_keys_by_the_command_line(tmp_path: Path) -> None:
     file = ["--file", str(tmp_path / "keys.toml")]
 
