@@ -39,8 +39,12 @@ class _Adds(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor)
         self._metadata = metadata
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
-        """Make the call."""
-        added = (*(details.metadata or ()), *self._metadata)
-        return continuation(details._replace(metadata=added), request)
+        """Make a call that has one answer."""
+        return continuation(self._with_more(details), request)
 
-    intercept_unary_stream = intercept_unary_unary
+    def intercept_unary_stream(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
+        """Make a call that has many."""
+        return continuation(self._with_more(details), request)
+
+    def _with_more(self, details: Any) -> Any:
+        return details._replace(metadata=(*(details.metadata or ()), *self._metadata))
