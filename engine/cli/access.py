@@ -64,10 +64,10 @@ def list_keys(ctx: typer.Context, file: _File = None) -> None:
 
     now, table = datetime.now(UTC), Table("id", "name", "tenant", "scopes", "created", "expires")
     for key in _keys(ctx, file).every():
-        until = key.expires.isoformat() if key.expires else "never"
+        until = f"{key.expires:%Y-%m-%d}" if key.expires else "never"
         expired = "" if key.is_valid(now) else " (expired)"
         scopes = " ".join(sorted(key.scopes))
-        table.add_row(key.id, key.name, key.tenant, scopes, key.created.isoformat(), until + expired)
+        table.add_row(key.id, key.name, key.tenant, scopes, f"{key.created:%Y-%m-%d}", until + expired)
     console.print(table)
 
 
