@@ -26,6 +26,8 @@ _PORTS = {"http": 80, "https": 443}
 _MOVED = (301, 302, 303, 307, 308)
 _BLOCK = 1 << 16
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is routed on the public internet; beyond it lie site-local addresses and forms of IPv4 (RFC 4291, 8215)."""
 _TARGET = re.compile(r"[\x21-\x7e]*")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -41,6 +43,8 @@ def is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
+        if address not in _UNICAST:
+            return False
     return address.is_global and not address.is_multicast
 
 

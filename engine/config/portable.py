@@ -10,7 +10,10 @@ from pydantic import BaseModel, SecretStr
 
 from engine.config.settings import Settings
 
-_PASSWORDS = re.compile(r"(?<=://)([^:/@,]*):[^,]*@|(?<=[?&])[^=&,]*pass[^=&,]*=[^&,]*", re.IGNORECASE)
+_PASSWORDS = re.compile(
+    r"(?<=://)([^:/@,]*):(?:(?!,\w+://).)*@|(?<=[?&])[^=&,]*pass[^=&,]*=(?:(?!,\w+://)[^&])*", re.IGNORECASE
+)
+"""In one URL or several with commas between them; a password may hold a comma."""
 
 
 def portable_toml(settings: Settings) -> str:

@@ -6,11 +6,11 @@ section; they are put together here. `engine.compose`, `engine.opening` and the 
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from engine.catalog.settings import IndexSettings
@@ -127,9 +127,9 @@ def load_settings(path: Path | None = None) -> Settings:
         place = path or "the environment"
         if first["type"] == "extra_forbidden":
             remedy = f"{nearest(key, _keys())}correct it in {place}; triveni.example.toml explains every key"
-            raise SettingsError(f"there is no setting {key} (found {_shown(first.get('input'))})", remedy) from None
+            raise SettingsError(f"there is no setting {key}", remedy) from None
         raise SettingsError(
-            f"setting {key} is wrong: {first['msg'].lower()} (found {_shown(first.get('input'))})",
+            f"setting {key} is wrong: {first['msg'].lower()}{_found(first['loc'], first.get('input'))}",
             f"correct it in {place}; triveni.example.toml explains every key",
         ) from None
     except RecursionError:
@@ -140,10 +140,23 @@ def load_settings(path: Path | None = None) -> Settings:
         raise SettingsError(f"{path} cannot be read ({error})", "name a file that may be read") from None
 
 
-def _shown(value: object) -> str:
-    """A value as it is told: its beginning."""
+def _found(place: Sequence[str | int], value: object) -> str:
+    """The beginning of a wrong value, unless it is, or may hold, a secret."""
+    if isinstance(value, Mapping) or _secret_keys().intersection(place[1:]):
+        return ""
     text = repr(value)
-    return text if len(text) <= _LONG else text[:_LONG] + "…"
+    return f" (found {text if len(text) <= _LONG else text[:_LONG] + '…'})"
+
+
+def _secret_keys() -> set[str | int]:
+    """Keys, in whichever section, whose values no message shows."""
+    sections = [TenantSettings, *(field.annotation for field in Settings.model_fields.values())]
+    return {
+        key
+        for section in sections
+        for key, field in getattr(section, "model_fields", {}).items()
+        if not field.repr or field.annotation is SecretStr
+    }
 
 
 def _keys() -> list[str]:

@@ -189,6 +189,10 @@ def test_an_answer_that_does_not_come_is_given_up(shop: ThreadingHTTPServer) -> 
         ("64:ff9b::a9fe:a9fe", False),
         ("2002:7f00:1::", False),
         ("2002:a00:1::1", False),
+        ("fec0::1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:7f00:1", False),
+        ("64:ff9b:1::7f00:1", False),
     ],
 )
 def test_public_addresses(address: str, public: bool) -> None:

@@ -206,7 +206,7 @@ def read_keys(path: Path) -> Mapping[str, ApiKey]:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])
         raise SettingsError(f"{path}: a key's {where} is wrong: {first['msg']}", "correct it, or revoke it") from None
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", "correct that line") from None
     found = {key.id: key for key in keys}
     if said or len(found) != len(keys):

@@ -133,7 +133,7 @@ def read_jwks(path: Path) -> Mapping[str, jwt.PyJWK]:
     """
     try:
         listed = [dict(one) for one in json.loads(read_file(path, "access.jwks"))["keys"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise SettingsError(f"{path} is no JWKS", 'it holds {"keys": [...]} (RFC 7517)') from None
     found: dict[str, jwt.PyJWK] = {}
     for one in listed:

@@ -69,8 +69,12 @@ def test_the_file_holds_no_secret_and_is_its_owners_alone(keys: KeyFile) -> None
 
 
 @pytest.mark.parametrize(
-    "broken", ["[[key", "[[key]]\nid = 'x'", "name = 'a'", "[[key]]\nscopes = ['everything']", "\x80"]
-)
+    "broken",
+    [
+        "[[key", "key = 5", "a = " + "[" * 5000, "[[key]]\nid = 'x'", "name = 'a'", "[[key]]\nscopes = ['everything']",
+        "\x80",
+    ],
+)  # fmt: skip
 def test_a_broken_file_leaves_what_was_known(keys: KeyFile, broken: str) -> None:
     made = add(keys)
     checker, whole = KeyChecker(keys.path), keys.path.read_text()
@@ -239,6 +243,12 @@ def test_what_other_machines_reach_is_not_open_by_itself(address: str, here: boo
     assert outcome() == outcome(asks=True) == ("fine" if here else "refused")
     assert outcome(insecure=True) == outcome(encrypted=True) == ("fine" if here else "warning")
     assert outcome(encrypted=True, asks=True) == "fine"
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0: 50051", "0.0.0.0:+50051"])
+def test_an_address_that_grpc_takes_in_a_form_of_its_own_is_looked_at(address: str) -> None:
+    with pytest.raises(SettingsError, match="which other machines reach"):
+        check_listening("service", address, encrypted=False, asks=False, insecure=False)
 
 
 def test_an_audit_line_that_is_lost_is_counted_and_the_next_is_whole(
