@@ -27,7 +27,7 @@ _MOVED = (301, 302, 303, 307, 308)
 _BLOCK = 1 << 16
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST = ipaddress.ip_network("2000::/3")
-"""All that is routed on the public internet; beyond it lie site-local addresses and forms of IPv4 (RFC 4291, 8215)."""
+"""What the public internet routes; beyond it are site-local addresses and forms of IPv4 (RFC 4291, 8215)."""
 _TARGET = re.compile(r"[\x21-\x7e]*")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

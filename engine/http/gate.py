@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from encoders.errors import TriveniError
 from engine.service.access import caller as callers
-from engine.service.access.access import API_KEY, AUTHORIZATION, Access
+from engine.service.access.access import API_KEY, AUTHORIZATION, BEARER, Access
 from engine.service.access.caller import Caller
 from engine.service.access.errors import RefusedError
 from engine.service.calls import REQUEST_ID
@@ -100,9 +100,14 @@ class Demand:
 
 
 def credentials(scope: Scope) -> list[tuple[str, str]]:
-    """What came with a request, as the metadata of a call; the cookie counts where nothing else came."""
+    """What came with a request, as the metadata of a call; the cookie counts where no other credential came."""
     headers = Headers(scope=scope)
-    found = [(name, headers[name]) for name in (AUTHORIZATION, API_KEY) if is_visible(headers.get(name, ""))]
+    found = [
+        (name, value)
+        for name in (AUTHORIZATION, API_KEY)
+        for value in headers.getlist(name)
+        if is_visible(value) and (name == API_KEY or value.lower().startswith(BEARER))
+    ]
     if not found and CREDENTIAL.fullmatch(kept := HTTPConnection(scope).cookies.get(COOKIE, "")):
         found.append((API_KEY, kept))
     return found

@@ -26,7 +26,13 @@ def session_routes(gate: Gate) -> list[BaseRoute]:
     """Says who is signed in, signs in and out."""
 
     def tell(request: Request) -> Response:
-        caller = gate.access.caller(credentials(request.scope))
+        found = credentials(request.scope)
+        try:
+            caller = gate.access.caller(found)
+        except RefusedError as error:
+            if found:  # the page asks without one, too
+                gate.note(error, f"GET {PATH}", None, request.scope, request_id_of(request.scope))
+            raise
         told = {"asks": gate.access.asks, "subject": caller.subject, "tenant": caller.tenant}
         return JSONResponse({**told, "scopes": sorted(caller.scopes)}, headers={"cache-control": "no-store"})
 

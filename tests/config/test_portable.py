@@ -50,7 +50,8 @@ def test_a_space_that_was_built_is_found_from_elsewhere(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://u:sek,ret@h/d", "postgresql://u@h/d?password=sek,ret", "grpc://u:sek,ret@a,grpc://u:x,ret@b"]
+    "url",
+    ["postgresql://u:sek,ret@h/d", "postgresql://u@h/d?password=sek,ret", "grpc://u:sek,ret@a,grpc://u:x,ret@b"],
 )
 def test_a_password_may_hold_a_comma(url: str) -> None:
     assert ",ret" not in portable_toml(Settings(events={"url": url}))  # type: ignore[arg-type]

@@ -198,7 +198,8 @@ def test_files_that_were_made_to_cost_much(tmp_path: Path, text: str, reason: st
     "text",
     [
         '[quotas]\nurl = "reddis://:sekret@h"', '[store]\napi_key = ["sekret"]', '[log]\nuser_key = ["sekret"]',
-        '[log]\nuser_kee = "sekret"', '[events]\nurl = ["postgresql://u:sekret@h"]', '[tenants.a]\nevents = ["sekret"]',
+        '[log]\nuser_kee = "sekret"', '[events]\nurl = ["postgresql://u:sekret@h"]',
+        '[tenants.a]\nevents = ["sekret"]',
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_secret_is_said_without_it(tmp_path: Path, text: str) -> None:

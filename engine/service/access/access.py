@@ -12,7 +12,8 @@ Headers = Iterable[tuple[str, str | bytes]]
 """The metadata of a call, or the headers of a request; names in lower case."""
 
 API_KEY, AUTHORIZATION = "x-api-key", "authorization"
-_BEARER = "bearer "
+BEARER = "bearer "
+"""Begins a token in `authorization`, in small letters; all else there is somebody else's, such as a proxy's."""
 
 
 class Checker(Protocol):
@@ -60,13 +61,10 @@ class Access:
         """
         if scope is None:
             return NOBODY
-        try:
-            caller = self.caller(headers)
-            if scope not in caller.scopes:
-                raise PermissionDeniedError(scope, caller)
-        except RefusedError as error:
-            self.refusals[error.status] += 1
-            raise
+        caller = self.caller(headers)
+        if scope not in caller.scopes:
+            self.refusals[PermissionDeniedError.status] += 1
+            raise PermissionDeniedError(scope, caller)
         return caller
 
     def caller(self, headers: Headers) -> Caller:
@@ -75,8 +73,13 @@ class Access:
         Raises:
             UnauthenticatedError: if no credential came, or more than one, or one that is not valid.
         """
-        if not self._checkers:
-            return ANYONE
+        try:
+            return self._caller(headers) if self._checkers else ANYONE
+        except RefusedError as error:
+            self.refusals[error.status] += 1
+            raise
+
+    def _caller(self, headers: Headers) -> Caller:
         credentials = _credentials(headers)
         if len(credentials) != 1:
             raise UnauthenticatedError("several credentials" if credentials else "no credential")
@@ -88,13 +91,13 @@ class Access:
 
 
 def _credentials(headers: Headers) -> set[str]:
-    """All that came; what is in `authorization` and no bearer token is somebody else's, such as a proxy's."""
+    """All that came."""
     found = set()
     for name, value in headers:
         if not isinstance(value, str):
             continue
         if name == API_KEY:
             found.add(value.strip())
-        elif name == AUTHORIZATION and value[: len(_BEARER)].lower() == _BEARER:
-            found.add(value[len(_BEARER) :].strip())
+        elif name == AUTHORIZATION and value[: len(BEARER)].lower() == BEARER:
+            found.add(value[len(BEARER) :].strip())
     return found - {""}

@@ -31,7 +31,7 @@ def check_listening(section: str, address: str, *, encrypted: bool, asks: bool, 
     Raises:
         SettingsError: if others reach it in the clear, and the settings do not want that.
     """
-    # gRPC takes ports such as " 50051" and "+50051", too; without a digit nothing listens, and that is said elsewhere.
+    # gRPC takes " 50051" and "+50051" as ports, too; without a digit nothing listens, which is said elsewhere.
     is_address = any(sign.isdecimal() for sign in address.rpartition(":")[2])
     if is_loopback(address) or (encrypted and asks) or not is_address:
         return

@@ -71,8 +71,8 @@ def test_the_file_holds_no_secret_and_is_its_owners_alone(keys: KeyFile) -> None
 @pytest.mark.parametrize(
     "broken",
     [
-        "[[key", "key = 5", "a = " + "[" * 5000, "[[key]]\nid = 'x'", "name = 'a'", "[[key]]\nscopes = ['everything']",
-        "\x80",
+        "[[key", "key = 5", "a = " + "[" * 5000, "[[key]]\nid = 'x'", "name = 'a'",
+        "[[key]]\nscopes = ['everything']", "\x80",
     ],
 )  # fmt: skip
 def test_a_broken_file_leaves_what_was_known(keys: KeyFile, broken: str) -> None:
@@ -346,6 +346,28 @@ def test_signing_in_and_out(server: Secured) -> None:
         assert http.get("/v1/items").status_code == 401
         assert http.delete("/session").status_code == 204
         assert not http.cookies
+
+
+def test_a_credential_that_is_tried_at_the_session_is_noted(server: Secured) -> None:
+    lines, refused = len(server.audited()), server.access.refusals["UNAUTHENTICATED"]
+    with server.http() as http:
+        assert http.get("/session").status_code == http.get("/session", headers={"x-api-key": "x"}).status_code == 401
+        assert http.post("/session", json={"credential": "x"}).status_code == 401
+    assert [line["method"] for line in server.audited()[lines:]] == ["GET /session", "POST /session"]
+    assert server.access.refusals["UNAUTHENTICATED"] == refused + 3
+
+
+def test_http_counts_credentials_as_grpc_does(server: Secured) -> None:
+    one, other = server.key(Scope.READ), server.key(Scope.READ)
+    with server.http() as http:
+
+        def status(*headers: tuple[str, str]) -> int:
+            return http.get("/v1/items", headers=list(headers)).status_code
+
+        assert status(("x-api-key", one), ("x-api-key", one)) == 200
+        assert status(("x-api-key", one), ("x-api-key", other)) == 401
+        assert status(("authorization", f"Bearer {one}"), ("authorization", f"Bearer {other}")) == 401
+        assert status(("authorization", "Basic abc"), ("cookie", f"triveni-key={one}")) == 200, "a proxy's"
 
 
 def test_a_tenant_that_is_not_there_is_refused(server: Secured) -> None:
