@@ -49,6 +49,7 @@ def backup(
     settings, began = settings_of(ctx), time.perf_counter()
     address = server or opening.running_server(settings)
     with terminable(), disk_errors(output), replacing(output) as new:
+        new.chmod(0o600)  # people's data is in it
         with new.open("wb") as file, _taken(settings, address) as chunks:
             file.writelines(chunks)
         with Archive(new) as archive:

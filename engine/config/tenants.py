@@ -113,9 +113,9 @@ def check_apart(tenants: Mapping[str, Shared]) -> None:
     for name, own in tenants.items():
         alone = own.store.backend == "edge"
         for key, place in (
-            ("store" if alone else "collection", own.store.path.absolute() if alone else own.store.collection),
-            ("events", own.events.url),
-            ("models", own.models.path.absolute()),
+            ("store" if alone else "collection", own.store.path.resolve() if alone else own.store.collection),
+            ("events", _database(own.events.url)),
+            ("models", own.models.path.resolve()),
         ):
             other = taken.setdefault((key, place), name)
             if other != name:
@@ -123,6 +123,20 @@ def check_apart(tenants: Mapping[str, Shared]) -> None:
                 raise SettingsError(
                     f"tenants {other} and {name} have {shown}", f"set tenants.{name}.{key} to a place of its own"
                 )
+
+
+def _database(url: str) -> object:
+    """What tells databases apart, however their URLs are written and whoever asks."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        said = make_url(url)
+    except (ArgumentError, ValueError):
+        return url  # none, which is said when it is opened
+    if said.drivername.startswith("sqlite"):
+        return Path(said.database or "").resolve()
+    return (said.host or "").lower(), said.port or 5432, said.database, said.query.get("schema")
 
 
 def _events_url(url: str, name: str, beside: Callable[[Path], Path]) -> str:

@@ -81,6 +81,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Saved]:
             assert written
             lines = httpx.post(f"http://127.0.0.1:{door.port}/v1/backup", json={}, timeout=60).raise_for_status()
             data = b"".join(base64.b64decode(json.loads(line)["data"]) for line in lines.text.splitlines())
+            assert (folder / "saved.tar").stat().st_mode & 0o777 == 0o600
             yield Saved(folder / "saved.tar", before, 100, json.loads(done.stdout.splitlines()[-1]), written, data)
 
 

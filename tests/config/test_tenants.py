@@ -67,6 +67,19 @@ def test_places_that_are_given_are_taken(tmp_path: Path, monkeypatch: pytest.Mon
             "tenants a and b have the same database: set tenants.b.events",
         ),
         (
+            '[tenants.a]\nevents = "postgresql://u:secret@h/d"\n[tenants.b]\nevents = "postgresql://v@H:5432/d"\n',
+            "tenants a and b have the same database: set tenants.b.events",
+        ),
+        (
+            '[tenants.a]\nevents = "sqlite:///x/a.db"\n[tenants.b]\nevents = "sqlite:///./x/b/../a.db"\n',
+            "tenants a and b have the same database: set tenants.b.events",
+        ),
+        ('[tenants.a]\nstore = "x"\n[tenants.b]\nstore = "y/../x"\n', "tenants a and b have .*: set tenants.b.store"),
+        (
+            '[tenants.a]\nmodels = "x"\n[tenants.b]\nmodels = "y/../x"\n',
+            "tenants a and b have .*: set tenants.b.models",
+        ),
+        (
             '[store]\nbackend = "server"\n[tenants.a]\n[tenants.b]\ncollection = "items-a"\n',
             "tenants a and b have items-a: set tenants.b.collection",
         ),
