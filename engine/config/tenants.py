@@ -113,13 +113,14 @@ def check_apart(tenants: Mapping[str, Shared]) -> None:
     for name, own in tenants.items():
         alone = own.store.backend == "edge"
         for key, place in (
+            ("store", own.store.path.resolve().parent),  # where indexing leaves the rows that it refused
             ("store" if alone else "collection", own.store.path.resolve() if alone else own.store.collection),
             ("events", _database(own.events.url)),
             ("models", own.models.path.resolve()),
         ):
             other = taken.setdefault((key, place), name)
             if other != name:
-                shown = "the same database" if key == "events" else place
+                shown = "the same database" if key == "events" else f"files in {place}" if key == "store" else place
                 raise SettingsError(
                     f"tenants {other} and {name} have {shown}", f"set tenants.{name}.{key} to a place of its own"
                 )

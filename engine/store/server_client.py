@@ -1,5 +1,6 @@
 """Calls of a Qdrant server or cluster: from node to node where one fails, their errors as ours."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _AGREED = 3
 """A change is everywhere when a node has shown it so often running: it may ask another node each time."""
 _LOOK_SECONDS = 0.05
 """Between two looks for a change."""
+_USER = re.compile(r"(?<=/)[^/].*@")
+"""Of a URL: a proxy before the server may want a name and a password, which no message shows."""
 
 Answer = TypeVar("Answer")
 
@@ -176,7 +179,7 @@ def connect(url: str, *, api_key: str = "", timeout_seconds: float = DEFAULTS.ti
 
 
 def _node(url: str, api_key: str, timeout_seconds: float) -> Node:
-    parts = urlsplit(url)
+    parts, where = urlsplit(url), _USER.sub("", url)
     timeout, key = max(1, round(timeout_seconds)), api_key or None
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname  # IPv6
     if url == ":memory:":
@@ -196,13 +199,13 @@ def _node(url: str, api_key: str, timeout_seconds: float) -> Node:
             grpc_options=dict(CHANNEL_OPTIONS),
         )
         points = WirePoints(host, port, secure=secure, api_key=api_key, timeout_seconds=timeout)
-        return Node(url, client, points)
+        return Node(where, client, points)
     if parts.scheme in ("http", "https") and parts.hostname:
         port = parts.port or (443 if parts.scheme == "https" else 6333)
         client = QdrantClient(url=url, port=port, api_key=key, timeout=timeout, check_compatibility=False)
-        return _over_client(url, client)
+        return _over_client(where, client)
     raise StoreError(
-        f"qdrant url {url!r} is of no known kind", "use grpc, grpcs, http or https, as in grpc://host:6334"
+        f"qdrant url {where!r} is of no known kind", "use grpc, grpcs, http or https, as in grpc://host:6334"
     )
 
 

@@ -74,6 +74,10 @@ def test_places_that_are_given_are_taken(tmp_path: Path, monkeypatch: pytest.Mon
             '[tenants.a]\nevents = "sqlite:///x/a.db"\n[tenants.b]\nevents = "sqlite:///./x/b/../a.db"\n',
             "tenants a and b have the same database: set tenants.b.events",
         ),
+        (
+            '[tenants.a]\nstore = "/s/a"\n[tenants.b]\nstore = "/s/b"\n',
+            "a and b have files in /s: set tenants.b.store",
+        ),
         ('[tenants.a]\nstore = "x"\n[tenants.b]\nstore = "y/../x"\n', "tenants a and b have .*: set tenants.b.store"),
         (
             '[tenants.a]\nmodels = "x"\n[tenants.b]\nmodels = "y/../x"\n',

@@ -365,3 +365,16 @@ def test_vectors_come_off_the_wire_as_they_are(host: str) -> None:
     finally:
         client.close()
         server.stop(None)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:sekr@et@there:6333", "grpc://me:sekr@et@there", "gprc:/me:sek/r@et@there"]
+)
+def test_no_message_shows_a_password_of_the_url(url: str) -> None:
+    try:
+        client = connect(url)
+        said = client._nodes[0].where
+        client.close()
+    except StoreError as error:
+        said = str(error)
+    assert "there" in said and "sek" not in said and "r@et" not in said
