@@ -106,16 +106,16 @@ class TokenChecker:
                 leeway=wanted.leeway,
                 options={"require": ["exp", "iss", "aud"]},
             )
-        except jwt.PyJWTError as error:
+            return float(said["exp"]), self._caller(said)
+        except (jwt.PyJWTError, OverflowError) as error:
             raise UnauthenticatedError(f"token refused: {type(error).__name__}") from None
-        return float(said["exp"]), self._caller(said)
 
     def _caller(self, said: Mapping[str, Any]) -> Caller:
         wanted = self._claims
         subject, tenant = said.get(wanted.subject), said.get(wanted.tenant) if wanted.tenant else ""
-        if not isinstance(subject, str) or not subject:
+        if not isinstance(subject, str) or not subject or not subject.isprintable():
             raise UnauthenticatedError(f"token without claim {wanted.subject}")
-        if not isinstance(tenant, str) or (wanted.tenant and not tenant):
+        if not isinstance(tenant, str) or (wanted.tenant and not tenant) or not tenant.isprintable():
             raise UnauthenticatedError(f"token without claim {wanted.tenant}")
         listed = said.get(wanted.scopes, "")
         names = listed.split() if isinstance(listed, str) else listed if isinstance(listed, list) else []

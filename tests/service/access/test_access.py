@@ -111,7 +111,9 @@ def test_a_token_says_who_calls(issuer: Issuer) -> None:
     "claims",
     [
         {"seconds": -1}, {"exp": None}, {"exp": "soon"}, {"iss": "https://other"}, {"iss": None}, {"aud": "other"},
-        {"aud": None}, {"sub": None}, {"sub": ""}, {"org": None}, {"org": 7}, {"nbf": 4e9},
+        {"exp": 10**400}, {"sub": "a\nb"}, {"org": "\ud800"}, {"org": ["acme"]}, {"org": ""},
+        {"headers": {"crit": ["b64"], "b64": True}}, {"aud": None}, {"sub": None},
+        {"sub": ""}, {"org": None}, {"org": 7}, {"nbf": 4e9},
         {"headers": {"kid": "two"}},
     ],
 )  # fmt: skip
