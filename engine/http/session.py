@@ -65,7 +65,8 @@ def session_routes(gate: Gate) -> list[BaseRoute]:
 
 def _with_cookie(request: Request, value: str) -> Response:
     """An answer without content; an empty value takes the cookie away. A proxy's word that it encrypts is taken."""
-    encrypted = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+    first = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip()  # of several proxies the outermost
+    encrypted = "https" in (request.url.scheme, first)
     answer = Response(status_code=204, headers={"cache-control": "no-store"})
     answer.set_cookie(
         COOKIE,

@@ -13,8 +13,12 @@ import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from engine.core.errors import NotFoundError, SettingsError
+from engine.http.gate import Gate
+from engine.http.session import session_routes
 from engine.service.access.access import Access
 from engine.service.access.audit import AuditLog
 from engine.service.access.caller import ANYONE, EVERY_SCOPE, NOBODY, Caller, Scope
@@ -437,3 +441,13 @@ def test_plain_and_wrong_connections_are_dropped(server: Secured) -> None:
 def test_refusals_are_of_one_tree() -> None:
     for error in (UnauthenticatedError("why"), PermissionDeniedError(Scope.READ, ANYONE)):
         assert isinstance(error, RefusedError) and "why" not in str(error) and {Scope.READ} <= EVERY_SCOPE
+
+
+@pytest.mark.parametrize(
+    ("said", "secure"), [("https", True), ("https, http", True), ("http, https", False), ("", False)]
+)
+def test_the_cookie_is_secure_where_the_outermost_proxy_encrypts(said: str, secure: bool) -> None:
+    app = Starlette(routes=session_routes(Gate(Access())))
+    with TestClient(app, base_url="http://localhost") as http:
+        answer = http.post("/session", json={"credential": "key"}, headers={"x-forwarded-proto": said})
+    assert ("secure" in answer.headers["set-cookie"].lower()) is secure
