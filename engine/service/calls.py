@@ -3,7 +3,7 @@
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from encoders.errors import TriveniError
 from engine.core.types import Stage
 from engine.service.access.caller import ANYONE, Caller
 from engine.service.status import MalformedError, shorten
+from engine.service.tracing import CARRIED
 
 REQUEST_ID = "x-request-id"
 """The metadata key under which a caller may send a request id of its own."""
@@ -80,6 +81,11 @@ class Call:
     request_id: str
     caller: Caller = ANYONE
     """Who called, and in which tenant."""
+    peer: str = ""
+    """The address that it came from, as gRPC or another door says it. It is asked for when a call begins: one that
+    has ended may be gone, and gRPC's core would read what is freed."""
+    carried: Mapping[str, str] = field(default_factory=dict)
+    """What it brought of the caller's trace."""
     began: float = field(default_factory=time.perf_counter)
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When it began."""
@@ -98,11 +104,15 @@ _CURRENT: ContextVar[Call] = ContextVar("call")
 
 def begin_call(method: str, context: Context, caller: Caller) -> Call:
     """Make the call of this task; its request id is the caller's own if that is printable ASCII, or a new one."""
-    request_id = ""
+    request_id, peer, carried = "", str(context.peer()), dict[str, str]()
     for key, value in context.invocation_metadata() or ():
         if key == REQUEST_ID and isinstance(value, str) and _FORM.fullmatch(value):
             request_id = value
-    call = Call(method, request_id or uuid.uuid4().hex, caller)
+        elif key == PEER and peer.startswith("unix:"):  # another door knows it
+            peer = str(value)
+        elif key in CARRIED:
+            carried[key] = str(value)
+    call = Call(method, request_id or uuid.uuid4().hex, caller, peer, carried)
     _CURRENT.set(call)
     return call
 
@@ -110,14 +120,6 @@ def begin_call(method: str, context: Context, caller: Caller) -> Call:
 def current_call() -> Call:
     """The call that this task answers."""
     return _CURRENT.get()
-
-
-def peer_of(context: Context) -> str:
-    """The address that a call came from, as gRPC or another door says it."""
-    peer = str(context.peer())
-    if not peer.startswith("unix:"):
-        return peer
-    return next((str(value) for key, value in context.invocation_metadata() or () if key == PEER), peer)
 
 
 def status_name(context: Any) -> str:

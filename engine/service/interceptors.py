@@ -18,7 +18,7 @@ from engine.service.access.access import Access
 from engine.service.access.caller import Caller
 from engine.service.access.errors import RefusedError
 from engine.service.access.scopes import scope_of
-from engine.service.calls import SETTINGS, Call, Context, Malformed, begin_call, checked, peer_of, status_name
+from engine.service.calls import SETTINGS, Call, Context, Malformed, begin_call, checked, status_name
 from engine.service.logs import UserNames
 from engine.service.metrics import Metrics
 from engine.service.quotas.quotas import Quotas, carries_contents
@@ -33,7 +33,7 @@ from engine.service.status import (
     refusal_step,
     shorten,
 )
-from engine.service.tracing import CARRIED, Tracing, Untraced
+from engine.service.tracing import Tracing, Untraced
 from engine.service.work import WorkerPools
 
 _OWN = "/triveni."
@@ -267,7 +267,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             code,
             call.began,
             took,
-            carrier={key: str(value) for key, value in context.invocation_metadata() or () if key in CARRIED},
+            carrier=call.carried,
             facts=facts,
             stages=call.stages,
             stages_began=call.stages_began,
@@ -278,7 +278,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             call.caller,
             code,
             call.request_id,
-            peer=peer_of(context),
+            peer=call.peer,
             why=str(call.notes.get("why", "")),
             time=call.time,
         )
