@@ -102,9 +102,16 @@ class Call:
 _CURRENT: ContextVar[Call] = ContextVar("call")
 
 
-def begin_call(method: str, context: Context, caller: Caller) -> Call:
-    """Make the call of this task; its request id is the caller's own if that is printable ASCII, or a new one."""
-    request_id, peer, carried = "", str(context.peer()), dict[str, str]()
+def begin_call(method: str, context: Context, caller: Caller, *, ask_peer: bool) -> Call:
+    """Make the call of this task; its request id is the caller's own if that is printable ASCII, or a new one.
+
+    Args:
+        method: its full name.
+        context: of it.
+        caller: who makes it.
+        ask_peer: whether anybody wants to know where it comes from.
+    """
+    request_id, peer, carried = "", str(context.peer()) if ask_peer else "", dict[str, str]()
     for key, value in context.invocation_metadata() or ():
         if key == REQUEST_ID and isinstance(value, str) and _FORM.fullmatch(value):
             request_id = value

@@ -235,7 +235,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             yield request
 
     def _begin(self, method: str, context: Context) -> Call:
-        call = begin_call(method, context, _CALLER.get())
+        call = begin_call(method, context, _CALLER.get(), ask_peer=self._access.audit.writes)
         if call.caller.scopes and any(key == SETTINGS for key, _ in context.invocation_metadata() or ()):
             context.set_trailing_metadata(((SETTINGS, self._settings.get(call.caller.tenant, "{}")),))
         own = method.startswith(_OWN)

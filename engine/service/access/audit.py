@@ -44,6 +44,11 @@ class AuditLog:
                     "set log.audit to one that can be",
                 ) from None
 
+    @property
+    def writes(self) -> bool:
+        """Whether there is one."""
+        return self._path is not None
+
     def ended(
         self,
         method: str,
