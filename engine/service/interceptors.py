@@ -97,7 +97,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if self._refusing and call.method.startswith(_OWN):
             raise NotReadyError("the server is stopping", "try again: another server or a new one will answer")
         if call.caller.tenant not in self._settings and call.method.startswith(_OWN):
-            raise TenantError(call.caller.tenant)
+            raise TenantError.of(call.caller.tenant)
 
     async def idle(self) -> None:
         """Wait until no call of our own services is running."""

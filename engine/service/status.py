@@ -42,17 +42,15 @@ class NotReadyError(TriveniError):
 
 
 class TenantError(TriveniError):
-    """A credential is of no tenant that the server has.
-
-    Args:
-        tenant: that it is of.
-    """
+    """A credential is of no tenant that the server has."""
 
     status = "PERMISSION_DENIED"
 
-    def __init__(self, tenant: str) -> None:
+    @classmethod
+    def of(cls, tenant: str) -> "TenantError":
+        """Of a credential of that tenant; "" is none."""
         said = f"tenant {tenant!r}" if tenant else "no tenant"
-        super().__init__(f"the credential is of {said}", "send one of a tenant that this server has")
+        return cls(f"the credential is of {said}", "send one of a tenant that this server has")
 
 
 class NotServedError(TriveniError):

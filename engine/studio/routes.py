@@ -63,7 +63,7 @@ class OfCaller:
         caller: Caller = scope["state"]["caller"]
         app = self._apps.get(caller.tenant)
         if app is None:
-            raise TenantError(caller.tenant)
+            raise TenantError.of(caller.tenant)
         await self._quotas.admit(caller.tenant)
         await app(scope, receive, send)
 
