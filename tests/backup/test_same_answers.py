@@ -31,7 +31,7 @@ from engine.models.registry import Registry
 from engine.store.base import VectorStore
 from tests.backup.deployment import ITEMS, SPACE, answers, fill, serving
 from tests.service.running import item
-from tests.store.implementations import NO_SERVER, QDRANT_URL, open_store
+from tests.store.implementations import NO_SERVER, QDRANT_URL, drop, open_store
 
 Answers = list[list[tuple[str, float]]]
 
@@ -147,10 +147,16 @@ def test_restored_into_a_new_folder(saved: Saved, tmp_path: Path, monkeypatch: p
     assert "restored is not empty" in str(again.exception)
 
 
-@pytest.mark.parametrize("kind", ["memory", "server"])
-def test_restored_into_another_store(saved: Saved, kind: str, tmp_path: Path) -> None:
-    if kind == "server" and not QDRANT_URL:
+@pytest.fixture(params=["memory", "server"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Another kind of store; nothing is left on a live server."""
+    if request.param == "server" and not QDRANT_URL:
         pytest.skip(NO_SERVER)
+    yield str(request.param)
+    drop(request.param, tmp_path)
+
+
+def test_restored_into_another_store(saved: Saved, kind: str, tmp_path: Path) -> None:
     settings = Settings(models={"path": tmp_path / "models"}, events={"url": f"sqlite:///{tmp_path}/events.db"})
     store = open_store(kind, tmp_path, fingerprint=SPACE.fingerprint, dimension=SPACE.dimension)
     with closing(store), Archive(saved.archive) as archive:
