@@ -51,7 +51,9 @@ class Step:
     warm: float = 2.0
     """Seconds at the start that are not measured."""
     seed: int = 0
-    """Of what is asked and when: the server has answers of earlier steps in its caches."""
+    """Of what is asked: the server has answers of earlier steps in its caches."""
+    arrivals: int | None = None
+    """The seed of when it is asked, where two steps are compared; else `seed`."""
 
 
 @dataclass(slots=True)
@@ -167,7 +169,10 @@ class HttpCaller:
 
 async def offer(call: Call, step: Step, requests: Iterator[Request]) -> Seen:
     """Offer the load of a step, and wait for what became of it."""
-    seen, draw = Seen(seconds=step.seconds - step.warm), random.Random(step.seed)
+    seen, draw = (
+        Seen(seconds=step.seconds - step.warm),
+        random.Random(step.seed if step.arrivals is None else step.arrivals),
+    )
     begin = time.monotonic()
     measured_from, end = begin + step.warm, begin + step.seconds
 

@@ -1,10 +1,12 @@
 """Which calls are let in, in which order they are worked on, and which are refused: by time, not by count.
 
 A queue that holds more work than its callers have time for makes every answer late, and then all work is wasted
-(congestion collapse). So a call enters only if what waits before it leaves it a chance. A burst may wait for a while;
-a queue that stands longer than that is overload, and then calls enter only where they wait shortly, and whoever has
-waited too long gives way to newer ones, whose callers still have time: controlled delay (Nichols and Jacobson,
-"Controlling Queue Delay", ACM Queue 2012) as servers use it (Maurer, "Fail at Scale", ACM Queue 2015).
+(congestion collapse). So a call enters only if what waits before it leaves it a chance. As long as no more comes than
+can be done, a queue is chance: it goes away by itself, and whoever has time waits for it. Under overload it does not,
+and then calls enter only where they wait shortly, and whoever has waited longer than was thought gives way to newer
+ones, whose callers still have time: controlled delay (Nichols and Jacobson, "Controlling Queue Delay", ACM Queue
+2012) as servers use it (Maurer, "Fail at Scale", ACM Queue 2015). What tells the two apart is the work that comes,
+not how long a queue has stood: at 80 % of what can be done, queues stand for seconds by chance.
 """
 
 import math
@@ -16,11 +18,19 @@ from enum import StrEnum
 
 from engine.core.errors import OverloadedError
 
-_WEIGHT = 0.1
+_WEIGHT = 0.01
 """Of the newest call in the mean of what a call takes."""
+_LONGEST = 4.0
+"""Times that mean, as much a call counts at the most: one that hangs says little about the others."""
+_WINDOW = 3.0
+"""Seconds over which the calls that come are counted."""
+_OVERLOAD = 1.1
+"""Of the work that the threads can do: if more comes, there is overload. Chance makes so much of 80 % seldom."""
+_SHARE = 0.5
+"""Of the time that its caller has, as long a call may wait."""
 _LATE, _DROPPED = 2.0, 3.0
-"""In a standing queue, times the time that calls may wait: once the oldest has waited so long, the newest come first;
-and who has waited so long is refused. That happens where the threads became slower than was thought."""
+"""Times what a call might wait when it entered: once the oldest has waited so long, the newest come first; and who
+has waited so long is refused. That happens where the threads became slower than was thought."""
 _SOONEST = 0.1
 """Seconds after which a refused call may be tried again, at the least."""
 _MEMORY = 1.0
@@ -48,6 +58,8 @@ class Ticket:
     patient: bool = False
     """Whether it is a part of a stream, which is held back rather than refused."""
     entered: float = field(default=0.0, init=False)
+    limit: float = field(default=math.inf, init=False)
+    """Seconds that it might wait when it entered."""
     began: float = field(default=0.0, init=False)
     """When a thread began to work on it."""
     outcome: Outcome | None = field(default=None, init=False)
@@ -61,8 +73,8 @@ class Admission:
 
     Args:
         threads: that work on calls.
-        target: seconds that a call may wait in a standing queue.
-        burst: seconds that a call may wait otherwise; a queue that is not empty for longer is a standing one.
+        target: seconds that a call may wait under overload.
+        burst: seconds that a call may wait otherwise, if its caller has twice as long.
         most: calls that may wait, and as many patient ones, whatever the time.
         clock: seconds.
     """
@@ -72,17 +84,16 @@ class Admission:
         threads: int,
         *,
         target: float = 0.1,
-        burst: float = 0.5,
+        burst: float = 2.0,
         most: int = 256,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._threads, self._target, self._burst, self._most, self._clock = threads, target, burst, most, clock
         self._calls: OrderedDict[Ticket, None] = OrderedDict()
         self._patient: OrderedDict[Ticket, None] = OrderedDict()
-        self._since = 0.0  # when the queue of calls was last empty, while it is not
         self._patients_turn = False
-        self._seconds = 0.0  # that a call takes: a moving mean
-        self._refused = (0.0, 0.0)  # lately, as of when
+        self._seconds, self._measured = 0.0, 0  # that a call takes: a moving mean, and of how many
+        self._came, self._refused = _Lately(_WINDOW), _Lately(_MEMORY)
         self.running = 0
         """Calls that are worked on."""
         self.outcomes: Counter[Outcome] = Counter()
@@ -117,7 +128,7 @@ class Admission:
         if patient:
             enters = len(self._patient) < self._most
         else:
-            in_time = delay <= self._limit(now) and now + delay + self._seconds <= until
+            in_time = delay <= self._limit(now, until) and now + delay + self._seconds <= until
             enters = in_time and self.running + len(self._calls) < self._threads + self._most
         if enters:
             return 0.0
@@ -137,8 +148,9 @@ class Admission:
                 retry_seconds=retry,
             )
         ticket.entered = now = self._clock()
-        if not ticket.patient and not self._calls:
-            self._since = now
+        if not ticket.patient:
+            ticket.limit = self._limit(now, ticket.until)
+            self._came.add(now)
         (self._patient if ticket.patient else self._calls)[ticket] = None
 
     def next(self) -> Ticket | None:
@@ -156,15 +168,13 @@ class Admission:
         else:
             self._patients_turn = True
             ticket = next(iter(self._calls))
-            if self._stands(now):
-                waited, limit = now - ticket.entered, self._limit(now)
-                if waited > _DROPPED * limit:
-                    del self._calls[ticket]
-                    self._count_refused(now)
-                    ticket.outcome = Outcome.REFUSED
-                    return ticket
-                if waited > _LATE * limit:
-                    ticket = next(reversed(self._calls))
+            waited = now - ticket.entered
+            if waited > _DROPPED * ticket.limit:
+                del self._calls[ticket]
+                self._refused.add(now)
+                return self._settle(ticket, Outcome.REFUSED)
+            if waited > _LATE * ticket.limit:
+                ticket = next(reversed(self._calls))
             del self._calls[ticket]
         if ticket.until <= now:
             return self._settle(ticket, Outcome.EXPIRED)
@@ -183,20 +193,21 @@ class Admission:
         """A thread has ended its work on a call."""
         self.running -= 1
         took = self._clock() - ticket.began
-        self._seconds += (took - self._seconds) * (_WEIGHT if self._seconds else 1.0)
+        if self._measured:
+            took = min(took, _LONGEST * self._seconds)
+        self._measured += 1
+        self._seconds += (took - self._seconds) * max(_WEIGHT, 1 / self._measured)
 
     def retry_seconds(self) -> float:
         """Seconds until the queue would be short again if those came back who were refused lately."""
-        lately, as_of = self._refused
-        lately *= math.exp((as_of - self._clock()) / _MEMORY)
+        lately = self._refused.count(self._clock())
         return max(self.delay + lately * self._seconds / self._threads, _SOONEST)
 
-    def _stands(self, now: float) -> bool:
-        return bool(self._calls) and now - self._since > self._burst
-
-    def _limit(self, now: float) -> float:
-        """Seconds that calls may wait; at least one for each thread may."""
-        return max(self._target if self._stands(now) else self._burst, self._seconds)
+    def _limit(self, now: float, until: float) -> float:
+        """Seconds that a call may wait; at least one for each thread may."""
+        work = self._came.count(now) / _WINDOW * self._seconds / self._threads
+        longest = self._target if work > _OVERLOAD else min(self._burst, _SHARE * (until - now))
+        return max(longest, self._seconds)
 
     def _settle(self, ticket: Ticket, outcome: Outcome) -> Ticket:
         ticket.outcome = outcome
@@ -204,7 +215,20 @@ class Admission:
         return ticket
 
     def _count_refused(self, now: float) -> float:
-        lately, as_of = self._refused
-        self._refused = (lately * math.exp((as_of - now) / _MEMORY) + 1.0, now)
+        self._came.add(now)
+        self._refused.add(now)
         self.outcomes[Outcome.REFUSED] += 1
         return self.retry_seconds()
+
+
+class _Lately:
+    """Counts what happened in about so many last seconds: each time weighs less the longer ago it is."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._weighed, self._as_of = seconds, 0.0, 0.0
+
+    def add(self, now: float) -> None:
+        self._weighed, self._as_of = self.count(now) + 1.0, now
+
+    def count(self, now: float) -> float:
+        return self._weighed * math.exp((self._as_of - now) / self._seconds)

@@ -26,8 +26,8 @@ class ServiceSettings(Section):
     one at a time, and 8 where they wait for a Qdrant server."""
     queue_target: float = Field(default=0.1, gt=0)
     """Seconds that calls may wait under overload; what would wait longer is refused with RESOURCE_EXHAUSTED."""
-    queue_burst: float = Field(default=0.5, gt=0)
-    """Seconds that calls may wait otherwise; where a queue stands for longer than that, there is overload."""
+    queue_burst: float = Field(default=2.0, gt=0)
+    """Seconds that calls may wait otherwise, if their callers have twice as long."""
     max_queue: int = Field(default=256, gt=0)
     """Calls of one class of work that may wait, whatever the time."""
     max_message_bytes: int = Field(default=16 << 20, gt=0)
