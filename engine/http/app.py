@@ -29,7 +29,7 @@ from engine.http.session import session_routes
 from engine.http.settings import HttpSettings
 from engine.service.access.access import API_KEY, AUTHORIZATION
 from engine.service.calls import REQUEST_ID
-from engine.service.server import READY, Refuse
+from engine.service.server import READY, LetIn
 from engine.service.status import UnexpectedError
 
 SERVICES = tuple(name for name in READY if name)
@@ -41,7 +41,7 @@ _HEALTH = "grpc.health.v1.Health.Check"
 def build_app(
     channel: grpc.aio.Channel,
     settings: HttpSettings,
-    refuse: Refuse,
+    let_in: LetIn,
     gate: Gate,
     *,
     max_message_bytes: int,
@@ -54,7 +54,7 @@ def build_app(
         channel: to the service; other routes find it as `request.app.state.channel`, and beside it as `closing` an
             event that is set when the door closes: answers without an end have to end then.
         settings: of the door.
-        refuse: refuses calls before they are read.
+        let_in: lets calls in, or refuses them before they are read.
         gate: lets requests in.
         max_message_bytes: the largest message that the service takes.
         extra_routes: more routes, behind those of the RPCs.
@@ -68,7 +68,7 @@ def build_app(
                 Endpoint(
                     binding,
                     channel,
-                    refuse,
+                    let_in,
                     gate,
                     max_bytes=max_message_bytes,
                     body_seconds=settings.body_seconds,

@@ -29,7 +29,8 @@ from engine.http.problems import of_call, of_error
 from engine.service.access.errors import RefusedError
 from engine.service.access.scopes import scope_of
 from engine.service.calls import PEER, REQUEST_ID, refused
-from engine.service.status import NotReadyError, UnexpectedError, refusal_error, refusal_step
+from engine.service.server import LetIn
+from engine.service.status import NotReadyError, UnexpectedError
 from engine.service.stream_buffer import StreamBuffer
 
 PASSED_ON = ("traceparent", "tracestate")
@@ -47,7 +48,7 @@ class Endpoint:
     Args:
         binding: what it binds.
         channel: to the service.
-        refuse: refuses calls before they are read.
+        let_in: lets calls in, or refuses them before they are read.
         gate: lets requests in, before their bodies are read.
         max_bytes: of a message, and of a body or a line of one.
         body_seconds: in which a body has to arrive that is no stream.
@@ -58,7 +59,7 @@ class Endpoint:
         self,
         binding: Binding,
         channel: grpc.aio.Channel,
-        refuse: Callable[[str], float],
+        let_in: LetIn,
         gate: Gate,
         *,
         max_bytes: int,
@@ -66,7 +67,7 @@ class Endpoint:
         status_of: Callable[[Message], int] = lambda _: 200,
     ) -> None:
         self.binding, self._gate, self._scope = binding, gate, scope_of(binding.method)
-        self._refuse = refuse
+        self._let_in = let_in
         self._max_bytes, self._body_seconds, self._status_of = max_bytes, body_seconds, status_of
         kinds: dict[tuple[bool, bool], Any] = {
             (False, False): channel.unary_unary,
@@ -112,12 +113,15 @@ class Endpoint:
             await answer.problem(of_error(UnexpectedError(request_id), request_id), body)
 
     async def _unary(self, scope: Scope, body: Body, answer: Answer, options: dict[str, Any]) -> None:
-        if seconds := self._refuse(self.binding.method):
+        try:
+            way_in = self._let_in(self.binding.method)
+        except OverloadedError:
             await body.whole(self._body_seconds)  # it may be small, and then the connection is kept
-            raise refusal_error(refusal_step(seconds))
+            raise
         raw = await self._request(scope, body)
-        call = self._call(raw, **options)
-        response = self.binding.response.FromString(await _unless_gone(call, _watch(body, call)))
+        with way_in:  # not before: whoever sends a body slowly is not before others
+            call = self._call(raw, **options)
+            response = self.binding.response.FromString(await _unless_gone(call, _watch(body, call)))
         text = await _aside(response.ByteSize(), partial(json_of, response))
         await answer.whole(self._status_of(response), JSON, text)
 

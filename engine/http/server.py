@@ -21,7 +21,7 @@ from engine.http.settings import HttpSettings
 from engine.service.access.access import Access
 from engine.service.access.listening import check_listening
 from engine.service.access.tls import TlsFiles
-from engine.service.server import Refuse
+from engine.service.server import LetIn
 
 _KEEP_ALIVE = 75
 """Seconds for which a connection stays open without a request: longer than those who keep them open for others."""
@@ -59,12 +59,12 @@ class HttpServer:
         self._running: asyncio.Task[None] | None = None
         self.port = 0
 
-    async def open(self, target: str, refuse: Refuse) -> None:
+    async def open(self, target: str, let_in: LetIn) -> None:
         """Listen.
 
         Args:
             target: the gRPC server's own address, as gRPC names it.
-            refuse: refuses calls before they are read.
+            let_in: lets calls in, or refuses them before they are read.
 
         Raises:
             SettingsError: if the address cannot be bound, or should not be as it is.
@@ -91,7 +91,7 @@ class HttpServer:
         self._app = app = build_app(
             self._channel,
             self._settings,
-            refuse,
+            let_in,
             Gate(self._access),
             max_message_bytes=self._max_message_bytes,
             extra_routes=self._extra_routes,

@@ -112,19 +112,20 @@ class Admission:
         turns = 2 if self._patient else 1
         return (len(self._calls) + 1) * self._seconds * turns / self._threads
 
-    def refuse(self, until: float = math.inf, *, patient: bool = False) -> float:
+    def refuse(self, until: float = math.inf, *, patient: bool = False, coming: int = 0) -> float:
         """Refuse a call that comes now if it has no chance.
 
         Args:
             until: its deadline, by the clock.
             patient: whether it is held back rather than refused.
+            coming: calls that are on their way and will enter before it.
 
         Returns:
             Seconds after which it may be tried again; 0 if it may enter.
         """
-        if self.running + self.waiting < self._threads:
+        if self.running + self.waiting + coming < self._threads:
             return 0.0
-        now, delay = self._clock(), self.delay
+        now, delay = self._clock(), self.delay + coming * self._seconds / self._threads
         if patient:
             enters = len(self._patient) < self._most
         else:

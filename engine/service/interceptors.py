@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, NoReturn
@@ -30,6 +30,7 @@ from engine.service.status import (
     grpc_status,
     reason_of,
     refusal,
+    refusal_error,
     refusal_step,
     shorten,
 )
@@ -124,7 +125,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     ) -> Handler:
         """The wrapped handler of a method; None for a method that is not there."""
         method: str = handler_call_details.method
-        if seconds := self.refuse_early(method):
+        if seconds := self._refuse_early(method, self._pools.refuse):
             return _refusal_handler(refusal_step(seconds))
         wrapped = self._wrapped.get(method)
         if wrapped is None:
@@ -138,16 +139,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             return self._refusing_handler(method, error)
         return wrapped
 
-    def refuse_early(self, method: str) -> float:
-        """Refuse a call, before it is read, if it has no chance; the log tells once a second how many were.
+    def send_on(self, method: str) -> AbstractContextManager[None]:
+        """Let in a call, before it is read, at a door that makes a gRPC call of it: in the block that this returns.
 
         Args:
             method: its full name.
 
-        Returns:
-            Seconds after which it may be tried again; 0 if it may come.
+        Raises:
+            OverloadedError: if it has no chance.
         """
-        seconds = 0.0 if self._refusing else self._pools.refuse(method)
+        if seconds := self._refuse_early(method, self._pools.refuse_at_door):
+            raise refusal_error(refusal_step(seconds))
+        return self._pools.sent(method)
+
+    def _refuse_early(self, method: str, refuse: Callable[[str], float]) -> float:
+        """Seconds after which a call may be tried again that has no chance, else 0; the log tells once a second of
+        how many there were."""
+        seconds = 0.0 if self._refusing else refuse(method)
         if seconds:
             self._metrics.refused(method)
             self._refused += 1

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
 from wsgiref.simple_server import WSGIServer
 
 import structlog
@@ -11,6 +10,7 @@ from prometheus_client import start_http_server
 from engine.core.errors import SettingsError
 from engine.service.access.listening import check_listening
 from engine.service.metrics import Metrics
+from engine.service.server import LetIn
 
 
 class MetricsDoor:
@@ -28,7 +28,7 @@ class MetricsDoor:
         self._log = structlog.get_logger("triveni.service")
         self.port = 0
 
-    async def open(self, target: str, refuse: Callable[[str], float]) -> None:
+    async def open(self, target: str, let_in: LetIn) -> None:
         """Listen.
 
         Raises:

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol
 
 import grpc
@@ -52,19 +52,19 @@ class ServerOptions(ServiceSettings):
     """The largest event, as the event store has them."""
 
 
-Refuse = Callable[[str], float]
+LetIn = Callable[[str], AbstractContextManager[None]]
 
 
 class Door(Protocol):
     """Another way to the same calls: it makes gRPC calls of what it is asked."""
 
-    async def open(self, target: str, refuse: Refuse) -> None:
+    async def open(self, target: str, let_in: LetIn) -> None:
         """Begin to take requests.
 
         Args:
             target: where to ask, as gRPC names it.
-            refuse: tells of a method after how many seconds a call of it may be tried again that has no chance now,
-                and counts it; 0 if it may come.
+            let_in: lets a call of a method in; as long as it is made, it is in that context. Raises `OverloadedError`
+                if the call has no chance.
 
         Raises:
             SettingsError: if it cannot.
@@ -163,7 +163,7 @@ class Server:
         for service in READY:
             await self._health.set(service, _SERVING)
         for door in self._doors:
-            await door.open(inside, self._calls.refuse_early)
+            await door.open(inside, self._calls.send_on)
         items = sum(one.tenant.store.count() for one in self.services.values())
         self._log.info("ready", port=self.port, items=items, space=self._space.manifest.name)
 

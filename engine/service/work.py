@@ -4,8 +4,10 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
@@ -76,14 +78,18 @@ class Workers:
         """Calls that wait or are worked on."""
         return self.admission.waiting + self.admission.running
 
-    def refuse(self) -> float:
+    def refuse(self, sent: int = 0) -> float:
         """Refuse a call, before it is read, if it has no chance.
+
+        Args:
+            sent: calls that are sent on from where it comes, and have not ended; those of them that are not here yet
+                come before it.
 
         Returns:
             Seconds after which it may be tried again; 0 if it may come.
         """
         with self._changed:
-            return self.admission.refuse()
+            return self.admission.refuse(coming=max(sent - self.pending, 0))
 
     async def run(self, work: Callable[[], _Answer], deadline: Deadline, *, patient: bool = False) -> _Answer:
         """Run `work` in a thread; called from the event loop.
@@ -177,6 +183,7 @@ class WorkerPools:
         """Contents that are encoded for their own sake, many at once."""
         self.admin = workers("admin", 2)
         """Versions of the model: a promotion holds up nobody."""
+        self._sent: Counter[str] = Counter()
         self._all = {
             "reads": self.reads,
             "writes": self.writes,
@@ -205,6 +212,21 @@ class WorkerPools:
         """
         name = _CLASSES.get(method)
         return self._all[name].refuse() if name else 0.0
+
+    def refuse_at_door(self, method: str) -> float:
+        """Refuse a call, as `refuse` does, where it first comes to this program, far before the queue."""
+        name = _CLASSES.get(method)
+        return self._all[name].refuse(self._sent[name]) if name else 0.0
+
+    @contextmanager
+    def sent(self, method: str) -> Iterator[None]:
+        """A call that a door sends on; until it ends it counts there."""
+        name = _CLASSES.get(method, "")
+        self._sent[name] += 1
+        try:
+            yield
+        finally:
+            self._sent[name] -= 1
 
     def _outcomes(self) -> Mapping[tuple[str, ...], float]:
         return {

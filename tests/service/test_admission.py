@@ -162,6 +162,14 @@ def test_a_call_without_a_chance_does_not_enter() -> None:
     assert refused.value.retry_seconds > 0
 
 
+def test_calls_on_their_way_are_ahead_of_one_that_comes() -> None:
+    made, clock = admission()
+    Simulation(CAPACITY / 2, 1.0).run(made, clock)
+    assert made.refuse(clock.now + 0.5, coming=THREADS - 1) == 0
+    assert made.refuse(clock.now + 0.5, coming=int(0.2 * CAPACITY)) == 0
+    assert made.refuse(clock.now + 0.5, coming=int(0.3 * CAPACITY)) > 0
+
+
 def test_when_the_threads_become_slower_than_was_thought_the_newest_come_first() -> None:
     made, clock = admission(threads=1, target=0.1, burst=0.5)
     made.enter(running := Ticket())
