@@ -5,7 +5,7 @@
 overlap    The Tux Paint stamps (pictures, titles, their own sounds) are decoded with all cores, encoded with all
            cores, and upserted, flushed and optimised; each alone, and then all in `index`. The four alternate, so
            that all see the same load of the machine.
-unchanged  A second run over 10,000 items with pictures, nothing of which has changed.
+unchanged  The command again over 10,000 items with pictures, nothing of which has changed.
 memory     The peak memory of a process that indexes 100,000 texts, against one that indexes 10,000: its own (VmHWM),
            and that of it and its children together, the builder of the search graph among them (PSS, sampled).
 
@@ -68,7 +68,9 @@ def main() -> None:
         return
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "overlap": lambda: overlap(space, options.stamps, 200 if options.quick else None, options.rounds),
-        "unchanged": lambda: unchanged(space, options.stamps, 1_000 if options.quick else 10_000, options.rounds),
+        "unchanged": lambda: unchanged(
+            options.space, options.stamps, 1_000 if options.quick else 10_000, options.rounds
+        ),
         "memory": lambda: memory(options.space, *((1_000, 10_000) if options.quick else (10_000, 100_000))),
     }
     report = {name: parts[name]() for name in options.part or parts}
@@ -179,20 +181,33 @@ def all_entries(catalog: Catalog) -> list[CatalogEntry]:
 # Unchanged --------------------------------------------------------------------------------------------------
 
 
-def unchanged(space: Space, stamps: Path, count: int, rounds: int) -> dict[str, Any]:
-    """Seconds of the first run, and the median of the ones after it."""
+def unchanged(space: str, stamps: Path, count: int, rounds: int) -> dict[str, Any]:
+    """Seconds of the first command, and medians of the ones after it: of the whole, and without its start."""
     with tempfile.TemporaryDirectory() as scratch:
-        catalog = Catalog(stamps_catalog(stamps, Path(scratch), None, count), stamps)
-        store = new_store(space, Path(scratch) / "store")
-        first = index(catalog, store, space, batch=BATCH)
-        later = [index(catalog, store, space, batch=BATCH) for _ in range(rounds)]
-        store.close()
-    again = statistics.median(report.seconds for report in later)
-    if any(report.written for report in later) or first.errors:
-        raise SystemExit(
-            "the second run wrote something, or the first had bad rows: this is not the case to be timed"
-        )
-    return {"items": first.rows, "first_run_s": first.seconds, "second_run_s": again, "within_5_s": again <= 5}
+        catalog = stamps_catalog(stamps, Path(scratch), None, count)
+        environment = {
+            **os.environ,
+            "TRIVENI_SPACE__NAME": space,
+            "TRIVENI_STORE__PATH": f"{scratch}/store",
+            "TRIVENI_EVENTS__URL": f"sqlite:///{scratch}/events.db",
+        }
+        command = [sys.executable, "-m", "engine.cli", "index", str(catalog), "--root", str(stamps), "--json"]
+        whole, reports = [], []
+        for _ in range(rounds + 1):
+            begun = time.monotonic()
+            done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+            whole.append(time.monotonic() - begun)
+            reports.append(json.loads(done.stdout))
+    if any(report["unchanged"] != reports[0]["rows"] for report in reports[1:]) or reports[0]["errors"]:
+        raise SystemExit("a later run found changes, or the first had bad rows: this is not the case to be timed")
+    again = statistics.median(whole[1:])
+    return {
+        "items": reports[0]["rows"],
+        "first_command_s": whole[0],
+        "later_command_s": again,
+        "later_without_start_s": statistics.median(report["seconds"] for report in reports[1:]),
+        "within_1.6_s": again <= 1.6,
+    }
 
 
 # Memory -----------------------------------------------------------------------------------------------------

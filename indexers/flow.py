@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
-from encoders.errors import DecoderError, SpaceError
+from encoders.errors import DecoderError, SpaceError, WeightsError
 from encoders.spaces.space import Space
 from encoders.types import Floats, Modality, Prepared
 from engine.catalog.ingest import item_of, point_of
@@ -214,6 +214,8 @@ class Flow:
         """The group with its vectors; what cannot be encoded is left out."""
         try:
             vectors = self._space.forward([one for it in group for one in it.prepared])
+        except WeightsError:
+            raise  # they are loaded for the first batch
         except Exception as error:
             if len(group) == 1:
                 self._bury(_letter(group[0], error))

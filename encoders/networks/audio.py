@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,6 @@ class SoundEncoder:
     ) -> None:
         archive = find_weights(self.spec, source) / self.spec.files[0].path
         self._limits = limits
-        self._mel = _mel_transform(int(self.spec.input["sample_rate"]))
         self._network = Network(self.spec, archive, cache, threads=threads)
 
     @property
@@ -101,6 +101,10 @@ class SoundEncoder:
         """
         with decoding_audio(content, self._limits, int(self.spec.input["sample_rate"])) as samples:
             return Prepared(Modality.AUDIO, self._patches(level(samples)))
+
+    @cached_property
+    def _mel(self) -> Any:
+        return _mel_transform(int(self.spec.input["sample_rate"]))
 
     def _patches(self, samples: Floats) -> Patches:
         import torch
