@@ -7,6 +7,7 @@ ALL = (
     "space",
     "copies",
     "feedback",
+    "relevance",
     "decoding",
     "store",
     "indexing",

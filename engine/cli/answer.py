@@ -131,11 +131,15 @@ def table(
     if categories:
         grid.add_column("category", style="cyan", overflow="fold")
     grid.add_column("score", justify="right", no_wrap=True)
+    told = any(result.HasField("relevance") for result in answer.results)
+    if told:
+        grid.add_column("relevance", justify="right", no_wrap=True)
     for result in answer.results:
         row: list[str | Text] = [str(result.rank), _item(result, why(result.reasons, parts, history, names))]
         if categories:
             row.append(result.payload.fields["category"].string_value if "category" in result.payload.fields else "")
-        grid.add_row(*row, f"{result.score:.2f}")
+        relevance = [f"{result.relevance:.2f}"] if told else []
+        grid.add_row(*row, f"{result.score:.2f}", *relevance)
     return grid
 
 

@@ -86,6 +86,26 @@ class AnswerOptions:
     trace: Annotated[
         bool, typer.Option("--trace", help="Also what the request went through: how many, how long.")
     ] = False
+    max_false_positive_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Leave out what may fit the query by chance: with 0.01, one in a hundred queries that nothing fits "
+            "finds something all the same.",
+        ),
+    ] = None
+    page: Annotated[
+        str, typer.Option(metavar="TOKEN", help="The next page: what the last answer named below its results.")
+    ] = ""
+
+    def policy(self) -> recommendation_pb2.PolicyOptions | None:
+        """What may be shown, as the wire has it; None where nothing is said."""
+        from triveni.v1 import recommendation_pb2
+
+        if self.max_false_positive_rate is None:
+            return None
+        return recommendation_pb2.PolicyOptions(max_false_positive_rate=self.max_false_positive_rate)
 
 
 @grouped
@@ -109,6 +129,8 @@ def search(
         limit=answer.limit,
         model=request.typed(answer.model),
         trace=answer.trace,
+        page_token=request.typed(answer.page),
+        policy=answer.policy(),
     )
     if not asked.parts:
         raise typer.BadParameter("say what to look for: words, --image, --audio or --item")
@@ -139,6 +161,8 @@ def recommend(
         limit=answer.limit,
         model=request.typed(answer.model),
         trace=answer.trace,
+        page_token=request.typed(answer.page),
+        policy=answer.policy(),
     )
     _show(ctx, "Recommended", asked, answer)
 
@@ -162,7 +186,9 @@ def _show(
     if options.as_json:
         print(answers.as_json(answer))
         return
-    if not answer.results:
+    if answer.no_match:
+        console.print("nothing fits: what is there may be as like the query by chance", style="yellow")
+    elif not answer.results:
         filtered = "nothing passes the filter and the policy; ask for less"
         said = filtered if asked.HasField("filter") else "nothing is indexed; `triveni index` fills the store"
         console.print(f"no results: {said}", style="yellow")
@@ -170,6 +196,8 @@ def _show(
         console.print(answers.table(caption, answer, asked.parts, asked.history, names))
     for skipped in answer.skipped:
         console.print(answers.left_out(skipped, names), style="yellow")
+    if answer.next_page_token:
+        console.print(f"more: the same with --page {answer.next_page_token}", style="dim", soft_wrap=True)
     if answer.stages:
         console.print(answers.way(answer.stages), style="dim", highlight=False, soft_wrap=True)
 
@@ -213,21 +241,24 @@ def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) 
     from engine import compose, opening
     from engine.cli import named
     from engine.core.deadline import Deadline
+    from engine.core.times import now_utc
     from engine.core.types import UNTRAINED
     from engine.events.history import Joined
     from engine.query.trace import UNTRACED, Trace
     from engine.service import convert
     from engine.service.convert.events import EventReader
     from engine.service.logs import configure_logs
+    from engine.service.result_pages import page_of
 
     settings = settings_of(ctx)
     query = convert.recommend_query(asked, EventReader(opening.event_kinds(settings)))
-    query = replace(query, user=opening.event_limits(settings).users(query.user))
+    space = opening.open_space(settings)
+    page, depth = page_of(asked, now_utc(), tenant="", fingerprint=space.fingerprint), settings.retrieve.max_limit
+    query = replace(page.query(query, depth), user=opening.event_limits(settings).users(query.user))
     joined = Joined(query, len(query.history))
     if query.user:
         with closing(opening.open_events(settings)) as events:
-            joined = opening.stored_history(settings, events).join(query, Deadline())
-    space = opening.open_space(settings)
+            joined = opening.stored_history(settings, events).join(query, Deadline(), page.before)
     with ExitStack() as opened:
         store = opened.enter_context(closing(opening.open_store(settings, space)))
         models = None
@@ -238,5 +269,7 @@ def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) 
             models.start()
         engine = compose.build_engine(settings, space, store, models=models)
         trace = Trace(interests=True) if asked.trace else UNTRACED
-        answer = convert.recommend_response(engine.recommend(joined.query, trace=trace), joined)
+        made = engine.recommend(joined.query, trace=trace)
+        answer = convert.recommend_response(made, joined)
+        answer.next_page_token = page.next_token(made, depth)
         return answer, named.from_store(store, joined, asked, answer)

@@ -30,6 +30,7 @@ def show(
 ) -> None:
     """Show the encoders, the licences of their weights, and how scores are calibrated."""
     from encoders.networks.known import CATALOG
+    from encoders.spaces.tail import NORMAL
     from engine import opening
 
     space = opening.open_space(common_settings(ctx))
@@ -46,11 +47,17 @@ def show(
             facts.add_row("  licence", licences[identity["name"]])
         console.print(facts)
     pairs = Table(title="Calibration: cosines of unrelated content, and d′ of related content", title_justify="left")
-    for heading in ("query", "item", "mean", "std", "d′"):
+    rates = (0.1, 0.01, 0.001)
+    for heading in ("query", "item", "mean", "std", "d′", *(f"{rate:g}" for rate in rates)):
         pairs.add_column(heading, justify="left" if heading in ("query", "item") else "right")
     for (query, item), pair in sorted(space.calibration.items()):
-        pairs.add_row(query, item, f"{pair.mean:.3f}", f"{pair.std:.3f}", f"{pair.weight:.2f}")
+        cutoffs = [f"{pair.mean + NORMAL.cutoff(rate) * pair.std:.3f}" for rate in rates]
+        pairs.add_row(query, item, f"{pair.mean:.3f}", f"{pair.std:.3f}", f"{pair.weight:.2f}", *cutoffs)
     console.print(pairs)
+    console.print(
+        "0.1, 0.01, 0.001: the cosine that such a share of unrelated contents reaches. `max_false_positive_rate` "
+        "goes by what unrelated items of the catalogue score, and by its size."
+    )
 
 
 @app.command()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
 from typing import NewType
 
 import numpy as np
@@ -139,6 +140,9 @@ class PolicyOptions:
     """At most so many results with the same value of a payload field."""
     min_score: float | None = None
     """Results that score lower are left out: fewer results rather than noise."""
+    max_false_positive_rate: float | None = None
+    """Results whose relevance is less than 1 minus this are left out, where there is a query: 0.01, say, lets one in
+    a hundred queries that nothing fits find something all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,18 @@ class Query:
     """The version of the model to answer with; `UNTRAINED` for none, "" for the one that the user gets."""
     half_life_days: float | None = None
     """An event this old counts half; None takes the setting's value."""
+    shown: frozenset[bytes] = frozenset()
+    """The marks of what earlier pages of this list showed, see `mark_of`: the answer is what follows."""
+
+    @property
+    def depth(self) -> int:
+        """Positions of the list, from its beginning to the end of this page."""
+        return len(self.shown) + self.limit
+
+
+def mark_of(item: ItemId) -> bytes:
+    """What a page token knows an item by: 8 bytes, so that two of a list of 1,000 are alike once in 10¹³ lists."""
+    return blake2b(item.encode(), digest_size=8).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +264,7 @@ class Recommendation:
     item: ItemId
     score: float
     rank: int
-    """From 1."""
+    """From 1 over all pages of a list."""
     payload: Payload
     reasons: tuple[Reason, ...]
     media: Mapping[Modality, str] = field(default_factory=dict)
@@ -257,6 +273,8 @@ class Recommendation:
     """The beginning of its text."""
     propensity: float = 1.0
     """The probability with which its place shows it: 1 where nothing is drawn at random."""
+    relevance: float | None = None
+    """How sure it is that it fits the query, 0 to 1; None without a query. See `engine.query.relevance`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,3 +320,7 @@ class Recommendations:
     """What the request went through, in order, the last one in all; only where it was asked for."""
     interests: tuple[Interest, ...] = ()
     """What the history came to, the heaviest first; only where it was asked for."""
+    full: bool = False
+    """Whether as many were chosen as were asked for: the list may go on."""
+    no_match: bool = False
+    """Whether nothing fits the query, as sure as `max_false_positive_rate` asks it to be."""

@@ -29,6 +29,9 @@ def check_query(query: Query, manifest: SpaceManifest, max_limit: int) -> None:
     """
     if not 1 <= query.limit <= max_limit:
         raise InvalidQueryError(f"limit is {query.limit}", f"send 1 to {max_limit}", field="query.limit")
+    if query.depth > max_limit:
+        problem = f"{len(query.shown)} were shown, and {query.limit} more make {query.depth}"
+        raise InvalidQueryError(problem, f"a list ends after {max_limit}: narrow it by a filter", field="query.limit")
     check_length(len(query.parts), MAX_PARTS, "parts", "query.parts")
     check_length(len(query.history), MAX_HISTORY, "events", "query.history")
     check_length(len(query.policy.exclude), MAX_EXCLUDED, "excluded items", "query.policy.exclude")
@@ -108,11 +111,14 @@ def _check_event(event: Event, field: str) -> None:
 
 
 def _check_policy(options: PolicyOptions) -> None:
-    diversity, least = options.diversity, options.min_score
+    diversity, least, rate = options.diversity, options.min_score, options.max_false_positive_rate
     if diversity is not None and not 0 <= diversity <= 1:
         raise InvalidQueryError(f"diversity is {diversity}", "send 0 to 1", field="query.policy.diversity")
     if least is not None and math.isnan(least):
         raise InvalidQueryError("min_score is NaN", "send a number", field="query.policy.min_score")
+    if rate is not None and not 0 < rate <= 1:
+        remedy, field = "send more than 0 and at most 1, such as 0.01", "query.policy.max_false_positive_rate"
+        raise InvalidQueryError(f"max_false_positive_rate is {rate}", remedy, field=field)
     for name, most in options.max_per_value.items():
         if most < 1:
             field = f"query.policy.max_per_value[{name}]"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from engine.core.deadline import Deadline
 from engine.core.types import Event, Query
@@ -42,11 +43,16 @@ class StoredHistory:
         self._limit = min(max_events, MAX_PAGE)
         self._kinds = tuple(kind for kind, weight in weights.items() if weight != 0)
 
-    def join(self, query: Query, deadline: Deadline) -> Joined:
+    def join(self, query: Query, deadline: Deadline, before: datetime | None = None) -> Joined:
         """The query with its person's recorded history, as much as a query takes; without a person it stays as it is.
 
         An event that is both recorded and in the request counts once, as the request's. If the database fails, the
         request is answered from what it says itself, and the answer tells so: recommendations do not stop with it.
+
+        Args:
+            query: the query.
+            deadline: when the answer has to be there.
+            before: only what happened before this time; None means all.
 
         Raises:
             EventError: if the user id cannot be one.
@@ -58,7 +64,7 @@ class StoredHistory:
             return Joined(query, own)
         deadline.check("reading the history")
         try:
-            stored = self._store.history(query.user, limit=self._limit, kinds=self._kinds).events
+            stored = self._store.history(query.user, limit=self._limit, kinds=self._kinds, before=before).events
         except EventStoreError as error:
             return Joined(query, own, str(error))
         sent = _ids(query, stored)

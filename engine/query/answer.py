@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from engine.catalog.ingest import TEXT, media_of, own_fields
 from engine.core.deadline import Deadline
-from engine.core.types import Candidates, Reason, Recommendation, Recommendations
+from engine.core.types import Candidates, Query, Reason, Recommendation, Recommendations
 from engine.store.base import VectorStore
 
 TEXT_SHOWN = 200
@@ -22,9 +22,14 @@ def answer(
     model: str,
     tier: str,
     skipped: tuple[tuple[int, str], ...],
+    query: Query,
     deadline: Deadline,
+    relevance: Sequence[float | None],
+    no_match: bool,
 ) -> Recommendations:
-    """Fetch the payloads of the results alone, and number them. An item that was deleted meanwhile is left out.
+    """Fetch the payloads of the results alone, and number them from where the page before ended.
+
+    An item that was deleted meanwhile is left out.
 
     Raises:
         DeadlineError: if the time is up.
@@ -38,5 +43,15 @@ def answer(
             own, media = own_fields(point.payload), media_of(point.payload)
             text = str(point.payload.get(TEXT) or "")[:TEXT_SHOWN]
             score, chance = float(results.scores[row]), float(propensities[row])
-            listed.append(Recommendation(name, score, len(listed) + 1, own, why, media, text, chance))
-    return Recommendations(tuple(listed), uuid.uuid4().hex, fingerprint, model, tier, skipped)
+            rank = len(query.shown) + len(listed) + 1
+            listed.append(Recommendation(name, score, rank, own, why, media, text, chance, relevance[row]))
+    return Recommendations(
+        tuple(listed),
+        uuid.uuid4().hex,
+        fingerprint,
+        model,
+        tier,
+        skipped,
+        full=len(results) == query.limit,
+        no_match=no_match,
+    )

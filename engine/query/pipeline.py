@@ -11,6 +11,7 @@
     rerank    rerank TIER   the user's model may give better scores                          tiers.py
     (rules)   rules         the threshold, and what a deployment leaves out or moves         policy/
     select    policy        what is shown, in which order: slots, diversity, caps, chance    policy/
+    (page)                  of the list so far, what earlier pages did not show              policy/
     explain   explain       which events and parts the score of each result rests on         explain.py
     (answer)  payloads      what is shown gets its payload, and the answer says who made it  answer.py
 
@@ -35,8 +36,9 @@ from engine.query.answer import answer
 from engine.query.interests import interests
 from engine.query.models import Fixed, Models, ServedModel
 from engine.query.policy.rules import PolicyRule, apply_rules
-from engine.query.policy.seen import left_out
+from engine.query.policy.seen import left_out, page_rows
 from engine.query.policy.select import Policy
+from engine.query.relevance import Background
 from engine.query.search import DirectSearch, Search
 from engine.query.settings import FuseSettings, PolicySettings, RetrieveSettings
 from engine.query.sources import CandidateSource, Sources
@@ -107,7 +109,13 @@ class Engine:
             Sources(sources or {}),
             rules or {},
             Tiers(deadline_share),
+            Background(store, manifest.calibration, self.fuse_settings.correlation),
         )
+
+    @property
+    def max_depth(self) -> int:
+        """How many positions a list has at most, over all its pages."""
+        return self._retrieve.max_limit
 
     def recommend(self, query: Query, deadline: Deadline | None = None, trace: Trace = UNTRACED) -> Recommendations:
         """Answer a query; without parts and usable history, with what is popular or new.
@@ -141,7 +149,8 @@ class Engine:
     def _recommend(
         self, query: Query, model: ServedModel | None, deadline: Deadline, trace: Trace
     ) -> Recommendations:
-        stages, tools = self._stages, self._tools
+        stages, tools, page = self._stages, self._tools, query
+        query = replace(page, limit=page.depth)  # the whole list: slots and caps hold over all its pages
         exclude, policy = left_out(query), Policy.of(query.policy, self._policy)
         signals = stages.resolve(query, self._clock(), deadline, tools)
         trace.passed("history", signals.kinds.count(ReasonKind.EVENT))
@@ -167,9 +176,13 @@ class Engine:
         if contribution.rerankers:
             trace.passed(f"rerank {scored.tier}", len(scored.candidates))
         deadline.check("the policy")
-        allowed = apply_rules(tools.rules, query, scored.above(policy.min_score))
+        fitting = scored.fitting(policy.max_false_positive_rate)
+        allowed = apply_rules(tools.rules, query, fitting.above(policy.min_score))
         trace.passed("rules", len(allowed.candidates))
         chosen, propensities = stages.select(request, allowed, tools)
+        if page.shown:
+            rows = page_rows(page, chosen.candidates.ids)
+            chosen, propensities = chosen.take(rows), propensities[rows]
         trace.passed("policy", len(chosen.candidates))
         reasons = stages.explain(request, chosen, tools)
         trace.passed("explain", len(reasons))
@@ -182,7 +195,10 @@ class Engine:
             model=model.version if model else UNTRAINED,
             tier=chosen.tier,
             skipped=signals.skipped,
+            query=page,
             deadline=deadline,
+            relevance=chosen.relevance_of_each(),
+            no_match=bool(len(scored.candidates)) and not len(fitting.candidates),
         )
         trace.passed("payloads", len(made.results))
         return made

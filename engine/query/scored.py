@@ -51,6 +51,8 @@ class Scored:
     unwanted: Bools
     """(m,): which are like something disliked: they may be shown, but not to try them out."""
     explain: Explain
+    relevance: Floats | None = None
+    """(m,): how sure it is that an item fits the query, 0 to 1; see `Background`. None without a query."""
 
     @classmethod
     def of(
@@ -66,6 +68,7 @@ class Scored:
         related: float = 0.0,
         unwanted: Bools | None = None,
         pool: Candidates | None = None,
+        relevance: Floats | None = None,
     ) -> "Scored":
         """What a way to get candidates found.
 
@@ -80,13 +83,15 @@ class Scored:
             related: see `Scored`.
             unwanted: (m,), see `Scored`; None if there is nothing like that.
             pool: m, the candidates and more; None if there are no more.
+            relevance: (m,), see `Scored`.
         """
         rows = np.arange(len(candidates))
         interest = np.zeros(len(rows), np.intp) if interest is None else interest
         shares = np.ones(1) if shares is None else shares
         pool = candidates if pool is None else pool
         unwanted = np.zeros(len(pool), np.bool_) if unwanted is None else unwanted
-        return cls(candidates, pool, rows, meaning, tier, interest, shares, similarity, related, unwanted, explain)
+        told = interest, shares, similarity, related, unwanted, explain, relevance
+        return cls(candidates, pool, rows, meaning, tier, *told)
 
     def take(self, chosen: Rows) -> "Scored":
         """Some of the candidates, by their rows among them, in this order."""
@@ -106,6 +111,12 @@ class Scored:
         if threshold is None or self.similarity is None:
             return self
         return self.take(np.flatnonzero(self.similarity[self.rows] >= threshold))
+
+    def fitting(self, max_false_positive_rate: float | None) -> "Scored":
+        """Those that fit the query surely enough; all where no rate is set, or there is no query."""
+        if max_false_positive_rate is None or self.relevance is None:
+            return self
+        return self.take(np.flatnonzero(self.relevance[self.rows] >= 1 - max_false_positive_rate))
 
     def reranked(self, ranked: Candidates, tier: str) -> "Scored":
         """What a trained model makes of the pool. Its scores weigh the interests, and need no threshold of their own.
@@ -133,6 +144,10 @@ class Scored:
             return list(reasons)
         speaks = self.similarity[rows] >= self.related
         return [one if enough else LEARNED for one, enough in zip(reasons, speaks.tolist(), strict=True)]
+
+    def relevance_of_each(self) -> list[float | None]:
+        """How sure it is that each candidate fits the query, (n,)."""
+        return [None] * len(self.rows) if self.relevance is None else list(self.relevance[self.rows].tolist())
 
     def reasons(self) -> Sequence[tuple[Reason, ...]]:
         """Why each candidate is shown, (n,)."""

@@ -66,5 +66,8 @@ class PolicySettings(Section):
     """By payload field: at most so many results with the same value of it."""
     min_score: float | None = None
     """Results that score lower are left out."""
+    max_false_positive_rate: float | None = Field(default=None, gt=0, le=1)
+    """Results are left out that fit a query no better than an unrelated item would with a higher probability: with
+    0.01, one in a hundred queries that nothing fits finds something all the same."""
     rules: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     """By name the settings of rules that other distributions add; they are applied in this order."""

@@ -19,6 +19,7 @@ from engine.query.models import Contribution
 from engine.query.policy.explore import explore
 from engine.query.policy.rules import PolicyRule
 from engine.query.policy.select import Policy, select
+from engine.query.relevance import Background
 from engine.query.resolve import QuerySignals
 from engine.query.retrieve import retrieve
 from engine.query.score import score
@@ -47,6 +48,8 @@ class Tools:
     """By name what is applied to the scored candidates, in this order."""
     tiers: Tiers
     """Takes the rerankers of the user's model in turn."""
+    background: Background
+    """Knows what unrelated items score."""
 
     @property
     def reads_payloads(self) -> bool:
@@ -108,17 +111,22 @@ def retrieve_candidates(request: Request, tools: Tools) -> Candidates:
 
 def score_candidates(request: Request, candidates: Candidates, tools: Tools) -> Scored:
     """Candidates with their exact similarity; see `score`."""
-    scores = score(request.intent, candidates)
+    scores, intent = score(request.intent, candidates), request.intent
+    relevance = None
+    if len(intent.parts):
+        searched = intent.calibrated.modalities
+        relevance = tools.background.relevance(request.signals, intent.parts, searched, scores.query)
     return Scored.of(
         candidates.scored(scores.total),
         Meaning.SIMILARITY,
         Tier.RETRIEVAL,
-        partial(explain, request.intent, request.signals, scores),
+        partial(explain, intent, request.signals, scores),
         interest=scores.interest,
-        shares=request.intent.shares,
+        shares=intent.shares,
         similarity=scores.total,
-        related=request.intent.related,
+        related=intent.related,
         unwanted=scores.penalty > 0,
+        relevance=relevance,
     )
 
 

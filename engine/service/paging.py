@@ -19,10 +19,41 @@ def page_token(cursor: str | None, of_list: bytes) -> str:
         cursor: the store's.
         of_list: what makes this list what it is: its filter and space.
     """
-    if cursor is None:
-        return ""
-    raw = cursor.encode()
+    return "" if cursor is None else sealed(cursor.encode(), of_list)
+
+
+def sealed(raw: bytes, of_list: bytes) -> str:
+    """Bytes as a token that only this list takes back.
+
+    The checksum has no secret: a token grants nothing that the request beside it does not ask for, so that who makes
+    one up only misleads themselves, and any server understands the tokens of any other.
+    """
     return base64.urlsafe_b64encode(_checksum(raw, of_list) + raw).decode()
+
+
+def opened(token: str, of_list: bytes, same: str) -> bytes:
+    """The bytes in a token.
+
+    Args:
+        token: as it came.
+        of_list: what makes the list what it is.
+        same: what has to be the same, for the remedy.
+
+    Raises:
+        InvalidQueryError: if the token is not one that this list gave.
+    """
+    try:
+        sent = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+        check, raw = sent[:_CHECK], sent[_CHECK:]
+        if check == _checksum(raw, of_list):
+            return raw
+    except (UnicodeError, binascii.Error):
+        pass
+    raise InvalidQueryError(
+        f"page_token {token[:40]!r} is not one that this list gave",
+        f"send next_page_token of the last response with the same {same}, or begin again without",
+        field="page_token",
+    )
 
 
 def page_size(size: int) -> int:
@@ -44,20 +75,7 @@ def cursor_of(token: str, of_list: bytes) -> str | None:
     Raises:
         InvalidQueryError: if the token is not one that this list gave.
     """
-    if not token:
-        return None
-    try:
-        raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
-        check, cursor = raw[:_CHECK], raw[_CHECK:]
-        if check == _checksum(cursor, of_list):
-            return cursor.decode()
-    except (UnicodeError, binascii.Error):
-        pass
-    raise InvalidQueryError(
-        f"page_token {token[:40]!r} is not one that this list gave",
-        "send next_page_token of the last response with the same filter, or begin again without",
-        field="page_token",
-    )
+    return opened(token, of_list, "filter").decode() if token else None
 
 
 def _checksum(cursor: bytes, of_list: bytes) -> bytes:

@@ -21,6 +21,7 @@ from engine.service.convert.queries import recommend_query, search_query
 from engine.service.convert.results import impression_of, recommend_response, search_response
 from engine.service.impressions import ImpressionLog
 from engine.service.metrics import TenantMetrics
+from engine.service.result_pages import Asked, ResultPage, page_of
 from engine.service.work import Workers, deadline_of
 from triveni.v1 import recommendation_pb2, recommendation_pb2_grpc
 
@@ -77,12 +78,17 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         trace = Trace(interests=request.trace)
         check_context(request.context, self._limits)
         query = self._read(request)
-        joined = self._history.join(replace(query, user=self._limits.users(query.user)), deadline)
+        page, depth = self._page(request, call), self._engine.max_depth
+        query = replace(page.query(query, depth), user=self._limits.users(query.user))
+        joined = self._history.join(query, deadline, page.before)
         if joined.unread:
             self._log.warning("stored history unread", reason=joined.unread)
         if request.user_id:
             trace.passed("recorded", len(joined.query.history) - joined.own)
-        return recommend_response(self._answer(joined.query, deadline, trace, call, told=request.trace), joined)
+        answer = self._answer(joined.query, deadline, trace, call, told=request.trace)
+        response = recommend_response(answer, joined)
+        response.next_page_token = page.next_token(answer, depth)
+        return response
 
     async def Search(  # noqa: N802
         self, request: recommendation_pb2.SearchRequest, context: Context
@@ -95,7 +101,16 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     def _search(
         self, request: recommendation_pb2.SearchRequest, deadline: Deadline, call: Call
     ) -> recommendation_pb2.SearchResponse:
-        return search_response(self._answer(search_query(request), deadline, Trace(), call, told=request.trace))
+        query = search_query(request)
+        page, depth = self._page(request, call), self._engine.max_depth
+        answer = self._answer(page.query(query, depth), deadline, Trace(), call, told=request.trace)
+        response = search_response(answer)
+        response.next_page_token = page.next_token(answer, depth)
+        return response
+
+    def _page(self, request: Asked, call: Call) -> ResultPage:
+        fingerprint = self._engine.manifest.fingerprint
+        return page_of(request, call.time, tenant=call.caller.tenant, fingerprint=fingerprint)
 
     def _answer(self, query: Query, deadline: Deadline, trace: Trace, call: Call, *, told: bool) -> Recommendations:
         try:

@@ -85,14 +85,17 @@ def found(*arguments: str) -> set[str]:
 
 
 def test_reasons_name_titles_and_texts_here_and_from_a_server() -> None:
-    here = said(*ASKED)
+    def shown(*more: str) -> str:
+        return said(*ASKED, *more).partition("more: ")[0]  # a token knows when its list began
+
+    here = shown()
     assert "earlier like “The [bird] 0” " in here
     assert "earlier search “" in here
     assert "click “The [piano] 0” " in here
     assert "earlier like gone was left out" in here
     assert "earlier event" not in here
     with serving() as server:
-        assert said(*ASKED, "--server", server.address) == here
+        assert shown("--server", server.address) == here
 
 
 def test_the_way_of_a_request_here_and_from_a_server() -> None:
@@ -139,6 +142,38 @@ def test_json_without_results_has_an_empty_list_here_and_from_a_server() -> None
         for ask in (("search", "bird"), ("recommend", "--like", "a/piano")):
             document = json.loads(said(*ask, "--where", "made<2024-01-01", "--json", *where))
             assert document["results"] == []
+
+    check()
+    with serving() as server:
+        check("--server", server.address)
+
+
+def test_pages_here_and_from_a_server() -> None:
+    def read(*where: str) -> list[str]:
+        first = asked("search", concept_text("bird", 7).text, "--limit", "5", *where)
+        token = first.stdout.rpartition("--page ")[2].strip()
+        documents = [
+            json.loads(said("search", concept_text("bird", 7).text, "--limit", "5", "--json", *page, *where))
+            for page in ((), ("--page", token))
+        ]
+        return [result["item_id"] for document in documents for result in document["results"]]
+
+    here = read()
+    assert len(set(here)) == len(here) == 10
+    with serving() as server:
+        assert read("--server", server.address) == here
+    refusal = asked("search", "a car", "--page", "made-up")
+    assert "is not one that this list gave" in str(refusal.exception)
+
+
+def test_nothing_fits_is_said_here_and_from_a_server() -> None:
+    def check(*where: str) -> None:
+        ask = ("search", concept_text("tree", 7).text, *where)
+        assert "relevance" in said(*ask)
+        assert said(*ask, "--max-false-positive-rate", "0.1").startswith("nothing fits")
+        assert found("search", concept_text("bird", 7).text, "--max-false-positive-rate", "0.1", *where) == {
+            f"a/bird{end}" for end in ("", "-1", "-2", "-3")
+        }
 
     check()
     with serving() as server:

@@ -142,6 +142,26 @@ def test_what_may_be_shown(client: Any) -> None:
     assert len(client.search(words, diversity=1.0, limit=2)) == 2
 
 
+def test_only_what_fits_is_shown_or_nothing(client: Any) -> None:
+    found = client.search(concept_text("bird", 3).text, max_false_positive_rate=0.1)
+    assert {one.id for one in found} == BIRDS
+    assert all(one.relevance >= 0.9 for one in found)
+    nothing = client.search(concept_text("tree").text, max_false_positive_rate=0.1)
+    assert (len(nothing), nothing.no_match, str(nothing)) == (0, True, "nothing fits")
+    assert client.recommend(like="bird/text", max_false_positive_rate=0.1)[0].relevance is None
+
+
+def test_pages_are_read_as_they_are_taken(client: Any) -> None:
+    for first in (client.search(concept_text("bird").text, limit=4), client.recommend(like="bird/text", limit=4)):
+        read = list(client.pages(first))
+        whole = 9 if read[0].results[0].relevance is not None else 8
+        assert [len(page) for page in read] == [4, 4, 1][: 2 if whole == 8 else 3]
+        assert len({one.id for page in read for one in page}) == whole
+        assert [one.rank for page in read for one in page] == list(range(1, whole + 1))
+        assert len({page.request_id for page in read}) == len(read)
+        assert read[0] is first
+
+
 # Catalogue --------------------------------------------------------------------------------------------------
 
 

@@ -241,7 +241,7 @@ PERSON = (
 )
 
 
-@pytest.mark.parametrize("address", [f"/?{MIXED}", f"/person?{PERSON}", "/?in=image&q=rain"])
+@pytest.mark.parametrize("address", [f"/?{MIXED}", f"/person?{PERSON}", "/?in=image&q=rain", "/?q=rain&sure=2"])
 def test_calls_that_are_copied_give_what_the_page_shows(visit: Visit, address: str) -> None:
     visit.go(address)
     visit.page.get_by_role("button", name="Copy this call").click()
@@ -266,6 +266,18 @@ def test_a_copied_call_reads_uploads_from_their_files(visit: Visit, tmp_path: Pa
     assert run_copied(visit, "grpcurl", tmp_path) == visit.ids()
     visit.page.get_by_role("tab", name="Python").click()
     expect(visit.page.locator("pre")).to_contain_text('query=[Path("it-is-a-fish.png")]')
+
+
+def test_only_what_is_sure_is_shown_and_the_page_says_that_nothing_fits(visit: Visit) -> None:
+    visit.go("/?q=bird&sure=3")
+    visit.settled()
+    assert concepts(visit, 100) == {"bird"}
+    expect(visit.page.get_by_text("only what is sure")).to_be_visible()
+    visit.page.get_by_role("textbox").fill("zzz qqq")
+    expect(visit.page.get_by_role("heading", name="Nothing fits")).to_be_visible()
+    visit.page.get_by_role("button", name="Show what is nearest").click()
+    expect(visit.page.locator("main .card").first).to_be_visible()
+    assert "sure" not in visit.page.url
 
 
 def test_the_first_page_says_what_can_be_asked(visit: Visit) -> None:

@@ -30,6 +30,8 @@ from engine.models.errors import TooLittleDataError
 
 _BATCH = 256
 _FOLDS = 2
+_PLACES = 100
+"""Positions that are told apart; those behind them, of later pages, are as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ def _rewards(logged: Logged, position: Ints, mine: Doubles, other: Doubles, seed
     """What is predicted of the logged items and of the version's own, (n,) each, by a logistic model of the version's
     score and the position. It is fitted on other people than it predicts."""
     scale = max(float(mine.std()), 1e-9)
+    position = np.minimum(position, _PLACES)
     positions = np.eye(int(position.max()) + 1)[position]
     seen, own = (np.column_stack([(column - mine.mean()) / scale, positions]) for column in (mine, other))
     users, number = np.unique(logged.user, return_inverse=True)

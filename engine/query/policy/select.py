@@ -40,6 +40,7 @@ class Policy:
     min_score: float | None
     explore: float = 0.0
     """How probably a position shows another candidate."""
+    max_false_positive_rate: float | None = None
 
     @classmethod
     def of(cls, options: PolicyOptions, settings: PolicySettings) -> "Policy":
@@ -49,6 +50,9 @@ class Policy:
             options.max_per_value or settings.max_per_value,
             settings.min_score if options.min_score is None else options.min_score,
             settings.explore,
+            settings.max_false_positive_rate
+            if options.max_false_positive_rate is None
+            else options.max_false_positive_rate,
         )
 
 

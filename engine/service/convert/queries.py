@@ -117,4 +117,5 @@ def _policy(message: recommendation_pb2.PolicyOptions) -> PolicyOptions:
         message.diversity if message.HasField("diversity") else None,
         dict(message.max_per_value),
         message.min_score if message.HasField("min_score") else None,
+        message.max_false_positive_rate if message.HasField("max_false_positive_rate") else None,
     )

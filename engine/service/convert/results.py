@@ -78,6 +78,7 @@ def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Resp
     response.model = answer.model
     response.tier = answer.tier
     response.compared_model = answer.compared_model
+    response.no_match = answer.no_match
     for stage in answer.stages:
         response.stages.add(name=stage.name, count=stage.count).duration.FromNanoseconds(round(stage.seconds * 1e9))
     for result in answer.results:
@@ -89,6 +90,8 @@ def _fill(response: _Response, answer: Recommendations, joined: Joined) -> _Resp
         message.image_path = result.media.get(Modality.IMAGE, "")
         message.audio_path = result.media.get(Modality.AUDIO, "")
         message.text, message.propensity = result.text, result.propensity
+        if result.relevance is not None:
+            message.relevance = result.relevance
     return response
 
 

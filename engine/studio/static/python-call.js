@@ -62,6 +62,7 @@ function common({ parts = [], filter, limit, policy = {}, modalities = [], model
     ...(filter ? { filter: words(filter) } : {}),
     ...(limit === undefined ? {} : { limit }),
     ...(policy.diversity === undefined ? {} : { diversity: policy.diversity }),
+    ...(policy.max_false_positive_rate === undefined ? {} : { max_false_positive_rate: policy.max_false_positive_rate }),
     ...(policy.include_seen ? { include_seen: true } : {}),
     ...(modalities.length ? { modalities: modalities.map((/** @type {string} */ one) => one.replace('MODALITY_', '').toLowerCase()) } : {}),
     ...(model ? { model } : {}),

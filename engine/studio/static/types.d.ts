@@ -48,6 +48,8 @@ export interface Result {
   audio_path?: string;
   text?: string;
   propensity?: number;
+  /** How sure it is that it fits the query, 0 to 1. */
+  relevance?: number;
 }
 
 export interface Item {
@@ -80,6 +82,8 @@ export interface Answer {
   fingerprint?: string;
   model?: string;
   tier?: string;
+  /** Whether nothing fits the query, as sure as was asked. */
+  no_match?: boolean;
   skipped?: { index?: number; reason?: string; event_id?: string }[];
   compared_model?: string;
   stages?: Stage[];

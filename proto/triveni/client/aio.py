@@ -102,6 +102,7 @@ class AsyncClient(Connection):
 
     recommend = _awaited(ask.recommend)
     search = _awaited(ask.search)
+    pages = _yielding(ask.pages)
     get = _awaited(catalog.get)
     list = _yielding(catalog.list_items)
     delete = _awaited(catalog.delete)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
@@ -86,6 +86,8 @@ class Result:
     audio_path: str = ""
     propensity: float = 1.0
     """The probability with which this place shows this item."""
+    relevance: float | None = None
+    """How sure it is that the item fits the query, from 0 to 1; None where nothing is asked for."""
 
     @property
     def title(self) -> str:
@@ -124,6 +126,12 @@ class Answer(Rows[Result]):
     """While a challenger is on trial: the version that others get."""
     media: Path | None = None
     """The folder of the catalogue's media here, for thumbnails."""
+    no_match: bool = False
+    """Whether nothing fits the query, as sure as `max_false_positive_rate` asks it to be."""
+    next_page_token: str = ""
+    """Whether the list goes on; `Client.pages` gives what follows."""
+    following: Callable[[], Generator[Any, Any, Answer]] | None = None
+    """The plan of the next page."""
 
     @property
     def _rows(self) -> Sequence[Result]:
@@ -139,7 +147,8 @@ class Answer(Rows[Result]):
             for one in self.results
         ]
         notes = [f"left out: {one.reason}" for one in self.skipped]
-        table = show.Table(("#", "score", "id", "title", "why"), rows, notes, right=(0, 1), empty="no results")
+        empty = "nothing fits" if self.no_match else "no results"
+        table = show.Table(("#", "score", "id", "title", "why"), rows, notes, right=(0, 1), empty=empty)
         if self.media is None:
             return table
         return table.with_pictures(show.thumbnails(self.media, [one.image_path for one in self.results]))

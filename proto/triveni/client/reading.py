@@ -41,6 +41,8 @@ def answer(message: Response, parts: Sequence[Part], labels: Sequence[str], medi
         tuple(Skipped(one.reason, one.index, one.event_id) for one in skipped),
         message.compared_model,
         media,
+        message.no_match,
+        message.next_page_token,
     )
 
 
@@ -55,6 +57,7 @@ def _result(message: recommendation_pb2.Recommendation, parts: Sequence[str], la
         message.image_path,
         message.audio_path,
         message.propensity,
+        message.relevance if message.HasField("relevance") else None,
     )
 
 

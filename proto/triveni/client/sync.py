@@ -89,6 +89,7 @@ class Client(Connection):
 
     recommend = _blocking(ask.recommend)
     search = _blocking(ask.search)
+    pages = _yielding(ask.pages)
     get = _blocking(catalog.get)
     list = _yielding(catalog.list_items)
     delete = _blocking(catalog.delete)

@@ -30,7 +30,7 @@ from triveni.v1 import event_pb2 as triveni_dot_v1_dot_event__pb2
 from triveni.v1 import filter_pb2 as triveni_dot_v1_dot_filter__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftriveni/v1/recommendation.proto\x12\ntriveni.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x18triveni/v1/content.proto\x1a\x16triveni/v1/event.proto\x1a\x17triveni/v1/filter.proto\"\x96\x01\n\tQueryPart\x12&\n\x07\x63ontent\x18\x01 \x01(\x0b\x32\x13.triveni.v1.ContentH\x00\x12\x11\n\x07item_id\x18\x02 \x01(\tH\x00\x12$\n\x06vector\x18\x03 \x01(\x0b\x32\x12.triveni.v1.VectorH\x00\x12\x13\n\x06weight\x18\x04 \x01(\x02H\x01\x88\x01\x01\x42\x08\n\x06sourceB\t\n\x07_weight\"\x82\x02\n\rPolicyOptions\x12\x18\n\x10\x65xclude_item_ids\x18\x01 \x03(\t\x12\x14\n\x0cinclude_seen\x18\x02 \x01(\x08\x12\x16\n\tdiversity\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12\x41\n\rmax_per_value\x18\x04 \x03(\x0b\x32*.triveni.v1.PolicyOptions.MaxPerValueEntry\x12\x16\n\tmin_score\x18\x05 \x01(\x02H\x01\x88\x01\x01\x1a\x32\n\x10MaxPerValueEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\x0c\n\n_diversityB\x0c\n\n_min_score\"\xbc\x03\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12$\n\x05parts\x18\x02 \x03(\x0b\x32\x15.triveni.v1.QueryPart\x12\"\n\x07history\x18\x03 \x03(\x0b\x32\x11.triveni.v1.Event\x12\"\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x12.triveni.v1.Filter\x12\x12\n\x05limit\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12(\n\nmodalities\x18\x06 \x03(\x0e\x32\x14.triveni.v1.Modality\x12)\n\x06policy\x18\x07 \x01(\x0b\x32\x19.triveni.v1.PolicyOptions\x12:\n\x07\x63ontext\x18\x08 \x03(\x0b\x32).triveni.v1.RecommendRequest.ContextEntry\x12\r\n\x05trace\x18\t \x01(\x08\x12\r\n\x05model\x18\n \x01(\t\x12,\n\thalf_life\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_limit\"\x95\x02\n\x11RecommendResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.triveni.v1.Recommendation\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\t\x12)\n\x07skipped\x18\x06 \x03(\x0b\x32\x18.triveni.v1.SkippedEvent\x12\x16\n\x0e\x63ompared_model\x18\x07 \x01(\t\x12!\n\x06stages\x18\x08 \x03(\x0b\x32\x11.triveni.v1.Stage\x12\'\n\tinterests\x18\t \x03(\x0b\x32\x14.triveni.v1.Interest\"X\n\x08Interest\x12\x0e\n\x06weight\x18\x01 \x01(\x02\x12\"\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x12.triveni.v1.Reason\x12\x18\n\x10nearest_item_ids\x18\x03 \x03(\t\"Q\n\x05Stage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd7\x01\n\x0eRecommendation\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x0c\n\x04rank\x18\x03 \x01(\x05\x12(\n\x07payload\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12#\n\x07reasons\x18\x05 \x03(\x0b\x32\x12.triveni.v1.Reason\x12\x12\n\nimage_path\x18\x06 \x01(\t\x12\x12\n\naudio_path\x18\x07 \x01(\t\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x12\n\npropensity\x18\t \x01(\x02\"\x9f\x01\n\x06Reason\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.triveni.v1.ReasonKind\x12\r\n\x05index\x18\x02 \x01(\x05\x12&\n\x08modality\x18\x03 \x01(\x0e\x32\x14.triveni.v1.Modality\x12\r\n\x05share\x18\x04 \x01(\x02\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12\x17\n\x0fmodality_shares\x18\x06 \x03(\x02\"?\n\x0cSkippedEvent\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\"\xea\x01\n\rSearchRequest\x12$\n\x05parts\x18\x01 \x03(\x0b\x32\x15.triveni.v1.QueryPart\x12\"\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x12.triveni.v1.Filter\x12\x12\n\x05limit\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12(\n\nmodalities\x18\x04 \x03(\x0e\x32\x14.triveni.v1.Modality\x12)\n\x06policy\x18\x05 \x01(\x0b\x32\x19.triveni.v1.PolicyOptions\x12\r\n\x05trace\x18\x06 \x01(\x08\x12\r\n\x05model\x18\x07 \x01(\tB\x08\n\x06_limit\"\xbe\x01\n\x0eSearchResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.triveni.v1.Recommendation\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\t\x12\x16\n\x0e\x63ompared_model\x18\x06 \x01(\t\x12!\n\x06stages\x18\x07 \x03(\x0b\x32\x11.triveni.v1.Stage*\xa0\x01\n\nReasonKind\x12\x1b\n\x17REASON_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11REASON_KIND_QUERY\x10\x01\x12\x15\n\x11REASON_KIND_EVENT\x10\x02\x12\x17\n\x13REASON_KIND_POPULAR\x10\x03\x12\x15\n\x11REASON_KIND_FRESH\x10\x04\x12\x17\n\x13REASON_KIND_LEARNED\x10\x05\x32\xd3\x01\n\x15RecommendationService\x12\x62\n\tRecommend\x12\x1c.triveni.v1.RecommendRequest\x1a\x1d.triveni.v1.RecommendResponse\"\x18\x82\xd3\xe4\x93\x02\x12\"\r/v1/recommend:\x01*\x12V\n\x06Search\x12\x19.triveni.v1.SearchRequest\x1a\x1a.triveni.v1.SearchResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/search:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftriveni/v1/recommendation.proto\x12\ntriveni.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x18triveni/v1/content.proto\x1a\x16triveni/v1/event.proto\x1a\x17triveni/v1/filter.proto\"\x96\x01\n\tQueryPart\x12&\n\x07\x63ontent\x18\x01 \x01(\x0b\x32\x13.triveni.v1.ContentH\x00\x12\x11\n\x07item_id\x18\x02 \x01(\tH\x00\x12$\n\x06vector\x18\x03 \x01(\x0b\x32\x12.triveni.v1.VectorH\x00\x12\x13\n\x06weight\x18\x04 \x01(\x02H\x01\x88\x01\x01\x42\x08\n\x06sourceB\t\n\x07_weight\"\xc4\x02\n\rPolicyOptions\x12\x18\n\x10\x65xclude_item_ids\x18\x01 \x03(\t\x12\x14\n\x0cinclude_seen\x18\x02 \x01(\x08\x12\x16\n\tdiversity\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12\x41\n\rmax_per_value\x18\x04 \x03(\x0b\x32*.triveni.v1.PolicyOptions.MaxPerValueEntry\x12\x16\n\tmin_score\x18\x05 \x01(\x02H\x01\x88\x01\x01\x12$\n\x17max_false_positive_rate\x18\x06 \x01(\x02H\x02\x88\x01\x01\x1a\x32\n\x10MaxPerValueEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\x0c\n\n_diversityB\x0c\n\n_min_scoreB\x1a\n\x18_max_false_positive_rate\"\xd0\x03\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12$\n\x05parts\x18\x02 \x03(\x0b\x32\x15.triveni.v1.QueryPart\x12\"\n\x07history\x18\x03 \x03(\x0b\x32\x11.triveni.v1.Event\x12\"\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x12.triveni.v1.Filter\x12\x12\n\x05limit\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12(\n\nmodalities\x18\x06 \x03(\x0e\x32\x14.triveni.v1.Modality\x12)\n\x06policy\x18\x07 \x01(\x0b\x32\x19.triveni.v1.PolicyOptions\x12:\n\x07\x63ontext\x18\x08 \x03(\x0b\x32).triveni.v1.RecommendRequest.ContextEntry\x12\r\n\x05trace\x18\t \x01(\x08\x12\r\n\x05model\x18\n \x01(\t\x12,\n\thalf_life\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\npage_token\x18\x0c \x01(\t\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_limit\"\xc0\x02\n\x11RecommendResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.triveni.v1.Recommendation\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\t\x12)\n\x07skipped\x18\x06 \x03(\x0b\x32\x18.triveni.v1.SkippedEvent\x12\x16\n\x0e\x63ompared_model\x18\x07 \x01(\t\x12!\n\x06stages\x18\x08 \x03(\x0b\x32\x11.triveni.v1.Stage\x12\'\n\tinterests\x18\t \x03(\x0b\x32\x14.triveni.v1.Interest\x12\x17\n\x0fnext_page_token\x18\n \x01(\t\x12\x10\n\x08no_match\x18\x0b \x01(\x08\"X\n\x08Interest\x12\x0e\n\x06weight\x18\x01 \x01(\x02\x12\"\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x12.triveni.v1.Reason\x12\x18\n\x10nearest_item_ids\x18\x03 \x03(\t\"Q\n\x05Stage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xfd\x01\n\x0eRecommendation\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x0c\n\x04rank\x18\x03 \x01(\x05\x12(\n\x07payload\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12#\n\x07reasons\x18\x05 \x03(\x0b\x32\x12.triveni.v1.Reason\x12\x12\n\nimage_path\x18\x06 \x01(\t\x12\x12\n\naudio_path\x18\x07 \x01(\t\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x12\n\npropensity\x18\t \x01(\x02\x12\x16\n\trelevance\x18\n \x01(\x02H\x00\x88\x01\x01\x42\x0c\n\n_relevance\"\x9f\x01\n\x06Reason\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.triveni.v1.ReasonKind\x12\r\n\x05index\x18\x02 \x01(\x05\x12&\n\x08modality\x18\x03 \x01(\x0e\x32\x14.triveni.v1.Modality\x12\r\n\x05share\x18\x04 \x01(\x02\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12\x17\n\x0fmodality_shares\x18\x06 \x03(\x02\"?\n\x0cSkippedEvent\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\"\xfe\x01\n\rSearchRequest\x12$\n\x05parts\x18\x01 \x03(\x0b\x32\x15.triveni.v1.QueryPart\x12\"\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x12.triveni.v1.Filter\x12\x12\n\x05limit\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12(\n\nmodalities\x18\x04 \x03(\x0e\x32\x14.triveni.v1.Modality\x12)\n\x06policy\x18\x05 \x01(\x0b\x32\x19.triveni.v1.PolicyOptions\x12\r\n\x05trace\x18\x06 \x01(\x08\x12\r\n\x05model\x18\x07 \x01(\t\x12\x12\n\npage_token\x18\x08 \x01(\tB\x08\n\x06_limit\"\xe9\x01\n\x0eSearchResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.triveni.v1.Recommendation\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\t\x12\x16\n\x0e\x63ompared_model\x18\x06 \x01(\t\x12!\n\x06stages\x18\x07 \x03(\x0b\x32\x11.triveni.v1.Stage\x12\x17\n\x0fnext_page_token\x18\x08 \x01(\t\x12\x10\n\x08no_match\x18\t \x01(\x08*\xa0\x01\n\nReasonKind\x12\x1b\n\x17REASON_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11REASON_KIND_QUERY\x10\x01\x12\x15\n\x11REASON_KIND_EVENT\x10\x02\x12\x17\n\x13REASON_KIND_POPULAR\x10\x03\x12\x15\n\x11REASON_KIND_FRESH\x10\x04\x12\x17\n\x13REASON_KIND_LEARNED\x10\x05\x32\xd3\x01\n\x15RecommendationService\x12\x62\n\tRecommend\x12\x1c.triveni.v1.RecommendRequest\x1a\x1d.triveni.v1.RecommendResponse\"\x18\x82\xd3\xe4\x93\x02\x12\"\r/v1/recommend:\x01*\x12V\n\x06Search\x12\x19.triveni.v1.SearchRequest\x1a\x1a.triveni.v1.SearchResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/search:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,34 +45,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['Recommend']._serialized_options = b'\202\323\344\223\002\022\"\r/v1/recommend:\001*'
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['Search']._loaded_options = None
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['Search']._serialized_options = b'\202\323\344\223\002\017\"\n/v1/search:\001*'
-  _globals['_REASONKIND']._serialized_start=2404
-  _globals['_REASONKIND']._serialized_end=2564
+  _globals['_REASONKIND']._serialized_start=2634
+  _globals['_REASONKIND']._serialized_end=2794
   _globals['_QUERYPART']._serialized_start=215
   _globals['_QUERYPART']._serialized_end=365
   _globals['_POLICYOPTIONS']._serialized_start=368
-  _globals['_POLICYOPTIONS']._serialized_end=626
-  _globals['_POLICYOPTIONS_MAXPERVALUEENTRY']._serialized_start=548
-  _globals['_POLICYOPTIONS_MAXPERVALUEENTRY']._serialized_end=598
-  _globals['_RECOMMENDREQUEST']._serialized_start=629
-  _globals['_RECOMMENDREQUEST']._serialized_end=1073
-  _globals['_RECOMMENDREQUEST_CONTEXTENTRY']._serialized_start=1017
-  _globals['_RECOMMENDREQUEST_CONTEXTENTRY']._serialized_end=1063
-  _globals['_RECOMMENDRESPONSE']._serialized_start=1076
-  _globals['_RECOMMENDRESPONSE']._serialized_end=1353
-  _globals['_INTEREST']._serialized_start=1355
-  _globals['_INTEREST']._serialized_end=1443
-  _globals['_STAGE']._serialized_start=1445
-  _globals['_STAGE']._serialized_end=1526
-  _globals['_RECOMMENDATION']._serialized_start=1529
-  _globals['_RECOMMENDATION']._serialized_end=1744
-  _globals['_REASON']._serialized_start=1747
-  _globals['_REASON']._serialized_end=1906
-  _globals['_SKIPPEDEVENT']._serialized_start=1908
-  _globals['_SKIPPEDEVENT']._serialized_end=1971
-  _globals['_SEARCHREQUEST']._serialized_start=1974
-  _globals['_SEARCHREQUEST']._serialized_end=2208
-  _globals['_SEARCHRESPONSE']._serialized_start=2211
-  _globals['_SEARCHRESPONSE']._serialized_end=2401
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=2567
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=2778
+  _globals['_POLICYOPTIONS']._serialized_end=692
+  _globals['_POLICYOPTIONS_MAXPERVALUEENTRY']._serialized_start=586
+  _globals['_POLICYOPTIONS_MAXPERVALUEENTRY']._serialized_end=636
+  _globals['_RECOMMENDREQUEST']._serialized_start=695
+  _globals['_RECOMMENDREQUEST']._serialized_end=1159
+  _globals['_RECOMMENDREQUEST_CONTEXTENTRY']._serialized_start=1103
+  _globals['_RECOMMENDREQUEST_CONTEXTENTRY']._serialized_end=1149
+  _globals['_RECOMMENDRESPONSE']._serialized_start=1162
+  _globals['_RECOMMENDRESPONSE']._serialized_end=1482
+  _globals['_INTEREST']._serialized_start=1484
+  _globals['_INTEREST']._serialized_end=1572
+  _globals['_STAGE']._serialized_start=1574
+  _globals['_STAGE']._serialized_end=1655
+  _globals['_RECOMMENDATION']._serialized_start=1658
+  _globals['_RECOMMENDATION']._serialized_end=1911
+  _globals['_REASON']._serialized_start=1914
+  _globals['_REASON']._serialized_end=2073
+  _globals['_SKIPPEDEVENT']._serialized_start=2075
+  _globals['_SKIPPEDEVENT']._serialized_end=2138
+  _globals['_SEARCHREQUEST']._serialized_start=2141
+  _globals['_SEARCHREQUEST']._serialized_end=2395
+  _globals['_SEARCHRESPONSE']._serialized_start=2398
+  _globals['_SEARCHRESPONSE']._serialized_end=2631
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=2797
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=3008
 # @@protoc_insertion_point(module_scope)

@@ -43,7 +43,7 @@ class QueryPart(_message.Message):
     def __init__(self, content: _Optional[_Union[_content_pb2.Content, _Mapping]] = ..., item_id: _Optional[str] = ..., vector: _Optional[_Union[_content_pb2.Vector, _Mapping]] = ..., weight: _Optional[float] = ...) -> None: ...
 
 class PolicyOptions(_message.Message):
-    __slots__ = ("exclude_item_ids", "include_seen", "diversity", "max_per_value", "min_score")
+    __slots__ = ("exclude_item_ids", "include_seen", "diversity", "max_per_value", "min_score", "max_false_positive_rate")
     class MaxPerValueEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -56,15 +56,17 @@ class PolicyOptions(_message.Message):
     DIVERSITY_FIELD_NUMBER: _ClassVar[int]
     MAX_PER_VALUE_FIELD_NUMBER: _ClassVar[int]
     MIN_SCORE_FIELD_NUMBER: _ClassVar[int]
+    MAX_FALSE_POSITIVE_RATE_FIELD_NUMBER: _ClassVar[int]
     exclude_item_ids: _containers.RepeatedScalarFieldContainer[str]
     include_seen: bool
     diversity: float
     max_per_value: _containers.ScalarMap[str, int]
     min_score: float
-    def __init__(self, exclude_item_ids: _Optional[_Iterable[str]] = ..., include_seen: _Optional[bool] = ..., diversity: _Optional[float] = ..., max_per_value: _Optional[_Mapping[str, int]] = ..., min_score: _Optional[float] = ...) -> None: ...
+    max_false_positive_rate: float
+    def __init__(self, exclude_item_ids: _Optional[_Iterable[str]] = ..., include_seen: _Optional[bool] = ..., diversity: _Optional[float] = ..., max_per_value: _Optional[_Mapping[str, int]] = ..., min_score: _Optional[float] = ..., max_false_positive_rate: _Optional[float] = ...) -> None: ...
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "parts", "history", "filter", "limit", "modalities", "policy", "context", "trace", "model", "half_life")
+    __slots__ = ("user_id", "parts", "history", "filter", "limit", "modalities", "policy", "context", "trace", "model", "half_life", "page_token")
     class ContextEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +85,7 @@ class RecommendRequest(_message.Message):
     TRACE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     HALF_LIFE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     parts: _containers.RepeatedCompositeFieldContainer[QueryPart]
     history: _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]
@@ -94,10 +97,11 @@ class RecommendRequest(_message.Message):
     trace: bool
     model: str
     half_life: _duration_pb2.Duration
-    def __init__(self, user_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ..., context: _Optional[_Mapping[str, str]] = ..., trace: _Optional[bool] = ..., model: _Optional[str] = ..., half_life: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    page_token: str
+    def __init__(self, user_id: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ..., context: _Optional[_Mapping[str, str]] = ..., trace: _Optional[bool] = ..., model: _Optional[str] = ..., half_life: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "skipped", "compared_model", "stages", "interests")
+    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "skipped", "compared_model", "stages", "interests", "next_page_token", "no_match")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +111,8 @@ class RecommendResponse(_message.Message):
     COMPARED_MODEL_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
     INTERESTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    NO_MATCH_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[Recommendation]
     request_id: str
     fingerprint: str
@@ -116,7 +122,9 @@ class RecommendResponse(_message.Message):
     compared_model: str
     stages: _containers.RepeatedCompositeFieldContainer[Stage]
     interests: _containers.RepeatedCompositeFieldContainer[Interest]
-    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., skipped: _Optional[_Iterable[_Union[SkippedEvent, _Mapping]]] = ..., compared_model: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., interests: _Optional[_Iterable[_Union[Interest, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    no_match: bool
+    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., skipped: _Optional[_Iterable[_Union[SkippedEvent, _Mapping]]] = ..., compared_model: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., interests: _Optional[_Iterable[_Union[Interest, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., no_match: _Optional[bool] = ...) -> None: ...
 
 class Interest(_message.Message):
     __slots__ = ("weight", "events", "nearest_item_ids")
@@ -139,7 +147,7 @@ class Stage(_message.Message):
     def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Recommendation(_message.Message):
-    __slots__ = ("item_id", "score", "rank", "payload", "reasons", "image_path", "audio_path", "text", "propensity")
+    __slots__ = ("item_id", "score", "rank", "payload", "reasons", "image_path", "audio_path", "text", "propensity", "relevance")
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -149,6 +157,7 @@ class Recommendation(_message.Message):
     AUDIO_PATH_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    RELEVANCE_FIELD_NUMBER: _ClassVar[int]
     item_id: str
     score: float
     rank: int
@@ -158,7 +167,8 @@ class Recommendation(_message.Message):
     audio_path: str
     text: str
     propensity: float
-    def __init__(self, item_id: _Optional[str] = ..., score: _Optional[float] = ..., rank: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., image_path: _Optional[str] = ..., audio_path: _Optional[str] = ..., text: _Optional[str] = ..., propensity: _Optional[float] = ...) -> None: ...
+    relevance: float
+    def __init__(self, item_id: _Optional[str] = ..., score: _Optional[float] = ..., rank: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., image_path: _Optional[str] = ..., audio_path: _Optional[str] = ..., text: _Optional[str] = ..., propensity: _Optional[float] = ..., relevance: _Optional[float] = ...) -> None: ...
 
 class Reason(_message.Message):
     __slots__ = ("kind", "index", "modality", "share", "event_id", "modality_shares")
@@ -187,7 +197,7 @@ class SkippedEvent(_message.Message):
     def __init__(self, index: _Optional[int] = ..., reason: _Optional[str] = ..., event_id: _Optional[str] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
-    __slots__ = ("parts", "filter", "limit", "modalities", "policy", "trace", "model")
+    __slots__ = ("parts", "filter", "limit", "modalities", "policy", "trace", "model", "page_token")
     PARTS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
@@ -195,6 +205,7 @@ class SearchRequest(_message.Message):
     POLICY_FIELD_NUMBER: _ClassVar[int]
     TRACE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     parts: _containers.RepeatedCompositeFieldContainer[QueryPart]
     filter: _filter_pb2.Filter
     limit: int
@@ -202,10 +213,11 @@ class SearchRequest(_message.Message):
     policy: PolicyOptions
     trace: bool
     model: str
-    def __init__(self, parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ..., trace: _Optional[bool] = ..., model: _Optional[str] = ...) -> None: ...
+    page_token: str
+    def __init__(self, parts: _Optional[_Iterable[_Union[QueryPart, _Mapping]]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., limit: _Optional[int] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., policy: _Optional[_Union[PolicyOptions, _Mapping]] = ..., trace: _Optional[bool] = ..., model: _Optional[str] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "compared_model", "stages")
+    __slots__ = ("results", "request_id", "fingerprint", "model", "tier", "compared_model", "stages", "next_page_token", "no_match")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
@@ -213,6 +225,8 @@ class SearchResponse(_message.Message):
     TIER_FIELD_NUMBER: _ClassVar[int]
     COMPARED_MODEL_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    NO_MATCH_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[Recommendation]
     request_id: str
     fingerprint: str
@@ -220,4 +234,6 @@ class SearchResponse(_message.Message):
     tier: str
     compared_model: str
     stages: _containers.RepeatedCompositeFieldContainer[Stage]
-    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., compared_model: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    no_match: bool
+    def __init__(self, results: _Optional[_Iterable[_Union[Recommendation, _Mapping]]] = ..., request_id: _Optional[str] = ..., fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tier: _Optional[str] = ..., compared_model: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., no_match: _Optional[bool] = ...) -> None: ...

@@ -25,6 +25,13 @@ import { NAMES } from '../reasons.js';
 
 const PAGE = 24;
 const MOST = 240;
+/** How sure a result has to be, and the rate of wrong ones that it comes to. */
+const SURE = [
+  { words: 'anything' },
+  { words: 'what is likely', rate: 0.5 },
+  { words: 'what is fairly sure', rate: 0.1 },
+  { words: 'only what is sure', rate: 0.01 },
+];
 
 /** @typedef {import('../pieces.js').Part} Part */
 /** @typedef {import('../types').Result} Result */
@@ -37,6 +44,7 @@ export default function Try() {
   const chips = readParts(at.getAll('p'));
   const chosen = readFilters(at.getAll('f'));
   const rivers = (at.get('in') ?? '').split(',').filter(Boolean);
+  const sure = SURE[Number(at.get('sure'))] ?? SURE[0];
   const limit = Math.min(MOST, Number(at.get('n')) || PAGE);
   const openId = at.get('open');
 
@@ -50,6 +58,7 @@ export default function Try() {
     ...(asking ? { parts: partsOf(parts) } : {}),
     ...(filter ? { filter } : {}),
     ...(rivers.length && asking ? { modalities: modalitiesOf(rivers) } : {}),
+    ...(sure.rate && asking ? { policy: { max_false_positive_rate: sure.rate } } : {}),
     limit,
     trace: true,
   };
@@ -100,6 +109,8 @@ export default function Try() {
     <div class="bar">
       <h2>${error ? 'No answer' : !asking ? 'From the catalogue' : answer ? count(results.length, 'result') : 'Looking …'}</h2>
       ${asking && html`<${Rivers} chosen=${rivers} onChange=${(/** @type {string[]} */ next) => setParams({ in: next.join(',') })} />`}
+      ${asking && html`<label class="sure">Show <input type="range" min="0" max=${SURE.length - 1} value=${SURE.indexOf(sure)} aria-label="How sure a result has to be" aria-valuetext=${sure.words}
+        onInput=${(/** @type {any} */ event) => setParams({ sure: event.target.value === '0' ? null : event.target.value, n: null }, { replace: true })} /><output>${sure.words}</output></label>`}
       <${FilterChips} chosen=${chosen} onChange=${(/** @type {import('../filters.js').Chosen} */ next) => setParams({ f: writeFilters(next), n: null })} />
     </div>
     ${onlyAgainst
@@ -107,7 +118,7 @@ export default function Try() {
       : error
         ? html`<${ErrorBox} error=${error} again=${again} />`
         : answer && !results.length
-          ? html`<${Nothing} chosen=${chosen} />`
+          ? html`<${Nothing} chosen=${chosen} unsure=${answer.no_match} />`
           : html`<${Grid} label="Results" results=${answer && results} loading=${loading || !ask} actions=${actions} openId=${openId}
               onOpen=${(/** @type {Result} */ { item_id }) => setParams({ open: item_id === openId ? null : item_id })} />`}
     ${results.length === limit && limit < MOST && html`<div class="row-end centre"><button class="button" onClick=${() => setParams({ n: String(limit + PAGE) }, { replace: true })}>Show more</button></div>`}
@@ -128,8 +139,12 @@ function Examples({ results, add }) {
       <${Dot} piece=${{ of: 'item', value: one.item_id }} /><span class="cut end-gap">like ${titleOf(one)}</span></button></li>`)}`;
 }
 
-/** @param {{chosen: import('../filters.js').Chosen}} props */
-function Nothing({ chosen }) {
+/** @param {{chosen: import('../filters.js').Chosen, unsure?: boolean}} props */
+function Nothing({ chosen, unsure }) {
+  if (unsure) {
+    return html`<${EmptyState} title="Nothing fits"><p>What the catalogue has may be as like this by chance.</p>
+      <button class="button" onClick=${() => setParams({ sure: null })}>Show what is nearest</button><//>`;
+  }
   if (about.value?.items === 0) {
     return html`<${EmptyState} title="The catalogue is empty"><p>Index one: <code>triveni index items.jsonl --root media</code>, then serve it again.</p><//>`;
   }

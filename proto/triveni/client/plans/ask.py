@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from triveni.client.errors import InvalidError
 from triveni.client.events import Row as EventRow
 from triveni.client.events import event
 from triveni.client.filters import Filter, filter_of
-from triveni.client.plans.base import Call, Plan
+from triveni.client.plans.base import Call, Plan, Row, Rows
 from triveni.v1 import recommendation_pb2
 
 
@@ -36,6 +37,7 @@ def recommend(
     exclude: str | Iterable[str] = (),
     max_per: Mapping[str, int] | None = None,
     min_score: float | None = None,
+    max_false_positive_rate: float | None = None,
     include_seen: bool = False,
     modalities: Sequence[Modality] = (),
     context: Mapping[str, str] | None = None,
@@ -61,6 +63,8 @@ def recommend(
         exclude: ids of items that must not be shown.
         max_per: at most so many results of one value, such as {"category": 2}.
         min_score: results that score lower are left out.
+        max_false_positive_rate: leaves out what may fit the query by chance: with 0.01, one in a hundred queries that
+            nothing fits finds something all the same. `Answer.no_match` says whether nothing is left.
         include_seen: whether items of the history may be shown again.
         modalities: the item modalities to search in, of text, image and audio; none means all.
         context: anything else about the situation, such as the page or the device.
@@ -87,13 +91,13 @@ def recommend(
         filter=filter_of(filter),
         limit=limit,
         modalities=map(contents.modality, modalities),
-        policy=_policy(diversity, exclude, max_per, min_score, include_seen),
+        policy=_policy(diversity, exclude, max_per, min_score, max_false_positive_rate, include_seen),
         context=context,
         model=contents.identity(model, "model"),
         half_life=None if half_life_days is None else timedelta(days=half_life_days),
     )
-    answer = yield Call("RecommendationService/Recommend", request, recommendation_pb2.RecommendResponse, timeout)
-    return reading.answer(answer, parts, reading.labels(request.history, rows), self.media)
+    call = Call("RecommendationService/Recommend", request, recommendation_pb2.RecommendResponse, timeout)
+    return (yield from _answered(self, call, parts, reading.labels(request.history, rows)))
 
 
 def search(
@@ -106,6 +110,7 @@ def search(
     exclude: str | Iterable[str] = (),
     max_per: Mapping[str, int] | None = None,
     min_score: float | None = None,
+    max_false_positive_rate: float | None = None,
     modalities: Sequence[Modality] = (),
     model: str = "",
     timeout: float | None = None,
@@ -121,6 +126,8 @@ def search(
         exclude: ids of items that must not be found.
         max_per: at most so many results of one value, such as {"category": 2}.
         min_score: results that score lower are left out.
+        max_false_positive_rate: leaves out what may fit the query by chance: with 0.01, one in a hundred queries that
+            nothing fits finds something all the same. `Answer.no_match` says whether nothing is left.
         modalities: the item modalities to search in, of text, image and audio; none means all.
         model: the version to answer with, "untrained" for none; "" takes the one that serves.
         timeout: seconds; None takes the client's.
@@ -137,11 +144,44 @@ def search(
         filter=filter_of(filter),
         limit=limit,
         modalities=map(contents.modality, modalities),
-        policy=_policy(diversity, exclude, max_per, min_score, include_seen=False),
+        policy=_policy(diversity, exclude, max_per, min_score, max_false_positive_rate, include_seen=False),
         model=contents.identity(model, "model"),
     )
-    answer = yield Call("RecommendationService/Search", request, recommendation_pb2.SearchResponse, timeout)
-    return reading.answer(answer, parts, (), self.media)
+    call = Call("RecommendationService/Search", request, recommendation_pb2.SearchResponse, timeout)
+    return (yield from _answered(self, call, parts, ()))
+
+
+def pages(self: Connection, answer: Answer) -> Rows[Answer]:
+    """An answer, then the pages that follow it in the same list, as they are taken. No item comes twice.
+
+    Example: for page in client.pages(client.search("red shoe", limit=20)): ...
+
+    Args:
+        answer: of `recommend` or `search`.
+
+    Yields:
+        Pages of at most as many results; ranks go on. Each counts as shown when it comes.
+
+    Raises:
+        TriveniError: if a page was not answered.
+    """
+    yield Row(answer)
+    while answer.following is not None:
+        answer = yield from answer.following()
+        if answer.results:  # a list may end where a page does
+            yield Row(answer)
+
+
+def _answered(self: Connection, call: Call, parts: Sequence[contents.Part], labels: Sequence[str]) -> Plan[Answer]:
+    message = yield call
+    answer = reading.answer(message, parts, labels, self.media)
+    if not answer.next_page_token:
+        return answer
+    request = type(call.request)()
+    request.CopyFrom(call.request)
+    request.page_token = answer.next_page_token  # type: ignore[attr-defined]
+    following = dataclasses.replace(call, request=request)
+    return dataclasses.replace(answer, following=lambda: _answered(self, following, parts, labels))
 
 
 def _several(given: Content | Sequence[Content]) -> Sequence[Content]:
@@ -159,6 +199,7 @@ def _policy(
     exclude: str | Iterable[str],
     max_per: Mapping[str, int] | None,
     min_score: float | None,
+    max_false_positive_rate: float | None,
     include_seen: bool,
 ) -> recommendation_pb2.PolicyOptions:
     return recommendation_pb2.PolicyOptions(
@@ -167,4 +208,5 @@ def _policy(
         diversity=diversity,
         max_per_value=max_per,
         min_score=min_score,
+        max_false_positive_rate=max_false_positive_rate,
     )
