@@ -30,7 +30,7 @@ def show(
 ) -> None:
     """Show the encoders, the licences of their weights, and how scores are calibrated."""
     from encoders.networks.known import CATALOG
-    from encoders.spaces.tail import NORMAL
+    from encoders.spaces.tail import TYPICAL
     from engine import opening
 
     space = opening.open_space(common_settings(ctx))
@@ -51,7 +51,7 @@ def show(
     for heading in ("query", "item", "mean", "std", "d′", *(f"{rate:g}" for rate in rates)):
         pairs.add_column(heading, justify="left" if heading in ("query", "item") else "right")
     for (query, item), pair in sorted(space.calibration.items()):
-        cutoffs = [f"{pair.mean + NORMAL.cutoff(rate) * pair.std:.3f}" for rate in rates]
+        cutoffs = [f"{pair.mean + TYPICAL.cutoff(rate) * pair.std:.3f}" for rate in rates]
         pairs.add_row(query, item, f"{pair.mean:.3f}", f"{pair.std:.3f}", f"{pair.weight:.2f}", *cutoffs)
     console.print(pairs)
     console.print(

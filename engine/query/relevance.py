@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from encoders.spaces.space import Calibration
-from encoders.spaces.tail import NORMAL, Tail
+from encoders.spaces.tail import TYPICAL, Tail
 from encoders.types import Bools, Floats, Modality, Rows
 from engine.core.types import Candidates
 from engine.query.resolve import QuerySignals
@@ -131,7 +131,7 @@ class Background:
         found = np.any([items.present.get(modality, nowhere) for modality in modalities], axis=0)
         asking, others = np.flatnonzero(having)[:ASKING], np.flatnonzero(found)
         if min(len(asking), len(others)) < LEAST:
-            return NORMAL
+            return TYPICAL
         signals = _Columns(
             {kind: items.vectors[kind][asking] for kind in kinds}, dict.fromkeys(kinds, having[asking])
         )
