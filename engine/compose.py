@@ -318,6 +318,39 @@ def open_studio(
     )
 
 
+def open_studios(
+    owned: Mapping[str, Settings],
+    tenants: Mapping[str, Tenant],
+    space: Space,
+    limits: DecodeLimits,
+    address: Callable[[], str],
+    metrics: Metrics,
+    opened: ExitStack,
+) -> dict[str, Studio]:
+    """What Triveni Studio shows each tenant.
+
+    Args:
+        owned: their settings, by name.
+        tenants: they, opened.
+        space: the space of all.
+        limits: of decoding.
+        address: says where the gRPC server answers, HOST:PORT.
+        metrics: of the server.
+        opened: closes what has to be closed.
+
+    Raises:
+        DiskError: if there can be no folder for thumbnails.
+    """
+    from engine.studio.live import Live
+
+    live = Live(metrics.registry, tenants=tenants)
+    opened.callback(live.close)
+    return {
+        name: open_studio(owned[name], space, one.store, limits, address, events=one.events, live=live, tenant=name)
+        for name, one in tenants.items()
+    }
+
+
 def _map_file(settings: Settings, fingerprint: str) -> Path:
     """Where the map of a collection is kept: beside an embedded one, else where thumbnails are."""
     folder = settings.store.path if settings.store.backend == "edge" else settings.studio.cache
@@ -459,4 +492,4 @@ def metrics_doors(settings: Settings, metrics: Metrics) -> tuple[MetricsDoor, ..
         return ()
     from engine.service.metrics_door import MetricsDoor
 
-    return (MetricsDoor(settings.metrics.address, metrics, insecure=settings.metrics.insecure),)
+    return (MetricsDoor(settings.metrics.address, metrics, allowed_hosts=settings.metrics.allowed_hosts),)

@@ -13,6 +13,7 @@ from encoders.decoding.budget import give_back_memory
 from engine import compose, opening
 from engine.core.errors import SettingsError
 from engine.core.threads import one_blas_thread
+from engine.service.access.listening import check_listening
 from engine.service.logs import UserNames, loading
 from engine.service.metrics import Metrics
 from engine.service.server import Server
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from engine.config.settings import Settings
     from engine.http.server import HttpServer
+    from engine.service.access.access import Access
+    from engine.service.access.tls import TlsFiles
     from engine.service.services import Tenant
 
 
@@ -62,7 +65,8 @@ def open_server(
         studio: whether the page is served, too.
 
     Raises:
-        SettingsError: if there are tenants and nobody is asked for credentials, or a file cannot be read.
+        SettingsError: if there are tenants and nobody is asked for credentials, an address should not be as it is,
+            or a file cannot be read.
         TriveniError: if something cannot be opened.
     """
     access, tls = compose.open_access(settings), compose.tls_files(settings)
@@ -73,6 +77,7 @@ def open_server(
     options = compose.server_options(settings)
     listening = options.model_copy(update={"address": address}) if address else options
     http = http or settings.http.address
+    _check_doors(settings, listening.address, http, access, tls)
     one_blas_thread()
     give_back_memory()
     with loading("encoders", space=settings.space.name):
@@ -90,24 +95,9 @@ def open_server(
         tenants[name] = compose.open_tenant(own, space, encoder, metrics, opened)
     routes: Sequence[BaseRoute] = ()
     if studio:
-        from engine.studio.live import Live
         from engine.studio.routes import routes_of
 
-        live = Live(metrics.registry, tenants=tenants)
-        opened.callback(live.close)
-        studios = {
-            name: compose.open_studio(
-                owned[name],
-                space,
-                one.store,
-                limits,
-                lambda: whole.reached_at,
-                events=one.events,
-                live=live,
-                tenant=name,
-            )
-            for name, one in tenants.items()
-        }
+        studios = compose.open_studios(owned, tenants, space, limits, lambda: whole.reached_at, metrics, opened)
         routes = routes_of(studios, access, quotas)
     doors = compose.http_doors(settings, http, routes, access=access, tls=tls)
     server = Server(
@@ -124,3 +114,17 @@ def open_server(
     )
     whole = WholeServer(server, tenants, listening.address, http, next(iter(doors), None))
     return whole
+
+
+def _check_doors(settings: Settings, address: str, http: str, access: Access, tls: TlsFiles | None) -> None:
+    """Refuse, or warn of, what other machines would reach; before anything is loaded, which takes seconds."""
+    asks = access.asks or (tls is not None and tls.asks_clients)
+    for section, where, insecure in (
+        ("service", address, settings.service.insecure),
+        ("http", http, settings.http.insecure),
+    ):
+        if where:
+            check_listening(section, where, encrypted=tls is not None, asks=asks, insecure=insecure)
+    if settings.metrics.address:
+        insecure = settings.metrics.insecure
+        check_listening("metrics", settings.metrics.address, encrypted=False, asks=False, insecure=insecure)

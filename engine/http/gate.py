@@ -15,8 +15,9 @@ from engine.service.access.caller import Caller
 from engine.service.access.errors import RefusedError
 from engine.service.calls import REQUEST_ID
 
-COOKIE = "triveni-key"
-"""What a browser keeps a credential in that was given to the page; scripts do not see it."""
+COOKIE, SECURE_COOKIE = "triveni-key", "__Host-triveni-key"
+"""What a browser keeps a credential in that was given to the page, in the clear and encrypted; scripts do not see it.
+One of the second name comes from this very host and went encrypted: browsers take it from no other (RFC 6265bis)."""
 
 CREDENTIAL = re.compile(r"[A-Za-z0-9._~+/=-]{1,3800}")
 """The form of one that a cookie can keep: browsers take 4096 bytes of them."""
@@ -108,9 +109,20 @@ def credentials(scope: Scope) -> list[tuple[str, str]]:
         for value in headers.getlist(name)
         if is_visible(value) and (name == API_KEY or value.lower().startswith(BEARER))
     ]
-    if not found and CREDENTIAL.fullmatch(kept := HTTPConnection(scope).cookies.get(COOKIE, "")):
+    if not found and CREDENTIAL.fullmatch(kept := HTTPConnection(scope).cookies.get(cookie_of(scope), "")):
         found.append((API_KEY, kept))
     return found
+
+
+def is_encrypted(scope: Scope) -> bool:
+    """Whether the browser sees TLS; a proxy's word for it is taken."""
+    first = Headers(scope=scope).get("x-forwarded-proto", "").partition(",")[0].strip()  # of several the outermost
+    return "https" in (scope["scheme"], first)
+
+
+def cookie_of(scope: Scope) -> str:
+    """The name of the cookie that counts for a request."""
+    return SECURE_COOKIE if is_encrypted(scope) else COOKIE
 
 
 def request_id_of(scope: Scope) -> str:

@@ -1,6 +1,5 @@
 """What pages of other sites must not do through a browser that can reach this server; and headers of all answers."""
 
-import ipaddress
 from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -9,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from encoders.errors import TriveniError
 from engine.http.errors import WrongHostError, WrongOriginError
 from engine.http.problems import of_error
+from engine.service.access.hosts import answers_for
 
 HEADERS = {
     "content-security-policy": (
@@ -40,7 +40,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, allowed_hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
         self._app = app
-        self._hosts = {name.lower() for name in allowed_hosts} | {"localhost"}
+        self._hosts = {name.lower() for name in allowed_hosts}
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +66,7 @@ class Guard:
 
     def _check(self, headers: Headers, method: str) -> None:
         host = headers.get("host", "")
-        if not self._answers_for(host):
+        if not answers_for(host, self._hosts):
             raise WrongHostError(
                 f"this server does not answer for host {host[:100]!r}", "add its name to http.allowed_hosts"
             )
@@ -83,14 +83,3 @@ class Guard:
                 "add its origin to http.cors_origins if it may",
                 field="origin",
             )
-
-    def _answers_for(self, host: str) -> bool:
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and ":" in host else host
-        name = name.lower().rstrip(".")
-        if "*" in self._hosts or name in self._hosts:
-            return True
-        try:
-            ipaddress.ip_address(name.strip("[]"))
-        except ValueError:
-            return False
-        return True

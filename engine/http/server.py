@@ -19,7 +19,6 @@ from engine.http.connections import Crowd, Protocol
 from engine.http.gate import Gate
 from engine.http.settings import HttpSettings
 from engine.service.access.access import Access
-from engine.service.access.listening import check_listening
 from engine.service.access.tls import TlsFiles
 from engine.service.server import LetIn
 
@@ -67,23 +66,11 @@ class HttpServer:
             let_in: lets calls in, or refuses them before they are read.
 
         Raises:
-            SettingsError: if the address cannot be bound, or should not be as it is.
+            SettingsError: if the address cannot be bound.
         """
         _forward_logs()
         listening, tls = _bind(self._settings.address), self._tls
-        host = listening.getsockname()[0]
-        try:
-            check_listening(
-                "http",
-                f"{host}:{listening.getsockname()[1]}",
-                encrypted=tls is not None,
-                asks=self._access.asks or (tls is not None and tls.asks_clients),
-                insecure=self._settings.insecure,
-            )
-        except SettingsError:
-            listening.close()
-            raise
-        self.port = listening.getsockname()[1]
+        host, self.port = listening.getsockname()[:2]
         self._channel = grpc.aio.insecure_channel(
             target,
             options=(("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)),

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from engine.core.errors import InvalidQueryError
 from engine.http.body import JSON, Body, ClientGone
-from engine.http.gate import COOKIE, CREDENTIAL, Gate, credentials, request_id_of
+from engine.http.gate import CREDENTIAL, Gate, cookie_of, credentials, is_encrypted, request_id_of
 from engine.http.messages import read_json
 from engine.service.access.access import API_KEY
 from engine.service.access.errors import RefusedError
@@ -64,16 +64,14 @@ def session_routes(gate: Gate) -> list[BaseRoute]:
 
 
 def _with_cookie(request: Request, value: str) -> Response:
-    """An answer without content; an empty value takes the cookie away. A proxy's word that it encrypts is taken."""
-    first = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip()  # of several proxies the outermost
-    encrypted = "https" in (request.url.scheme, first)
+    """An answer without content; an empty value takes the cookie away."""
     answer = Response(status_code=204, headers={"cache-control": "no-store"})
     answer.set_cookie(
-        COOKIE,
+        cookie_of(request.scope),
         value,
         max_age=None if value else 0,
         path="/",
-        secure=encrypted,
+        secure=is_encrypted(request.scope),
         httponly=True,
         samesite="strict",
     )

@@ -13,6 +13,7 @@ import grpc
 
 from encoders.errors import TriveniError
 from engine.core.types import Stage
+from engine.service.access.access import Headers
 from engine.service.access.caller import ANYONE, Caller
 from engine.service.status import MalformedError, shorten
 from engine.service.tracing import CARRIED
@@ -84,6 +85,8 @@ class Call:
     peer: str = ""
     """The address that it came from, as gRPC or another door says it. It is asked for when a call begins: one that
     has ended may be gone, and gRPC's core would read what is freed."""
+    headers: Headers = ()
+    """Its metadata."""
     carried: Mapping[str, str] = field(default_factory=dict)
     """What it brought of the caller's trace."""
     began: float = field(default_factory=time.perf_counter)
@@ -112,14 +115,15 @@ def begin_call(method: str, context: Context, caller: Caller, *, ask_peer: bool)
         ask_peer: whether anybody wants to know where it comes from.
     """
     request_id, peer, carried = "", str(context.peer()) if ask_peer else "", dict[str, str]()
-    for key, value in context.invocation_metadata() or ():
+    headers = tuple(context.invocation_metadata() or ())
+    for key, value in headers:
         if key == REQUEST_ID and isinstance(value, str) and _FORM.fullmatch(value):
             request_id = value
         elif key == PEER and peer.startswith("unix:"):  # another door knows it
             peer = str(value)
         elif key in CARRIED:
             carried[key] = str(value)
-    call = Call(method, request_id or uuid.uuid4().hex, caller, peer, carried)
+    call = Call(method, request_id or uuid.uuid4().hex, caller, peer, headers, carried)
     _CURRENT.set(call)
     return call
 

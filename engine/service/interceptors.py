@@ -173,7 +173,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         async def refuse(_: Any, context: Context) -> None:
             _CALLER.set(error.caller)
             call = self._begin(method, context)
-            call.notes["why"] = error.why
             await self._fail(error, call, context)
 
         return grpc.stream_unary_rpc_method_handler(refuse)
@@ -187,10 +186,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             """The request, or the stream of them; our own streams take a malformed message as a bad item."""
             self._refuse(call)
             if not own:
-                return _checked_stream(request) if handler.request_streaming else checked(request)
+                return self._checked_stream(request, call) if handler.request_streaming else checked(request)
             if handler.request_streaming:
                 await self._quotas.admit(call.caller.tenant)
-                return self._paced(request, call.caller.tenant, counted)
+                return self._paced(request, call, counted)
             await self._quotas.admit(call.caller.tenant, request.ByteSize() if counted else 0)
             return checked(request)
 
@@ -224,6 +223,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     return
                 async with aclosing(responses):
                     async for response in responses:
+                        if not handler.request_streaming:
+                            self._admit_still(call)
                         await context.write(response)
             except asyncio.CancelledError as cancelled:
                 await self._fail(self._cut_short(cancelled), call, context)
@@ -237,10 +238,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         )
         return make(streaming, read, write)
 
-    async def _paced(self, requests: AsyncIterator[Any], tenant: str, counted: bool) -> AsyncIterator[Any]:
+    async def _paced(self, requests: AsyncIterator[Any], call: Call, counted: bool) -> AsyncIterator[Any]:
         async for request in requests:
-            await self._quotas.pace(tenant, request.ByteSize() if counted else 0)
+            await self._quotas.pace(call.caller.tenant, request.ByteSize() if counted else 0)
+            self._admit_still(call)
             yield request
+
+    async def _checked_stream(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
+        async for request in requests:
+            self._admit_still(call)
+            yield checked(request)
+
+    def _admit_still(self, call: Call) -> None:
+        """A stream may live longer than the credential that it began with: each of its messages asks again."""
+        self._access.admit_still(scope_of(call.method), call.headers, call.caller)
 
     def _begin(self, method: str, context: Context) -> Call:
         call = begin_call(method, context, _CALLER.get(), ask_peer=self._access.audit.writes)
@@ -303,6 +314,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             self._log.error("unexpected error", request_id=call.request_id, method=call.method, exc_info=error)
             error = UnexpectedError(call.request_id)
         call.notes["reason"] = reason_of(error)
+        if isinstance(error, RefusedError):
+            call.notes["why"] = error.why
         if error.status in _OF_THE_REQUEST:
             call.notes |= {"field": shorten(error.field)} if error.field else {}
         else:
@@ -334,8 +347,3 @@ def _reader(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
             return Malformed(raw)
 
     return read
-
-
-async def _checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    async for request in requests:
-        yield checked(request)

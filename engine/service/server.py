@@ -18,7 +18,6 @@ from engine.catalog.settings import IndexSettings
 from engine.core.errors import SettingsError
 from engine.events.check import EventLimits
 from engine.service.access.access import Access
-from engine.service.access.listening import check_listening
 from engine.service.access.tls import TlsFiles
 from engine.service.interceptors import CallInterceptor
 from engine.service.logs import UserNames, loading
@@ -133,7 +132,7 @@ class Server:
         """Listen, then make sure that everything works; only then the health service says SERVING.
 
         Raises:
-            SettingsError: if the address cannot be bound, or should not be as it is.
+            SettingsError: if the address cannot be bound.
             TriveniError: if the first inference fails.
         """
         digests = {name: one.tenant.digests for name, one in self.services.items()}
@@ -178,13 +177,6 @@ class Server:
             raise SettingsError(
                 f"cannot listen on {address}", "choose another service.address, or stop what uses it"
             ) from None
-        check_listening(
-            "service",
-            address,
-            encrypted=tls is not None,
-            asks=self._access.asks or (tls is not None and tls.asks_clients),
-            insecure=self._options.insecure,
-        )
         return port
 
     def _warm_up(self) -> None:

@@ -53,6 +53,8 @@ class MetricsSettings(Section):
     """HOST:PORT to show it on; empty turns it off. It is neither encrypted nor asks for credentials."""
     insecure: bool = False
     """Whether it may listen on an address that other machines reach."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which it is asked, beside localhost and IP addresses; "*" allows all."""
 
 
 class TracingSettings(Section):

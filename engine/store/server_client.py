@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from qdrant_client import QdrantClient
 
 from encoders.errors import TriveniError
-from engine.core.errors import StoreError
+from engine.core.errors import SettingsError, StoreError
 from engine.store.server_errors import Fault, fault, translate
 from engine.store.server_points import ClientPoints, Points
 from engine.store.server_wire import CHANNEL_OPTIONS, WirePoints
@@ -20,7 +20,8 @@ _AGREED = 3
 """A change is everywhere when a node has shown it so often running: it may ask another node each time."""
 _LOOK_SECONDS = 0.05
 """Between two looks for a change."""
-_USER = re.compile(r"(?<=/)[^/].*@")
+_SCHEMES = ("grpc", "grpcs", "http", "https")
+_USER = re.compile(r"(?<=/)[^/].*@|^[^/]*@")
 """Of a URL: a proxy before the server may want a name and a password, which no message shows."""
 
 Answer = TypeVar("Answer")
@@ -172,6 +173,7 @@ def connect(url: str, *, api_key: str = "", timeout_seconds: float = DEFAULTS.ti
 
     Raises:
         StoreError: if a URL is of another kind.
+        SettingsError: if one cannot be read.
     """
     urls = [one.strip() for one in url.split(",")]
     nodes = [_node(one, api_key, timeout_seconds / len(urls)) for one in urls]
@@ -179,7 +181,7 @@ def connect(url: str, *, api_key: str = "", timeout_seconds: float = DEFAULTS.ti
 
 
 def _node(url: str, api_key: str, timeout_seconds: float) -> Node:
-    parts, where = urlsplit(url), _USER.sub("", url)
+    where, parts = _USER.sub("", url), _parts(url)
     timeout, key = max(1, round(timeout_seconds)), api_key or None
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname  # IPv6
     if url == ":memory:":
@@ -207,6 +209,20 @@ def _node(url: str, api_key: str, timeout_seconds: float) -> Node:
     raise StoreError(
         f"qdrant url {where!r} is of no known kind", "use grpc, grpcs, http or https, as in grpc://host:6334"
     )
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        sound = parts.port is None or parts.port > 0
+    except ValueError:  # its message quotes what may be a part of the password
+        sound = False
+    if not sound or (parts.scheme in _SCHEMES and "@" in f"{parts.path}{parts.query}{parts.fragment}"):
+        raise SettingsError(
+            "an address in store.url cannot be read",
+            "write / : @ ? # , and % of a password in it as %2F %3A %40 %3F %23 %2C and %25; its port is up to 65535",
+        )
+    return parts
 
 
 def _over_client(where: str, client: QdrantClient) -> Node:

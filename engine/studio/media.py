@@ -73,20 +73,21 @@ class MediaFolder:
         name = media_of(point.payload).get(modality)
         if name is None:
             raise NotFoundError(f"item {item_id!r} has no {modality} file", "only bulk indexing keeps paths of files")
+        path = self._plain(name)
+        if path is None:
+            raise NotFoundError(
+                f"the {modality} of item {item_id!r} is no plain file below the catalogue's root",
+                "set studio.media to the folder that the catalogue's paths begin in; links are not followed",
+            )
         found = Digest.of_payload(point.payload)
-        return MediaFile(self._path(name), found.contents if found else "")
+        return MediaFile(path, found.contents if found else "")
 
-    def _path(self, name: str) -> Path:
-        """The plain file of this name below the root: neither `..` nor a link is followed."""
+    def _plain(self, name: str) -> Path | None:
+        """The plain file of this name below the root, if it is one: neither `..` nor a link is followed."""
         assert self.root is not None
         path = self.root / name
         try:
             plain = path.resolve() == path and path.is_relative_to(self.root) and path.is_file()
         except (OSError, ValueError):  # a name that is too long, or holds NUL
             plain = False
-        if not plain:
-            raise NotFoundError(
-                f"{name[:200]!r} is no plain file below {self.root}",
-                "set studio.media to the folder that the catalogue's paths begin in; links are not followed",
-            )
-        return path
+        return path if plain else None

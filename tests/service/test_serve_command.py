@@ -139,7 +139,7 @@ def address_of(settings: Settings) -> str:
 
 
 def test_an_address_that_is_none_ends_with_an_error(tmp_path: Path) -> None:
-    process = serve(tmp_path / "store", "no such host:5")
+    process = serve(tmp_path / "store", "no such host:5", TRIVENI_SERVICE__INSECURE="true")
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "error: cannot listen on no such host:5: choose another service.address" in errors

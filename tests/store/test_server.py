@@ -19,7 +19,7 @@ from qdrant_client import grpc as wire
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from encoders.types import Modality
-from engine.core.errors import StoreError
+from engine.core.errors import SettingsError, StoreError
 from engine.core.types import ItemId
 from engine.store.base import VectorQuery
 from engine.store.collections import ServerCollections, collections, open_store
@@ -216,6 +216,19 @@ def test_an_address_that_does_not_answer_leaves_all_calls_to_the_next(scheme: st
 def test_an_address_of_no_known_kind() -> None:
     with pytest.raises(StoreError, match="qdrant url 'ftp://x' is of no known kind: use grpc"):
         connect("http://there:6333,ftp://x")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:se/cret@there:6333", "https://me:7/cret@there", "grpc://me:se?cret@there", "http://me:se#cret@there",
+        "http://me:se,cret@there", "http://there:secret", "http://there:70000", "http://[secret", "grpc://there:0",
+    ],
+)  # fmt: skip
+def test_an_address_that_cannot_be_read_is_refused_and_not_quoted(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"store\.url cannot be read: write / .* as %2F") as refused:
+        connect(url)
+    assert "cret" not in str(refused.value)
 
 
 def test_a_collection_of_another_program() -> None:

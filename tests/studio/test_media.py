@@ -76,7 +76,8 @@ def test_no_other_file_is_served_whatever_an_item_says(studio: Opened, http: htt
         for what in ("image", "thumbnail"):
             answer = http.get(f"/studio/media/{what}", params={"item": f"bad/{how}"})
             assert (answer.status_code, answer.json()["reason"]) == (404, "NOT_FOUND")
-            assert "is no plain file below" in answer.json()["detail"]
+            assert "is no plain file below the catalogue's root" in answer.json()["detail"]
+            assert str(studio.root.parent) not in answer.text, "nor is it said where that is"
             assert answer.json()["remedy"]
     finally:
         studio.store.delete([ItemId(f"bad/{how}")])

@@ -67,6 +67,22 @@ class Access:
             raise PermissionDeniedError(scope, caller)
         return caller
 
+    def admit_still(self, scope: Scope | None, headers: Headers, caller: Caller) -> None:
+        """Let a call go on that was let in before.
+
+        Args:
+            scope: as for `admit`.
+            headers: as for `admit`.
+            caller: whom that found.
+
+        Raises:
+            UnauthenticatedError: if the credential is no longer valid, or of another tenant by now.
+            PermissionDeniedError: if it lost the scope.
+        """
+        if self.admit(scope, headers).tenant != caller.tenant:
+            self.refusals[UnauthenticatedError.status] += 1
+            raise UnauthenticatedError("its tenant changed")
+
     def caller(self, headers: Headers) -> Caller:
         """Who calls, whatever they want.
 

@@ -27,6 +27,7 @@ from engine.service.access.keys import KeyChecker, KeyFile
 from engine.service.access.listening import check_listening, is_loopback
 from engine.service.access.tls import TlsFiles
 from engine.service.access.tokens import Claims, TokenChecker
+from engine.service.access.watched import GRACE
 from tests.service.access.secured import AUDIENCE, ISSUER, Issuer, Secured, write_certificate
 from triveni.client import DeniedError
 
@@ -89,10 +90,38 @@ def test_a_broken_file_leaves_what_was_known(keys: KeyFile, broken: str) -> None
     assert [line["log_level"] for line in said] == ["error"]
     with pytest.raises(SettingsError):
         KeyChecker(keys.path)
-    keys.path.unlink()
-    assert checker.caller(made).subject == "shop"
     keys.path.write_text(whole.replace('"shop"', '"other"'))
     assert checker.caller(made).subject == "other"
+
+
+def test_a_file_that_is_taken_away_lets_nobody_in(
+    keys: KeyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer, key = Issuer(tmp_path / "jwks.json"), add(keys)
+    token = issuer.token()
+    access = Access([KeyChecker(keys.path), TokenChecker(issuer.path, Claims(ISSUER, AUDIENCE))])
+
+    def let_in() -> list[bool]:
+        found = []
+        for credential in (key, token):
+            try:
+                access.caller([("x-api-key", credential)])
+                found.append(True)
+            except UnauthenticatedError:
+                found.append(False)
+        return found
+
+    for path in (keys.path, issuer.path):
+        path.rename(path.with_suffix(".away"))
+    with structlog.testing.capture_logs() as said:
+        assert let_in() == let_in() == [True, True], "whoever replaces a file may take it away first"
+        later = time.monotonic() + GRACE
+        monkeypatch.setattr("engine.service.access.watched.time.monotonic", lambda: later)
+        assert let_in() == [False, False]
+    assert [line["log_level"] for line in said] == ["error"] * 4
+    for path in (keys.path, issuer.path):
+        path.with_suffix(".away").rename(path)
+    assert let_in() == [True, True]
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +344,7 @@ def test_no_secret_is_logged(server: Secured, capsys: pytest.CaptureFixture[str]
         for headers in (
             {"x-api-key": secret},
             {"authorization": f"Bearer {secret}"},
-            {"cookie": f"triveni-key={secret}"},
+            {"cookie": f"__Host-triveni-key={secret}"},
         ):
             with server.http() as http:
                 answers = [
@@ -344,6 +373,7 @@ def test_signing_in_and_out(server: Secured) -> None:
         assert answer.status_code == 204
         cookie = answer.headers["set-cookie"].lower()
         assert all(part in cookie for part in ("httponly", "samesite=strict", "secure", "path=/"))
+        assert cookie.startswith("__host-triveni-key=") and "domain" not in cookie
         assert http.get("/session").json() == {"asks": True, "subject": "page", "tenant": "", "scopes": ["read"]}
         assert http.get("/v1/items").status_code == 200
         assert http.delete("/v1/users/nobody").status_code == 403
@@ -373,7 +403,8 @@ def test_http_counts_credentials_as_grpc_does(server: Secured) -> None:
         assert status(("x-api-key", one), ("x-api-key", one)) == 200
         assert status(("x-api-key", one), ("x-api-key", other)) == 401
         assert status(("authorization", f"Bearer {one}"), ("authorization", f"Bearer {other}")) == 401
-        assert status(("authorization", "Basic abc"), ("cookie", f"triveni-key={one}")) == 200, "a proxy's"
+        assert status(("authorization", "Basic abc"), ("cookie", f"__Host-triveni-key={one}")) == 200, "a proxy's"
+        assert status(("cookie", f"triveni-key={one}")) == 401, "one that another host of the domain may have set"
 
 
 def test_a_tenant_that_is_not_there_is_refused(server: Secured) -> None:

@@ -108,7 +108,7 @@ def test_over_http(server: Secured, credentials: dict[str, str], verb: str, path
         for headers in (
             {"x-api-key": credentials[f"only {scope}"]},
             {"authorization": f"Bearer {credentials[f'token {scope}']}"},
-            {"cookie": f"other=a; triveni-key={credentials[f'only {scope}']}"},
+            {"cookie": f"other=a; __Host-triveni-key={credentials[f'only {scope}']}"},
         ):
             assert status(**headers)[0] not in (401, 403)
 
