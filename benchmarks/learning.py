@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from encoders.spaces.space import Space
-from engine import compose, opening
+from engine import opening
 from engine.catalog.items import ItemTable, read_items
+from engine.compose.engine import build_engine
 from engine.config.settings import Settings, load_settings
 from engine.learn.fit import Fitted, fit
 from engine.learn.jobs.job import fit_settings
@@ -77,7 +78,7 @@ def main() -> int:
     clock, memory = compare.SimulatedClock(), compare.memory_store(space.manifest, world.items)
 
     def serving(model: ServedModel | None) -> Serve:
-        engine = compose.build_engine(settings, space, memory, models=Fixed(model), clock=clock)
+        engine = build_engine(settings, space, memory, models=Fixed(model), clock=clock)
         return compare.AtItsTime(world, engine, clock)
 
     absent = compare.newcomers(world, 0.2)

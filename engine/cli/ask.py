@@ -238,8 +238,9 @@ def _from_server(
 
 
 def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) -> Named:
-    from engine import compose, opening
+    from engine import opening
     from engine.cli import named
+    from engine.compose.engine import build_engine, open_serving
     from engine.core.deadline import Deadline
     from engine.core.times import now_utc
     from engine.core.types import UNTRAINED
@@ -265,9 +266,9 @@ def _from_store(ctx: typer.Context, asked: recommendation_pb2.RecommendRequest) 
         version = query.model or opening.registry(settings).pointer().serving
         if version not in ("", UNTRAINED):  # else PyTorch, which takes seconds to load, is not needed
             configure_logs("warning", json_lines=settings.log.json_lines)  # standard output is the answer's
-            models = opened.enter_context(closing(compose.open_serving(settings, space, store)))
+            models = opened.enter_context(closing(open_serving(settings, space, store)))
             models.start()
-        engine = compose.build_engine(settings, space, store, models=models)
+        engine = build_engine(settings, space, store, models=models)
         trace = Trace(interests=True) if asked.trace else UNTRACED
         made = engine.recommend(joined.query, trace=trace)
         answer = convert.recommend_response(made, joined)

@@ -71,13 +71,14 @@ def _taken(settings: Settings, address: str) -> Iterator[Iterator[bytes]]:
         tell("note", "dim", f"the server at {address} takes it")
         yield _from_server(address)
         return
-    from engine import compose, opening
+    from engine import opening
+    from engine.compose.tenant import backups
 
     store = opening.open_catalogue(settings)
     if store is None:
         raise NotFoundError(f"there is no collection {settings.store.collection}", "index a catalogue first")
     with closing(store):
-        yield compose.backups(settings, store)()
+        yield backups(settings, store)()
 
 
 def _from_server(address: str) -> Iterator[bytes]:

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 import structlog
 
 from encoders.decoding.budget import give_back_memory
-from engine import compose, opening
+from engine import opening
+from engine.compose.doors import (
+    http_doors,
+    metrics_doors,
+    open_access,
+    open_quotas,
+    server_options,
+    tls_files,
+    tracing,
+)
+from engine.compose.engine import micro_batcher
+from engine.compose.page import open_studios
+from engine.compose.tenant import open_tenant
 from engine.core.errors import SettingsError
 from engine.core.threads import one_blas_thread
 from engine.service.access.listening import check_listening
@@ -69,12 +81,12 @@ def open_server(
             or a file cannot be read.
         TriveniError: if something cannot be opened.
     """
-    access, tls = compose.open_access(settings), compose.tls_files(settings)
+    access, tls = open_access(settings), tls_files(settings)
     if settings.tenants and not access.asks:
         raise SettingsError(
             "there are tenants and no credentials, which tell whose a call is", "set access.keys or access.jwks"
         )
-    options = compose.server_options(settings)
+    options = server_options(settings)
     listening = options.model_copy(update={"address": address}) if address else options
     http = http or settings.http.address
     _check_doors(settings, listening.address, http, access, tls)
@@ -84,29 +96,29 @@ def open_server(
         limits = opening.decode_limits(settings)
         space = opening.open_space(settings, limits)
     metrics = Metrics()
-    encoder = compose.micro_batcher(settings, space, metrics)
+    encoder = micro_batcher(settings, space, metrics)
     opened.callback(encoder.close)
     owned = settings.by_tenant()
-    quotas = compose.open_quotas(owned)
+    quotas = open_quotas(owned)
     tenants = {}
     for name, own in owned.items():
         if name:
             structlog.get_logger("triveni.service").info("tenant", name=name)
-        tenants[name] = compose.open_tenant(own, space, encoder, metrics, opened)
+        tenants[name] = open_tenant(own, space, encoder, metrics, opened)
     routes: Sequence[BaseRoute] = ()
     if studio:
         from engine.studio.routes import routes_of
 
-        studios = compose.open_studios(owned, tenants, space, limits, lambda: whole.reached_at, metrics, opened)
+        studios = open_studios(owned, tenants, space, limits, lambda: whole.reached_at, metrics, opened)
         routes = routes_of(studios, access, quotas)
-    doors = compose.http_doors(settings, http, routes, access=access, tls=tls)
+    doors = http_doors(settings, http, routes, access=access, tls=tls)
     server = Server(
         tenants,
         space,
         listening,
-        doors=(*doors, *compose.metrics_doors(settings, metrics)),
+        doors=(*doors, *metrics_doors(settings, metrics)),
         metrics=metrics,
-        tracing=compose.tracing(settings),
+        tracing=tracing(settings),
         names=UserNames(settings.log.user_key.get_secret_value()),
         access=access,
         quotas=quotas,

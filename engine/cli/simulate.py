@@ -141,9 +141,10 @@ def _without_password(url: str) -> str:
 
 def _run(settings: Settings, asked: WorldOptions) -> tuple[World, Diary, str]:
     """Make a world over the catalogue, and let its people visit; what served them is named too."""
-    from engine import compose, opening
+    from engine import opening
     from engine.catalog.ingest import INDEXED_AT
     from engine.catalog.items import read_items
+    from engine.compose.engine import build_engine
     from engine.core.filters import FieldKind
     from engine.learn.simulate import serving
     from engine.learn.simulate.config import WorldConfig
@@ -169,7 +170,7 @@ def _run(settings: Settings, asked: WorldOptions) -> tuple[World, Diary, str]:
                 serve = serving.RandomServe(world)
             case ServedBy.ENGINE:
                 store.index_fields({INDEXED_AT: FieldKind.DATETIME})  # a store that no bulk run made lacks it
-                serve = serving.EngineServe(world, compose.build_engine(settings, space, store))
+                serve = serving.EngineServe(world, build_engine(settings, space, store))
                 if explore > 0:
                     serve, tag = serving.ExploringServe(world, serve, explore), f"{tag}{explore:g}"
             case ServedBy.ORACLE:

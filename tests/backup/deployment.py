@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from engine import compose, opening
+from engine import opening
 from engine.catalog.ingest import point_of
 from engine.catalog.items import read_items
+from engine.compose.engine import open_serving
+from engine.compose.tenant import backups
 from engine.config.settings import Settings
 from engine.core.filters import FieldKind
 from engine.core.types import Event, EventKind, Item, ItemId, UserId
@@ -112,7 +114,7 @@ def serving(
     settings: Settings, store: VectorStore, events: EventStore, doors: Sequence[Door] = ()
 ) -> Iterator[Running]:
     """A server over open stores, with the clock of the tests, once its version does all that it can."""
-    with closing(compose.open_serving(settings, SPACE, store)) as models:
+    with closing(open_serving(settings, SPACE, store)) as models:
         models.start()
         with models.use("") as lease:
             assert isinstance(lease.model, LearnedModel)
@@ -121,7 +123,7 @@ def serving(
                 assert time.monotonic() < until
                 time.sleep(0.01)
         options = ServerOptions(address="127.0.0.1:0")
-        parts = {"serving": models, "backup": compose.backups(settings, store), "clock": lambda: NOW, "doors": doors}
+        parts = {"serving": models, "backup": backups(settings, store), "clock": lambda: NOW, "doors": doors}
         with running(SPACE, store, events, options, **parts) as server:  # type: ignore[arg-type]
             yield server
 

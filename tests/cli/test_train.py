@@ -9,8 +9,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from encoders.errors import TriveniError
-from engine import compose, opening
+from engine import opening
 from engine.cli import app
+from engine.compose.engine import build_engine, open_serving
 from engine.config.settings import load_settings
 from engine.core.deadline import Deadline
 from engine.core.types import Event, EventKind, ItemId, Query, UserId
@@ -115,10 +116,10 @@ def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     structlog.reset_defaults()
     space = opening.open_space(settings)
     store = opening.open_store(settings, space)
-    serving = compose.open_serving(settings, space, store)
+    serving = open_serving(settings, space, store)
     try:
         serving.start()
-        engine = compose.build_engine(settings, space, store, models=serving)
+        engine = build_engine(settings, space, store, models=serving)
         liked = tuple(Event(EventKind.LIKE, ItemId(f"music-{name}")) for name in ("violin", "cello"))
         answer = engine.recommend(Query(history=liked, limit=5, user=UserId("u")), Deadline())
         assert (answer.model, answer.tier) == (version["version"], "full")

@@ -36,10 +36,10 @@ def test_a_server_without_the_libraries_of_training_serves(tmp_path: Path) -> No
     """All that serving imports is there, and there are no trainings."""
     code = """
 import engine.rerank.loaders, engine.service.lifecycle, engine.service.server
-from engine import compose
+from engine.compose.tenant import open_trainings
 from engine.config.settings import load_settings
 
-assert compose.open_trainings(load_settings(), None, None) is None
+assert open_trainings(load_settings(), None, None) is None
 """
     done = run(code, tmp_path)
     assert done.returncode == 0, done.stderr

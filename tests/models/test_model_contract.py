@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import compose
+from engine.compose.engine import model_loaders
 from engine.core.errors import PluginError
 from engine.models.card import ModelCard
 from engine.query.models import ServedModel
@@ -42,7 +42,7 @@ def test_kinds_of_other_distributions_are_loaded_by_the_card(tmp_path: Path, mon
     points = {"untaught": "tests.models.versions:load_untaught", "odd": "tests.models.test_model_contract:odd"}
     add_distribution(monkeypatch, tmp_path, "triveni.models", points)
     store = small_store()
-    loaders = compose.model_loaders(store)
+    loaders = model_loaders(store)
     assert {KIND, "untaught", "odd"} == set(loaders)
     assert loaders["untaught"](tmp_path, card_of(store)).version == "one"
     with pytest.raises(PluginError, match=r"kind of model 'odd' makes a int, which is no ServedModel.*others 1\.2"):

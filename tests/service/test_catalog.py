@@ -14,7 +14,7 @@ from google.protobuf.struct_pb2 import Struct
 from encoders.errors import ContentError, TriveniError
 from encoders.types import Content, Image, Text
 from engine.catalog.settings import IndexSettings
-from engine.compose import server_options
+from engine.compose.doors import server_options
 from engine.config.settings import Settings
 from engine.core.deadline import Deadline
 from engine.core.filters import FieldKind

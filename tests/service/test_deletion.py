@@ -13,8 +13,10 @@ import httpx2
 import pytest
 import structlog
 
-from engine import compose, opening
+from engine import opening
 from engine.catalog.items import read_items, save_items
+from engine.compose.doors import http_doors, server_options
+from engine.compose.engine import open_serving
 from engine.config.settings import Settings
 from engine.core.types import UserId
 from engine.events.identity import event_id
@@ -91,13 +93,13 @@ def store(settings: Settings) -> Iterator[VectorStore]:
 @contextmanager
 def served_by(settings: Settings, store: VectorStore, log_file: Path) -> Iterator[tuple[Running, str]]:
     """A server over gRPC and HTTP, with everything on disk; and where it answers over HTTP."""
-    options = compose.server_options(settings).model_copy(update={"address": "127.0.0.1:0"})
+    options = server_options(settings).model_copy(update={"address": "127.0.0.1:0"})
     with (
         closing(opening.open_events(settings, opening.known_items(store))) as events,
-        closing(compose.open_serving(settings, concept_space(), store)) as serving,
+        closing(open_serving(settings, concept_space(), store)) as serving,
     ):
         serving.start()
-        (door,) = doors = compose.http_doors(settings, "127.0.0.1:0")
+        (door,) = doors = http_doors(settings, "127.0.0.1:0")
         with running(concept_space(), store, events, options, serving=serving, doors=doors) as run:
             items = [
                 item(f"{one}/{row}", text=concept_text(one, row).text) for one in CONCEPTS[:6] for row in range(8)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from encoders.decoding.limits import DecodeLimits
-from engine.compose import open_studio
+from engine.compose.page import open_studio
 from engine.config.settings import Settings
 from engine.core.filters import FieldKind
 from engine.http.server import HttpServer

@@ -83,8 +83,9 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
     Returns:
         What came of it, or why nothing did.
     """
-    from engine import compose, opening
+    from engine import opening
     from engine.catalog.items import read_items
+    from engine.compose.engine import build_engine
     from engine.learn.simulate import compare
     from engine.learn.simulate.config import MIN_ITEMS, WorldConfig
     from engine.learn.simulate.world import World
@@ -101,7 +102,7 @@ def learn(settings: Settings, train: Callable[[], None], plan: Plan | None = Non
     memory = compare.memory_store(space.manifest, world.items)
 
     def serve(model: LearnedModel | None, clock: compare.SimulatedClock) -> compare.AtItsTime:
-        engine = compose.build_engine(settings, space, memory, models=Fixed(model), clock=clock)
+        engine = build_engine(settings, space, memory, models=Fixed(model), clock=clock)
         return compare.AtItsTime(world, engine, clock)
 
     new = compare.newcomers(world, plan.new_users)

@@ -10,6 +10,8 @@ last step's weights are kept, not the best; nothing is calibrated; means and dev
 people; the noise is not of the training's seed, which the card tells. So it cannot be repeated exactly.
 """
 
+from __future__ import annotations
+
 import math
 import secrets
 import warnings
@@ -17,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -38,6 +41,9 @@ from engine.models.card import Privacy
 from engine.models.errors import TrainingError
 from engine.rerank.model import ModelConfig
 from engine.rerank.table import Table
+
+if TYPE_CHECKING:
+    from opacus.optimizers import DPOptimizer
 
 _TOLD_EVERY = 10
 _ACCOUNTANT = "rdp"
@@ -94,7 +100,6 @@ def train_privately(
     if processes().count > 1:
         raise TrainingError("private training runs in one process", "start it without torchrun")
     from opacus.accountants import RDPAccountant
-    from opacus.optimizers import DPOptimizer
 
     check_enough(examples)
     of_people = _by_people(examples)
@@ -103,14 +108,7 @@ def train_privately(
     noise = _noise_multiplier(private, len(of_people), rate, steps)
     torch.manual_seed(settings.seed)
     model, both = network_for(config, made_up, run.device)
-    optimizer = DPOptimizer(
-        torch.optim.AdamW(both.parameters(), settings.learning_rate, weight_decay=settings.weight_decay),
-        noise_multiplier=noise,
-        max_grad_norm=private.max_grad_norm,
-        expected_batch_size=max(round(rate * len(of_people)), 1),
-        loss_reduction="mean",
-        generator=torch.Generator(run.device).manual_seed(secrets.randbits(63)),
-    )
+    optimizer = _optimizer(both, settings, private, noise, max(round(rate * len(of_people)), 1), run.device)
     accountant, random = RDPAccountant(), np.random.default_rng(secrets.randbits(128))
     gradient = partial(_gradient, both, table, settings, private, run.device, random)
     both.train()
@@ -118,12 +116,7 @@ def train_privately(
         for step in range(steps):
             run.go_on()
             chosen = np.flatnonzero(random.random(len(of_people)) < rate)
-            gradients = [gradient(examples, of_people[one]) for one in chosen.tolist()]
-            for number, weights in enumerate(both.parameters()):
-                mine = [each[number] for each in gradients]
-                weights.grad_sample = torch.stack(mine) if mine else weights.new_zeros(0, *weights.shape)  # type: ignore[attr-defined]
-            optimizer.step()
-            optimizer.zero_grad()
+            _step(both, optimizer, [gradient(examples, of_people[one]) for one in chosen.tolist()])
             accountant.step(noise_multiplier=noise, sample_rate=rate)
             if step % _TOLD_EVERY == 0:
                 run.report(Progress(step / steps, f"private step {step + 1} of {steps}", {}))
@@ -143,6 +136,36 @@ def train_privately(
         people=len(of_people),
     )
     return Trained(model.to("cpu").eval(), ()), privacy
+
+
+def _optimizer(
+    both: torch.nn.ModuleDict,
+    settings: TrainSettings,
+    private: PrivateSettings,
+    noise: float,
+    people: int,
+    device: str,
+) -> DPOptimizer:
+    """Cuts gradients, and adds noise that is not of the training's seed; `people` are those of a step, on average."""
+    from opacus.optimizers import DPOptimizer
+
+    return DPOptimizer(
+        torch.optim.AdamW(both.parameters(), settings.learning_rate, weight_decay=settings.weight_decay),
+        noise_multiplier=noise,
+        max_grad_norm=private.max_grad_norm,
+        expected_batch_size=people,
+        loss_reduction="mean",
+        generator=torch.Generator(device).manual_seed(secrets.randbits(63)),
+    )
+
+
+def _step(both: torch.nn.ModuleDict, optimizer: DPOptimizer, gradients: Sequence[Sequence[Tensor]]) -> None:
+    """One step, by the gradient of each person who was chosen; without any there is only noise."""
+    for number, weights in enumerate(both.parameters()):
+        mine = [each[number] for each in gradients]
+        weights.grad_sample = torch.stack(mine) if mine else weights.new_zeros(0, *weights.shape)  # type: ignore[attr-defined]
+    optimizer.step()
+    optimizer.zero_grad()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from engine.models.errors import TooLittleDataError
+from engine.studio.learning import Learning
 from engine.studio.studio import Studio
 
 _REPORT = {
@@ -20,11 +21,29 @@ _REPORT = {
 
 def routes(studio: Studio) -> list[Route]:
     """The endpoints."""
-    learning = studio.learning
+    answers = _Answers(studio.learning)
+    return [
+        Route("/studio/learning/versions", answers.versions),
+        Route("/studio/learning/trial", answers.trial),
+        Route("/studio/learning/trial", answers.begin_trial, methods=["POST"]),
+        Route("/studio/learning/trial", answers.end_trial, methods=["DELETE"]),
+        Route("/studio/learning/curve", answers.curve),
+        Route("/studio/learning/tuning", answers.tuning),
+        Route("/studio/learning/reports", answers.reports),
+        Route("/studio/learning/reports/{name:path}", answers.report),
+    ]
 
-    def versions(_: Request) -> Response:
-        cards, wrong = learning.registry.scan()
-        pointer, deleted = learning.registry.pointer(), learning.registry.deletions.since(cards)
+
+class _Answers:
+    """What each endpoint answers with."""
+
+    def __init__(self, learning: Learning) -> None:
+        self._learning = learning
+
+    def versions(self, _: Request) -> Response:
+        """Cards, what serves and what is tried."""
+        cards, wrong = self._learning.registry.scan()
+        pointer, deleted = self._learning.registry.pointer(), self._learning.registry.deletions.since(cards)
         return JSONResponse(
             {
                 "cards": {card.version: card.model_dump(mode="json", exclude={"files", "format"}) for card in cards},
@@ -34,35 +53,40 @@ def routes(studio: Studio) -> list[Route]:
                 "previous": pointer.previous[-1] if pointer.previous else None,
                 "candidate": pointer.candidate,
                 "share": pointer.share,
-                "candidate_share": learning.candidate_share,
+                "candidate_share": self._learning.candidate_share,
             }
         )
 
-    def trial(_: Request) -> Response:
+    def trial(self, _: Request) -> Response:
+        """How the trial goes."""
         try:
-            return JSONResponse(plain(asdict(learning.trial())))
+            return JSONResponse(plain(asdict(self._learning.trial())))
         except TooLittleDataError as error:  # no failure: a trial begins so
             return JSONResponse({"too_little": error.problem})
 
-    def begin_trial(request: Request) -> Response:
-        asked = request.query_params.get("share", str(learning.candidate_share))
+    def begin_trial(self, request: Request) -> Response:
+        """Try a version on a share of people."""
+        asked = request.query_params.get("share", str(self._learning.candidate_share))
         try:
             share = float(asked)
         except ValueError:
             share = 0.0
-        after = learning.registry.try_out(request.query_params.get("version", ""), share)
+        after = self._learning.registry.try_out(request.query_params.get("version", ""), share)
         return JSONResponse({"candidate": after.candidate, "share": after.share})
 
-    def end_trial(_: Request) -> Response:
-        before, _after = learning.registry.change(lambda pointer: pointer.untried())
+    def end_trial(self, _: Request) -> Response:
+        """End the trial."""
+        before, _after = self._learning.registry.change(lambda pointer: pointer.untried())
         return JSONResponse({"candidate": before.candidate})
 
-    def curve(_: Request) -> Response:
-        epochs, written = learning.curve()
+    def curve(self, _: Request) -> Response:
+        """How the training that runs, or the last, went."""
+        epochs, written = self._learning.curve()
         return JSONResponse(plain({"epochs": epochs, "written": written}))
 
-    def tuning(_: Request) -> Response:
-        result = learning.tuning()
+    def tuning(self, _: Request) -> Response:
+        """The search of settings."""
+        result = self._learning.tuning()
         if result is None:
             return JSONResponse({"tried": []})
         gain = result.gain()
@@ -82,22 +106,15 @@ def routes(studio: Studio) -> list[Route]:
             plain({"until": result.until.isoformat(), "tried": tried, "gain": asdict(gain) if gain else None})
         )
 
-    def reports(_: Request) -> Response:
-        return JSONResponse({"reports": [asdict(report) for report in learning.reports()]})
+    def reports(self, _: Request) -> Response:
+        """Those of `triveni evaluate`."""
+        return JSONResponse({"reports": [asdict(report) for report in self._learning.reports()]})
 
-    def report(request: Request) -> Response:
-        return FileResponse(learning.report(request.path_params["name"]), media_type="text/html", headers=_REPORT)
-
-    return [
-        Route("/studio/learning/versions", versions),
-        Route("/studio/learning/trial", trial),
-        Route("/studio/learning/trial", begin_trial, methods=["POST"]),
-        Route("/studio/learning/trial", end_trial, methods=["DELETE"]),
-        Route("/studio/learning/curve", curve),
-        Route("/studio/learning/tuning", tuning),
-        Route("/studio/learning/reports", reports),
-        Route("/studio/learning/reports/{name:path}", report),
-    ]
+    def report(self, request: Request) -> Response:
+        """One of them."""
+        return FileResponse(
+            self._learning.report(request.path_params["name"]), media_type="text/html", headers=_REPORT
+        )
 
 
 def plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ import jwt
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from engine.compose import http_doors, open_access, tls_files
+from engine.compose.doors import http_doors, open_access, tls_files
 from engine.config.settings import Settings
 from engine.http.server import HttpServer
 from engine.models.registry import Registry
