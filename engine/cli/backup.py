@@ -57,7 +57,10 @@ def backup(
     seconds = time.perf_counter() - began
     _show(output, manifest, as_json, {"seconds": round(seconds, 3), "bytes": output.stat().st_size})
     if not as_json:
-        console.print(f"next: {shlex.join(['triveni', 'restore', str(output), '--into', 'FOLDER'])}", style="dim")
+        console.print(
+            f"next: {shlex.join(['triveni', 'restore', str(output), '--into', 'FOLDER', '--with-settings'])}",
+            style="dim",
+        )
     for problem in manifest.left_out:
         tell("warning", "yellow", f"left out: {problem}")
 
@@ -108,15 +111,24 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Put it in the place of what is there, instead of refusing that.")
     ] = False,
+    with_settings: Annotated[
+        bool,
+        typer.Option(
+            "--with-settings",
+            help="Take over its settings (with --into) and the folder of its media; only of what you made.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put back what `triveni backup` saved. All checksums are compared before anything is written.
 
-    With --into, the folder is there once all of it is, with triveni.toml; store and events are embedded in it.
+    With --into, the folder is there once all of it is, with triveni.toml; store and events are embedded in it. What
+    the backup says of settings is shown and lies in triveni.proposed.toml beside it, unless --with-settings puts it
+    in force: a backup that somebody forged could open the server to others.
     Without, everything goes where the settings here say, also to a Qdrant server and PostgreSQL; no server may run on
     it, and one that was cut short is completed with --replace. A backup of another space is refused.
 
-    Example: triveni restore triveni-2026-06-01.tar --into restored
+    Example: triveni restore triveni-2026-06-01.tar --into restored --with-settings
     """
     from engine.backup.archive import Archive
 
@@ -128,9 +140,9 @@ def restore(
             _show(archive, opened.manifest, as_json, {"whole": True})
             return
         if into is None:
-            _restore(opened, settings_of(ctx), replace)
+            _restore(opened, settings_of(ctx), replace=replace, media=with_settings)
         else:
-            _restore_into(opened, into)
+            _restore_into(opened, into, with_settings)
         _show(archive, opened.manifest, as_json, {"seconds": round(time.perf_counter() - began, 3)})
     if not as_json:
         there = f"cd {shlex.quote(str(into))} && " if into else ""
@@ -139,8 +151,8 @@ def restore(
         tell("warning", "yellow", f"was not in the backup: {problem}")
 
 
-def _restore(archive: Archive, settings: Settings, replace: bool) -> None:
-    """Restore into what the settings name."""
+def _restore(archive: Archive, settings: Settings, *, replace: bool, media: bool) -> None:
+    """Restore into what the settings name; `media` says whether the folder of media is taken over."""
     from engine import opening
     from engine.backup import restore as backups
     from engine.backup.take import State
@@ -152,64 +164,45 @@ def _restore(archive: Archive, settings: Settings, replace: bool) -> None:
         store = opened.enter_context(closing(opening.open_store(settings, space, bulk=True)))
         events = opened.enter_context(closing(opening.event_database(settings)))
         backups.restore(archive, State(store, events, opening.registry(settings)), replace=replace)
-    collections = opening.store_collections(settings)
-    with closing(collections):
-        root = archive.manifest.media_root
+    root = archive.manifest.media_root
+    if root and not media:
+        tell(
+            "note",
+            "dim",
+            f"pictures and sounds were below {json.dumps(root)}: name that folder in studio.media to see them, "
+            "or restore --with-settings",
+        )
+        return
+    with closing(opening.store_collections(settings)) as collections:
         collections.note_media_root(settings.store.collection, space.fingerprint, Path(root) if root else None)
 
 
-def _restore_into(archive: Archive, folder: Path) -> None:
+def _restore_into(archive: Archive, folder: Path, with_settings: bool) -> None:
     """Restore into a folder beside the one that is wanted, and let it take that place once it is whole."""
     from engine.backup.errors import BackupError
+    from engine.cli.restored_settings import files_of, settings_of_backup, tell_settings, with_state_here
     from engine.config.settings import load_settings
     from engine.core.files import disk_errors, sync
 
-    folder = folder.absolute()
+    folder, said = folder.absolute(), settings_of_backup(archive)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BackupError(f"{folder} is not empty", "name a new folder")
     part = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         with disk_errors(part):
             part.mkdir(parents=True)
-            (part / "triveni.toml").write_text(_embedded(archive), encoding="utf-8")
+            for name, text in files_of(said, in_force=with_settings).items():
+                (part / name).write_text(text, encoding="utf-8")
         with chdir(part):
-            _restore(archive, _with_state_here(load_settings(Path("triveni.toml"))), replace=False)
+            settings = with_state_here(load_settings(Path("triveni.toml")))
+            _restore(archive, settings, replace=False, media=with_settings)
         with disk_errors(folder):
             sync(part)
             part.rename(folder)
             sync(folder.parent)
     finally:
         rmtree(part, ignore_errors=True)  # it is not there any more if all went well
-    with (folder / "triveni.toml").open(encoding="utf-8") as file:
-        first = file.readline()
-    if first.startswith("#"):
-        tell("warning", "yellow", f"{folder / 'triveni.toml'}: {first.strip('# ').strip()}")
-
-
-_HERE: dict[str, dict[str, Any]] = {
-    "store": {"backend": "edge", "path": Path("var/store")},
-    "events": {"url": "sqlite:///var/events.db"},
-    "models": {"path": Path("var/trained")},
-}
-"""Settings with which all state is below the folder that one is in."""
-
-
-def _embedded(archive: Archive) -> str:
-    """The settings of an archive, with all state below one folder."""
-    import tomlkit
-
-    from engine.backup.archive import SETTINGS
-
-    document = tomlkit.parse(archive.read(SETTINGS).decode())
-    for section, keys in _HERE.items():
-        document.setdefault(section, tomlkit.table()).update({name: str(value) for name, value in keys.items()})
-    return tomlkit.dumps(document)
-
-
-def _with_state_here(settings: Settings) -> Settings:
-    """The same settings, whatever the environment says of where state is."""
-    sections = {name: getattr(settings, name).model_copy(update=keys) for name, keys in _HERE.items()}
-    return settings.model_copy(update=sections)
+    tell_settings(folder, said, in_force=with_settings)
 
 
 def _show(path: Path, manifest: Manifest, as_json: bool, more: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """A deployment is backed up while it serves; what is restored of it answers 100 recorded requests as it did."""
 
 import base64
+import io
 import json
 import tarfile
 import threading
@@ -16,7 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from engine import opening
-from engine.backup.archive import Archive
+from engine.backup.archive import Archive, write_archive
+from engine.backup.manifest import Manifest
 from engine.backup.restore import restore
 from engine.backup.take import State
 from engine.cli import app
@@ -125,7 +127,7 @@ def test_restored_into_a_new_folder(saved: Saved, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(opening, "open_space", lambda *_, **__: SPACE)
     monkeypatch.setenv("TRIVENI_MODELS__PATH", str(tmp_path / "elsewhere"))  # says nothing of what is restored
-    done = CliRunner().invoke(app, ["restore", str(saved.archive), "--into", "restored"])
+    done = CliRunner().invoke(app, ["restore", str(saved.archive), "--into", "restored", "--with-settings"])
     assert done.exit_code == 0, (done.output, done.exception)
     assert "next: cd restored && triveni doctor && triveni serve" in done.output
     assert [path.name for path in tmp_path.iterdir()] == ["restored"]
@@ -145,6 +147,41 @@ def test_restored_into_a_new_folder(saved: Saved, tmp_path: Path, monkeypatch: p
         assert events.stats().impressions >= saved.lists
     again = CliRunner().invoke(app, ["restore", str(saved.archive), "--into", "."])
     assert "restored is not empty" in str(again.exception)
+
+
+def test_settings_of_a_backup_are_shown_and_in_force_only_if_that_is_said(
+    saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody forged one that opens the server, shows the files of another folder, and writes to the terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(opening, "open_space", lambda *_, **__: SPACE)
+    with Archive(saved.archive) as archive:
+        parts = [(name, io.BytesIO(archive.read(name))) for name in archive.names() if name != "settings.toml"]
+        manifest = archive.manifest
+    opens = b'[service]\naddress = "0.0.0.0:1"\ninsecure = true\n[studio]\nmedia = "/\\u001b[2J"\n'
+
+    def forge(settings: bytes) -> str:
+        def describe(sums: object) -> Manifest:
+            return manifest.model_copy(update={"files": sums, "media_root": "/etc"})
+
+        made = write_archive([("settings.toml", io.BytesIO(settings)), *parts], describe, 0)
+        (tmp_path / "forged.tar").write_bytes(b"".join(made))
+        return "forged.tar"
+
+    done = CliRunner().invoke(app, ["restore", forge(opens), "--into", "restored"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert 'service.address = "0.0.0.0:1"' in done.output and "service.insecure = true" in done.output
+    assert "none is in force" in done.output and "\x1b[2J" not in done.output
+    assert 'pictures and sounds were below "/etc"' in done.output
+    monkeypatch.chdir(tmp_path / "restored")
+    settings = load_settings()
+    assert (settings.service, settings.studio) == (Settings().service, Settings().studio)
+    assert opening.media_root(settings) is None
+    assert load_settings(Path("triveni.proposed.toml")).service.insecure
+    monkeypatch.chdir(tmp_path)
+    for nonsense in (b"store = 3\n", b"[[[", b"\xff", b"# \x1b[31m\n"):
+        refused = CliRunner().invoke(app, ["restore", forge(nonsense), "--into", "nowhere"])
+        assert "makes no sense" in str(refused.exception) and not (tmp_path / "nowhere").exists()
 
 
 @pytest.fixture(params=["memory", "server"])

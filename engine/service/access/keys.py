@@ -164,7 +164,7 @@ class KeyChecker:
     """
 
     def __init__(self, path: Path) -> None:
-        self._keys = Watched("keys", [path], lambda: read_keys(path), gone={})
+        self._keys = Watched[Mapping[str, ApiKey]]("keys", [path], lambda: read_keys(path), gone={})
 
     def knows(self, credential: str) -> bool:
         """Whether a credential looks like a key."""

@@ -61,7 +61,7 @@ class TokenChecker:
     """
 
     def __init__(self, jwks: Path, claims: Claims) -> None:
-        self._keys = Watched("jwks", [jwks], lambda: read_jwks(jwks), gone={})
+        self._keys = Watched[Mapping[str, jwt.PyJWK]]("jwks", [jwks], lambda: read_jwks(jwks), gone={})
         self._claims = claims
         self._verified: OrderedDict[bytes, tuple[Mapping[str, jwt.PyJWK], float, Caller]] = OrderedDict()
         self._lock = threading.Lock()
