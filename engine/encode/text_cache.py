@@ -2,10 +2,11 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from encoders.errors import TriveniError
 from encoders.types import Content, Floats, Text
+from engine.core.caching import UseCount, Uses
 from engine.core.deadline import Deadline
 from engine.encode.encoding import ContentEncoder, Encoded
 
@@ -23,17 +24,24 @@ class TextEmbeddingCache:
         self._encoder, self._size, self._max_characters = encoder, size, max_characters
         self._vectors: OrderedDict[str, Floats] = OrderedDict()
         self._turn = threading.Lock()
+        self._count = UseCount()
 
     def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
         """Encode contents, each for itself; see `ContentEncoder.encode`."""
         results: list[Encoded | None] = [self._known(content) for content in contents]
         missing = [row for row, result in enumerate(results) if result is None]
+        texts = sum(isinstance(content, Text) for content in contents)
+        self._count.add(known := len(contents) - len(missing), texts - known)
         if missing:
             encoded = self._encoder.encode([contents[row] for row in missing], deadline)
             for row, result in zip(missing, encoded, strict=True):
                 results[row] = result
                 self._keep(contents[row], result)
         return [result for result in results if result is not None]
+
+    def caches(self) -> Mapping[str, Uses]:
+        """How it was used; see `Caching`."""
+        return {"texts": self._count.uses}
 
     def _known(self, content: Content) -> Floats | None:
         if not isinstance(content, Text):

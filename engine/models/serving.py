@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from encoders.errors import TriveniError
+from engine.core.caching import Uses, caches_of
 from engine.core.types import UNTRAINED, ItemId
 from engine.models.errors import CheckpointError, ModelError
 from engine.models.loaded import LoadedModels, Loader
@@ -118,6 +119,11 @@ class Serving:
         """How far what is asked of the version that serves is from its training; see `Watching.drift`."""
         held = self._state.serving
         return held.model.drift() if held and isinstance(held.model, Watching) else {}
+
+    def caches(self) -> Mapping[str, Uses]:
+        """Those of the version that serves; see `Caching`."""
+        held = self._state.serving
+        return caches_of(held.model) if held else {}
 
     @contextmanager
     def use(self, user: str, version: str = "") -> Iterator[Lease]:

@@ -27,6 +27,7 @@ from datetime import datetime
 
 from encoders.errors import SpaceError
 from encoders.spaces.space import SpaceManifest
+from engine.core.caching import Uses, caches_of
 from engine.core.deadline import Deadline
 from engine.core.times import now_utc
 from engine.core.types import UNTRAINED, Query, ReasonKind, Recommendations
@@ -116,6 +117,10 @@ class Engine:
     def max_depth(self) -> int:
         """How many positions a list has at most, over all its pages."""
         return self._retrieve.max_limit
+
+    def caches(self) -> Mapping[str, Uses]:
+        """Those of the encoder; see `Caching`."""
+        return caches_of(self._tools.encoder)
 
     def recommend(self, query: Query, deadline: Deadline | None = None, trace: Trace = UNTRACED) -> Recommendations:
         """Answer a query; without parts and usable history, with what is popular or new.

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from encoders.types import Rows
 from engine.catalog.ingest import indexed_at
+from engine.core.caching import UseCount, Uses
 from engine.core.types import ItemId, Payload
 from engine.rerank.fields import Fields, FieldScales
 from engine.store.base import VectorStore
@@ -45,6 +46,7 @@ class ItemCache:
         self._store, self._scales, self._clock = store, scales, clock
         self._count_row_of, self._identity_of = count_row_of, identity
         self._lock = threading.Lock()
+        self._used = UseCount()
         self._rows: dict[ItemId, int] = {}
         self._names: list[ItemId] = []
         self._next = 0
@@ -62,11 +64,17 @@ class ItemCache:
         with self._lock:
             now = self._clock()
             old, find = now - MAX_AGE, self._rows.get
-            while missing := [
-                name for name in dict.fromkeys(ids) if (row := find(name)) is None or self._read[row] < old
-            ]:
+            wanted, misses = dict.fromkeys(ids), 0
+            while missing := [name for name in wanted if (row := find(name)) is None or self._read[row] < old]:
                 self._fill(missing, now)
+                misses += len(missing)
+            self._used.add(max(len(wanted) - misses, 0), misses)
             return np.array([self._rows[name] for name in ids], np.intp)
+
+    @property
+    def uses(self) -> Uses:
+        """How often items were known that were asked for."""
+        return self._used.uses
 
     def forget(self, ids: Sequence[ItemId]) -> None:
         """Items were written or deleted: the next that asks for them reads them again."""

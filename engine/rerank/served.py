@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from encoders.types import Rows
+from engine.core.caching import Uses
 from engine.core.times import now_utc
 from engine.core.types import ItemId, Query
 from engine.models.card import ModelCard
@@ -93,6 +94,10 @@ class LearnedModel:
     def drift(self) -> Mapping[str, float]:
         """By figure, how far requests are from those of training; see `engine.rerank.drift`."""
         return self._drift.stability()
+
+    def caches(self) -> Mapping[str, Uses]:
+        """How the columns of items that are kept were used; see `Caching`."""
+        return {"items": self._items.uses}
 
     def changed(self, ids: Sequence[ItemId]) -> None:
         """Items were written or deleted: nothing that is remembered of them holds."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import structlog
 
 from encoders.errors import TriveniError
+from engine.core.caching import Uses
 from engine.core.deadline import Deadline
 from engine.core.types import Query, Recommendations
 from engine.events.check import EventLimits, check_context
@@ -57,6 +58,10 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         self._read_event = EventReader(limits.kinds)
         self._read = partial(recommend_query, read_event=self._read_event)
         self._log = structlog.get_logger("triveni.service")
+
+    def caches(self) -> Mapping[str, Uses]:
+        """How the events that are remembered were used; see `Caching`."""
+        return {"events": self._read_event.uses}
 
     def forget(self) -> None:
         """Remember no more events that came with requests."""

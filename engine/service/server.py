@@ -125,6 +125,7 @@ class Server:
         self._doors, self._inside = doors, ExitStack()
         self._access, self._quotas, self._tls = access or Access(), quotas or Quotas({}), tls
         self._watch(self._metrics)
+        self._watch_doors(self._metrics)
         self._stopping: asyncio.Task[None] | None = None
         self.port = 0
 
@@ -208,9 +209,44 @@ class Server:
             counter=True,
         )
         metrics.watch(
+            "triveni_model_info",
+            "The versions of the model in use.",
+            lambda: {
+                (version, role, name): 1.0
+                for name, one in services.items()
+                for role, version in one.versions().items()
+            },
+            labels=["version", "role", "tenant"],
+        )
+        metrics.watch(
+            "triveni_cache_total",
+            "What was asked of caches, and whether it was there.",
+            lambda: {
+                (cache, outcome, name): count
+                for name, one in services.items()
+                for cache, uses in one.caches().items()
+                for outcome, count in zip(("hit", "miss"), uses, strict=True)
+            },
+            labels=["cache", "outcome", "tenant"],
+            counter=True,
+        )
+        metrics.watch(
+            "triveni_drift",
+            "How far what is asked is from what the version that serves was trained on: above 0.25 much has changed.",
+            lambda: {
+                (figure, name): value
+                for name, one in services.items()
+                if one.tenant.serving
+                for figure, value in one.tenant.serving.drift().items()
+            },
+            labels=["figure", "tenant"],
+        )
+
+    def _watch_doors(self, metrics: Metrics) -> None:
+        metrics.watch(
             "triveni_quota_refused_total",
             "Calls that were refused as their tenant had asked for too much.",
-            lambda: {(name,): self._quotas.refused[name] for name in services},
+            lambda: {(name,): self._quotas.refused[name] for name in self.services},
             labels=["tenant"],
             counter=True,
         )
@@ -232,27 +268,6 @@ class Server:
             "Lines of the audit log that could not be written.",
             lambda: {(): self._access.audit.lost},
             counter=True,
-        )
-        metrics.watch(
-            "triveni_model_info",
-            "The versions of the model in use.",
-            lambda: {
-                (version, role, name): 1.0
-                for name, one in services.items()
-                for role, version in one.versions().items()
-            },
-            labels=["version", "role", "tenant"],
-        )
-        metrics.watch(
-            "triveni_drift",
-            "How far what is asked is from what the version that serves was trained on: above 0.25 much has changed.",
-            lambda: {
-                (figure, name): value
-                for name, one in services.items()
-                if one.tenant.serving
-                for figure, value in one.tenant.serving.drift().items()
-            },
-            labels=["figure", "tenant"],
         )
 
     async def wait(self) -> None:

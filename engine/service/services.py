@@ -7,6 +7,7 @@ from typing import Any
 from encoders.spaces.space import Space
 from engine.catalog.ingest import INDEXED_AT
 from engine.catalog.settings import IndexSettings
+from engine.core.caching import Uses, caches_of
 from engine.core.filters import FieldKind
 from engine.core.types import UNTRAINED
 from engine.encode.encoding import ContentEncoder
@@ -154,6 +155,11 @@ class Services:
         # A store that no bulk run made lacks them.
         self.tenant.store.index_fields({INDEXED_AT: FieldKind.DATETIME, **self._fields})
         warm_up(self.tenant.engine, self.tenant.encoder, self._space)
+
+    def caches(self) -> Mapping[str, Uses]:
+        """By the name of a cache how it was used."""
+        tenant, own = self.tenant, self.servicers["triveni.v1.RecommendationService"]
+        return caches_of(tenant.engine, tenant.store, tenant.serving, own)
 
     def versions(self) -> Mapping[str, str]:
         """By what it does the version of the model that does it."""

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
+from engine.core.caching import Uses
 from engine.core.errors import StoreError
 from engine.core.files import disk_errors
 from engine.core.filters import Filter, Schema
@@ -233,6 +234,10 @@ class EdgeStore:
                 self._optimizer.wrote(chunk)
             self._flush_if_due()
         return len(known)
+
+    def caches(self) -> Mapping[str, Uses]:
+        """How the payloads that are kept were used; see `Caching`."""
+        return self._reader.caches()
 
     def retrieve(
         self, ids: Sequence[ItemId], *, with_vectors: bool = True, with_payload: bool = True, once: bool = False

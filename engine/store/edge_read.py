@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
+from engine.core.caching import UseCount, Uses
 from engine.core.errors import StoreError
 from engine.core.types import Candidates, ItemId, Json, Payload
 from engine.store.rows import VectorRows
@@ -112,6 +113,11 @@ class EdgeReader:
         self._ask = payloads
         self._writing = writing
         self._cache = _Payloads()
+        self._count = UseCount()
+
+    def caches(self) -> Mapping[str, Uses]:
+        """How its cache was used; see `Caching`."""
+        return {"payloads": self._count.uses}
 
     def forget_if(self, rows_come_again: bool) -> None:
         """Drop the cached payloads if rows are about to be used again, and so no longer tell versions apart."""
@@ -162,6 +168,7 @@ class EdgeReader:
                 missing.append(entry.key)
             else:
                 payloads[item] = cached
+        self._count.add(len(payloads), len(missing))
         if missing:
             for payload in self._ask(missing):
                 item, row = ItemId(str(payload[ID])), payload[ROW]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from qdrant_client import QdrantClient, models
 
 from encoders.types import Floats, Modality
+from engine.core.caching import Uses
 from engine.core.errors import StoreError
 from engine.core.filters import Filter, Schema, fields
 from engine.core.types import Candidates, ItemId
@@ -76,6 +77,10 @@ class ServerStore:
         self._writing = threading.Lock()
         self._reader = ServerReader(self._collection, dimension, modalities, cache_bytes)
         self._extra = ServerVectors(self._collection, _CHUNK)
+
+    def caches(self) -> Mapping[str, Uses]:
+        """How the vectors that are kept were used; see `Caching`."""
+        return self._reader.caches()
 
     @property
     def schema(self) -> Schema:

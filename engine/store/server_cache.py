@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.types import Floats, Modality
+from engine.core.caching import UseCount, Uses
 
 ADDRESS = "_vectors"
 """The payload key of the address."""
@@ -42,6 +43,7 @@ class VectorCache:
     def __init__(self, modalities: Sequence[Modality], dimension: int, size: int) -> None:
         self.capacity = size // (4 * dimension * len(modalities))
         self._lock = threading.Lock()
+        self._count = UseCount()
         self._slots: dict[str, int] = {}
         self._addresses: list[str] = []
         self._next = 0
@@ -66,7 +68,14 @@ class VectorCache:
             for name, (matrix, present) in into.items():
                 vectors, there = self._held[name]
                 matrix[rows], present[rows] = vectors[slots[rows]], there[slots[rows]]
-        return np.flatnonzero(slots < 0).tolist()
+        missing: list[int] = np.flatnonzero(slots < 0).tolist()
+        self._count.add(len(rows), len(missing))
+        return missing
+
+    @property
+    def uses(self) -> Uses:
+        """How it was used."""
+        return self._count.uses
 
     def keep(self, addresses: Iterable[str], rows: Iterable[int], columns: Columns) -> None:
         """Keep vectors: of each address those in its row of the columns."""

@@ -6,6 +6,7 @@ import numpy as np
 from qdrant_client import models
 
 from encoders.types import Modality
+from engine.core.caching import Uses
 from engine.core.types import Candidates, ItemId, Json, Payload
 from engine.store.base import Hits, point_id
 from engine.store.server_cache import ADDRESS, Columns, VectorCache
@@ -42,6 +43,10 @@ class ServerReader:
         self._modalities = tuple(modalities)
         self._names = _Names()
         self._cache = VectorCache(self._modalities, dimension, cache_bytes)
+
+    def caches(self) -> Mapping[str, Uses]:
+        """How its cache was used; see `Caching`."""
+        return {"vectors": self._cache.uses}
 
     def keys(self, ids: Sequence[ItemId]) -> list[str]:
         """The ids of the points of items."""

@@ -50,6 +50,7 @@ def test_items_are_read_once_and_again_after_a_while_or_a_change() -> None:
     cache.forget([ItemId("a"), ItemId("never asked for")])
     assert prices(cache, "a", "b") == [3, 2]
     assert store.read == ["a", "b", "a"]
+    assert cache.uses == (3, 3)
     store.delete([ItemId("a")])
     cache.forget([ItemId("a")])
     assert np.isnan(prices(cache, "a")[0])

@@ -13,6 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.core.errors import SettingsError
+from engine.encode.text_cache import TextEmbeddingCache
 from engine.service.metrics import Metrics
 from engine.service.metrics_door import MetricsDoor
 from tests.service.running import Running, failure, item, open_edge, open_events, running
@@ -35,7 +36,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, door: MetricsDoor) -> Itera
     folder, space = Path(tmp_path_factory.mktemp("metrics")), concept_space()
     store = open_edge(folder / "items", space)
     events = open_events(folder, store)
-    with running(space, store, events, doors=[door], metrics=door.metrics) as run:
+    with running(space, store, events, doors=[door], metrics=door.metrics, wrap=TextEmbeddingCache) as run:
         run.upsert([item(f"{concept}/1", text=concept_text(concept, 1).text) for concept in ("bird", "car", "cat")])
         yield run
     with pytest.raises(OSError, match="refused"):
@@ -118,6 +119,19 @@ def test_the_state_of_the_server_is_read_when_it_is_asked_for(served: Running, d
     served.upsert([item("drum/1", text=concept_text("drum", 1).text)])
     assert shown(door)["triveni_items"] == {(): 4}
     served.store.delete(["drum/1"])
+
+
+def test_caches_count_what_they_had(served: Running, door: MetricsDoor) -> None:
+    before = shown(door)
+    event = event_pb2.Event(id="cached", kind=event_pb2.EVENT_KIND_LIKE, item_id="bird/1")
+    event.time.GetCurrentTime()
+    part = R.QueryPart(content=content_pb2.Content(text="a bird that nobody asked for"))
+    for _ in range(3):
+        served.recommendations.Recommend(R.RecommendRequest(parts=[part], history=[event]), timeout=30)
+    counts = grown(before, shown(door), "triveni_cache_total")
+    told = {cache: (counts[(cache, "hit")], counts[(cache, "miss")]) for cache in ("texts", "events")}
+    assert told == {"texts": (2, 1), "events": (2, 1)}
+    assert counts[("payloads", "hit")] > counts.get(("payloads", "miss"), 0)
 
 
 def test_a_value_that_cannot_be_read_takes_no_other_with_it() -> None:

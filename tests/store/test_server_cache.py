@@ -72,6 +72,7 @@ def test_vectors_come_once_and_what_another_process_changed_is_seen() -> None:
         assert_same_points(dict(zip(ids, first, strict=True)), {one.id: one for one in ours.retrieve(ids) if one})
         assert found.payloads[3] == (first[3].payload if with_payload else {})
     assert counted.fetched == 9
+    assert ours.caches() == {"vectors": (45, 9)}
 
     changed = point("item 3", 99, [Modality.AUDIO], {"colour": "black"})
     theirs.upsert([changed, point("new", 98)])

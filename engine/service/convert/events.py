@@ -5,6 +5,7 @@ from functools import lru_cache, partial
 
 from encoders.errors import TriveniError
 from encoders.types import Modality, Text
+from engine.core.caching import Uses
 from engine.core.errors import InvalidQueryError
 from engine.core.kinds import STANDARD_KINDS, EventKinds
 from engine.core.types import Event, EventKind, VectorInput
@@ -159,6 +160,12 @@ class EventReader:
             return self._read(message)
         raw = message.SerializeToString()
         return self._known(raw) if len(raw) <= self._MAX_BYTES else self._read(message)
+
+    @property
+    def uses(self) -> Uses:
+        """How often an event was remembered."""
+        told = self._known.cache_info()
+        return told.hits, told.misses
 
     def clear(self) -> None:
         """Remember none."""
