@@ -25,6 +25,27 @@ def small_disk(folder: Path, megabytes: int, *options: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@contextmanager
+def real_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A disk of ext4 in a file beside a new folder, mounted there; the test is skipped where none can be mounted."""
+    folder.mkdir()
+    image = folder.with_suffix(".image")
+    image.touch()
+    os.truncate(image, megabytes * MB)
+    for command in (["mkfs.ext4", "-q", str(image)], ["mount", "-o", "loop", str(image), str(folder)]):
+        if not shutil.which(command[0]) or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("mounting a disk takes the rights of root, and a loop device")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def break_off(folder: Path) -> None:
+    """Let a disk of ext4 go read-only under those who write to it, as it does when the device below it fails."""
+    subprocess.run(["mount", "-o", "remount,abort", str(folder)], check=True)
+
+
 def leave(folder: Path, size: int) -> None:
     """Let a file fill a disk until only so many bytes are free; the file of before goes."""
     filler = folder / "filler"

@@ -54,8 +54,11 @@ def run(
         studio: whether the page is served, too.
         ready: is called with HOST:PORT of HTTP, or "", once everything answers.
     """
+    import faulthandler
+
     from engine.service.logs import configure_logs, loading
 
+    faulthandler.enable()  # a file of the store that is cut off under a server ends it; not without a word
     configure_logs(settings.log.level, json_lines=settings.log.json_lines)
     with loading("program"):
         from engine.cli.serving import open_server

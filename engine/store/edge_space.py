@@ -1,16 +1,18 @@
 """The room that is left on the disk of an embedded store.
 
-Qdrant Edge and our rows write through memory maps. On a full disk that ends the process by SIGBUS, without a word, so
-there has to be room before they begin.
+Qdrant Edge writes through memory maps. On a full disk, or one that may only be read, that ends the process by SIGBUS,
+so there has to be room before it begins.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.core.errors import DiskFullError
+from engine.core.files import disk_errors
 from engine.store.base import Point
 from engine.store.settings import DEFAULTS
 
@@ -47,6 +49,7 @@ class DiskRoom:
 
         Raises:
             DiskFullError: if there is too little room.
+            DiskError: if the disk may only be read.
         """
         self._want(max(2 * size, self._reserve), doing)
 
@@ -60,10 +63,13 @@ class DiskRoom:
 
         Raises:
             DiskFullError: if there is too little room.
+            DiskError: if the disk may only be read.
         """
         self._want(self._reserve // 4, doing)
 
     def _want(self, wanted: int, doing: str) -> None:
+        with disk_errors(self._folder):  # a disk that became read-only would end the process as a full one does
+            os.utime(self._folder)
         left = self._free(self._folder)
         if left < wanted:
             raise DiskFullError(

@@ -54,11 +54,15 @@ class VectorRows:
         self._marker = folder / "unsynced"
         self._whole = not self._marker.exists() or (bool(_boot_id()) and self._marker.read_text() == _boot_id())
         names = [*(f"{modality}.f32" for modality in self._modalities), "present.u8"]
+        self._widths = [*(4 * dimension for _ in self._modalities), 1]
+        # All have as many rows; one that was cut off would grow again, with zeros for vectors.
+        self._whole &= (
+            len({_rows_of(folder / name, width) for name, width in zip(names, self._widths, strict=True)}) == 1
+        )
         self._whole &= all((folder / name).exists() for name in names)
         if not self._whole:  # until `synced`: whoever ends while they are written again leaves them not whole
             self._marker.write_text(_OF_NO_RUN)
         self._files = [os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644) for name in names]
-        self._widths = [*(4 * dimension for _ in self._modalities), 1]
         self._capacity = min(os.fstat(file).st_size // width for file, width in self._layout())
         self._end = 0
         self._free: list[int] = []
@@ -70,7 +74,7 @@ class VectorRows:
 
     @property
     def whole(self) -> bool:
-        """Whether the files hold all that was written: False after a power cut, or if a file was missing."""
+        """Whether the files hold all that was written: False after a power cut, or if one was missing or cut off."""
         return self._whole
 
     def _layout(self) -> list[tuple[int, int]]:
@@ -187,6 +191,11 @@ class VectorRows:
         files, self._files = self._files, []
         for file in files:
             os.close(file)
+
+
+def _rows_of(path: Path, width: int) -> int:
+    """So many rows are in a file."""
+    return path.stat().st_size // width if path.exists() else 0
 
 
 def _runs(rows: Sequence[int]) -> list[tuple[int, int]]:

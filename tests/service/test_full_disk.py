@@ -1,4 +1,4 @@
-"""`triveni serve` on a disk that is full: it refuses what it cannot keep, answers, and goes on when there is room."""
+"""`triveni serve` on a disk that is full, or read-only by now: it refuses what it cannot keep, and answers."""
 
 import signal
 from pathlib import Path
@@ -7,7 +7,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.disks import MB, leave, small_disk
+from tests.disks import MB, break_off, leave, real_disk, small_disk
 from tests.service.running import failure, item
 from tests.service.test_lifecycle import _event, _ids
 from tests.service.test_serve_command import port_of, serve
@@ -84,6 +84,38 @@ def test_a_server_whose_disk_is_full_goes_on_and_recovers_by_itself(
             _, said = process.communicate(timeout=30)
             assert process.returncode == 0, said
             assert "impressions dropped" not in said
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_a_server_whose_disk_becomes_read_only_goes_on_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ext4 does when the device below it fails: files that are open for writing may be written no more."""
+    with real_disk(tmp_path / "disk", 200) as disk:
+        monkeypatch.setenv("TRIVENI_STORE__RESERVE_MB", "32")
+        monkeypatch.setenv("TRIVENI_MODELS__PATH", str(disk / "models"))
+        process = serve(disk / "store", "127.0.0.1:0")
+        try:
+            with grpc.insecure_channel(f"127.0.0.1:{port_of(process)}") as channel:
+                caller = Caller(channel)
+                assert caller.upsert("first").outcome == catalog_pb2.UPSERT_OUTCOME_STORED
+                assert caller.record(0) == 1
+                break_off(disk)
+                for name in ("first, but another", "second"):
+                    refused = caller.upsert(name)
+                    assert refused.outcome == catalog_pb2.UPSERT_OUTCOME_REJECTED
+                    assert (refused.problem.status, refused.problem.reason) == ("UNAVAILABLE", "DISK")
+                    assert "Read-only file system" in refused.problem.message
+                delete = catalog_pb2.DeleteItemsRequest(item_ids=["first"])
+                kept = failure(lambda: caller.catalog.DeleteItems(delete, timeout=30))
+                assert (kept.code, kept.reason) == ("UNAVAILABLE", "DISK")
+                assert failure(lambda: caller.record(1)).code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
+                caller.reads()
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=60)
+            assert process.returncode in (0, 1), said
         finally:
             process.kill()
             process.communicate()

@@ -93,7 +93,7 @@ def test_two_collections_can_be_open_at_once(tmp_path: Path) -> None:
         store.close()
 
 
-@pytest.mark.parametrize("damage", ["power cut", "lost file"])
+@pytest.mark.parametrize("damage", ["power cut", "lost file", "cut off"])
 def test_rows_that_cannot_be_trusted_are_made_again(tmp_path: Path, damage: str) -> None:
     written = {one.id: one for one in points(30)}
     store = open_edge(tmp_path)
@@ -101,6 +101,8 @@ def test_rows_that_cannot_be_trusted_are_made_again(tmp_path: Path, damage: str)
     store.close()
     if damage == "lost file":
         (tmp_path / "rows" / "image.f32").unlink()
+    elif damage == "cut off":
+        os.truncate(tmp_path / "rows" / "image.f32", 4 * DIMENSION)
     else:
         rows = tmp_path / "rows" / "image.f32"
         rows.write_bytes(bytes(rows.stat().st_size))
