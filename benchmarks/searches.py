@@ -1,17 +1,19 @@
-"""Text searches over gRPC: many at once against one at a time, and with metrics against without."""
+"""Text searches over gRPC: many at once against one at a time, and with metrics and spans against without."""
 
 import multiprocessing
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from benchmarks.recommend import build
 from benchmarks.synthetic import catalogue
@@ -24,7 +26,8 @@ from engine.events.sql import SqlEventStore
 from engine.query.pipeline import Engine
 from engine.query.search import BatchedSearch
 from engine.query.trace import UNTRACED, Trace
-from engine.service.metrics import Metrics
+from engine.service.metrics import Metrics, TenantMetrics
+from engine.service.tracing import OtlpTracing
 from triveni.v1 import content_pb2, recommendation_pb2, recommendation_pb2_grpc
 
 # concurrent -------------------------------------------------------------------------------------------------
@@ -94,16 +97,27 @@ def concurrent(space: Space, items: int, folder: Path, rounds: int, calls: int) 
 class Unmeasured(Metrics):
     """Counts nothing."""
 
-    def called(self, method: str, code: str, seconds: float) -> None:
+    def called(self, *_: object) -> None:
         """Nothing."""
+
+    def waited(self, *_: object) -> None:
+        """Nothing."""
+
+    def batched(self, *_: object) -> None:
+        """Nothing."""
+
+    def of(self, tenant: str) -> TenantMetrics:
+        """Counts nothing either."""
+        return UnmeasuredTenant(self, tenant)
+
+
+class UnmeasuredTenant(TenantMetrics):
+    """Counts nothing of what searches count."""
 
     def answered(self, tier: str) -> None:
         """Nothing."""
 
     def passed(self, stages: Iterable[Stage]) -> None:
-        """Nothing."""
-
-    def batched(self, name: str, size: int) -> None:
         """Nothing."""
 
 
@@ -127,7 +141,7 @@ def turns_client(pipe: Connection, ports: Mapping[str, int], rounds: int, calls:
             for name, port in ports.items()
         }
         for turn in range(rounds + 1):
-            for name in sorted(ports, reverse=turn % 2 == 0):
+            for name in np.roll(sorted(ports), turn).tolist():
                 requests = [text_search(random) for _ in range(calls)]
                 pipe.send(name)
                 pipe.recv()
@@ -136,22 +150,69 @@ def turns_client(pipe: Connection, ports: Mapping[str, int], rounds: int, calls:
     pipe.send("")
 
 
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """Takes spans, and counts them."""
+
+    def __init__(self) -> None:
+        self.spans = 0
+
+    def Export(self, request: Any, context: object) -> Any:  # noqa: N802
+        """Take some."""
+        self.spans += sum(len(scope.spans) for one in request.resource_spans for scope in one.scope_spans)
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+def collect(pipe: Connection) -> None:
+    """In a process of its own, as collectors are: takes spans until something comes, then tells how many."""
+    collector, server = Collector(), grpc.server(ThreadPoolExecutor(2))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    pipe.send(port)
+    pipe.recv()
+    pipe.send(collector.spans)
+    server.stop(None).wait()
+
+
+@contextmanager
+def collecting() -> Iterator[tuple[str, Callable[[], int]]]:
+    """The URL of a collector, and how many spans it got by the time of the only call."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=collect, args=(theirs,))
+    process.start()
+    theirs.close()
+
+    def spans() -> int:
+        ours.send("")
+        return int(ours.recv())
+
+    yield f"http://127.0.0.1:{ours.recv()}", spans
+    process.join()
+
+
 def measured(space: Space, items: int, folder: Path, rounds: int, calls: int) -> Row:
-    """What metrics and traces cost: throughput with them against without."""
+    """What metrics cost, and metrics with a span of every call and stage: throughput and CPU time against neither."""
     drawn = catalogue(items, space.dimension)
     store = build(replace(drawn, manifest=space.manifest), folder)
     events = SqlEventStore(f"sqlite:///{folder}-events.db")
     with ExitStack() as opened:
         opened.callback(store.close)
         opened.callback(events.close)
+        endpoint, spans = opened.enter_context(collecting())
         ports = {}
-        for name, metrics, kind in (("with", Metrics(), Engine), ("without", Unmeasured(), Untracing)):
+        for name, metrics, kind in (
+            ("metrics", Metrics(), Engine),
+            ("neither", Unmeasured(), Untracing),
+            ("tracing", Metrics(), Engine),
+        ):
+            tracing = OtlpTracing(endpoint) if name == "tracing" else None
             encoder = MicroBatcher(space, batched=metrics.batched)
             opened.callback(encoder.close)
             search = BatchedSearch(store, workers=1, batched=partial(metrics.batched, "search"))
             opened.callback(search.close)
             engine = kind(encoder, space.manifest, store, search=search)
-            begin = partial(start_server, engine, encoder, store, events, space, metrics)
+            begin = partial(start_server, engine, encoder, store, events, space, metrics, tracing=tracing)
             ports[name] = opened.enter_context(serving(begin)).port
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
@@ -165,14 +226,18 @@ def measured(space: Space, items: int, folder: Path, rounds: int, calls: int) ->
             if ours.recv():
                 took[name].append((time.perf_counter() - began[0], time.process_time() - began[1]))
         client.join()
+        time.sleep(6)  # spans are sent every five seconds
+        sent = spans()
     seconds = {name: np.asarray(values) / (4 * calls) for name, values in took.items()}  # (rounds, 2) per search
-    ratios = seconds["with"] / seconds["without"]
+    ratios = {name: seconds[name] / seconds["neither"] for name in ("metrics", "tracing")}
     return {
         **{f"{name}_per_second": float(1 / np.median(values[:, 0])) for name, values in seconds.items()},
         **{f"{name}_cpu_ms": float(1e3 * np.median(values[:, 1])) for name, values in seconds.items()},
-        "throughput": float(np.median(1 / ratios[:, 0])),
-        "cpu": float(np.median(ratios[:, 1])),
-        "cpu_least": float(ratios[:, 1].min()),
-        "cpu_most": float(ratios[:, 1].max()),
-        "within": float(np.median(ratios[:, 1])) <= 1.05,
+        **{f"{name}_throughput": float(np.median(1 / ratio[:, 0])) for name, ratio in ratios.items()},
+        **{f"{name}_cpu": float(np.median(ratio[:, 1])) for name, ratio in ratios.items()},
+        **{
+            f"{name}_cpu_quartiles": np.quantile(ratio[:, 1], (0.25, 0.75)).tolist() for name, ratio in ratios.items()
+        },
+        "spans_per_call": sent / (4 * calls * (rounds + 1)),
+        "within": all(float(np.median(ratio[:, 1])) <= 1.05 for ratio in ratios.values()),
     }

@@ -4,7 +4,7 @@
 
 wire: Recommend in process, over gRPC on loopback, and a bare echo of messages of the same sizes, by turns.
 concurrent: text searches one at a time against 16 at once, by turns, over the space of the settings.
-metrics: text searches, 16 at once, with metrics and traces and without, by turns.
+metrics: text searches, 16 at once, with metrics, with metrics and a span of each call and stage, and with neither.
 access: text searches, one at a time, with TLS and a key or a token and in the clear, by turns.
 start: `triveni serve` in a process of its own, from its start until the health service says SERVING.
 """
@@ -136,10 +136,14 @@ def table(report: dict[str, Row]) -> str:
         )
     if row := report.get("metrics"):
         lines.append(
-            f"text searches per second, {AT_ONCE} at once: {row['with_per_second']:.0f} with metrics, "
-            f"{row['without_per_second']:.0f} without, {row['throughput']:.3f} times; the server's CPU time "
-            f"{row['with_cpu_ms']:.2f} and {row['without_cpu_ms']:.2f} ms, {row['cpu']:.3f} times "
-            f"({row['cpu_least']:.3f} to {row['cpu_most']:.3f}), bound 1.05: {met(row)}"
+            f"text searches per second, {AT_ONCE} at once: {row['neither_per_second']:.0f} without metrics; "
+            + "; ".join(
+                f"{row[f'{name}_throughput']:.3f} times with {name}, for {row[f'{name}_cpu']:.3f} times the CPU "
+                f"time of {row['neither_cpu_ms']:.2f} ms (half of the rounds {low:.3f} to {high:.3f})"
+                for name in ("metrics", "tracing")
+                for low, high in [row[f"{name}_cpu_quartiles"]]
+            )
+            + f"; {row['spans_per_call']:.1f} spans a call; bound 1.05: {met(row)}"
         )
     if row := report.get("access"):
         lines.append(

@@ -36,6 +36,7 @@ from engine.service.convert.fields import timestamp
 from engine.service.metrics import Metrics
 from engine.service.server import Server, ServerOptions
 from engine.service.services import Tenant
+from engine.service.tracing import Tracing
 from engine.store.base import VectorStore
 from triveni.v1 import event_pb2, recommendation_pb2, recommendation_pb2_grpc
 
@@ -83,10 +84,12 @@ async def start_server(
     metrics: Metrics | None = None,
     access: Access | None = None,
     tls: TlsFiles | None = None,
+    tracing: Tracing | None = None,
 ) -> Server:
     """The service itself."""
     tenant = Tenant(engine, encoder, store, events)
-    server = Server({"": tenant}, space, ANY_PORT, metrics=metrics, access=access, tls=tls)  # type: ignore[arg-type]
+    parts = {"metrics": metrics, "access": access, "tls": tls, "tracing": tracing}
+    server = Server({"": tenant}, space, ANY_PORT, **parts)  # type: ignore[arg-type]
     await server.start()
     return server
 
