@@ -48,7 +48,7 @@ audit: $(AUDIT) sbom ## known weaknesses of our code (bandit) and of what it dep
 
 sbom: $(AUDIT) ## the software bill of materials, CycloneDX: var/sbom.cdx.json
 	@mkdir -p var
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON -o var/sbom.cdx.json constraints.txt
+	$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements --pyproject pyproject.toml --mc-type application --of JSON -o var/sbom.cdx.json constraints.txt
 
 $(AUDIT): $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[audit]'

@@ -79,7 +79,7 @@ def pins() -> dict[str, str]:
 @pytest.mark.skipif(importlib.util.find_spec("cyclonedx_py") is None, reason="the extra `audit` is not installed")
 def test_the_bill_of_materials_names_every_pin(tmp_path: Path) -> None:
     """By the command of the Makefile."""
-    recipe = re.search(r"^\t\$\(BIN\)/cyclonedx-py (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    recipe = re.search(r"^\t\$\(BIN\)/python .* -m cyclonedx_py (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert recipe
     out = tmp_path / "sbom.json"
     words = [*recipe[1].replace("var/sbom.cdx.json", str(out)).split(), "--no-validate"]
