@@ -67,6 +67,8 @@ class Gate:
 class Demand:
     """An app that is asked only by those who have a scope; it finds them as `request.state.caller`.
 
+    An answer that goes on asks `request.state.may_go_on()` whether their credential still holds.
+
     Args:
         app: it.
         gate: lets requests in.
@@ -81,8 +83,16 @@ class Demand:
         """Answer a request, or refuse it."""
         request_id = request_id_of(scope)
         caller = self._gate.admit(self._name, self._needed, scope, request_id)
-        scope.setdefault("state", {})["caller"] = caller
-        code = "INTERNAL"
+        sent, code = credentials(scope), "INTERNAL"
+
+        def may_go_on() -> bool:
+            try:
+                self._gate.access.admit_still(self._needed, sent, caller)
+            except RefusedError:
+                return False
+            return True
+
+        scope.setdefault("state", {}).update(caller=caller, may_go_on=may_go_on)
 
         async def note_status(message: Message) -> None:
             nonlocal code

@@ -1,5 +1,6 @@
 """The page of a server that asks for keys: its own routes ask too, and a person can sign in and out."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from engine.service.access.access import Access
 from engine.service.access.caller import EVERY_SCOPE, Scope
 from engine.service.access.keys import KeyChecker, KeyFile
+from engine.service.access.watched import EVERY
 from engine.studio.api import about, catalogue, facets, learning, live, map, media, page
 from engine.studio.routes import SCOPES, SUBJECTS
 from tests.studio.running import Opened, opened
@@ -61,6 +63,19 @@ def test_a_route_asks_for_its_scope(http: httpx.Client, name: str) -> None:
     reads = SCOPES[name] == Scope.READ
     assert status(KEYS["other" if reads else "reader"]) == 403
     assert status(KEYS["reader" if reads else "other"]) not in (401, 403)
+
+
+def test_a_page_that_listens_hears_no_more_once_its_key_is_revoked(studio: Opened, http: httpx.Client) -> None:
+    keys = KeyFile(studio.root.parent / "keys.toml")
+    key, made = keys.add("for a while", frozenset({Scope.READ}), "", None, datetime.now(UTC))
+    time.sleep(EVERY)  # until the server knows it
+    with http.stream("GET", "/studio/live", headers={"x-api-key": key}) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "event: past"
+        keys.revoke(made.id)
+        for _ in lines:  # ends as a whole answer does
+            pass
+    assert http.get("/studio/about", headers={"x-api-key": key}).status_code == 401
 
 
 def test_the_page_itself_is_there_for_all(http: httpx.Client) -> None:

@@ -5,7 +5,7 @@ The first event, `past`, is the list of all points that are kept; then one comes
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -24,16 +24,16 @@ def routes(studio: Studio) -> list[Route]:
 
     async def live(request: Request) -> Response:
         studio.live.enter()
-        return _Events(studio, request.app.state.closing)
+        return _Events(studio, request.app.state.closing, request.state.may_go_on)
 
     return [Route("/studio/live", live)]
 
 
 class _Events(StreamingResponse):
-    """Ends when the page is left, or the server stops."""
+    """Ends when the page is left, its credential holds no more, or the server stops."""
 
-    def __init__(self, studio: Studio, closing: asyncio.Event) -> None:
-        points = _events(studio.live, studio.tenant, closing)
+    def __init__(self, studio: Studio, closing: asyncio.Event, may_go_on: Callable[[], bool]) -> None:
+        points = _events(studio.live, studio.tenant, closing, may_go_on)
         super().__init__(points, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         self._live = studio.live
 
@@ -44,10 +44,12 @@ class _Events(StreamingResponse):
             self._live.leave()
 
 
-async def _events(live: Live, tenant: str, closing: asyncio.Event) -> AsyncIterator[str]:
+async def _events(
+    live: Live, tenant: str, closing: asyncio.Event, may_go_on: Callable[[], bool]
+) -> AsyncIterator[str]:
     points, count = live.since(0, tenant)
     yield _event(points, "past")
-    while not closing.is_set():
+    while not closing.is_set() and may_go_on():
         points, count = live.since(count, tenant)
         for point in points:
             yield _event(point)
