@@ -86,6 +86,16 @@ def test_a_threshold_is_about_similarity_whatever_the_scores_are() -> None:
     assert scored().above(99.0).candidates.ids == ("0", "1", "2", "3")  # an order has no threshold
 
 
+def test_a_rate_is_about_the_query_whatever_a_model_says() -> None:
+    relevance = np.array([0.2, 0.95, 0.6, 0.999], np.float32)
+    found = replace(scored(), relevance=relevance)
+    made = found.reranked(found.pool.take([3, 0, 2, 1]), "full")
+    assert made.fitting(0.1).candidates.ids == ("3", "1")
+    assert made.fitting(0.1).relevance_of_each() == pytest.approx([0.999, 0.95])
+    assert made.fitting(None) is made
+    assert scored().fitting(0.01).candidates.ids == ("0", "1", "2", "3")  # nothing is asked for
+
+
 def test_what_the_similarity_does_not_speak_for_was_learned() -> None:
     found = scored(similarity=[0.5, 3.0, 2.0, 1.0])
     made = found.reranked(found.pool.take([0, 3]), "full")

@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.core.errors import InvalidQueryError
 from engine.core.types import ItemId, Query, Recommendation, Recommendations, UserId
+from engine.service.paging import sealed
 from engine.service.result_pages import page_of
 from engine.store.edge import EdgeStore
 from tests.service.running import Running, failure, item, open_edge, open_events, running
@@ -148,3 +151,18 @@ def test_the_last_page_of_a_long_list_is_shorter_and_names_no_next() -> None:
     request.page_token = first.next_token(answer, 10)
     query = page_of(request, now, tenant="", fingerprint="f").query(Query(limit=20), 10)
     assert (query.limit, query.depth) == (2, 10)
+
+
+@given(st.binary(max_size=60))
+def test_whatever_a_token_holds_it_is_a_page_or_refused(raw: bytes) -> None:
+    """Its checksum is no secret: somebody may make one up."""
+    request, now = R.RecommendRequest(), datetime.now(UTC)
+    request.page_token = sealed(raw, page_of(request, now, tenant="", fingerprint="f").of_list)
+    try:
+        page = page_of(request, now, tenant="", fingerprint="f")
+    except InvalidQueryError as error:
+        assert error.field == "page_token"
+        return
+    assert page.shown
+    assert page.before is not None
+    assert page.query(Query(), 1000).depth == len(page.shown) + 20

@@ -249,7 +249,9 @@ _SOUND: Mapping[str, list[dict[str, object]]] = {
             "parts": [{"content": {"text": "bird"}}, {"item_id": "car/text", "weight": -1}],
             "limit": 3,
             "filter": _FILTER,
-        }
+            "policy": {"max_false_positive_rate": 0.1},
+        },
+        {"parts": [{"content": {"text": "bird"}}], "page_token": "AAECAwQFBgcBAAZhczNKO2zoAAAAAAAAAAA="},
     ],
     "Recommend": [{"history": [_EVENT], "limit": 2, "user_id": "u", "trace": True, "policy": {"diversity": 0.5}}],
     "UpsertItems": [
