@@ -1,5 +1,6 @@
 """Pages of Recommend and Search over the wire."""
 
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -153,7 +154,14 @@ def test_the_last_page_of_a_long_list_is_shorter_and_names_no_next() -> None:
     assert (query.limit, query.depth) == (2, 10)
 
 
-@given(st.binary(max_size=60))
+whole = st.builds(
+    lambda began, marks: struct.pack(">BQ", 1, began) + b"".join(marks),
+    st.integers(0, 2**52) | st.integers(0, 2**64 - 1),
+    st.lists(st.binary(min_size=8, max_size=8), min_size=1, max_size=5, unique=True),
+)
+
+
+@given(whole | st.binary(max_size=60))
 def test_whatever_a_token_holds_it_is_a_page_or_refused(raw: bytes) -> None:
     """Its checksum is no secret: somebody may make one up."""
     request, now = R.RecommendRequest(), datetime.now(UTC)
