@@ -8,6 +8,7 @@ ALL = (
     "copies",
     "feedback",
     "relevance",
+    "hybrid",
     "decoding",
     "store",
     "indexing",

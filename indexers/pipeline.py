@@ -38,6 +38,7 @@ def index(
     force: bool = False,
     dry_run: bool = False,
     strict: bool = False,
+    words: Sequence[str] | None = None,
     dead_letters: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Report:
@@ -57,6 +58,8 @@ def index(
         dry_run: read and decode everything, write nothing.
         strict: refuse an item if one of its contents cannot be read; else the others are indexed, and those that were
             not are tried again by the next run.
+        words: payload fields by whose words items are found; those that are there already get theirs at the end.
+            None leaves it as it is.
         dead_letters: the file that bad rows and missing contents are written to; None writes none.
         watcher: is told how it goes.
 
@@ -74,6 +77,8 @@ def index(
     with DeadLetters(dead_letters) as letters, IdSet() as seen:
         if not dry_run:
             _index_fields(store, catalog)
+            if words is not None and not store.count():
+                store.index_words(words)
         flow = partial(Flow, store, space, tally, letters, batch=batch, dry_run=dry_run, strict=strict)
         watcher.start(catalog.reader().total())
         with _finished(store, watcher, ending, dry_run):
@@ -81,6 +86,9 @@ def index(
             if prune and not ending.interrupted:
                 watcher.phase("pruning")
                 pruned = prune_store(store, seen, nameless=tally.nameless, force=force, dry_run=dry_run)
+            if words is not None and store.words != tuple(words) and not (dry_run or ending.interrupted):
+                watcher.phase("indexing words")
+                store.index_words(words)
     with ending.noted():
         stored = store.count()
     seconds = time.monotonic() - begun

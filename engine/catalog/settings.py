@@ -22,6 +22,8 @@ class IndexSettings(Section):
     """Whether an item is refused if one of its contents cannot be read; else it is indexed without it."""
     fields: Mapping[str, FieldKind] = Field(default_factory=dict)
     """Payload fields that can be filtered on; those not named are found in the catalogue's first rows."""
+    words: tuple[str, ...] = ("_text", "title", "name", "brand", "code", "sku")
+    """Payload fields by whose words items are found, beside their meaning; `_text` is an item's text."""
     columns: Mapping[Role, str | tuple[str, ...]] = Field(default_factory=dict)
     """Per role the catalogue's column that plays it, or several."""
     ignore: tuple[str, ...] = ()

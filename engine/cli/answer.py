@@ -84,7 +84,9 @@ def why(
 
 
 def _by(reason: recommendation_pb2.Reason) -> str:
-    """The modalities of the item that gave a reason a good part of its weight, the strongest first."""
+    """The words that gave a reason a good part of its weight; else the item's modalities, the strongest first."""
+    if reason.words:
+        return f" by its words: {', '.join(reason.words)}"
     shares = list(reason.modality_shares)
     strong = sorted((n for n, share in enumerate(shares) if share >= NOTABLE), key=lambda n: -shares[n])
     numbers = [n + 1 for n in strong] or [reason.modality]

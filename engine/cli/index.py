@@ -91,6 +91,7 @@ def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> Non
                 force=how.force,
                 dry_run=how.dry_run,
                 strict=how.strict or settings.index.strict,
+                words=settings.index.words,
                 dead_letters=letters,
                 watcher=watcher,
             )

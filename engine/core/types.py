@@ -255,6 +255,10 @@ class Reason:
     by_modality: tuple[float, ...] = ()
     """How much each modality of the item speaks for it, in the order of `Modality`; they sum to 1. Empty where the
     kind says it all."""
+    words_share: float = 0.0
+    """The part of it that is due to words that the query and the item share; the rest is due to meanings."""
+    words: tuple[str, ...] = ()
+    """Those words, the longest first, as they are compared; only where their part is `NOTABLE`."""
 
 
 @dataclass(frozen=True, slots=True)

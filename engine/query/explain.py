@@ -10,6 +10,7 @@ from engine.query.fuse import Intent
 from engine.query.resolve import QuerySignals
 from engine.query.score import Scores
 from engine.query.similarity import Columns
+from engine.query.words import word_shares
 
 MAX_REASONS = 10
 """Reasons named per result."""
@@ -72,6 +73,7 @@ def explain(
     absent = [~items.present[m] if m in items.present else np.ones(len(rows), bool) for m in modalities]
     terms[np.broadcast_to(np.array(absent)[:, None, :], terms.shape)] = -np.inf
     best = terms.argmax(axis=0)  # (n, k)
+    by_words = word_shares(scores.words[:, rows], scores.similarity[:, rows])
     parts = _parts(terms, best, modalities)
     positive = np.maximum(fall, 0)
     order = np.argsort(-positive, axis=0, kind="stable")[:MAX_REASONS]  # (reasons, k)
@@ -84,7 +86,14 @@ def explain(
     shares /= shares.sum(axis=0)
     return [
         tuple(
-            Reason(signals.kinds[n], int(signals.indexes[n]), modalities[best[n, k]], share, tuple(parts[n][k]))
+            Reason(
+                signals.kinds[n],
+                int(signals.indexes[n]),
+                modalities[best[n, k]],
+                share,
+                tuple(parts[n][k]),
+                float(by_words[n, k]),
+            )
             for n, share in zip(order[:, k].tolist(), shares[:, k].tolist(), strict=True)
             if share > 0
         )

@@ -95,6 +95,11 @@ class Background:
         with np.errstate(divide="ignore"):  # the logarithm of 0 is that of no relevance
             return np.asarray(np.exp(size * np.log1p(-probability)), np.float32)
 
+    @property
+    def size(self) -> int:
+        """How many items the catalogue had when it was last looked at."""
+        return self._current().size
+
     def _current(self) -> _Sample:
         """The sample; where another thread looks at the catalogue already, the one from before."""
         sample = self._sample

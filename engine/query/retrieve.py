@@ -14,8 +14,10 @@ from engine.core.deadline import Deadline
 from engine.core.types import Candidates, ItemId, Query
 from engine.query.fuse import Intent
 from engine.query.models import Contribution
+from engine.query.resolve import QuerySignals
 from engine.query.search import Search
 from engine.query.settings import RetrieveSettings
+from engine.query.words import FoundWords, word_searches
 from engine.store.base import Hits, VectorQuery, VectorStore
 from engine.store.match import matches
 
@@ -38,6 +40,8 @@ def retrieve(
     with_payload: bool,
     contribution: Contribution,
     sourced: Collection[ItemId] = (),
+    signals: QuerySignals,
+    words: dict[int, FoundWords],
 ) -> Candidates:
     """Fetch the candidates of every interest, and those that a model or a source names; their scores are not set yet.
 
@@ -52,6 +56,8 @@ def retrieve(
         with_payload: whether payloads are fetched too; only caps need those of all candidates.
         contribution: what the model would search for and consider besides.
         sourced: what the sources name, without the excluded.
+        signals: whose words are searched for.
+        words: takes what they find, by signal.
 
     Raises:
         InvalidQueryError: if the filter names a field that is not in the schema, or one of the wrong kind.
@@ -67,9 +73,12 @@ def retrieve(
     also = [
         VectorQuery(one.vector, one.name, one.limit, query.filter, tuple(exclude)) for one in contribution.searches
     ]
-    hits = search.search([*queries, *also], deadline)
+    by_words = word_searches(query, signals, limit, tuple(exclude))
+    hits = search.search([*queries, *also, *by_words.values()], deadline)
+    for row, found in zip(by_words, hits[len(hits) - len(by_words) :], strict=True):
+        words[row] = FoundWords(found, whole=len(found.ids) < limit)
     hits, more = hits[: len(queries)], [name for hit in hits[len(queries) :] for name in hit.ids]
-    lengths = np.array([np.linalg.norm(one.vector) for one in queries], np.float32)
+    lengths = np.array([np.linalg.norm(vectors[modality][0][row]) for row, modality in positions], np.float32)
     offsets = np.array([vectors[modality][1][row] for row, modality in positions], np.float32)
     owners = np.array([row for row, _ in positions], np.intp)
     ids = merge(hits, lengths, offsets, owners, limit, intent.calibrated.correlation)

@@ -18,6 +18,8 @@ class Scores:
 
     similarity: Floats
     """(n, N): of each signal for each item."""
+    words: Floats
+    """(n, N): the part of it that words give."""
     query: Floats
     """(N,): the combined similarity of the query's parts, 0 without."""
     interests: Floats
@@ -30,9 +32,16 @@ class Scores:
     """(N,): standard deviations above an unrelated item."""
 
 
-def score(intent: Intent, items: Columns) -> Scores:
-    """Score items: the formula of `Intent`, exactly."""
-    similarity = intent.calibrated.similarity(items)
+def score(intent: Intent, items: Columns, words: Floats | None = None) -> Scores:
+    """Score items: the formula of `Intent`, exactly.
+
+    Args:
+        intent: of n signals.
+        items: the N.
+        words: (n, N), what the words of each signal add; None for nothing. See engine/query/words.py.
+    """
+    words = np.zeros((len(intent.weights), _count(items)), np.float32) if words is None else words
+    similarity = intent.calibrated.similarity(items) + words
     combined = intent.combinations() @ similarity  # (groups, N)
     has_query = len(intent.parts) > 0
     size = similarity.shape[1]
@@ -44,7 +53,12 @@ def score(intent: Intent, items: Columns) -> Scores:
         interest = interests.argmax(axis=0)
         scores = scores + np.float32(1 - intent.query_weight) * interests.max(axis=0)
     taken = penalty(intent, similarity, scores)
-    return Scores(similarity, query, interests, interest, taken, np.asarray(scores - taken, np.float32))
+    total = np.asarray(scores - taken, np.float32)
+    return Scores(similarity, words, query, interests, interest, taken, total)
+
+
+def _count(items: Columns) -> int:
+    return len(next(iter(items.present.values())))
 
 
 def penalty(intent: Intent, similarity: Floats, wanted: Floats | float = 0.0) -> Floats:

@@ -36,6 +36,9 @@ class FuseSettings(Section):
     """How much several signs for one item (its text and its picture, two events of one interest) say the same:
     0 counts them as independent, 1 as repetitions."""
 
+    words: bool = True
+    """Whether the words of a text query count beside its meaning."""
+
 
 class RetrieveSettings(Section):
     """How many candidates are fetched."""

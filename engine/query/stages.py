@@ -1,7 +1,7 @@
 """The stages of a request, as functions that can be replaced, and what they are given."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -29,6 +29,7 @@ from engine.query.settings import FuseSettings, RetrieveSettings
 from engine.query.similarity import calibrate_signals
 from engine.query.sources import Sources
 from engine.query.tiers import Tiers
+from engine.query.words import FoundWords, word_similarity
 from engine.store.base import VectorStore
 
 
@@ -72,6 +73,8 @@ class Request:
     sourced: Mapping[ItemId, ReasonKind]
     """What the sources name, without the excluded, and the reason of each."""
     deadline: Deadline
+    words: dict[int, FoundWords] = field(default_factory=dict)
+    """By signal what the search by its words found; `retrieve` notes it for `score`."""
 
     def needs_payloads(self, tools: Tools) -> bool:
         """Whether the candidates' payloads are needed; without, only those of the results are fetched."""
@@ -106,12 +109,18 @@ def retrieve_candidates(request: Request, tools: Tools) -> Candidates:
         with_payload=request.needs_payloads(tools),
         contribution=request.contribution,
         sourced=request.sourced,
+        signals=request.signals,
+        words=request.words,
     )
 
 
 def score_candidates(request: Request, candidates: Candidates, tools: Tools) -> Scored:
     """Candidates with their exact similarity; see `score`."""
-    scores, intent = score(request.intent, candidates), request.intent
+    words = None
+    if request.signals.words:
+        size = tools.background.size
+        words = word_similarity(request.signals, candidates.ids, request.words, size, tools.search, request.deadline)
+    scores, intent = score(request.intent, candidates, words), request.intent
     relevance = None
     if len(intent.parts):
         searched = intent.calibrated.modalities

@@ -100,6 +100,7 @@ class Services:
         max_bytes: int,
     ) -> None:
         self.tenant, self._space, self._fields = tenant, space, index.fields
+        self._words = index.words
         self.impressions, self.housekeeping = ImpressionLog(tenant.events), Housekeeping(tenant.events)
         fuse = tenant.engine.fuse_settings
         history = StoredHistory(tenant.events, fuse.weights, fuse.max_events)
@@ -154,6 +155,8 @@ class Services:
         """
         # A store that no bulk run made lacks them.
         self.tenant.store.index_fields({INDEXED_AT: FieldKind.DATETIME, **self._fields})
+        if not self.tenant.store.count():
+            self.tenant.store.index_words(self._words)
         warm_up(self.tenant.engine, self.tenant.encoder, self._space)
 
     def caches(self) -> Mapping[str, Uses]:

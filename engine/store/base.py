@@ -1,7 +1,7 @@
 """The protocol of a vector store, and what goes in and comes out."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from encoders.types import Floats, Modality
 from engine.core.filters import Filter, Schema
 from engine.core.types import Candidates, ItemId, Payload
+from engine.store.words import WordVector
 
 _NAMESPACE = uuid.UUID("7e1b2f0c-6a55-5d0e-9a39-0d8f5d2c4b11")
 
@@ -37,24 +38,30 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """A search by one vector over one modality of the items, or over one of the store's extra vectors."""
+    """A search by one vector over one modality of the items, over one of the store's extra vectors, or by words."""
 
-    vector: Floats
-    """(d,); its length does not matter, but for an extra vector that is compared by dot product."""
+    vector: Floats | WordVector
+    """(d,); its length does not matter. Or the words that are asked for."""
     modality: Modality | str
-    """A modality, or the name of an extra vector. Items that have no such vector are not found."""
+    """A modality, the name of an extra vector, or `WORDS`. Items that have no such vector, or none of the words, are
+    not found."""
     limit: int
     filter: Filter | None = None
     exclude: tuple[ItemId, ...] = ()
     """Items that must not be among the hits."""
+    among: tuple[ItemId, ...] | None = None
+    """The only items that may be among the hits; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The answer to a `VectorQuery`: ids and their cosines or dot products (n,), best first."""
+    """The answer to a `VectorQuery`: ids and their scores (n,), best first: cosines, or of words their BM25 score."""
 
     ids: tuple[ItemId, ...]
     scores: Floats
+
+
+NO_HITS = Hits((), np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,25 @@ class VectorStore(Protocol):
     @property
     def vectors(self) -> Mapping[str, int]:
         """The extra vectors that there are, with their dimensions."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The payload fields by whose words items are found; empty if words are not kept."""
+
+    def index_words(self, fields: Sequence[str], written: Callable[[int], None] = ...) -> None:
+        """Let items be found by the words in some payload fields, those that are there already too.
+
+        The store keeps a sparse vector of them beside the others, and makes it anew whenever an item is written. It
+        costs nothing if these fields' words are kept already; else until it is done, `words` is empty and searches by
+        words find nothing. Others may write meanwhile. Cut short, it is done again by the next call.
+
+        Args:
+            fields: their names, `a.b` for one within another; the engine's own too.
+            written: is told, each time, how many more items have their words.
+
+        Raises:
+            StoreError: if the server is too old for a collection that was made without words.
+        """
 
     def add_vector(self, name: str, dimension: int) -> None:
         """Make room for an extra vector. No point has it yet. Idempotent.

@@ -6,7 +6,7 @@ because the shard's answers in Python objects cost more than its searches.
 
 import threading
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from engine.core.files import disk_errors
 from engine.core.filters import Filter, Schema
 from engine.core.types import Candidates, ItemId
 from engine.store import validate
-from engine.store.base import Hits, Page, Point, VectorQuery, point_id
+from engine.store.base import NO_HITS, Hits, Page, Point, VectorQuery, point_id
 from engine.store.columns import points_of
 from engine.store.edge_folder import Description, FolderLock, copy_shard, remove_strays
 from engine.store.edge_read import ID, ROW, Directory, EdgeReader, Entry
@@ -29,14 +29,15 @@ from engine.store.edge_repair import forget_vectors
 from engine.store.edge_shard import GRAPH_FROM_BYTES, Shard, create_shard
 from engine.store.edge_space import DiskRoom, size_of, size_of_folder, size_of_records, size_of_vectors
 from engine.store.edge_vectors import EdgeVectors
+from engine.store.edge_words import EdgeWords
 from engine.store.optimizer import Optimizer
 from engine.store.rows import VectorRows
 from engine.store.snapshot import read_snapshot, write_snapshot
+from engine.store.words import WORDS
 
 _CHUNK = 256
 """Points per write of the shard, which keeps Python's global lock meanwhile: a few milliseconds."""
 _OPENING_CHUNK = 4096
-_NO_HITS = Hits((), np.zeros(0, np.float32))
 
 
 class EdgeStore:
@@ -100,16 +101,9 @@ class EdgeStore:
             self._reader = EdgeReader(self._directory, self._rows, self._shard.payloads, self._writing)
             self._optimizer = Optimizer(optimize_after, self._writing, self._copy_shard, self._adopt_shard)
             self._optimizer.count(max(0, len(self._directory.entries) - self._about.graphed))
-            self._extra = EdgeVectors(
-                self._shard,
-                self._directory,
-                self._writing,
-                lambda: self._about,
-                self._describe,
-                self._optimizer.wrote,
-                self._room,
-                _CHUNK,
-            )
+            what = self._shard, self._directory, self._writing, lambda: self._about, self._describe
+            self._extra = EdgeVectors(*what, self._optimizer.wrote, self._room, _CHUNK)
+            self._words = EdgeWords(*what, self._optimizer.wrote, self._room, _CHUNK)
         except BaseException:
             self._lock.release()
             raise
@@ -166,6 +160,15 @@ class EdgeStore:
         """The extra vectors that there are, with their dimensions."""
         return dict(self._extra.dimensions)
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The payload fields by whose words items are found; empty if words are not kept."""
+        return self._words.fields
+
+    def index_words(self, fields: Sequence[str], written: Callable[[int], None] = lambda _: None) -> None:
+        """Let items be found by the words in some payload fields; see `VectorStore.index_words`."""
+        self._words.index(fields, written)
+
     def add_vector(self, name: str, dimension: int) -> None:
         """Make room for an extra vector; see `VectorStore.add_vector`."""
         self._extra.add(name, dimension)
@@ -194,7 +197,7 @@ class EdgeStore:
         self._optimizer.start_if_due(len(self._directory.entries))
 
     def _write(self, points: Sequence[Point], columns: validate.Columns) -> None:
-        vectors: list[dict[str, list[float]]] = [{} for _ in points]
+        vectors: list[dict[str, Any]] = [{} for _ in points]
         for modality, (positions, matrix) in columns.items():
             for position, vector in zip(positions, matrix.tolist(), strict=True):
                 vectors[position][modality.value] = vector
@@ -205,6 +208,7 @@ class EdgeStore:
             room = len(fresh) * size_of_vectors(len(self._directory.entries), self.dimension)
             self._room.check(size_of(points, self.dimension) + room, "writing items")
             self._extra.keep([point.id for point in points], keys, vectors)
+            self._words.put((point.payload for point in points), vectors)
             for modality in fresh:
                 self._shard.add_vector(modality.value, self.dimension)
                 self._describe(unused=tuple(name for name in self._about.unused if name != modality))
@@ -254,10 +258,11 @@ class EdgeStore:
         """Search by several vectors in one batch; see `VectorStore.query`."""
         self._check(queries)
         self._shard.check_open()
-        asked = [row for row, query in enumerate(queries) if query.modality not in self._about.unused]
-        hits = [_NO_HITS] * len(queries)
+        nowhere = {*self._about.unused, *(() if self.words else (WORDS,))}
+        asked = [row for row, query in enumerate(queries) if query.modality not in nowhere]
+        hits = [NO_HITS] * len(queries)
         try:
-            answers = self._shard.search([queries[row] for row in asked], self._ef) if asked else []
+            answers = self._shard.search([queries[row] for row in asked], self._ef, self._keys) if asked else []
         except StoreError:
             self._check(queries)  # an extra vector may have been dropped meanwhile
             raise
@@ -266,6 +271,11 @@ class EdgeStore:
             there = [item is not None for item in ids]  # False if it was deleted while we searched
             hits[row] = Hits(tuple(item for item in ids if item is not None), found.scores[there])
         return hits
+
+    def _keys(self, items: Iterable[ItemId]) -> set[uuid.UUID]:
+        """The points of those items that are there; making their ids would take longer than most searches."""
+        entries = self._directory.entries
+        return {entry.key for item in items if (entry := entries.get(item)) is not None}
 
     def _check(self, queries: Sequence[VectorQuery]) -> None:
         validate.check_queries(queries, self.dimension, self.modalities, self._about.schema, self._extra.dimensions)
@@ -343,6 +353,7 @@ class EdgeStore:
                 for modality in set(self.modalities).difference(self._about.unused):
                     fresh.add_vector(modality.value, self.dimension)
                 self._extra.catch_up(fresh)
+                fresh.add_words()
                 for name in self._about.schema.keys() - fresh.indexed_fields():
                     fresh.index(name, self._about.schema[name])
                 fresh.delete(keys)

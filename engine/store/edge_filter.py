@@ -1,5 +1,6 @@
 """Our filters as Qdrant Edge's."""
 
+import uuid
 from collections.abc import Collection
 from typing import Any, cast
 
@@ -34,10 +35,14 @@ def to_edge(filter_: Filter) -> edge.Filter:
             return edge.Filter(should=[to_edge(part) for part in parts])
 
 
-def excluding(filter_: Filter | None, point_ids: Collection[str]) -> edge.Filter | None:
-    """The filter, and none of these points."""
+def narrowed(
+    filter_: Filter | None, exclude: Collection[uuid.UUID], among: Collection[uuid.UUID] | None = None
+) -> edge.Filter | None:
+    """The filter, none of some points, and only some."""
     must: list[Any] = [to_edge(filter_)] if filter_ is not None else []
-    must_not: list[Any] = [edge.HasIdCondition({*point_ids})] if point_ids else []
+    if among is not None:
+        must.append(edge.HasIdCondition({*among}))
+    must_not: list[Any] = [edge.HasIdCondition({*exclude})] if exclude else []
     return edge.Filter(must=must, must_not=must_not) if must or must_not else None
 
 

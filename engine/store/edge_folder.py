@@ -40,6 +40,10 @@ class Description:
     """The folder of the shard that serves."""
     unused: tuple[Modality, ...] = ()
     """Modalities that no item has had: the shard has no vector of that name, which would take space for all."""
+    words: tuple[str, ...] = ()
+    """The payload fields by whose words items are found."""
+    word_form: int = 0
+    """Of the words that the items have; see `engine.store.words.FORM`."""
     graphed: int = 0
     """How many points the search graphs hold as they are."""
     extra: Mapping[str, int] = field(default_factory=dict)
@@ -62,6 +66,7 @@ class Description:
             document["modalities"] = tuple(Modality(name) for name in document["modalities"])
             document["unused"] = tuple(Modality(name) for name in document.get("unused", ()))
             document["extra"] = {name: int(one["dimension"]) for name, one in document.get("extra", {}).items()}
+            document["words"] = tuple(document.get("words", ()))
             document["strays"] = tuple(document.get("strays", ()))
             document["schema"] = {name: FieldKind(kind) for name, kind in document["schema"].items()}
             return cls(**document)

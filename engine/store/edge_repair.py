@@ -24,9 +24,11 @@ def forget_vectors(shard: Path, names: Set[str]) -> None:
     if not names:
         return
     _forget(shard / "edge_config.json", names, "vectors")
+    _forget(shard / "edge_config.json", names, "sparse_vectors")
     for segment in (shard / "segments").glob("*"):
         if (about := segment / "segment.json").exists():
             _forget(about, names, "config", "vector_data")
+            _forget(about, names, "config", "sparse_vector_data")
         for name in names:
             for part in ("vector_storage", "vector_index"):
                 shutil.rmtree(segment / f"{part}-{name}", ignore_errors=True)
@@ -37,7 +39,7 @@ def _forget(path: Path, names: Set[str], *way: str) -> None:
     document = json.loads(path.read_text(encoding="utf-8"))
     table: dict[str, Any] = document
     for step in way:
-        table = table[step]
+        table = table.get(step) or {}
     if table.keys() & names:
         for name in names:
             table.pop(name, None)

@@ -14,9 +14,10 @@ import qdrant_edge as edge
 from encoders.types import Floats
 from engine.core.errors import DiskFullError, StoreError
 from engine.core.filters import FieldKind, Filter
-from engine.core.types import Json
-from engine.store.base import VectorQuery, point_id
-from engine.store.edge_filter import excluding, to_edge
+from engine.core.types import ItemId, Json
+from engine.store.base import VectorQuery
+from engine.store.edge_filter import narrowed, to_edge
+from engine.store.words import WORDS, WordVector
 
 GRAPH_FROM_BYTES = 10_000 * 1024
 """Below so many bytes of vectors a search compares them one by one, which is exact and as fast."""
@@ -48,7 +49,7 @@ class ShardHits:
 def create_shard(path: Path, m: int, ef_construct: int) -> None:
     """Make an empty shard; its folder is there whole or not at all.
 
-    It begins with one vector that no point has, because Edge wants one: see `Shard.add_vector`.
+    It begins with one vector that no point has, because Edge wants one: see `Shard.add_vector`; and with words.
 
     Args:
         path: a folder that is not there yet.
@@ -61,6 +62,7 @@ def create_shard(path: Path, m: int, ef_construct: int) -> None:
     kilobytes = GRAPH_FROM_BYTES // 1024
     config = edge.EdgeConfig(
         vectors={"_": edge.EdgeVectorParams(1, edge.Distance.Cosine)},
+        sparse_vectors={WORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         hnsw_config=edge.HnswIndexConfig(m, ef_construct, full_scan_threshold=kilobytes),
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=kilobytes),
     )
@@ -126,18 +128,27 @@ class Shard:
         """Those points that are there, whole, in any order."""
         return [_record(one) for one in self._call(lambda shard: shard.retrieve([*keys], True, True))]
 
-    def search(self, queries: Sequence[VectorQuery], ef: int) -> list[ShardHits]:
-        """Search by several vectors in one batch; those that differ only in the vector are faster side by side."""
-        kinds = [(str(query.modality), id(query.filter), id(query.exclude), query.limit) for query in queries]
+    def search(
+        self, queries: Sequence[VectorQuery], ef: int, keys_of: Callable[[Iterable[ItemId]], set[uuid.UUID]]
+    ) -> list[ShardHits]:
+        """Search by several vectors in one batch; those that differ only in the vector are faster side by side.
+
+        Args:
+            queries: the searches.
+            ef: how widely the graph is searched, at least.
+            keys_of: the points of those items that are there.
+        """
+        kinds = [(str(query.modality), *_narrowing(query), query.limit) for query in queries]
         order = sorted(range(len(queries)), key=kinds.__getitem__)
-        filters: dict[tuple[int, int], edge.Filter | None] = {}
+        filters: dict[tuple[int, ...], edge.Filter | None] = {}
         params = edge.SearchParams(hnsw_ef=ef)
         requests = []
         for query in (queries[row] for row in order):
-            key = id(query.filter), id(query.exclude)
+            key = _narrowing(query)
             if key not in filters:
-                filters[key] = excluding(query.filter, {point_id(item) for item in query.exclude})
-            nearest = edge.Query.Nearest(np.asarray(query.vector, np.float32).tolist(), str(query.modality))
+                among = None if query.among is None else keys_of(query.among)
+                filters[key] = narrowed(query.filter, keys_of(query.exclude), among)
+            nearest = edge.Query.Nearest(_vector(query), str(query.modality))
             requests.append(
                 edge.QueryRequest(query.limit, query=nearest, filter=filters[key], with_payload=False, params=params)
             )
@@ -188,9 +199,18 @@ class Shard:
         operation = edge.UpdateOperation.delete_vector_name(name)
         self._call(lambda shard: shard.update(operation))
 
+    def add_words(self) -> None:
+        """Let points have words. Twice is allowed."""
+        operation = edge.UpdateOperation.create_sparse_vector(WORDS, edge.Modifier.Idf)
+        self._call(lambda shard: shard.update(operation))
+
     def set_vectors(self, name: str, keys: Iterable[uuid.UUID], vectors: Iterable[list[float]]) -> None:
         """Set one vector of points, all of which must be there; the rest of them stays."""
-        changes = [edge.PointVectors(key, {name: vector}) for key, vector in zip(keys, vectors, strict=True)]
+        self.update_vectors((key, {name: vector}) for key, vector in zip(keys, vectors, strict=True))
+
+    def update_vectors(self, vectors: Iterable[tuple[uuid.UUID, dict[str, Any]]]) -> None:
+        """Set those vectors of points that are named, all of which must be there; the rest of them stays."""
+        changes = [edge.PointVectors(key, named) for key, named in vectors]
         operation = edge.UpdateOperation.update_vectors(changes)
         self._call(lambda shard: shard.update(operation))
 
@@ -270,6 +290,17 @@ class Shard:
 
 def _disk_full(folder: Path, error: Exception) -> DiskFullError:
     return DiskFullError(f"store {folder} failed: {error}", "free space on its disk; reads go on meanwhile")
+
+
+def _narrowing(query: VectorQuery) -> tuple[int, int, int]:
+    """What narrows a search; the searches of one request share it."""
+    return id(query.filter), id(query.exclude), id(query.among)
+
+
+def _vector(query: VectorQuery) -> Any:
+    if isinstance(query.vector, WordVector):
+        return edge.SparseVector(query.vector.indices, query.vector.values)
+    return np.asarray(query.vector, np.float32).tolist()
 
 
 def _record(record: edge.Record) -> Record:

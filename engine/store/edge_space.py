@@ -87,9 +87,14 @@ def size_of(points: Sequence[Point], dimension: int) -> int:
 def size_of_records(records: Iterable[tuple[object, Any, Mapping[str, Any]]]) -> int:
     """Bytes that records of a shard (key, named vectors, payload) take on disk, at the most."""
     return _COPIES * sum(
-        4 * sum(len(vector) for vector in (named or {}).values()) + _size_of_payload(payload)
+        4 * sum(_numbers(vector) for vector in (named or {}).values()) + _size_of_payload(payload)
         for _, named, payload in records
     )
+
+
+def _numbers(vector: Any) -> int:
+    """Of a dense vector, or of the words."""
+    return len(vector) if isinstance(vector, list) else 2 * len(vector.indices)
 
 
 def _size_of_payload(payload: Mapping[str, Any]) -> int:

@@ -51,7 +51,7 @@ def matches(filter_: Filter, payload: Payload, schema: Schema) -> bool:
 def values(payload: Payload, field: str, schema: Schema) -> Iterator[Any]:
     """The values of a field that are of its kind: times as seconds, places as (lat, lon) in degrees."""
     read = _READERS[schema[field]]
-    for value in _held(payload, field):
+    for value in held(payload, field):
         known = read(value)
         if known is not None:
             yield known
@@ -70,7 +70,7 @@ def check_kinds(payload: Payload, schema: Schema) -> None:
         if kind is FieldKind.KEYWORD:
             continue
         read = _number if kind is FieldKind.INTEGER else _READERS[kind]
-        for value in _held(payload, name):
+        for value in held(payload, name):
             if value is not None and read(value) is None:
                 shown = repr(value) if len(repr(value)) <= 40 else repr(value)[:39] + "…"
                 problem = f"{name} is {shown}, but the field holds values of kind {kind}"
@@ -78,14 +78,14 @@ def check_kinds(payload: Payload, schema: Schema) -> None:
                 raise InvalidItemError(problem, remedy, field=name)
 
 
-def _held(payload: Payload, field: str) -> list[Json]:
+def held(payload: Payload, field: str) -> list[Json]:
     """What a field holds, one value or a list of them."""
-    held: Any = payload
+    found: Any = payload
     for step in field.split("."):
-        if not isinstance(held, Mapping) or step not in held:
+        if not isinstance(found, Mapping) or step not in found:
             return []
-        held = held[step]
-    return held if isinstance(held, list) else [held]
+        found = found[step]
+    return found if isinstance(found, list) else [found]
 
 
 def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:

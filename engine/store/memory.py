@@ -3,7 +3,8 @@
 import bisect
 import copy
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from engine.store.base import Hits, Page, Point, VectorQuery, point_id
 from engine.store.columns import columns_of
 from engine.store.match import matches, values
 from engine.store.snapshot import read_snapshot, write_snapshot
+from engine.store.words import WordVector, rarity, words_of
 
 
 class MemoryStore:
@@ -36,6 +38,7 @@ class MemoryStore:
         self._schema: Schema = {}
         self._lock = threading.RLock()
         self._points: dict[ItemId, Point] = {}
+        self._words: tuple[str, ...] = ()
         self._extra: dict[str, int] = {}
         self._named: dict[str, dict[ItemId, Floats]] = {}
         self._columns: dict[str, tuple[list[ItemId], Floats]] = {}
@@ -51,6 +54,18 @@ class MemoryStore:
     def vectors(self) -> Mapping[str, int]:
         """The extra vectors that there are, with their dimensions."""
         return dict(self._extra)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The payload fields by whose words items are found; empty if words are not kept."""
+        return self._words
+
+    def index_words(self, fields: Sequence[str], written: Callable[[int], None] = lambda _: None) -> None:
+        """Let items be found by the words in some payload fields; see `VectorStore.index_words`."""
+        with self._opened():
+            if self._words != tuple(fields):
+                self._words = tuple(fields)
+                written(len(self._points))
 
     def add_vector(self, name: str, dimension: int) -> None:
         """Make room for an extra vector; see `VectorStore.add_vector`."""
@@ -128,21 +143,44 @@ class MemoryStore:
             return [self._search(query) for query in queries]
 
     def _search(self, query: VectorQuery) -> Hits:
-        ids, matrix = self._column(query.modality)
-        vector = np.asarray(query.vector, np.float32)
-        scores = matrix @ (vector / np.linalg.norm(vector))
+        ids, scores = self._scores(query)
         excluded = frozenset(query.exclude)
+        wanted = None if query.among is None else frozenset(query.among)
         passing: npt.NDArray[np.intp] = np.array(
             [
                 row
                 for row, item in enumerate(ids)
                 if item not in excluded
+                and (wanted is None or item in wanted)
                 and (query.filter is None or matches(query.filter, self._points[item].payload, self._schema))
             ],
             np.intp,
         )
         best = passing[np.argsort(-scores[passing], kind="stable")][: query.limit]
         return Hits(tuple(ids[row] for row in best), scores[best])
+
+    def _scores(self, query: VectorQuery) -> tuple[list[ItemId], Floats]:
+        if isinstance(query.vector, WordVector):
+            return self._word_scores(query.vector)
+        ids, matrix = self._column(query.modality)
+        vector = np.asarray(query.vector, np.float32)
+        return ids, np.asarray(matrix @ (vector / np.linalg.norm(vector)), np.float32)
+
+    def _word_scores(self, asked: WordVector) -> tuple[list[ItemId], Floats]:
+        """The items that have any of the words, and BM25's sum over them."""
+        made = {item: words_of(point.payload, self._words) for item, point in self._points.items()}
+        have = {item: dict(zip(one.indices, one.values, strict=True)) for item, one in made.items() if one.indices}
+        having = Counter(word for one in have.values() for word in one)
+        wanted = {
+            word: value * rarity(len(have), having[word])
+            for word, value in zip(asked.indices, asked.values, strict=True)
+        }
+        scores = {
+            item: sum(wanted[word] * one[word] for word in wanted.keys() & one.keys())
+            for item, one in have.items()
+            if wanted.keys() & one.keys()
+        }
+        return [*scores], np.array([*scores.values()], np.float32)
 
     def _column(self, name: str) -> tuple[list[ItemId], Floats]:
         if name not in self._columns:

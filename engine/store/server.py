@@ -16,17 +16,19 @@ from engine.core.errors import StoreError
 from engine.core.filters import Filter, Schema, fields
 from engine.core.types import Candidates, ItemId
 from engine.store import validate
-from engine.store.base import Hits, Page, Point, VectorQuery, point_id
+from engine.store.base import NO_HITS, Hits, Page, Point, VectorQuery, point_id
 from engine.store.columns import points_of
 from engine.store.layout import Layout
 from engine.store.server_cache import ADDRESS, address_of
 from engine.store.server_client import ServerClient
 from engine.store.server_collection import ServerCollection
-from engine.store.server_filter import excluding, to_server
+from engine.store.server_filter import narrowed, to_server
 from engine.store.server_read import ID, ServerReader, own_payload
 from engine.store.server_vectors import ServerVectors
+from engine.store.server_words import ServerWords
 from engine.store.settings import DEFAULTS
 from engine.store.snapshot import read_snapshot, write_snapshot
+from engine.store.words import WORDS, WordVector
 
 _CHUNK = 128
 """Points per message: a few megabytes."""
@@ -77,6 +79,8 @@ class ServerStore:
         self._writing = threading.Lock()
         self._reader = ServerReader(self._collection, dimension, modalities, cache_bytes)
         self._extra = ServerVectors(self._collection, _CHUNK)
+        self._words = ServerWords(self._collection)
+        self._words.learn(self._extra.metadata)
 
     def caches(self) -> Mapping[str, Uses]:
         """How the vectors that are kept were used; see `Caching`."""
@@ -91,6 +95,19 @@ class ServerStore:
     def vectors(self) -> Mapping[str, int]:
         """The extra vectors that there are, with their dimensions."""
         return dict(self._extra.look())
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The payload fields by whose words items are found; empty if words are not kept."""
+        return self._words.fields
+
+    def index_words(self, fields: Sequence[str], written: Callable[[int], None] = lambda _: None) -> None:
+        """Let items be found by the words in some payload fields; see `VectorStore.index_words`.
+
+        A process that has the collection open takes note when it writes the next items, or opens it again.
+        """
+        with self._writing:
+            self._words.index(fields, written)
 
     def add_vector(self, name: str, dimension: int) -> None:
         """Make room for an extra vector, on qdrant 1.18 or later; see `VectorStore.add_vector`."""
@@ -124,9 +141,13 @@ class ServerStore:
         for modality, (positions, matrix) in columns.items():
             for position, vector in zip(positions, matrix, strict=True):
                 vectors[position][modality.value] = vector
-        records = [_record(point, named) for point, named in zip(points, vectors, strict=True)]
         with self._writing:
             self._extra.look()
+            self._words.learn(self._extra.metadata)
+            named = [{name: vector.tolist() for name, vector in one.items()} for one in vectors]
+            addresses = [address_of(one) for one in vectors]
+            self._words.put((point.payload for point in points), named)
+            records = [*map(_record, points, named, addresses)]
             for start in range(0, len(records), _CHUNK):
                 chunk = records[start : start + _CHUNK]
                 self._extra.keep(chunk)
@@ -164,35 +185,39 @@ class ServerStore:
     def query(self, queries: Sequence[VectorQuery]) -> list[Hits]:
         """Search by several vectors in one batch; see `VectorStore.query`."""
         self._check([query.filter for query in queries])
-        if any(
-            query.modality not in self.modalities and query.modality not in self._extra.dimensions
-            for query in queries
-        ):
+        known = {*self.modalities, *self._extra.dimensions, WORDS}
+        if any(query.modality not in known for query in queries):
             self._extra.look()
         self._check_queries(queries)
         if not queries:
             return []
         params = models.SearchParams(hnsw_ef=self._ef)
+        asked = [row for row, query in enumerate(queries) if self.words or not isinstance(query.vector, WordVector)]
         filters = {_narrowing(query): query for query in queries}
-        narrowed = {key: excluding(query.filter, self._reader.keys(query.exclude)) for key, query in filters.items()}
+        passing = {key: self._narrowed(query) for key, query in filters.items()}
         requests = [
             models.QueryRequest(
-                query=np.asarray(query.vector, np.float32).tolist(),
-                using=str(query.modality),
-                limit=query.limit,
-                filter=narrowed[_narrowing(query)],
+                query=_vector(queries[row]),
+                using=str(queries[row].modality),
+                limit=queries[row].limit,
+                filter=passing[_narrowing(queries[row])],
                 params=params,
                 with_payload=False,
             )
-            for query in queries
+            for row in asked
         ]
         try:
-            return self._reader.query(requests)
+            found = dict(zip(asked, self._reader.query(requests) if requests else (), strict=True))
         except StoreError as error:
             if "vector name" in str(error):  # another process may have dropped it
                 self._extra.look()
                 self._check_queries(queries)
             raise
+        return [found.get(row, NO_HITS) for row in range(len(queries))]
+
+    def _narrowed(self, query: VectorQuery) -> models.Filter | None:
+        among = None if query.among is None else self._reader.keys(query.among)
+        return narrowed(query.filter, self._reader.keys(query.exclude), among)
 
     def _check_queries(self, queries: Sequence[VectorQuery]) -> None:
         validate.check_queries(queries, self.dimension, self.modalities, self._schema, self._extra.dimensions)
@@ -288,15 +313,21 @@ def _upsert(collection: str, records: list[models.PointStruct]) -> Callable[[Qdr
     return lambda qdrant: qdrant.upsert(collection, records, wait=True)
 
 
-def _narrowing(query: VectorQuery) -> tuple[int, tuple[ItemId, ...]]:
+def _narrowing(query: VectorQuery) -> tuple[int, tuple[ItemId, ...], int]:
     """What narrows a search; the searches of one request share it."""
-    return id(query.filter), query.exclude
+    return id(query.filter), query.exclude, id(query.among)
 
 
-def _record(point: Point, vectors: Mapping[str, Floats]) -> models.PointStruct:
-    named: Any = {name: vector.tolist() for name, vector in vectors.items()}
-    payload = {**point.payload, ID: point.id, ADDRESS: address_of(vectors)}
-    return models.PointStruct(id=point_id(point.id), vector=named, payload=payload)
+def _vector(query: VectorQuery) -> Any:
+    if isinstance(query.vector, WordVector):
+        return models.SparseVector(indices=query.vector.indices, values=query.vector.values)
+    return np.asarray(query.vector, np.float32).tolist()
+
+
+def _record(point: Point, named: dict[str, Any], address: str) -> models.PointStruct:
+    return models.PointStruct(
+        id=point_id(point.id), vector=named, payload={**point.payload, ID: point.id, ADDRESS: address}
+    )
 
 
 def _point(record: models.Record) -> Point:

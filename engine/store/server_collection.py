@@ -12,6 +12,7 @@ from engine.core.filters import FieldKind, Schema
 from engine.store.layout import Layout
 from engine.store.server_client import ServerClient, metadata
 from engine.store.server_points import Points
+from engine.store.words import WORDS
 
 _KINDS = {
     FieldKind.KEYWORD: models.PayloadSchemaType.KEYWORD,
@@ -78,6 +79,7 @@ class ServerCollection:
                 lambda qdrant: qdrant.create_collection(
                     self.name,
                     vectors_config=vectors,
+                    sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
                     hnsw_config=hnsw,
                     metadata=about,
                     shard_number=layout.shards or None,

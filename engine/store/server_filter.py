@@ -34,10 +34,14 @@ def to_server(filter_: Filter) -> models.Filter:
             return models.Filter(should=[to_server(part) for part in parts])
 
 
-def excluding(filter_: Filter | None, point_ids: Collection[str]) -> models.Filter | None:
-    """The filter, and none of these points."""
+def narrowed(
+    filter_: Filter | None, exclude: Collection[str], among: Collection[str] | None = None
+) -> models.Filter | None:
+    """The filter, none of some points, and only some."""
     must: list[Any] = [to_server(filter_)] if filter_ is not None else []
-    must_not: list[Any] = [models.HasIdCondition(has_id=[*point_ids])] if point_ids else []
+    if among is not None:
+        must.append(models.HasIdCondition(has_id=[*among]))
+    must_not: list[Any] = [models.HasIdCondition(has_id=[*exclude])] if exclude else []
     return models.Filter(must=must, must_not=must_not) if must or must_not else None
 
 

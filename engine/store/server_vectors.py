@@ -29,15 +29,21 @@ class ServerVectors:
         self._chunk = chunk
         self.dimensions: Mapping[str, int] = {}
         """The extra vectors that there were when we last looked."""
+        self.metadata: Mapping[str, Any] = {}
+        """What the collection said about itself then."""
         self.look()
 
     def look(self) -> Mapping[str, int]:
         """The extra vectors that there are now; another process may have added or dropped some."""
-        self.dimensions = self._collection.call(self._read)
+        config = self._collection.call(lambda qdrant: qdrant.get_collection(self._collection.name)).config
+        self.dimensions, self.metadata = self._extra_of(config), config.metadata or {}
         return self.dimensions
 
     def _read(self, qdrant: QdrantClient) -> Mapping[str, int]:
-        vectors = qdrant.get_collection(self._collection.name).config.params.vectors
+        return self._extra_of(qdrant.get_collection(self._collection.name).config)
+
+    def _extra_of(self, config: models.CollectionConfig) -> Mapping[str, int]:
+        vectors = config.params.vectors
         named = vectors if isinstance(vectors, dict) else {}
         return {
             name: params.size

@@ -1,8 +1,8 @@
 """One file that holds all of a store, and that every store can read: Parquet.
 
 Columns: `id`, `payload` (JSON), and one fixed-size list of float32 per modality and per extra vector, null where an
-item has none. The file's metadata carries the fingerprint, the dimension, the schema and what the extra vectors are,
-so that other tools can use it too.
+item has none. The file's metadata carries the fingerprint, the dimension, the schema, what the extra vectors are, and
+which fields' words are kept (they are made again), so that other tools can use it too.
 """
 
 import json
@@ -64,6 +64,7 @@ def dump(store: VectorStore, file: BinaryIO) -> int:
         "dimension": store.dimension,
         "schema": store.schema,
         "vectors": {name: [dimension, "cosine"] for name, dimension in extra.items()},
+        "words": list(store.words),
     }
     vectors = ((name, pa.list_(pa.float32(), width)) for name, width in widths.items())
     columns = [("id", pa.string()), ("payload", pa.string()), *vectors]
@@ -146,6 +147,8 @@ def read_snapshot(store: VectorStore, source: Path | BinaryIO) -> None:
             store.index_fields({name: FieldKind(kind) for name, kind in about["schema"].items()})
             extra = {str(name): int(dimension) for name, (dimension, _) in about.get("vectors", {}).items()}
             _agree(store, extra)
+            if "words" in about:
+                store.index_words(about["words"])
             kept: set[ItemId] = set()
             for batch in file.iter_batches(_PAGE):
                 points = list(_points(batch, store))

@@ -16,6 +16,7 @@ from engine.core.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, Ge
 from engine.core.payload import check_payload
 from engine.core.types import check_id
 from engine.store.base import Point, VectorQuery
+from engine.store.words import WORDS, WordVector
 
 Columns = Mapping[Modality, tuple[npt.NDArray[np.intp], Floats]]
 """Per modality the positions (k,) of the points that have it, and their vectors (k, d)."""
@@ -119,6 +120,13 @@ def check_queries(
     checked: set[int] = set()
     for query in queries:
         check_limit(query.limit)
+        if query.filter is not None and id(query.filter) not in checked:
+            check_filter(query.filter, schema)
+            checked.add(id(query.filter))
+        if isinstance(query.vector, WordVector):
+            if query.modality != WORDS:
+                raise InvalidQueryError(f"words are asked of {query.modality}", f"ask them of {WORDS}")
+            continue
         if query.modality not in modalities and query.modality not in extra:
             what = "modality" if isinstance(query.modality, Modality) else "vector"
             raise InvalidQueryError(
@@ -127,9 +135,6 @@ def check_queries(
                 field="modalities",
             )
         check_vector(query.vector, extra.get(query.modality, dimension), "query vector")
-        if query.filter is not None and id(query.filter) not in checked:
-            check_filter(query.filter, schema)
-            checked.add(id(query.filter))
 
 
 def check_limit(limit: int) -> None:

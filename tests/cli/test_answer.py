@@ -49,6 +49,13 @@ def test_a_table_fits_a_narrow_terminal() -> None:
     assert max(map(len, printed(40))) <= 40
 
 
+def test_words_are_named_in_place_of_modalities() -> None:
+    query = recommendation_pb2.REASON_KIND_QUERY
+    reason = recommendation_pb2.Reason(kind=query, share=1, modality_shares=[1, 0, 0], words=["concerto", "violin"])
+    part = recommendation_pb2.QueryPart(content=content_pb2.Content(text="violin concerto"))
+    assert answers.why([reason], [part], []) == "query “violin concerto” 100% by its words: concerto, violin"
+
+
 def test_json_has_results_also_without_any() -> None:
     assert json.loads(answers.as_json(recommendation_pb2.RecommendResponse())) == {"results": []}
     assert [one["item_id"] for one in json.loads(answers.as_json(answer()))["results"]] == list(IDS)

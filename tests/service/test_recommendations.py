@@ -56,13 +56,22 @@ def test_result_carries_payload_and_reasons(server: Running) -> None:
     np.testing.assert_allclose(sum(reason.share for reason in result.reasons), 1, atol=1e-5)
 
 
+def test_a_reason_tells_the_part_of_words(server: Running) -> None:
+    request = R.SearchRequest(parts=[part(content=C(text="PIANO"))], limit=5)
+    shares = {one.item_id: one.reasons[0].words_share for one in server.recommendations.Search(request).results}
+    assert 0 < shares["piano/text"] < 1 and shares["piano/image"] == 0
+
+
 def test_item_and_vector_are_query_parts(server: Running) -> None:
     answer = server.recommendations.Search(R.SearchRequest(parts=[part(item_id="car/audio")], limit=2))
     assert set(ids(answer)) == {"car/text", "car/image"}
     vector = server.space.encode([Text("car")])[0].astype("<f4").tobytes()
     message = content_pb2.Vector(modality="MODALITY_TEXT", values=vector, fingerprint=server.space.fingerprint)
-    by_vector = server.recommendations.Search(R.SearchRequest(parts=[part(vector=message)], limit=3))
-    by_text = server.recommendations.Search(R.SearchRequest(parts=[part(content=C(text="car"))], limit=3))
+    others = [content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_AUDIO]  # where its words do not count
+    by_vector, by_text = (
+        server.recommendations.Search(R.SearchRequest(parts=[one], limit=3, modalities=others))
+        for one in (part(vector=message), part(content=C(text="car")))
+    )
     assert ids(by_vector) == ids(by_text)
     np.testing.assert_allclose([r.score for r in by_vector.results], [r.score for r in by_text.results], rtol=1e-4)
 

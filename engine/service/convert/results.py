@@ -106,3 +106,6 @@ def _fill_reason(why: recommendation_pb2.Reason, reason: Reason, joined: Joined)
     if reason.modality:
         why.modality = FROM_MODALITY[reason.modality]
         why.modality_shares.extend(reason.by_modality)
+    if reason.words_share:
+        why.words_share = reason.words_share
+        why.words.extend(reason.words)

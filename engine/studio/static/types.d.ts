@@ -36,6 +36,8 @@ export interface Reason {
   share?: number;
   event_id?: string;
   modality_shares?: number[];
+  words_share?: number;
+  words?: string[];
 }
 
 export interface Result {

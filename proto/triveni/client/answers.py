@@ -63,9 +63,14 @@ class Reason(Brief):
     modality: Modality | None = None
     """The modality of the item that answered most."""
     modality_shares: Mapping[Modality, float] = field(default_factory=dict)
+    words_share: float = 0.0
+    """The part of it that is due to words which the query and the item share."""
+    words: tuple[str, ...] = ()
+    """Those words, the longest first, where their part is at least a quarter."""
 
     def __str__(self) -> str:
-        return f"{self.label} {self.share:.0%}" if self.kind in ("query", "event") else self.label
+        by = f" by its words: {', '.join(self.words)}" if self.words else ""
+        return f"{self.label} {self.share:.0%}{by}" if self.kind in ("query", "event") else self.label
 
 
 @dataclass(frozen=True, slots=True)

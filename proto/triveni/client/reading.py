@@ -73,6 +73,8 @@ def _reason(message: recommendation_pb2.Reason, parts: Sequence[str], labels: Se
         message.event_id,
         modality(message.modality),
         dict(zip(MODALITIES, message.modality_shares, strict=False)),
+        message.words_share,
+        tuple(message.words),
     )
 
 

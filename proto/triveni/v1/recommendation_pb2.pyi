@@ -171,20 +171,24 @@ class Recommendation(_message.Message):
     def __init__(self, item_id: _Optional[str] = ..., score: _Optional[float] = ..., rank: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., image_path: _Optional[str] = ..., audio_path: _Optional[str] = ..., text: _Optional[str] = ..., propensity: _Optional[float] = ..., relevance: _Optional[float] = ...) -> None: ...
 
 class Reason(_message.Message):
-    __slots__ = ("kind", "index", "modality", "share", "event_id", "modality_shares")
+    __slots__ = ("kind", "index", "modality", "share", "event_id", "modality_shares", "words_share", "words")
     KIND_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     MODALITY_FIELD_NUMBER: _ClassVar[int]
     SHARE_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     MODALITY_SHARES_FIELD_NUMBER: _ClassVar[int]
+    WORDS_SHARE_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
     kind: ReasonKind
     index: int
     modality: _content_pb2.Modality
     share: float
     event_id: str
     modality_shares: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, kind: _Optional[_Union[ReasonKind, str]] = ..., index: _Optional[int] = ..., modality: _Optional[_Union[_content_pb2.Modality, str]] = ..., share: _Optional[float] = ..., event_id: _Optional[str] = ..., modality_shares: _Optional[_Iterable[float]] = ...) -> None: ...
+    words_share: float
+    words: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kind: _Optional[_Union[ReasonKind, str]] = ..., index: _Optional[int] = ..., modality: _Optional[_Union[_content_pb2.Modality, str]] = ..., share: _Optional[float] = ..., event_id: _Optional[str] = ..., modality_shares: _Optional[_Iterable[float]] = ..., words_share: _Optional[float] = ..., words: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SkippedEvent(_message.Message):
     __slots__ = ("index", "reason", "event_id")
