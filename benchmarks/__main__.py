@@ -5,6 +5,7 @@ import sys
 
 ALL = (
     "space",
+    "languages",
     "copies",
     "feedback",
     "relevance",

@@ -1,4 +1,6 @@
-"""`triveni space build starter`: from free pictures and sounds to the committed heads, and how well they do."""
+"""`triveni space build starter`, or `starter-multilingual`: from free pictures and sounds to the committed heads, and
+how well they do.
+"""
 
 import hashlib
 import json
@@ -16,7 +18,15 @@ from safetensors.numpy import save as write_tensors
 from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError, SpaceError
 from encoders.fitting.calibrate_starter import Checked, calibrate
-from encoders.fitting.sources import Captioned, emoji, gcompris_pictures, gcompris_sounds, openclipart
+from encoders.fitting.languages import fit_translated_text
+from encoders.fitting.sources import (
+    Captioned,
+    emoji,
+    emoji_names,
+    gcompris_pictures,
+    gcompris_sounds,
+    openclipart,
+)
 from encoders.fitting.starter import (
     APPEARANCE,
     PICTURE_SHARE,
@@ -32,8 +42,7 @@ from encoders.fitting.starter import (
 )
 from encoders.networks.audio import SoundEncoder
 from encoders.networks.image import PictureEncoder
-from encoders.networks.known import CATALOG
-from encoders.networks.text import SentenceEncoder
+from encoders.networks.known import EFFICIENTNET_LITE2, YAMNET
 from encoders.spaces.align import AudioHead, ImageHead, TextHead
 from encoders.spaces.appearance import (
     PICTURE_GROUPS,
@@ -45,10 +54,19 @@ from encoders.spaces.appearance import (
     fit_appearance,
 )
 from encoders.spaces.calibration import FeatureExtractor, retrieval_metrics
-from encoders.spaces.starter import CARD, HEADS, NAME, TENSORS, StarterHeads, read_heads
+from encoders.spaces.starter import (
+    CARD,
+    MULTILINGUAL,
+    SENTENCES,
+    STARTER,
+    TENSORS,
+    StarterHeads,
+    heads_of,
+    load_sentences,
+    read_heads,
+)
 from encoders.types import Audio, Content, Floats, Image, Modality
 
-COMMAND = "triveni space build starter"
 DATA = {
     "openclipart (Debian openclipart-png, openclipart-svg 0.18)": "public domain",
     "emoji-datasource-google 16.0.0 (npm)": "MIT, art Apache-2.0",
@@ -56,6 +74,8 @@ DATA = {
     "gcompris-qt-data 3.1 (Debian): class priors, calibration and checks only": "GPL-3+, CC-BY-SA and others",
     "WordNet words and glosses as shipped by timm": "WordNet licence",
 }
+TRANSLATIONS = {"cldr-annotations-full 48.2.0 (npm): what emoji are called, in twelve languages": "Unicode-3.0"}
+"""What `starter-multilingual` is fitted on besides."""
 
 Report = Callable[[str], None]
 """Takes a line about progress."""
@@ -82,19 +102,21 @@ class _Encoded:
 
 def build_starter(
     sources: Path,
-    out: Path = HEADS,
+    out: Path | None = None,
     *,
+    name: str = STARTER,
     cache: Path,
     seed: int = 0,
     limits: DecodeLimits | None = None,
     threads: int | None = None,
     report: Report = print,
 ) -> StarterHeads:
-    """Fit the heads of the starter space and write them.
+    """Fit the heads of a starter space and write them.
 
     Args:
         sources: the folder that `encoders.fitting.sources.fetch_sources` filled.
-        out: folder of the heads, overwritten.
+        out: folder of the heads, overwritten; None for the place of the space's own.
+        name: of the space, one of `encoders.spaces.starter.SENTENCES`.
         cache: folder of the networks in ONNX form, and of features between two runs.
         seed: decides what is held out for checking and calibration.
         limits: bounds on what is decoded.
@@ -110,7 +132,8 @@ def build_starter(
     """
     started = time.monotonic()
     bounds = limits or DecodeLimits()
-    bank = SentenceBank(SentenceEncoder(cache, bounds, "cpu", threads))
+    out = out or heads_of(name)
+    bank = SentenceBank(load_sentences(name, cache, bounds, "cpu", threads))
     look = PictureEncoder(cache, bounds, "cpu", threads)
     listen = SoundEncoder(cache, bounds, threads)
     drawings = _encode("drawings", look, [*openclipart(sources), *emoji(sources)], cache, report)
@@ -119,7 +142,10 @@ def build_starter(
 
     report("fitting text")
     titles = [text for drawing in drawings.items if drawing.titled for text in (drawing.title, drawing.short)]
-    text, free = fit_text(bank, titles)
+    if name == MULTILINGUAL:
+        text, free = fit_translated_text(bank, titles, emoji_names(sources))
+    else:
+        text, free = fit_text(bank, titles)
     classes = image_class_texts(bank, text)
     captions = caption_vectors(bank, text, drawings.items)
     report("fitting pictures on three quarters, to check on the rest")
@@ -132,21 +158,23 @@ def build_starter(
     placed = held.placed(trial, looks), photos.placed(trial, looks), sounds.placed(audio, noise)
     checked = Checked(bank, text, held.items, placed[0], photos.items, placed[1], sounds.items, placed[2])
     calibration, pairs = calibrate(checked)
-    card = _card(seed, drawings.items, checked, pairs)
+    card = _card(name, seed, drawings.items, checked, pairs)
     report("fitting pictures on all")
     image = fit_image(drawings.features, captions, classes)
     fitted = StarterHeads(text, image, audio, {Modality.IMAGE: looks, Modality.AUDIO: noise}, calibration, card)
-    _write(out, fitted)
+    _write(out, name, fitted)
     report(f"wrote {out} after {time.monotonic() - started:.0f} s")
     return read_heads(out)
 
 
-def _card(seed: int, drawings: Sequence[Captioned], checked: Checked, pairs: dict[str, Any]) -> dict[str, Any]:
+def _card(
+    name: str, seed: int, drawings: Sequence[Captioned], checked: Checked, pairs: dict[str, Any]
+) -> dict[str, Any]:
     """What the space says of itself, for people."""
     return {
-        "command": COMMAND,
+        "command": f"triveni space build {name}",
         "seed": seed,
-        "data": DATA,
+        "data": {**DATA, **TRANSLATIONS} if name == MULTILINGUAL else DATA,
         "licence": "Apache-2.0",
         "fitted_on": {"drawings": len(drawings), "titled": sum(one.titled for one in drawings)},
         "checked_on": {
@@ -156,7 +184,7 @@ def _card(seed: int, drawings: Sequence[Captioned], checked: Checked, pairs: dic
         },
         "metrics": _metrics(checked),
         "calibration_pairs": pairs,
-        "networks": {spec.name: spec.checksum for spec in CATALOG.values()},
+        "networks": {spec.name: spec.checksum for spec in (*SENTENCES[name], EFFICIENTNET_LITE2, YAMNET)},
     }
 
 
@@ -224,7 +252,7 @@ def _run(
     return np.concatenate(parts), np.stack(descriptors), rows
 
 
-def _write(out: Path, heads: StarterHeads) -> None:
+def _write(out: Path, name: str, heads: StarterHeads) -> None:
     parts: dict[str, TextHead | ImageHead | AudioHead | Appearance] = {
         "text": heads.text,
         "image": heads.image,
@@ -232,14 +260,14 @@ def _write(out: Path, heads: StarterHeads) -> None:
         **{f"{modality}_appearance": appearance for modality, appearance in heads.appearance.items()},
     }
     tensors = {
-        f"{part}.{name}": np.ascontiguousarray(tensor)
+        f"{part}.{own}": np.ascontiguousarray(tensor)
         for part, head in parts.items()
-        for name, tensor in head.tensors().items()
+        for own, tensor in head.tensors().items()
     }
     image = heads.image
     packed = write_tensors(tensors)
     document = {
-        "name": NAME,
+        "name": name,
         "tensors": {"file": TENSORS, "sha256": hashlib.sha256(packed).hexdigest(), "bytes": len(packed)},
         "settings": {
             "image": {
@@ -255,7 +283,7 @@ def _write(out: Path, heads: StarterHeads) -> None:
         "card": dict(heads.card),
     }
     out.mkdir(parents=True, exist_ok=True)
-    for name, body in ((TENSORS, packed), (CARD, (json.dumps(document, indent=2) + "\n").encode())):
-        beside = out / f".{name}"
+    for file, body in ((TENSORS, packed), (CARD, (json.dumps(document, indent=2) + "\n").encode())):
+        beside = out / f".{file}"
         beside.write_bytes(body)
-        beside.replace(out / name)
+        beside.replace(out / file)

@@ -2,6 +2,7 @@
 
 - openclipart (Debian `openclipart-png`, `openclipart-svg`): captioned drawings, public domain;
 - emoji (npm `emoji-datasource-google`, `emojibase-data`): named drawings, art Apache-2.0, names MIT;
+- CLDR's names of emoji in many languages (npm `cldr-annotations-full`), Unicode licence: only their texts;
 - GCompris (Debian `gcompris-qt-data`): named sounds and pictures, mixed free licences, only to check and calibrate.
 """
 
@@ -19,7 +20,11 @@ from encoders.errors import SpaceError
 from encoders.fitting.download import fetch_debian, fetch_npm
 
 DEBIAN = ("openclipart-png", "openclipart-svg", "gcompris-qt-data")
-NPM = ("emoji-datasource-google@16.0.0", "emojibase-data@17.0.0")
+NPM = ("emoji-datasource-google@16.0.0", "emojibase-data@17.0.0", "cldr-annotations-full@48.2.0")
+LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "ja", "ko", "pt", "ru", "tr", "zh")
+"""In which the names of emoji are read: languages that many people speak, in eight scripts."""
+EVERY = 4
+"""One emoji in this many is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,17 @@ def emoji(folder: Path) -> list[Captioned]:
         group = f"emoji/{row['subcategory']}/{label['label'].split()[-1]}"
         kept.append(Captioned(path, label["label"], keywords, short, group))
     return kept
+
+
+def emoji_names(folder: Path) -> dict[str, list[str]]:
+    """What emoji are called, per language of `LANGUAGES`, in one order: of those named in all, one in `EVERY`."""
+    below = _below(folder, "cldr-annotations-full") / "package/annotations"
+    named = {}
+    for language in LANGUAGES:
+        read = json.loads((below / language / "annotations.json").read_text())["annotations"]["annotations"]
+        named[language] = {sign: row["tts"][0] for sign, row in read.items() if row.get("tts")}
+    signs = sorted(set.intersection(*(set(names) for names in named.values())))[::EVERY]
+    return {language: [names[sign] for sign in signs] for language, names in named.items()}
 
 
 def gcompris_sounds(folder: Path) -> list[Captioned]:

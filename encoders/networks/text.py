@@ -1,9 +1,7 @@
-"""Texts → sentence features: MiniLM (Wang et al., NeurIPS 2020) as sentence-transformers trained it."""
+"""Texts → sentence features: a BERT whose states are averaged."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +9,7 @@ from encoders.decoding.decode import decode_text
 from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
 from encoders.networks.known import MINILM, ModelSpec
 from encoders.networks.network import Network
+from encoders.networks.tokens import tokenizer_of
 from encoders.networks.weights import find_weights
 from encoders.types import Content, Floats, Modality, Prepared
 
@@ -19,7 +18,7 @@ _CELLS = 4096
 
 
 class SentenceEncoder:
-    """MiniLM: the first 256 tokens of a text → 384 numbers.
+    """A sentence network: the first tokens of a text → a vector.
 
     Args:
         cache: folder of translated networks.
@@ -27,12 +26,11 @@ class SentenceEncoder:
         device: "auto", "cpu" or a torch device.
         threads: threads of ONNX Runtime, None for one per core.
         source: where the weights are; see `find_weights`.
+        spec: the network.
 
     Raises:
         WeightsError: if the weights are missing or altered.
     """
-
-    spec: ModelSpec = MINILM
 
     def __init__(
         self,
@@ -41,15 +39,12 @@ class SentenceEncoder:
         device: str = "auto",
         threads: int | None = None,
         source: str | None = None,
+        spec: ModelSpec = MINILM,
     ) -> None:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        from tokenizers import Tokenizer
-
+        self.spec = spec
         folder = find_weights(self.spec, source)
         self._limits = limits
-        self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(int(self.spec.input["max_tokens"]))
+        self._tokenize = tokenizer_of(self.spec, folder)
         self._network = Network(self.spec, folder, cache, device, threads)
 
     @property
@@ -63,16 +58,15 @@ class SentenceEncoder:
         return self.spec.identity
 
     def prepare(self, content: Content) -> Prepared:
-        """Check and tokenize a text: token ids, int64 (t,), t ≤ 256.
+        """Check and tokenize a text: token ids, int64 (t,), t ≤ `max_tokens` of the network.
 
         Raises:
             ContentError: if it is blank, malformed or over a limit.
         """
-        text = decode_text(content, self._limits)
-        return Prepared(Modality.TEXT, np.array(self._tokenizer.encode(text).ids, np.int64))
+        return Prepared(Modality.TEXT, self._tokenize(decode_text(content, self._limits)))
 
     def features(self, batch: Sequence[Prepared]) -> Floats:
-        """Unit vectors, float32 (n, 384)."""
+        """Float32 (n, dimension of the network); see `encoders.networks.sentences`."""
         vectors = np.empty((len(batch), self.spec.dimension), np.float32)
         for rows in _by_length([len(prepared.value) for prepared in batch]):
             longest = len(batch[rows[-1]].value)
@@ -84,6 +78,44 @@ class SentenceEncoder:
                 mask[place, : len(tokens)] = 1
             vectors[rows] = self._network(ids=ids, mask=mask)[0]
         return vectors
+
+
+class JointEncoder:
+    """Several sentence networks over one text: their features side by side.
+
+    Args:
+        encoders: in the order of their features.
+    """
+
+    def __init__(self, encoders: Sequence[SentenceEncoder]) -> None:
+        self.encoders = tuple(encoders)
+
+    @property
+    def modality(self) -> Modality:
+        """Text."""
+        return Modality.TEXT
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Names, revisions, licences and checksums of the networks, with " + " between them."""
+        several = [encoder.identity for encoder in self.encoders]
+        return {key: " + ".join(identity[key] for identity in several) for key in several[0]}
+
+    def prepare(self, content: Content) -> Prepared:
+        """Check a text and tokenize it for each network.
+
+        Raises:
+            ContentError: if it is blank, malformed or over a limit.
+        """
+        return Prepared(Modality.TEXT, tuple(encoder.prepare(content) for encoder in self.encoders))
+
+    def features(self, batch: Sequence[Prepared]) -> Floats:
+        """Float32 (n, the sum of the networks' dimensions)."""
+        found = [
+            encoder.features([prepared.value[place] for prepared in batch])
+            for place, encoder in enumerate(self.encoders)
+        ]
+        return np.concatenate(found, axis=1)
 
 
 def _by_length(lengths: Sequence[int]) -> list[list[int]]:

@@ -3,7 +3,6 @@
 Importing this file imports PyTorch, so it is imported only where a network is run in it or translated.
 """
 
-import json
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,37 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from encoders.errors import WeightsError
-from encoders.networks.known import EFFICIENTNET_LITE2, MINILM, YAMNET
-
-
-class SentenceNetwork(nn.Module):
-    """A BERT with mean pooling: the network of a sentence-transformers model.
-
-    Args:
-        folder: the folder of the model.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        from safetensors.torch import load_file
-        from transformers import BertConfig, BertModel
-
-        config = BertConfig(**json.loads((folder / "config.json").read_text()))
-        self.bert: Any = BertModel(config, add_pooling_layer=False)
-        state = load_file(folder / "model.safetensors")
-        wanted = [name for name, _ in self.bert.named_parameters()]
-        missing = [name for name in wanted if name not in state]
-        if missing:
-            raise WeightsError(f"{folder / 'model.safetensors'} lacks {missing[0]}", "install the package again")
-        self.bert.load_state_dict({name: state[name] for name in wanted}, strict=False)
-
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Token ids and mask int64 (n, t) → unit vectors float32 (n, 384)."""
-        states = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state  # (n, t, 384)
-        kept = mask.unsqueeze(-1).to(states.dtype)  # (n, t, 1)
-        pooled = (states * kept).sum(1) / kept.sum(1).clamp(min=1e-9)  # (n, 384)
-        return nn.functional.normalize(pooled, dim=1)
+from encoders.networks.known import EFFICIENTNET_LITE2, YAMNET
+from encoders.networks.sentences import SENTENCES
 
 
 class PictureNetwork(nn.Module):
@@ -67,12 +37,16 @@ class PictureNetwork(nn.Module):
         return pooled, self.network._fc(pooled)
 
 
-def export_sentence(folder: Path, path: Path) -> None:
-    """Write the sentence network to an ONNX file; inputs ids, mask; output vectors; any batch and length."""
+def _export_sentence(made: Callable[[Path], nn.Module]) -> Callable[[Path, Path], None]:
+    """What writes a sentence network to an ONNX file; inputs ids, mask; output vectors; any batch and length."""
     # Two tensors: one given twice would be traced as a single input.
     example = (torch.ones(2, 9, dtype=torch.int64), torch.ones(2, 9, dtype=torch.int64))
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    _export(SentenceNetwork(folder), example, ["ids", "mask"], ["vectors"], {"ids": free, "mask": free}, path)
+
+    def export(folder: Path, path: Path) -> None:
+        _export(made(folder), example, ["ids", "mask"], ["vectors"], {"ids": free, "mask": free}, path)
+
+    return export
 
 
 def export_picture(weights: Path, path: Path) -> None:
@@ -151,15 +125,16 @@ def export_yamnet(archive: Path, path: Path) -> None:
 
 
 EXPORTS: Mapping[str, Callable[[Path, Path], None]] = MappingProxyType(
-    {MINILM.name: export_sentence, EFFICIENTNET_LITE2.name: export_picture, YAMNET.name: export_yamnet}
+    {
+        **{name: _export_sentence(made) for name, made in SENTENCES.items()},
+        EFFICIENTNET_LITE2.name: export_picture,
+        YAMNET.name: export_yamnet,
+    }
 )
 """Per network of the catalogue what translates it: its weights, and the file to write."""
 
 
 def load_torch(name: str, weights: Path, device: str) -> nn.Module:
     """A network of the catalogue that runs in PyTorch, on a device, for inference only."""
-    modules: dict[str, Callable[[Path], nn.Module]] = {
-        MINILM.name: SentenceNetwork,
-        EFFICIENTNET_LITE2.name: PictureNetwork,
-    }
+    modules: dict[str, Callable[[Path], nn.Module]] = {**SENTENCES, EFFICIENTNET_LITE2.name: PictureNetwork}
     return modules[name](weights).eval().requires_grad_(False).to(device)

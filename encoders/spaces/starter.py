@@ -1,15 +1,17 @@
-"""The starter space: MiniLM texts, EfficientNet-Lite2 pictures and YAMNet sounds in one space of 384 dimensions.
+"""The starter spaces: texts, EfficientNet-Lite2 pictures and YAMNet sounds in one space of 384 dimensions.
 
-It needs nothing but packages from the package index; no hub, no GPU. The heads are files beside this one:
-`heads/starter/heads.safetensors`, and `heads/starter/card.json`, which says how they were fitted and how well.
+`starter` reads English texts with MiniLM, `starter-multilingual` those of a hundred languages: sixteen well with
+Google's sentence encoder, all with E5. They need nothing but packages from the package index; no hub, no GPU. The
+heads are in `heads/NAME/heads.safetensors`, and `heads/NAME/card.json` says how they were fitted and how well.
 """
 
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from safetensors.numpy import load as read_tensors
@@ -19,23 +21,34 @@ from encoders.encoder import Encoder
 from encoders.errors import WeightsError
 from encoders.networks.audio import SoundEncoder
 from encoders.networks.image import PictureEncoder
-from encoders.networks.text import SentenceEncoder
+from encoders.networks.known import E5_SMALL, MINILM, USE_MULTILINGUAL, ModelSpec
+from encoders.networks.text import JointEncoder, SentenceEncoder
 from encoders.spaces.align import AudioHead, ImageHead, TextHead
 from encoders.spaces.appearance import Appearance, AppearanceEncoder, describe_picture, describe_sound
-from encoders.spaces.calibration import HeadEncoder
+from encoders.spaces.calibration import FeatureExtractor, HeadEncoder
 from encoders.spaces.space import PairCalibration, Space
 from encoders.types import Modality
 
-NAME = "starter"
-HEADS = Path(__file__).parents[1] / "heads" / NAME
+STARTER, MULTILINGUAL = "starter", "starter-multilingual"
+SENTENCES: Mapping[str, Sequence[ModelSpec]] = MappingProxyType(
+    {STARTER: (MINILM,), MULTILINGUAL: (USE_MULTILINGUAL, E5_SMALL)}
+)
+"""The starter spaces, by name, and the networks that read the texts of each."""
 TENSORS = "heads.safetensors"
 CARD = "card.json"
-_REFIT = "restore the files or refit them: triveni space build starter"
+
+
+def heads_of(name: str) -> Path:
+    """The folder of the heads of a starter space."""
+    return Path(__file__).parents[1] / "heads" / name
+
+
+HEADS = heads_of(STARTER)
 
 
 @dataclass(frozen=True, slots=True)
 class StarterHeads:
-    """The fitted parts of the starter space."""
+    """The fitted parts of a starter space."""
 
     text: TextHead
     image: ImageHead
@@ -53,17 +66,19 @@ def load_starter(
     device: str = "auto",
     threads: int | None = None,
     *,
-    heads: Path = HEADS,
+    name: str = STARTER,
+    heads: Path | None = None,
     sources: Mapping[Modality, str] | None = None,
 ) -> Space:
-    """Load the starter space.
+    """Load a starter space.
 
     Args:
         cache: folder for the networks in ONNX form; the first call fills it, which takes a minute.
         limits: bounds on what is decoded.
         device: "auto" (the GPU where there is one), "cpu" or a torch device.
         threads: threads of ONNX Runtime for each network, None for one per core.
-        heads: folder of the heads.
+        name: of the space, one of `SENTENCES`.
+        heads: folder of the heads, None for its own.
         sources: where weights come from if not from the installed packages; see `find_weights`.
 
     Returns:
@@ -72,9 +87,9 @@ def load_starter(
     Raises:
         WeightsError: if weights or heads are missing or altered.
     """
-    fitted = read_heads(heads)
+    fitted = read_heads(heads or heads_of(name))
     origin = sources or {}
-    text = SentenceEncoder(cache, limits, device, threads, origin.get(Modality.TEXT))
+    text = load_sentences(name, cache, limits, device, threads, source=origin.get(Modality.TEXT))
     image = PictureEncoder(cache, limits, device, threads, origin.get(Modality.IMAGE))
     audio = SoundEncoder(cache, limits, threads, origin.get(Modality.AUDIO))
     encoders: dict[Modality, Encoder] = {
@@ -86,29 +101,44 @@ def load_starter(
             HeadEncoder(audio, fitted.audio), fitted.appearance[Modality.AUDIO], describe_sound
         ),
     }
-    return Space(NAME, encoders, fitted.calibration)
+    return Space(name, encoders, fitted.calibration)
+
+
+def load_sentences(
+    name: str,
+    cache: Path,
+    limits: DecodeLimits,
+    device: str = "auto",
+    threads: int | None = None,
+    *,
+    source: str | None = None,
+) -> FeatureExtractor:
+    """What reads the texts of a starter space; see `load_starter`."""
+    several = [SentenceEncoder(cache, limits, device, threads, source, spec) for spec in SENTENCES[name]]
+    return several[0] if len(several) == 1 else JointEncoder(several)
 
 
 def read_heads(folder: Path = HEADS) -> StarterHeads:
-    """Read the heads of the starter space.
+    """Read the heads of a starter space.
 
     Raises:
         WeightsError: if a file is missing, malformed or altered.
     """
+    refit = "restore the files or refit them: triveni space build starter, or starter-multilingual"
     try:
         document = json.loads((folder / CARD).read_text())
         packed = (folder / TENSORS).read_bytes()
     except (OSError, ValueError) as error:
-        raise WeightsError(f"heads of the starter space cannot be read ({error})", _REFIT) from error
+        raise WeightsError(f"heads of a starter space cannot be read ({error})", refit) from error
     found = hashlib.sha256(packed).hexdigest()
     if found != document["tensors"]["sha256"]:
         raise WeightsError(
-            f"heads of the starter space are altered: {folder / TENSORS} has sha256 {found}, "
+            f"heads of a starter space are altered: {folder / TENSORS} has sha256 {found}, "
             f"the card says {document['tensors']['sha256']}",
-            _REFIT,
+            refit,
         )
     if "appearance" not in document["settings"]:
-        raise WeightsError(f"heads of the starter space in {folder} are of an earlier release", _REFIT)
+        raise WeightsError(f"heads of a starter space in {folder} are of an earlier release", refit)
     tensors = read_tensors(packed)
     parts: dict[str, dict[str, Any]] = defaultdict(dict)
     for name, tensor in tensors.items():

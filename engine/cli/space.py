@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from engine.cli.common import common_settings, console, settings_of, stderr
+from engine.encode.spaces import STARTERS
 
 if TYPE_CHECKING:
     from encoders.fitting.build_openclip import Example
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The shared space: show it, check it, build one, switch to one.", no_args_is_help=True)
 
-STARTER = "starter"
 OPENCLIP = "openclip:"
 
 
@@ -76,36 +76,37 @@ def verify(ctx: typer.Context) -> None:
 @app.command()
 def build(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="starter, or openclip:<model>/<pretrained>.")],
+    name: Annotated[str, typer.Argument(help="starter, starter-multilingual, or openclip:<model>/<pretrained>.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The folder to write; for starter its own place if not given."),
+        typer.Option("--output", "-o", help="The folder to write; for starter spaces their own place if not given."),
     ] = None,
     catalog: Annotated[
         Path | None, typer.Option(help="For openclip: a catalogue whose texts caption its pictures and sounds.")
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Where the catalogue's paths begin.")] = None,
     sources: Annotated[
-        Path, typer.Option(help="For starter: where the pictures and sounds to fit on are, or are downloaded to.")
+        Path,
+        typer.Option(help="For starter spaces: where pictures and sounds to fit on are, or are downloaded to."),
     ] = Path("var/sources"),
     seed: Annotated[int, typer.Option(help="Decides what is held out.")] = 0,
 ) -> None:
     """Fit the heads of a space and its calibration, and write them with a card of data, licences and metrics.
 
-    `starter` is fitted on openclipart and emoji, which are downloaded (Debian, npm). An OpenCLIP space is fitted on a
-    captioned catalogue of your own: long texts and sounds join it with text as the pivot.
+    The starter spaces are fitted on openclipart and emoji, which are downloaded (Debian, npm). An OpenCLIP space is
+    fitted on a captioned catalogue of your own: long texts and sounds join it with text as the pivot.
 
     Example: triveni space build openclip:ViT-B-32/laion2b_s34b_b79k --catalog items.jsonl --root media -o spaces/mine
     """
     settings = common_settings(ctx)
-    if name == STARTER:
-        _build_starter(settings, output, sources, seed)
+    if name in STARTERS:
+        _build_starter(settings, name, output, sources, seed)
     elif name.startswith(OPENCLIP):
         if catalog is None or output is None:
             raise typer.BadParameter("an openclip space needs --catalog and --output")
         _build_openclip(settings, name.removeprefix(OPENCLIP), output, catalog, root, seed)
     else:
-        raise typer.BadParameter(f"{name!r} is neither starter nor openclip:<model>/<pretrained>")
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(STARTERS)}, openclip:<model>/<pretrained>")
 
 
 @app.command()
@@ -127,16 +128,16 @@ def switch(ctx: typer.Context) -> None:
     console.print(f"{settings.store.collection} served space {before}, and now serves {space.fingerprint}")
 
 
-def _build_starter(settings: Settings, output: Path | None, sources: Path, seed: int) -> None:
+def _build_starter(settings: Settings, name: str, output: Path | None, sources: Path, seed: int) -> None:
     from encoders.fitting.build_starter import build_starter
     from encoders.fitting.sources import fetch_sources
-    from encoders.spaces.starter import HEADS
     from engine import opening
 
     fetch_sources(sources)
     build_starter(
         sources,
-        output or HEADS,
+        output,
+        name=name,
         cache=settings.space.cache,
         seed=seed,
         limits=opening.decode_limits(settings),

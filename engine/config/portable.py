@@ -9,6 +9,7 @@ import tomlkit
 from pydantic import BaseModel, SecretStr
 
 from engine.config.settings import Settings
+from engine.encode.spaces import STARTERS
 
 _PASSWORDS = re.compile(
     r"(?<=://)([^:/@,]*):(?:(?!,\w+://).)*@|(?<=[?&])[^=&,]*pass[^=&,]*=(?:(?!,\w+://)[^&])*", re.IGNORECASE
@@ -25,7 +26,7 @@ def portable_toml(settings: Settings) -> str:
     hidden: list[str] = []
     table = _plain(settings, settings.model_dump(mode="json", exclude_unset=True, exclude_none=True), "", hidden)
     space = table.get("space", {})
-    if space.get("name", "starter") != "starter" and Path(space["name"]).is_dir():  # a space that was built here
+    if space.get("name", "starter") not in STARTERS and Path(space["name"]).is_dir():  # a space that was built here
         space["name"] = str(Path(space["name"]).resolve())
     document = tomlkit.document()
     if hidden:

@@ -15,8 +15,8 @@ class SpaceSettings(Section):
     """The shared space and where it runs."""
 
     name: str = "starter"
-    """`starter`, `openclip:<model>/<pretrained>`, the path of a folder that `triveni space build` wrote, or the name
-    of a space that another distribution adds."""
+    """`starter`, `starter-multilingual`, `openclip:<model>/<pretrained>`, the path of a folder that `triveni space
+    build` wrote, or the name of a space that another distribution adds."""
     options: Mapping[str, Any] = Field(default_factory=dict)
     """Settings of a space that another distribution adds."""
     cache: Path = Path("var/models")
@@ -26,7 +26,7 @@ class SpaceSettings(Section):
     threads: int = Field(default=0, ge=0)
     """Threads of a network on the CPU; 0 takes all cores."""
     sources: Mapping[Modality, str] = Field(default_factory=dict)
-    """Where the weights of the starter space's networks are, if not in the installed packages: a folder, or
+    """Where the weights of a starter space's networks are, if not in the installed packages: a folder, or
     `hf-hub:<org>/<repository>`. They must be the same files: checksums are compared."""
 
 

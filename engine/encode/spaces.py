@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from encoders.spaces.folder import Extractors
     from encoders.spaces.space import Space
 
+STARTERS = ("starter", "starter-multilingual")
+"""Names that mean these spaces even where a folder is called so."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceSetup:
@@ -66,13 +69,19 @@ SPACES: Parts[SpaceOpener] = Parts(
     "triveni.spaces",
     "space",
     SpaceOpener,
-    {"starter": "engine.encode.spaces:Starter", "openclip": "engine.encode.spaces:OpenClip"},
+    {
+        "starter": "engine.encode.spaces:Starter",
+        "starter-multilingual": "engine.encode.spaces:StarterMultilingual",
+        "openclip": "engine.encode.spaces:OpenClip",
+    },
 )
 """What opens the spaces of a name, or of the names that begin with it and a colon."""
 
 
 class Starter:
     """The starter space."""
+
+    name = "starter"
 
     def __init__(self, settings: Section) -> None: ...
 
@@ -81,9 +90,17 @@ class Starter:
         from encoders.spaces.starter import load_starter
 
         if argument:
-            raise SpaceError(f"there is no space 'starter:{argument}'", "set space.name to starter")
+            raise SpaceError(f"there is no space '{self.name}:{argument}'", f"set space.name to {self.name}")
         space = setup.space
-        return load_starter(space.cache, setup.limits, space.device, setup.threads, sources=space.sources)
+        return load_starter(
+            space.cache, setup.limits, space.device, setup.threads, name=self.name, sources=space.sources
+        )
+
+
+class StarterMultilingual(Starter):
+    """The starter space for texts of a hundred languages."""
+
+    name = "starter-multilingual"
 
 
 class OpenClip:
@@ -113,13 +130,13 @@ def load_space(setup: SpaceSetup) -> Space:
     """
     name = setup.space.name
     kind, colon, argument = name.partition(":")
-    if kind in SPACES and (colon or not Path(name).is_dir() or name == "starter"):
+    if kind in SPACES and (colon or not Path(name).is_dir() or name in STARTERS):
         return SPACES.make(kind, setup.space.options, "space.options").open(argument, setup)
     if Path(name).is_dir():
         from encoders.spaces.folder import load_space_folder
 
         return load_space_folder(Path(name), pivot_extractors(setup), device=setup.torch_device, limits=setup.limits)
-    known = ", ".join(["starter", "openclip:<model>/<pretrained>", *SPACES.added()])
+    known = ", ".join([*STARTERS, "openclip:<model>/<pretrained>", *SPACES.added()])
     raise SettingsError(f"there is no space {name!r}", f"set space.name to {known} or a folder")
 
 

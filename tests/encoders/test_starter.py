@@ -67,7 +67,8 @@ def test_torch_gives_what_onnx_gives(starter_space: Space) -> None:
     import torch
 
     from encoders.networks.known import EFFICIENTNET_LITE2, MINILM
-    from encoders.networks.torch import PictureNetwork, SentenceNetwork
+    from encoders.networks.sentences import SentenceNetwork
+    from encoders.networks.torch import PictureNetwork
     from encoders.networks.weights import find_weights
 
     text = _extractor(starter_space, Modality.TEXT)

