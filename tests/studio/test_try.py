@@ -106,7 +106,7 @@ def test_more_and_less_like_this_mix_with_weights(visit: Visit) -> None:
     expect(visit.page.locator(".chip.piece.against")).to_contain_text("not A bird to see")
     until(lambda: visit.ids() and visit.ids()[0] != "bird/seen")
     visit.page.locator(".chip.piece summary").click()
-    visit.page.get_by_role("slider").fill("1.5")
+    visit.page.locator(".chip.piece").get_by_role("slider").fill("1.5")
     expect(visit.page).to_have_url(re.compile(r"p=1\.5%2Citem%2Cbird%2Fseen"))
     visit.page.go_back()
     expect(visit.page.locator(PART)).to_have_count(0)
