@@ -32,6 +32,7 @@ from engine.events.sql import SqlEventStore
 from engine.events.types import UserEvent
 from engine.store.base import Point
 from engine.store.collections import collections, open_store
+from engine.store.settings import StoreSettings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = [EventKind.IMPRESSION, EventKind.VIEW, EventKind.CLICK, EventKind.LIKE, EventKind.PURCHASE]
@@ -105,7 +106,7 @@ def measure_import(rounds: int) -> dict[str, float]:
 def _make_catalogue(folder: Path) -> None:
     vectors = np.random.default_rng(7).normal(size=(CATALOGUE, DIMENSION)).astype(np.float32)
     store = open_store(
-        collections("edge", path=folder),
+        collections(StoreSettings(path=folder)),
         "items",
         fingerprint="0" * 32,
         dimension=DIMENSION,

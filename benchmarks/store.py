@@ -1,4 +1,4 @@
-"""The embedded store: recall and latency by ef, and what our reading adds to the bare searches.
+"""The embedded store, of full vectors: recall and latency by ef, and what our reading adds to the bare searches.
 
     python benchmarks/store.py [--items 100000] [--json]
 
@@ -25,6 +25,7 @@ from engine.core.filters import FieldKind
 from engine.core.types import ItemId
 from engine.store.base import Point, VectorQuery
 from engine.store.edge import EdgeStore
+from engine.store.quantization import SEARCHES
 
 DIMENSION = 384
 EFS = (64, 100, 128, 192, 256, 384)
@@ -170,7 +171,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--m", type=int, default=16)
     parser.add_argument("--ef-construct", type=int, default=100)
-    parser.add_argument("--ef", type=int, default=192)
+    parser.add_argument("--ef", type=int, default=SEARCHES["none"].ef)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     data = HardData(7)

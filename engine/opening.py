@@ -109,20 +109,8 @@ def torch_device(settings: OpeningSettings) -> str:
 def store_collections(settings: OpeningSettings, *, bulk: bool = False) -> Collections:
     """All collections of the store that the settings name; see `open_store` for `bulk`."""
     from engine.store.collections import BACKGROUND, collections
-    from engine.store.layout import Layout
 
-    store = settings.store
-    return collections(
-        store.backend,
-        path=store.path,
-        url=store.url,
-        api_key=store.api_key,
-        timeout_seconds=store.timeout_seconds,
-        optimize_after=0 if bulk else BACKGROUND,
-        reserve=store.reserve_mb << 20,
-        layout=Layout(store.shards, store.replicas, store.write_consistency),
-        cache_bytes=store.cache_mb << 20,
-    )
+    return collections(settings.store, optimize_after=0 if bulk else BACKGROUND)
 
 
 def open_store(settings: OpeningSettings, space: Space, *, beside: bool = False, bulk: bool = False) -> VectorStore:
@@ -163,8 +151,32 @@ def running_server(settings: OpeningSettings) -> str:
     return EdgeCollections(settings.store.path).server(settings.store.collection)
 
 
+def build_of_server(settings: OpeningSettings) -> tuple[float, str] | None:
+    """How far the search graphs are that the server builds which has the embedded store open; None if it builds none.
+
+    Raises:
+        StoreError: if it builds none because it was started with another `store.quantization`.
+    """
+    from engine.core.errors import StoreError
+    from engine.store.collections import EdgeCollections
+
+    held, name = EdgeCollections(settings.store.path), settings.store.collection
+    building = held.building(name)
+    if building is not None:
+        return building.share, building.stage
+    found = held.graphs(name)
+    if found not in (None, settings.store.quantization):
+        raise StoreError(
+            f"the search graphs are of vectors with quantization {found}, and the server that has the store open "
+            "does not build others",
+            "restart it: `triveni serve` builds them while it serves, if there are 20,000 items or more; "
+            "or stop it, and run this again",
+        )
+    return None
+
+
 def announce(store: VectorStore, address: str, port: int) -> None:
-    """Let `running_server` find the server that has a store open.
+    """Let `running_server` find the server that has a store open, and catch up on search graphs in the background.
 
     Args:
         store: the store; only an embedded one has to be asked through the process that has it.
@@ -175,6 +187,7 @@ def announce(store: VectorStore, address: str, port: int) -> None:
 
     if isinstance(store, EdgeStore):
         store.announce(reachable(address, port))
+        store.optimize_if_due()
 
 
 def reachable(address: str, port: int) -> str:

@@ -14,6 +14,8 @@ from engine.core.filters import Filter, Schema
 from engine.core.types import Candidates, ItemId, Payload
 from engine.store.words import WordVector
 
+Tell = Callable[[float, str], None]
+"""Is told the share that is done, 0 to 1, and what is being done."""
 _NAMESPACE = uuid.UUID("7e1b2f0c-6a55-5d0e-9a39-0d8f5d2c4b11")
 
 
@@ -235,8 +237,14 @@ class VectorStore(Protocol):
     def flush(self) -> None:
         """Make all writes durable on disk."""
 
-    def optimize(self) -> None:
-        """Build the search indexes over what was written. Searches before it are exact, but slower."""
+    def optimize(self, tell: Tell | None = None) -> None:
+        """Build the search indexes over what was written, of vectors quantised as the settings say.
+
+        Searches before it are exact, but slower. Reads and writes go on meanwhile.
+
+        Args:
+            tell: is told how far it is.
+        """
 
     def snapshot(self, path: Path) -> None:
         """Write all points, extra vectors, the schema and the fingerprint to a file at `path`, atomically.

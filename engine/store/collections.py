@@ -8,17 +8,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from encoders.errors import SpaceError
 from encoders.types import Modality
 from engine.core.errors import NotFoundError, StoreError
 from engine.core.files import write_atomically
 from engine.store.base import VectorStore
-from engine.store.edge_folder import Description, server_of
+from engine.store.edge_folder import Building, Description, server_of
 from engine.store.edge_space import RESERVE, DiskRoom
 from engine.store.layout import Layout
-from engine.store.settings import DEFAULTS
+from engine.store.quantization import Quantization
+from engine.store.settings import DEFAULTS, StoreSettings
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -86,12 +87,24 @@ class EdgeCollections:
         root: the folder.
         optimize_after: see `EdgeStore`.
         reserve: bytes of the disk that stay free.
+        quantization: see `EdgeStore`.
+        build_memory: see `EdgeStore`.
     """
 
-    def __init__(self, root: Path, *, optimize_after: int = BACKGROUND, reserve: int = RESERVE) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        optimize_after: int = BACKGROUND,
+        reserve: int = RESERVE,
+        quantization: Quantization = DEFAULTS.quantization,
+        build_memory: int = 0,
+    ) -> None:
         self._root = root
         self._optimize_after = optimize_after
         self._reserve = reserve
+        self._quantization = quantization
+        self._build_memory = build_memory
 
     def all(self) -> list[CollectionInfo]:
         """All collections, by name and fingerprint."""
@@ -140,6 +153,8 @@ class EdgeCollections:
             fingerprint=fingerprint,
             dimension=dimension,
             modalities=modalities,
+            quantization=self._quantization,
+            build_memory=self._build_memory,
             optimize_after=self._optimize_after,
             room=DiskRoom(folder, self._reserve),
         )
@@ -152,6 +167,15 @@ class EdgeCollections:
         """
         fingerprint = self.current(name)
         return "" if fingerprint is None else server_of(self._folder(name, fingerprint))
+
+    def building(self, name: str) -> Building | None:
+        """How far the search graphs of the collection that serves under a name are, if somebody builds them now."""
+        return Building.read(self._folder(name, self.current(name) or ""))
+
+    def graphs(self, name: str) -> Quantization | None:
+        """Of which vectors the search graphs are of the collection that serves under a name; None if it has none."""
+        about = Description.read(self._folder(name, self.current(name) or ""))
+        return about.quantization if about and about.graphed else None
 
     def open_current(self, name: str) -> VectorStore | None:
         """Open the collection that serves under a name; see `Collections.open_current`."""
@@ -179,6 +203,7 @@ class ServerCollections:
         api_key: "" for none.
         timeout_seconds: of each call.
         layout: how new collections lie on a cluster.
+        quantization: see `ServerStore`.
         cache_bytes: of vectors that each store keeps in memory.
     """
 
@@ -189,11 +214,13 @@ class ServerCollections:
         api_key: str = "",
         timeout_seconds: float = DEFAULTS.timeout_seconds,
         layout: Layout | None = None,
+        quantization: Quantization = DEFAULTS.quantization,
         cache_bytes: int = CACHE,
     ) -> None:
         from engine.store.server_client import connect
 
         self._layout = layout or Layout()
+        self._quantization = quantization
         self._cache_bytes = cache_bytes
         self._client = connect(url, api_key=api_key, timeout_seconds=timeout_seconds)
 
@@ -261,6 +288,7 @@ class ServerCollections:
             dimension=dimension,
             modalities=modalities,
             layout=self._layout,
+            quantization=self._quantization,
             cache_bytes=self._cache_bytes,
         )
 
@@ -300,23 +328,23 @@ def _aliases(qdrant: "QdrantClient") -> dict[str, str]:
     return {alias.alias_name: alias.collection_name for alias in qdrant.get_aliases().aliases}
 
 
-def collections(
-    backend: Literal["edge", "server"],
-    *,
-    path: Path,
-    url: str = "",
-    api_key: str = "",
-    timeout_seconds: float = DEFAULTS.timeout_seconds,
-    optimize_after: int = BACKGROUND,
-    reserve: int = RESERVE,
-    layout: Layout | None = None,
-    cache_bytes: int = CACHE,
-) -> Collections:
-    """The collections of the embedded store at `path`, or of the server at `url`; see both for the rest."""
-    if backend == "edge":
-        return EdgeCollections(path, optimize_after=optimize_after, reserve=reserve)
+def collections(store: StoreSettings, *, optimize_after: int = BACKGROUND) -> Collections:
+    """The collections of the store that the settings name; see `EdgeStore` for `optimize_after`."""
+    if store.backend == "edge":
+        return EdgeCollections(
+            store.path,
+            optimize_after=optimize_after,
+            reserve=store.reserve_mb << 20,
+            quantization=store.quantization,
+            build_memory=store.build_memory_mb << 20,
+        )
     return ServerCollections(
-        url, api_key=api_key, timeout_seconds=timeout_seconds, layout=layout, cache_bytes=cache_bytes
+        store.url,
+        api_key=store.api_key,
+        timeout_seconds=store.timeout_seconds,
+        layout=Layout(store.shards, store.replicas, store.write_consistency),
+        quantization=store.quantization,
+        cache_bytes=store.cache_mb << 20,
     )
 
 

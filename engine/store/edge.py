@@ -6,7 +6,7 @@ because the shard's answers in Python objects cost more than its searches.
 
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,18 @@ from engine.core.files import disk_errors
 from engine.core.filters import Filter, Schema
 from engine.core.types import Candidates, ItemId
 from engine.store import validate
-from engine.store.base import NO_HITS, Hits, Page, Point, VectorQuery, point_id
+from engine.store.base import NO_HITS, Hits, Page, Point, Tell, VectorQuery, point_id
 from engine.store.columns import points_of
-from engine.store.edge_folder import Description, FolderLock, copy_shard, remove_strays
+from engine.store.edge_build import Build, EdgeBuilds, Shape
+from engine.store.edge_folder import Building, Description, FolderLock, remove_strays
 from engine.store.edge_read import ID, ROW, Directory, EdgeReader, Entry
 from engine.store.edge_repair import forget_vectors
 from engine.store.edge_shard import GRAPH_FROM_BYTES, Shard, create_shard
-from engine.store.edge_space import DiskRoom, size_of, size_of_folder, size_of_records, size_of_vectors
+from engine.store.edge_space import DiskRoom, size_of, size_of_records, size_of_vectors
 from engine.store.edge_vectors import EdgeVectors
 from engine.store.edge_words import EdgeWords
 from engine.store.optimizer import Optimizer
+from engine.store.quantization import SEARCHES, Quantization, Search
 from engine.store.rows import VectorRows
 from engine.store.snapshot import read_snapshot, write_snapshot
 from engine.store.words import WORDS
@@ -50,7 +52,9 @@ class EdgeStore:
         modalities: the named vectors.
         m: edges per node of the search graph (HNSW, Malkov and Yashunin 2018); for a new collection.
         ef_construct: how widely the graph is searched while it is built; for a new collection.
-        ef: how widely a query searches the graph, at least; its limit is a lower bound.
+        ef: how widely a query searches the graph, at least; its limit is a lower bound. 0 is what was measured.
+        quantization: of the vectors that searches compare; a collection that has another is built anew by `optimize`.
+        build_memory: bytes that building the graphs may take; 0 is a quarter of what there is.
         optimize_after: after so many written points the graph is built in the background; 0 leaves it to
             `optimize`.
         room: refuses writes where the disk is almost full; None keeps `RESERVE` free.
@@ -72,13 +76,16 @@ class EdgeStore:
         modalities: Sequence[Modality],
         m: int = 16,
         ef_construct: int = 100,
-        ef: int = 192,
+        ef: int = 0,
+        quantization: Quantization = "none",
+        build_memory: int = 0,
         optimize_after: int = 20_000,
         room: DiskRoom | None = None,
     ) -> None:
         self._room = room or DiskRoom(folder)
         self._folder = folder
-        self._ef = ef
+        best = SEARCHES[quantization]
+        self._search = Search(ef or best.ef, best.oversampling)
         self._writing = threading.RLock()
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -99,11 +106,15 @@ class EdgeStore:
             self._directory = Directory()
             self._read_directory()
             self._reader = EdgeReader(self._directory, self._rows, self._shard.payloads, self._writing)
-            self._optimizer = Optimizer(optimize_after, self._writing, self._copy_shard, self._adopt_shard)
-            self._optimizer.count(max(0, len(self._directory.entries) - self._about.graphed))
+            steps = self._copy_shard, self._adopt_shard, self._tell
+            self._optimizer = Optimizer(optimize_after, self._writing, *steps)
+            graphed = self._about.graphed if self._about.quantization == quantization else 0
+            self._optimizer.count(max(0, len(self._directory.entries) - graphed))
             what = self._shard, self._directory, self._writing, lambda: self._about, self._describe
             self._extra = EdgeVectors(*what, self._optimizer.wrote, self._room, _CHUNK)
             self._words = EdgeWords(*what, self._optimizer.wrote, self._room, _CHUNK)
+            shape = Shape(m, ef_construct, quantization, build_memory)
+            self._builds = EdgeBuilds(folder, *what, self._extra, self._room, shape, self.flush)
         except BaseException:
             self._lock.release()
             raise
@@ -176,7 +187,7 @@ class EdgeStore:
     def put_vectors(self, name: str, ids: Sequence[ItemId], matrix: Floats) -> int:
         """Set an extra vector of points that are there; see `VectorStore.put_vectors`."""
         count = self._extra.put(name, ids, matrix)
-        self._optimizer.start_if_due(len(self._directory.entries))
+        self.optimize_if_due()
         return count
 
     def read_vectors(self, name: str, ids: Sequence[ItemId]) -> tuple[Floats, npt.NDArray[np.bool_]]:
@@ -194,7 +205,7 @@ class EdgeStore:
         for start in range(0, len(points), _CHUNK):
             chunk = points[start : start + _CHUNK]
             self._write(chunk, validate.slice_columns(columns, start, start + len(chunk)))
-        self._optimizer.start_if_due(len(self._directory.entries))
+        self.optimize_if_due()
 
     def _write(self, points: Sequence[Point], columns: validate.Columns) -> None:
         vectors: list[dict[str, Any]] = [{} for _ in points]
@@ -262,7 +273,7 @@ class EdgeStore:
         asked = [row for row, query in enumerate(queries) if query.modality not in nowhere]
         hits = [NO_HITS] * len(queries)
         try:
-            answers = self._shard.search([queries[row] for row in asked], self._ef, self._keys) if asked else []
+            answers = self._shard.search([queries[row] for row in asked], self._search, self._keys) if asked else []
         except StoreError:
             self._check(queries)  # an extra vector may have been dropped meanwhile
             raise
@@ -326,45 +337,27 @@ class EdgeStore:
         if self._rows.many_released:
             self.flush()
 
-    def optimize(self) -> None:
-        """Build the search graphs over what was written; reads and writes go on meanwhile."""
-        self._optimizer.run()
+    def optimize(self, tell: Tell | None = None) -> None:
+        """Build the search graphs over what was written; see `VectorStore.optimize`."""
+        self._optimizer.run(tell=tell)
 
-    def _copy_shard(self) -> Path | None:
+    def optimize_if_due(self) -> None:
+        """Do so in the background, if much was written or the graphs are of vectors that are quantised otherwise."""
+        self._optimizer.start_if_due(len(self._directory.entries))
+
+    def _copy_shard(self, unbuilt: int) -> Build | None:
         """Copy the shard for the optimizer; None where there is too little to build a graph over."""
         widest = max([self.dimension, *self.vectors.values()])
         if len(self._directory.entries) * widest * 4 < GRAPH_FROM_BYTES:
             return None
-        self.flush()
-        shard = self._folder / self._about.shard
-        self._room.check(size_of_folder(shard), "building the search index")
-        self._extra.copied()
-        return copy_shard(shard)
+        return self._builds.prepare(unbuilt)
 
-    def _adopt_shard(self, path: Path, changed: Collection[ItemId]) -> None:
-        """Exchange the shard for its optimized copy, after the writes that the copy missed."""
-        with self._writing:
-            self._shard.check_open()
-            keys = [uuid.UUID(point_id(item)) for item in changed]
-            missed = self._shard.records(keys) if keys else []
-            self._room.check(size_of_records(missed), "taking over the search index")
+    def _adopt_shard(self, build: Build, changed: Callable[[], set[ItemId]]) -> None:
+        self._builds.adopt(build, changed)
 
-            def catch_up(fresh: Shard) -> None:
-                for modality in set(self.modalities).difference(self._about.unused):
-                    fresh.add_vector(modality.value, self.dimension)
-                self._extra.catch_up(fresh)
-                fresh.add_words()
-                for name in self._about.schema.keys() - fresh.indexed_fields():
-                    fresh.index(name, self._about.schema[name])
-                fresh.delete(keys)
-                fresh.upsert(missed)
-                fresh.flush()
-                self._describe(shard=path.name, graphed=len(self._directory.entries))
-
-            self._rows.sync()
-            self._shard.exchange(path, catch_up)
-            self._reader.forget_if(self._rows.synced())
-            remove_strays(self._folder, path.name)
+    def _tell(self, share: float, stage: str) -> None:
+        with disk_errors(self._folder):
+            Building(share, stage).write(self._folder)
 
     def _describe(self, **changes: Any) -> None:
         """Change the description, on disk first."""

@@ -3,6 +3,7 @@
 store.json      what the collection is, and which shard folder serves; replaced atomically
 lock            held by the one process that has it open
 shard-<name>/   Qdrant Edge's files
+building.json   how far the search graphs are, while they are built
 rows/           the columns that ranking reads
 """
 
@@ -23,6 +24,7 @@ from encoders.types import Modality
 from engine.core.errors import StoreError, StoreInUseError
 from engine.core.files import write_atomically
 from engine.core.filters import FieldKind, Schema
+from engine.store.quantization import Quantization
 
 _FORMAT = 1
 _TRIES, _TRY_SECONDS = 5, 0.01
@@ -46,6 +48,8 @@ class Description:
     """Of the words that the items have; see `engine.store.words.FORM`."""
     graphed: int = 0
     """How many points the search graphs hold as they are."""
+    quantization: Quantization = "none"
+    """Of the vectors under the search graphs."""
     extra: Mapping[str, int] = field(default_factory=dict)
     """The extra vectors, with their dimensions."""
     strays: tuple[str, ...] = ()
@@ -103,6 +107,33 @@ class Description:
                 "index into another collection",
             )
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """How far the search graphs are that somebody builds: the content of `building.json`."""
+
+    share: float
+    """That is done, 0 to 1."""
+    stage: str
+    """What is being done."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """What a folder says; None if nothing is built."""
+        try:
+            return cls(**json.loads((folder / "building.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Let others know."""
+        write_atomically(folder / "building.json", json.dumps(asdict(self)))
+
+    @staticmethod
+    def end(folder: Path) -> None:
+        """Nothing is built any more."""
+        (folder / "building.json").unlink(missing_ok=True)
 
 
 class FolderLock:
@@ -184,15 +215,21 @@ def _in_use(folder: Path, who: str, address: str) -> StoreInUseError:
     )
 
 
+def new_shard(folder: Path) -> Path:
+    """The path of another shard of a store."""
+    return folder / f"shard-{uuid.uuid4().hex[:8]}"
+
+
 def copy_shard(path: Path) -> Path:
     """Copy the folder of a flushed shard to a new one beside it."""
-    target = path.with_name(f"shard-{uuid.uuid4().hex[:8]}")
+    target = new_shard(path.parent)
     shutil.copytree(path, target)
     return target
 
 
 def remove_strays(folder: Path, serving: str) -> None:
-    """Remove the shard folders that no longer serve, or were left by an interrupted optimisation."""
+    """Remove the shard folders that no longer serve, or were left by an interrupted build, and what tells of it."""
+    Building.end(folder)
     for path in folder.glob("shard-*"):
         if path.name != serving:
             shutil.rmtree(path, ignore_errors=True)

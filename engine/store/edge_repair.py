@@ -1,4 +1,6 @@
-"""What a kill leaves in the folder of a shard that Qdrant Edge would not open again.
+"""Repairs of the files of a shard that nobody has open.
+
+What a kill leaves in them Qdrant Edge would not open again.
 
 Edge adds a named vector to one segment after the other and to its own description last, and drops one in that order
 too. Killed in between, the parts do not agree, and `EdgeShard.load` refuses all of them ("config is incompatible with
@@ -32,6 +34,15 @@ def forget_vectors(shard: Path, names: Set[str]) -> None:
         for name in names:
             for part in ("vector_storage", "vector_index"):
                 shutil.rmtree(segment / f"{part}-{name}", ignore_errors=True)
+
+
+def leave_on_disk(shard: Path) -> None:
+    """Let Edge read the vectors of a shard that nobody has open from disk as they are needed, not all as it opens."""
+    for about in (shard / "segments").glob("*/segment.json"):
+        document = json.loads(about.read_text(encoding="utf-8"))
+        for vector in document["config"]["vector_data"].values():
+            vector["storage_type"] = vector["storage_type"].removeprefix("InRam")
+        write_atomically(about, json.dumps(document))
 
 
 def _forget(path: Path, names: Set[str], *way: str) -> None:

@@ -17,6 +17,7 @@ from engine.core.filters import FieldKind, Filter
 from engine.core.types import ItemId, Json
 from engine.store.base import VectorQuery
 from engine.store.edge_filter import narrowed, to_edge
+from engine.store.quantization import Search
 from engine.store.words import WORDS, WordVector
 
 GRAPH_FROM_BYTES = 10_000 * 1024
@@ -129,19 +130,20 @@ class Shard:
         return [_record(one) for one in self._call(lambda shard: shard.retrieve([*keys], True, True))]
 
     def search(
-        self, queries: Sequence[VectorQuery], ef: int, keys_of: Callable[[Iterable[ItemId]], set[uuid.UUID]]
+        self, queries: Sequence[VectorQuery], search: Search, keys_of: Callable[[Iterable[ItemId]], set[uuid.UUID]]
     ) -> list[ShardHits]:
         """Search by several vectors in one batch; those that differ only in the vector are faster side by side.
 
         Args:
             queries: the searches.
-            ef: how widely the graph is searched, at least.
+            search: how widely the graph is searched.
             keys_of: the points of those items that are there.
         """
         kinds = [(str(query.modality), *_narrowing(query), query.limit) for query in queries]
         order = sorted(range(len(queries)), key=kinds.__getitem__)
         filters: dict[tuple[int, ...], edge.Filter | None] = {}
-        params = edge.SearchParams(hnsw_ef=ef)
+        rescored = edge.QuantizationSearchParams(rescore=True, oversampling=search.oversampling)
+        params = edge.SearchParams(hnsw_ef=search.ef, quantization=rescored)
         requests = []
         for query in (queries[row] for row in order):
             key = _narrowing(query)

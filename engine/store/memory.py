@@ -15,7 +15,7 @@ from engine.core.errors import StoreError
 from engine.core.filters import Filter, Schema
 from engine.core.types import Candidates, ItemId
 from engine.store import extra, validate
-from engine.store.base import Hits, Page, Point, VectorQuery, point_id
+from engine.store.base import Hits, Page, Point, Tell, VectorQuery, point_id
 from engine.store.columns import columns_of
 from engine.store.match import matches, values
 from engine.store.snapshot import read_snapshot, write_snapshot
@@ -238,7 +238,7 @@ class MemoryStore:
     def flush(self) -> None:
         """Nothing is on disk."""
 
-    def optimize(self) -> None:
+    def optimize(self, tell: Tell | None = None) -> None:
         """Nothing is indexed: every search is exact."""
 
     def snapshot(self, path: Path) -> None:

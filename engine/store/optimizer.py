@@ -1,41 +1,49 @@
 """When and how the search graphs of an embedded store are built: in a copy, by another process."""
 
 import logging
-import shutil
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.core.errors import DiskError, StoreError
 from engine.core.types import ItemId
+from engine.store.base import Tell
+from engine.store.edge_build import Build
 
 _PROGRAM = Path(__file__).with_name("edge_optimize.py")
 _BACKGROUND_NICENESS = 10
+_BUILDS = threading.Lock()
+"""One build at a time in this process, so that the budget of memory holds for all its stores together."""
+_LOOK_SECONDS = 0.1
+"""Between two looks whether a store that waits for its turn was stopped."""
 _log = logging.getLogger(__name__)
 
 
 class Optimizer:
     """Builds search graphs while the store goes on reading and writing.
 
-    It copies the shard, lets a process of its own optimize the copy, and hands it back with the ids of the
-    points that were written meanwhile.
+    It copies the shard, lets a process of its own build over the copy, and hands it back; whoever takes it asks for
+    the ids of the points that were written meanwhile.
 
     Args:
         after: so many written points make a build due; 0 for never.
         writing: the lock of the store's writers.
-        copy: flushes the shard and copies it to a new folder, or gives None if it is too small; called with
-            the lock.
-        adopt: exchanges the shard for the optimized copy.
+        copy: copies the shard, as so many points are unbuilt, or gives None if it is too small; called with the lock.
+        adopt: exchanges the shard for the one that was built; it asks which points were written since it last asked.
+        tell: is told how far each build is; None where nobody wants to know.
     """
 
     def __init__(
         self,
         after: int,
         writing: threading.RLock,
-        copy: Callable[[], Path | None],
-        adopt: Callable[[Path, Collection[ItemId]], None],
+        copy: Callable[[int], Build | None],
+        adopt: Callable[[Build, Callable[[], set[ItemId]]], None],
+        tell: Tell | None = None,
     ) -> None:
         self._after = after
         self._writing = writing
@@ -43,10 +51,11 @@ class Optimizer:
         self._adopt = adopt
         self._running = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[str] | None = None
         self._stopped = False
         self._written = 0
         self._changed: set[ItemId] | None = None
+        self._listeners = [tell] if tell else []
 
     def count(self, points: int) -> None:
         """Count points that were written before this object was there."""
@@ -74,29 +83,35 @@ class Optimizer:
             if not self._stopped:
                 _log.warning("search index was not built, searches stay exact but slower: %s", error)
 
-    def run(self, niceness: int = 0) -> None:
+    def run(self, niceness: int = 0, tell: Tell | None = None) -> None:
         """Build now, and return when the result serves.
+
+        Args:
+            niceness: of the other process.
+            tell: is told how far it is.
 
         Raises:
             StoreError: if the other process fails.
             DiskFullError: if there is too little room.
         """
-        with self._running:
+        with self._running, self._alone():
             if not self._written or self._stopped:
                 return
-            path = None
+            build = None
             try:
                 with self._writing:
-                    path, written = self._copy(), self._written
+                    written = self._written
+                    build = self._copy(written)
                     self._written = 0  # also where it is too small: another look is due after as many writes
-                    if path is None:
+                    if build is None:
                         return
                     self._changed = set()
-                self._build(path, niceness)
-                self._adopt(path, self._changed)
+                with self._telling(tell):
+                    self._build(build, niceness)
+                    self._adopt(build, self._take)
             except BaseException as error:
-                if path is not None:
-                    shutil.rmtree(path, ignore_errors=True)
+                if build is not None:
+                    build.remove()
                     with self._writing:
                         self._written += written
                 if isinstance(error, OSError):
@@ -105,15 +120,51 @@ class Optimizer:
             finally:
                 self._changed = None
 
-    def _build(self, path: Path, niceness: int) -> None:
-        command = [sys.executable, "-P", str(_PROGRAM), str(path), str(niceness)]
-        self._child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        if self._stopped:
-            self._child.terminate()
-        _, complaint = self._child.communicate()
-        if self._child.returncode:
-            last = complaint.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-            raise StoreError(f"building the search index failed with code {self._child.returncode}: {last[0]}")
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until no other store of this process builds, or this one is stopped."""
+        while not (mine := _BUILDS.acquire(timeout=_LOOK_SECONDS)) and not self._stopped:
+            pass
+        try:
+            yield
+        finally:
+            if mine:
+                _BUILDS.release()
+
+    @contextmanager
+    def _telling(self, tell: Tell | None) -> Iterator[None]:
+        """Somebody more wants to know how far a build is."""
+        if tell is None:
+            yield
+            return
+        self._listeners.append(tell)
+        try:
+            yield
+        finally:
+            self._listeners.remove(tell)
+
+    def _take(self) -> set[ItemId]:
+        """The points that were written since this was asked last; called with the lock."""
+        changed, self._changed = self._changed or set(), set()
+        return changed
+
+    def _build(self, build: Build, niceness: int) -> None:
+        command = [sys.executable, "-P", str(_PROGRAM), build.order(niceness)]
+        with (
+            tempfile.TemporaryFile() as complaints,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as child,
+        ):
+            self._child = child
+            if self._stopped:
+                child.terminate()
+            for line in child.stdout or ():
+                share, _, stage = line.strip().partition(" ")
+                for tell in self._listeners:
+                    tell(float(share), stage)
+            if child.wait():
+                complaints.seek(0)
+                last = complaints.read().decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+                raise StoreError(f"building the search index failed with code {child.returncode}: {last[0]}")
 
     def stop(self) -> None:
         """End a build that runs, and start no other."""

@@ -16,9 +16,10 @@ from engine.core.errors import StoreError
 from engine.core.filters import Filter, Schema, fields
 from engine.core.types import Candidates, ItemId
 from engine.store import validate
-from engine.store.base import NO_HITS, Hits, Page, Point, VectorQuery, point_id
+from engine.store.base import NO_HITS, Hits, Page, Point, Tell, VectorQuery, point_id
 from engine.store.columns import points_of
 from engine.store.layout import Layout
+from engine.store.quantization import SEARCHES, Quantization
 from engine.store.server_cache import ADDRESS, address_of
 from engine.store.server_client import ServerClient
 from engine.store.server_collection import ServerCollection
@@ -45,7 +46,8 @@ class ServerStore:
         modalities: the named vectors.
         m: edges per node of the search graph; for a new collection.
         ef_construct: how widely the graph is searched while it is built; for a new collection.
-        ef: how widely a query searches the graph, at least; its limit is a lower bound.
+        ef: how widely a query searches the graph, at least; its limit is a lower bound. 0 is what was measured.
+        quantization: of the vectors that searches compare; a collection that has another gets it by `optimize`.
         layout: how it lies on a cluster; for a new collection. None takes the defaults.
         cache_bytes: of vectors that are kept in memory once they were read.
 
@@ -64,17 +66,23 @@ class ServerStore:
         modalities: Sequence[Modality],
         m: int = 16,
         ef_construct: int = 100,
-        ef: int = 192,
+        ef: int = 0,
+        quantization: Quantization = "none",
         layout: Layout | None = None,
         cache_bytes: int = DEFAULTS.cache_mb << 20,
     ) -> None:
         self.fingerprint = fingerprint
         self.dimension = dimension
         self.modalities = tuple(modalities)
-        self._ef = ef
+        best = SEARCHES[quantization]
+        self._quantization = quantization
+        self._params = models.SearchParams(
+            hnsw_ef=ef or best.ef,
+            quantization=models.QuantizationSearchParams(rescore=True, oversampling=best.oversampling),
+        )
         self._collection = ServerCollection(client, collection)
         hnsw = models.HnswConfigDiff(m=m, ef_construct=ef_construct)
-        self._collection.make(fingerprint, dimension, modalities, hnsw, layout or Layout())
+        self._collection.make(fingerprint, dimension, modalities, hnsw, layout or Layout(), quantization)
         self._schema = self._collection.schema(fingerprint, dimension)
         self._writing = threading.Lock()
         self._reader = ServerReader(self._collection, dimension, modalities, cache_bytes)
@@ -191,7 +199,6 @@ class ServerStore:
         self._check_queries(queries)
         if not queries:
             return []
-        params = models.SearchParams(hnsw_ef=self._ef)
         asked = [row for row, query in enumerate(queries) if self.words or not isinstance(query.vector, WordVector)]
         filters = {_narrowing(query): query for query in queries}
         passing = {key: self._narrowed(query) for key, query in filters.items()}
@@ -201,7 +208,7 @@ class ServerStore:
                 using=str(queries[row].modality),
                 limit=queries[row].limit,
                 filter=passing[_narrowing(queries[row])],
-                params=params,
+                params=self._params,
                 with_payload=False,
             )
             for row in asked
@@ -275,20 +282,25 @@ class ServerStore:
     def flush(self) -> None:
         """Nothing to do: the server acknowledges a write when it is in its log."""
 
-    def optimize(self, timeout_seconds: float = 3600.0) -> None:
-        """Wait until the server has built its search graphs, which it starts itself.
+    def optimize(self, tell: Tell | None = None, timeout_seconds: float = 3600.0) -> None:
+        """Wait until the server has built its search graphs, which it starts itself; see `VectorStore.optimize`.
 
         Args:
+            tell: is told how far it is.
             timeout_seconds: how long to wait.
 
         Raises:
             StoreError: if that takes longer.
         """
+        self._collection.quantize(self._quantization)
         deadline = time.monotonic() + timeout_seconds
-        while self._collection.call(lambda qdrant: qdrant.get_collection(self._collection.name)).status not in (
-            models.CollectionStatus.GREEN,
-            models.CollectionStatus.GREY,
-        ):
+        while True:
+            state = self._collection.call(lambda qdrant: qdrant.get_collection(self._collection.name))
+            if state.status in (models.CollectionStatus.GREEN, models.CollectionStatus.GREY):
+                return
+            if tell is not None:
+                share = (state.indexed_vectors_count or 0) / max(1, state.points_count or 0)
+                tell(min(share, 0.99), f"the server builds its search graphs, {state.segments_count} segments")
             if time.monotonic() > deadline:
                 raise StoreError(f"qdrant at {self._collection.where} still optimizes after {timeout_seconds:g} s")
             time.sleep(0.2)

@@ -10,6 +10,7 @@ from encoders.types import Modality
 from engine.core.errors import StoreError
 from engine.core.filters import FieldKind, Schema
 from engine.store.layout import Layout
+from engine.store.quantization import Quantization
 from engine.store.server_client import ServerClient, metadata
 from engine.store.server_points import Points
 from engine.store.words import WORDS
@@ -22,6 +23,20 @@ _KINDS = {
     FieldKind.DATETIME: models.PayloadSchemaType.DATETIME,
     FieldKind.GEO: models.PayloadSchemaType.GEO,
 }
+
+QUANTIZATIONS: dict[Quantization, Any] = {
+    "none": None,
+    "int8": models.ScalarQuantization(
+        scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, always_ram=True)
+    ),
+    "4bit": models.TurboQuantization(
+        turbo=models.TurboQuantQuantizationConfig(bits=models.TurboQuantBitSize.BITS4, always_ram=True)
+    ),
+}
+"""As the server calls each kind."""
+
+_LOCAL = (":memory:", "file:")
+"""How the addresses of qdrant-client's local mode begin, which compares full vectors always."""
 
 Answer = TypeVar("Answer")
 
@@ -66,12 +81,15 @@ class ServerCollection:
         modalities: Sequence[Modality],
         hnsw: models.HnswConfigDiff,
         layout: Layout,
+        quantization: Quantization,
     ) -> None:
         """Make it if it is missing."""
         if self._exists():
             return
+        on_disk = quantization != "none" or None
         vectors = {
-            name.value: models.VectorParams(size=dimension, distance=models.Distance.COSINE) for name in modalities
+            name.value: models.VectorParams(size=dimension, distance=models.Distance.COSINE, on_disk=on_disk)
+            for name in modalities
         }
         about = {"fingerprint": fingerprint, "dimension": dimension, "schema": {}}
         try:
@@ -81,14 +99,17 @@ class ServerCollection:
                     vectors_config=vectors,
                     sparse_vectors_config={WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
                     hnsw_config=hnsw,
+                    quantization_config=QUANTIZATIONS[quantization],
                     metadata=about,
                     shard_number=layout.shards or None,
                     replication_factor=layout.replicas,
                     write_consistency_factor=layout.write_consistency,
                 )
             )
-        except StoreError:
-            if not self._exists():  # a try whose answer was lost has made it, or another process
+        except StoreError as error:
+            if not self._exists():  # else a try whose answer was lost has made it, or another process
+                if "quantization" in str(error).lower():
+                    raise _unknown(quantization, error) from error
                 raise
         self.settle(lambda qdrant: qdrant.collection_exists(self.name), f"collection {self.name}")
 
@@ -127,6 +148,33 @@ class ServerCollection:
 
         self.settle(shows, f"the schema of {self.name}")
 
+    def quantize(self, quantization: Quantization) -> None:
+        """Let the server quantise vectors otherwise, if they are not so yet; it rebuilds its segments by itself.
+
+        Raises:
+            StoreError: if the server is too old.
+        """
+        found = self.call(lambda qdrant: qdrant.get_collection(self.name)).config
+        wanted = QUANTIZATIONS[quantization]
+        if type(found.quantization_config) is type(wanted) or self.where.startswith(_LOCAL):
+            return
+        named = found.params.vectors if isinstance(found.params.vectors, dict) else {}
+        originals = models.VectorParamsDiff(on_disk=quantization != "none")
+        try:
+            self.call(
+                lambda qdrant: qdrant.update_collection(
+                    self.name,
+                    quantization_config=wanted or models.Disabled.DISABLED,
+                    vectors_config=dict.fromkeys(named, originals),
+                )
+            )
+        except StoreError as error:
+            raise _unknown(quantization, error) from error
+        self.settle(
+            lambda qdrant: type(qdrant.get_collection(self.name).config.quantization_config) is type(wanted),
+            f"quantization {quantization} of {self.name}",
+        )
+
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError(f"collection {self.name} at {self.where} is closed", "open it again")
@@ -136,6 +184,13 @@ class ServerCollection:
         if not self._closed:
             self._closed = True
             self._client.close()
+
+
+def _unknown(quantization: Quantization, error: StoreError) -> StoreError:
+    return StoreError(
+        f"vectors cannot be quantised as {quantization} ({error})",
+        "run qdrant 1.18 or later, or set store.quantization to int8 or none",
+    )
 
 
 def _index(collection: str, field: str, kind: FieldKind) -> Callable[[QdrantClient], Any]:

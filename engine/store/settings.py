@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from engine.core.section import Section
+from engine.store.quantization import Quantization
 
 
 class StoreSettings(Section):
@@ -17,6 +18,10 @@ class StoreSettings(Section):
     """The folder of the embedded store."""
     reserve_mb: int = Field(default=256, ge=0)
     """Megabytes of the embedded store's disk that stay free: writes are refused before it is full."""
+    quantization: Quantization = "4bit"
+    """How small the vectors are that searches compare; the full ones, on disk, have the last word."""
+    build_memory_mb: int = Field(default=0, ge=0)
+    """Megabytes that building the search graphs of an embedded store may take; 0 is a quarter of the memory."""
     url: str = "grpc://127.0.0.1:6334"
     """The address of the server, or those of some nodes of one cluster, with commas between or as a list."""
     api_key: str = Field(default="", repr=False)

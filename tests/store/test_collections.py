@@ -17,6 +17,7 @@ from engine.store.collections import (
     open_store,
 )
 from engine.store.layout import Layout
+from engine.store.settings import StoreSettings
 from tests.store.implementations import (
     DIMENSION,
     FINGERPRINT,
@@ -128,4 +129,4 @@ def test_where_media_lie_is_told_of_the_collection_that_serves(held: Collections
 def test_a_broken_alias_says_so(tmp_path: Path) -> None:
     (tmp_path / "items.alias.json").write_text("{")
     with pytest.raises(StoreError, match=r"items\.alias\.json cannot be read .*: remove it, and switch again"):
-        collections("edge", path=tmp_path).current("items")
+        collections(StoreSettings(path=tmp_path)).current("items")

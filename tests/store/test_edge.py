@@ -18,6 +18,8 @@ from engine.core.types import ItemId
 from engine.store import edge, edge_read, optimizer
 from engine.store.base import Point, VectorQuery
 from engine.store.edge import EdgeStore
+from engine.store.edge_build import Build
+from engine.store.quantization import Search
 from tests.store.implementations import (
     DIMENSION,
     MODALITIES,
@@ -140,11 +142,11 @@ def test_writes_during_an_optimisation_are_kept(tmp_path: Path, monkeypatch: pyt
     build = optimizer.Optimizer._build
     changed = point("item 3", 99, [Modality.TEXT], {"colour": "new"})
 
-    def build_while_writing(self: optimizer.Optimizer, path: Path, niceness: int) -> None:
+    def build_while_writing(self: optimizer.Optimizer, work: Build, niceness: int) -> None:
         store.upsert([changed, point("added", 5), point("gone", 6)])
         store.delete([ItemId("item 4"), ItemId("gone")])
         store.index_fields({"colour": edge_keyword})
-        build(self, path, niceness)
+        build(self, work, niceness)
 
     from engine.core.filters import FieldKind, Match
 
@@ -229,7 +231,7 @@ def test_recall_at_the_default_setting_on_hard_data(hard_store: EdgeStore) -> No
 
 def test_the_graph_is_what_answers(hard_store: EdgeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A narrow search of the graph misses neighbours; comparing all of them would not."""
-    monkeypatch.setattr(hard_store, "_ef", 10)
+    monkeypatch.setattr(hard_store, "_search", Search(10))
     assert 0.2 < recall_at_10(hard_store) < 0.95
 
 
@@ -313,7 +315,7 @@ def test_rows_come_again_while_nobody_flushes(tmp_path: Path) -> None:
 def test_a_store_too_small_for_a_graph_is_looked_at_now_and_then() -> None:
     """Not at every write once enough was written."""
     looks: list[None] = []
-    watched = optimizer.Optimizer(10, threading.RLock(), lambda: looks.append(None), lambda path, ids: None)
+    watched = optimizer.Optimizer(10, threading.RLock(), lambda unbuilt: looks.append(None), lambda build, ids: None)
     for number in range(100):
         watched.wrote([ItemId(str(number))])
         watched.start_if_due(5)
@@ -375,7 +377,7 @@ def test_columns_grow_and_take_no_space_for_what_is_not_there(tmp_path: Path) ->
     store.close()
 
 
-def full_disk(self: EdgeStore, **changes: object) -> None:
+def full_disk(**changes: object) -> None:
     raise OSError("disk full")
 
 
@@ -383,7 +385,7 @@ def test_an_optimized_copy_that_cannot_be_adopted_is_dropped(tmp_path: Path, mon
     store = small_store(tmp_path, monkeypatch)
     store.upsert(points(10))
     with monkeypatch.context() as broken:
-        broken.setattr(edge.EdgeStore, "_describe", full_disk)
+        broken.setattr(store._builds, "_describe", full_disk)
         with pytest.raises(StoreError, match="cannot be built: disk full: make room on the disk"):
             store.optimize()
     assert [path.name for path in tmp_path.glob("shard-*")] == ["shard-0"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from engine.core.types import ItemId
 from engine.store import edge, edge_shard, optimizer
 from engine.store.base import Point, VectorQuery
 from engine.store.edge import EdgeStore
+from engine.store.edge_build import Build
 from engine.store.edge_shard import Shard, ShardHits
 from tests.store.implementations import assert_same_points, everything, open_edge, points, unit_vectors
 from tests.store.vector_writer import ITEMS, WIDTH, matrix
@@ -210,7 +212,7 @@ def test_writes_during_an_optimisation_are_kept(tmp_path: Path, monkeypatch: pyt
     fresh = unit_vectors(2, 4, WIDTH)
     wider = unit_vectors(3, 2, WIDTH + 1)
 
-    def build_while_writing(self: optimizer.Optimizer, path: Path, niceness: int) -> None:
+    def build_while_writing(self: optimizer.Optimizer, work: Build, niceness: int) -> None:
         store.put_vectors(LEARNED, ids(3, 4, 25, 26), fresh)
         store.upsert(points(5))
         store.drop_vector("taste-2")
@@ -218,7 +220,7 @@ def test_writes_during_an_optimisation_are_kept(tmp_path: Path, monkeypatch: pyt
         store.add_vector("taste-3", WIDTH + 1)
         store.put_vectors("taste-3", ids(7, 28), wider)
         store.add_vector("taste-4", 2)
-        build(self, path, niceness)
+        build(self, work, niceness)
 
     monkeypatch.setattr(optimizer.Optimizer, "_build", build_while_writing)
     before = store._about.shard
@@ -248,9 +250,9 @@ def test_a_vector_that_goes_while_it_is_searched(tmp_path: Path, monkeypatch: py
     store.add_vector(LEARNED, WIDTH)
     search = Shard.search
 
-    def drop_and_search(self: Shard, queries: Sequence[VectorQuery], ef: int) -> list[ShardHits]:
+    def drop_and_search(self: Shard, queries: Sequence[VectorQuery], *how: Any) -> list[ShardHits]:
         store.drop_vector(LEARNED)
-        return search(self, queries, ef)
+        return search(self, queries, *how)
 
     monkeypatch.setattr(Shard, "search", drop_and_search)
     with pytest.raises(InvalidQueryError, match="vector taste-1 is not in this store"):

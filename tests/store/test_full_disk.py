@@ -16,6 +16,7 @@ from engine.core.types import ItemId
 from engine.opening import store_collections
 from engine.store.base import Point
 from engine.store.edge import EdgeStore
+from engine.store.edge_build import Build
 from engine.store.edge_space import DiskRoom, size_of
 from engine.store.optimizer import Optimizer
 from engine.store.settings import StoreSettings
@@ -142,10 +143,10 @@ def test_a_search_index_is_not_taken_over_without_room(
     store.upsert(points(50))
     build = Optimizer._build
 
-    def build_while_others_write(optimizer: Optimizer, path: Path, niceness: int) -> None:
+    def build_while_others_write(optimizer: Optimizer, work: Build, niceness: int) -> None:
         store.upsert(points(20, size=MB, begin=40))
         disk.left = 150 * MB
-        build(optimizer, path, niceness)
+        build(optimizer, work, niceness)
 
     monkeypatch.setattr(Optimizer, "_build", build_while_others_write)
     with pytest.raises(DiskFullError, match=r"taking over the search index wants 1[6-9][0-9] MB free"):

@@ -28,6 +28,7 @@ from engine.store.server_client import Node, ServerClient, connect
 from engine.store.server_errors import Fault, fault
 from engine.store.server_points import ClientPoints
 from engine.store.server_wire import WirePoints
+from engine.store.settings import StoreSettings
 from tests.store.implementations import DIMENSION, FINGERPRINT, MODALITIES, everything, point, unit_vectors
 
 pytestmark = pytest.mark.filterwarnings("ignore:Local mode", "ignore:Payload indexes have no effect")
@@ -194,9 +195,9 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
-def test_no_server_at_the_address(scheme: str, tmp_path: Path) -> None:
+def test_no_server_at_the_address(scheme: str) -> None:
     urls = [f"{scheme}://127.0.0.1:{free_port()}" for _ in range(2)]
-    held = collections("server", path=tmp_path, url=",".join(urls), timeout_seconds=1)
+    held = collections(StoreSettings(backend="server", url=",".join(urls), timeout_seconds=1))
     with pytest.raises(StoreError, match=f"qdrant at {urls[0]}, {urls[1]} does not answer"):
         held.current("items")
 
