@@ -30,7 +30,7 @@ from engine.store.quantization import Quantization
 _FIXED = 256 << 20
 """Bytes that a build takes however few points it has: the program, and a shard's log."""
 _TIMES = 4.0
-"""How often a build holds what its points take on disk; measured 3.4 to 3.7, by `python -m benchmarks.million`."""
+"""How often a build holds what its points take on disk; measured 3 to 3.4, by `python -m benchmarks.million`."""
 _LEAST = 10_000
 """Points of a part, whatever the budget."""
 _FEW = 1024

@@ -1,8 +1,10 @@
 """How small the vectors are that searches compare, and how widely each kind is searched.
 
 A search of a graph over quantised vectors takes more neighbours than were asked for, and compares those by their full
-vectors, which lie on disk. The numbers were measured by `python -m benchmarks.million` on points that are hard to
-search; docs/BENCHMARKS.md has them.
+vectors, which lie on disk. The numbers were measured on points that are hard to search (`benchmarks.million`). At
+100,000 of them, no field indexed, recall@10 and the median of a query were: full vectors .980 in 1.7 ms at ef 256;
+int8 .981 in .72 at 256, .993 in .85 at 384; 4 bits .981 in .64 at 256, .996 in 1.2 at 384. More oversampling than 2
+found no more for a limit of 10; without any, 4 bits stayed at .926.
 """
 
 from dataclasses import dataclass
