@@ -6,7 +6,7 @@
 Fills an embedded store with texts that are hard to search (of intrinsic dimension 48, bent and noisy, in 384
 dimensions) and builds its search graphs, as `triveni index` does; the memory of the process that builds is its peak
 (VmHWM, with the pages of files that it has mapped). Then recall@10 against comparing all, over 300 queries drawn like
-the items, by how widely the graphs are searched; the time of a query, beside a smaller store in interleaved rounds;
+the items, by how widely the graphs are searched; the time of a query, beside a smaller store, query by query in turn;
 and the memory of a process of its own that opens the store, searches it 1,000 times and reads the candidates.
 `--folder` keeps the stores, and asks those that are there already; `--json` prints JSON.
 """
@@ -171,8 +171,9 @@ def measure(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         result["stores"].append({**took, "search": recalls(store, queries, truth)})
     times: list[list[float]] = [[] for _ in stores]
     for _ in range(ROUNDS):
-        for place, (store, queries, _) in enumerate(stores):
-            times[place].append(ask(store, queries)[1])
+        for row in range(QUERIES):
+            for place, (store, queries, _) in enumerate(stores):
+                times[place].append(ask(store, queries[row : row + 1])[1])
     medians = [statistics.median(each) for each in times]
     result["default p50 ms"] = dict(zip(map(str, sizes), medians, strict=True))
     if len(medians) > 1:
