@@ -49,11 +49,7 @@ def opened(token: str, of_list: bytes, same: str) -> bytes:
             return raw
     except (UnicodeError, binascii.Error):
         pass
-    raise InvalidQueryError(
-        f"page_token {token[:40]!r} is not one that this list gave",
-        f"send next_page_token of the last response with the same {same}, or begin again without",
-        field="page_token",
-    )
+    raise _not_given(token, same)
 
 
 def page_size(size: int) -> int:
@@ -75,7 +71,18 @@ def cursor_of(token: str, of_list: bytes) -> str | None:
     Raises:
         InvalidQueryError: if the token is not one that this list gave.
     """
-    return opened(token, of_list, "filter").decode() if token else None
+    try:
+        return opened(token, of_list, "filter").decode() if token else None
+    except UnicodeDecodeError:  # somebody made it up
+        raise _not_given(token, "filter") from None
+
+
+def _not_given(token: str, same: str) -> InvalidQueryError:
+    return InvalidQueryError(
+        f"page_token {token[:40]!r} is not one that this list gave",
+        f"send next_page_token of the last response with the same {same}, or begin again without",
+        field="page_token",
+    )
 
 
 def _checksum(cursor: bytes, of_list: bytes) -> bytes:

@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from encoders.decoding import processes
 from engine.core.deadline import Deadline
 from engine.core.types import Query, Recommendations
+from engine.service.paging import sealed
 from tests.encoders.media import black_png
 from tests.service.conftest import MAX_MESSAGE
 from tests.service.running import Failure, Running, failure
@@ -359,3 +360,15 @@ def test_a_decoder_that_hangs_or_crashes_stops_nobody_else(server: Running) -> N
                 os.kill(hanging.pid, number)
             assert (refused.result(30).code, refused.result().reason) == ("INVALID_ARGUMENT", reason)
         search(server, parts=[fine])()
+
+
+@pytest.mark.parametrize(
+    "cursor", [b"\xff", b"{00000000-0000-0000-0000-000000000000}", b"urn:uuid:" + b"0" * 32, b"\0", b"9.\xff"]
+)
+def test_a_page_token_that_somebody_made_up_is_refused(server: Running, cursor: bytes) -> None:
+    """Its checksum is no secret."""
+    token = sealed(cursor, server.space.fingerprint.encode())
+    found = failure(lambda: server.catalog.ListItems(catalog_pb2.ListItemsRequest(page_token=token)))
+    assert found.code == "INVALID_ARGUMENT"
+    asked = E.GetHistoryRequest(user_id="ann", page_token=sealed(cursor, b"history of ann"))
+    assert failure(lambda: server.events.GetHistory(asked)).code == "INVALID_ARGUMENT"
