@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from encoders.errors import WeightsError
 from encoders.networks.known import ModelSpec
 from encoders.networks.weights import cached_onnx, exporter, open_session, resolve_device
 from encoders.types import Floats
@@ -46,12 +47,21 @@ class Network:
             inputs: arrays by the names of the network's inputs, in their order.
 
         Raises:
-            WeightsError: if the cache cannot be written.
+            WeightsError: if it cannot be loaded, or the cache not be written.
         """
         with self._loading:
             if self._run is None:
-                self._run = self._load()
+                self._run = self._loaded()
         return [np.asarray(output, np.float32) for output in self._run(inputs)]
+
+    def _loaded(self) -> _Run:
+        try:
+            return self._load()
+        except WeightsError:
+            raise
+        except Exception as error:  # not the batch's: whoever leaves out bad contents would leave out all
+            remedy = "set space.device to auto or cpu, or see that there is memory for it"
+            raise WeightsError(f"network {self._spec.name} cannot be loaded ({error})", remedy) from error
 
     def _load(self) -> _Run:
         device = resolve_device(self._device)

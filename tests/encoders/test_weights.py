@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from encoders.errors import WeightsError
-from encoders.networks.known import CATALOG, ModelSpec, WeightFile
+from encoders.networks.known import CATALOG, EFFICIENTNET_LITE2, ModelSpec, WeightFile
+from encoders.networks.network import Network
 from encoders.networks.weights import cached_onnx, find_weights, resolve_device, sha256_of
 from encoders.types import Modality
 
@@ -98,3 +100,12 @@ def test_a_missing_gpu_is_said() -> None:
     assert resolve_device("auto") == "cpu"
     with pytest.raises(WeightsError, match="cuda"):
         resolve_device("cuda")
+
+
+def test_a_network_that_cannot_be_loaded_is_an_error_of_its_weights_not_of_a_content(tmp_path: Path) -> None:
+    """A content's error would have every item of a catalogue left out."""
+    weights = find_weights(EFFICIENTNET_LITE2) / EFFICIENTNET_LITE2.files[0].path
+    network = Network(EFFICIENTNET_LITE2, weights, tmp_path, device="mps")  # this is no Mac
+    for _ in range(2):
+        with pytest.raises(WeightsError, match=r"cannot be loaded .*set space.device"):
+            network(pixels=np.zeros((1, 3, 260, 260), np.float32))
