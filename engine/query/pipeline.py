@@ -145,6 +145,7 @@ class Engine:
             CancelledError: if the caller went away.
         """
         deadline = deadline or Deadline()
+        query = replace(query, modalities=tuple(dict.fromkeys(query.modalities)))  # work grows with each
         check_query(query, self.manifest, self._retrieve.max_limit)
         with self._models.use(query.user, query.model) as lease:
             if query.model:
@@ -190,7 +191,7 @@ class Engine:
         trace.passed("rules", len(allowed.candidates))
         chosen, propensities = stages.select(request, allowed, tools)
         if page.shown:
-            rows = page_rows(page, chosen.candidates.ids)
+            rows = page_rows(chosen.candidates.ids, page.shown, page.limit)
             chosen, propensities = chosen.take(rows), propensities[rows]
         trace.passed("policy", len(chosen.candidates))
         reasons = stages.explain(request, chosen, tools)

@@ -18,6 +18,7 @@ from engine.query.fuse import Intent
 from engine.query.models import Contribution
 from engine.query.policy.explore import explore
 from engine.query.policy.rules import PolicyRule
+from engine.query.policy.seen import page_rows
 from engine.query.policy.select import Policy, select
 from engine.query.relevance import Background
 from engine.query.resolve import QuerySignals
@@ -165,9 +166,11 @@ def rerank_by_model(request: Request, scored: Scored, tools: Tools) -> Scored:
 def select_items(request: Request, scored: Scored, tools: Tools) -> tuple[Scored, Doubles]:
     """What is shown, in this order, and how probable each position's item was; see `policy`.
 
-    What is like something disliked is shown by its score only, not at random.
+    What is like something disliked is shown by its score only, not at random. Chance is for the positions of the page
+    that is asked for: what earlier ones would show by chance would all come first on it.
     """
-    policy, query = request.policy, request.query
+    policy, query, ids = request.policy, request.query, scored.candidates.ids
+    fresh = page_rows(ids, query.shown, len(ids))
     rows = select(
         scored.candidates,
         scored.interest,
@@ -177,11 +180,13 @@ def select_items(request: Request, scored: Scored, tools: Tools) -> tuple[Scored
         tools.manifest.calibration,
         tools.fuse_settings.correlation,
         scored.related,
+        shown=np.setdiff1d(np.arange(len(ids)), fresh),
     )
     propensities = np.ones(len(rows))
     if policy.explore > 0 and not query.parts and not policy.max_per_value:  # who searches gets what they asked for
-        allowed = np.flatnonzero(~scored.unwanted[scored.rows])
-        rows, propensities = explore(rows, allowed, policy.explore, np.random.default_rng())
+        page = page_rows([ids[row] for row in rows], query.shown, query.limit - len(query.shown))
+        allowed = fresh[~scored.unwanted[scored.rows[fresh]]]
+        rows[page], propensities[page] = explore(rows[page], allowed, policy.explore, np.random.default_rng())
     return scored.take(rows), propensities
 
 

@@ -1,7 +1,9 @@
 """Pages of a list: together they are the list, and no item comes twice."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,14 +19,17 @@ from tests.tiny import CONCEPTS, concept_text
 
 def pages(world: Scene, query: Query, sizes: Iterator[int]) -> list[list[Recommendation]]:
     """A list read to its end."""
-    found: list[list[Recommendation]] = []
+    return list(reading(world, query, sizes))
+
+
+def reading(world: Scene, query: Query, sizes: Iterator[int]) -> Iterator[list[Recommendation]]:
     shown: frozenset[bytes] = frozenset()
     while True:
         answer = world.engine.recommend(replace(query, limit=next(sizes), shown=shown))
-        found.append(list(answer.results))
+        yield list(answer.results)
         shown |= {mark_of(result.item) for result in answer.results}
         if not answer.full:
-            return found
+            return
 
 
 def names(results: list[Recommendation]) -> list[ItemId]:
@@ -88,6 +93,25 @@ def test_a_page_that_explores_shows_nothing_twice() -> None:
     read = [result for page in pages(world, query, iter([10, 10, 10, 900])) for result in page]
     assert len(read) == len(set(names(read)))
     assert {result.propensity for result in read[:30]} > {0.5}
+
+
+def test_a_page_far_down_explores_no_more_than_the_first() -> None:
+    """What earlier positions would show by chance is not what this page shows."""
+    world = scene(policy=PolicySettings(explore=0.2, diversity=0.0))
+    query = Query(history=likes("cat", range(3)))
+    lists = [islice(reading(world, query, iter([5] * 10)), 10) for _ in range(3)]
+    read = [result for one in lists for page in one for result in page]
+    assert len(read) == 150
+    assert sum(result.propensity < 0.5 for result in read) < 60  # 30 at 0.2; so many once in 10⁸ runs
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(1, 3), st.floats(0, 1), some_sizes, st.booleans())
+def test_caps_hold_over_all_pages_however_varied(most: int, diversity: float, sizes: list[int], liked: bool) -> None:
+    asked = {"history": likes("cat", range(3))} if liked else {"parts": (QueryPart(concept_text("cat", 90)),)}
+    policy = PolicyOptions(diversity=diversity, max_per_value={"concept": most})
+    read = [one for page in pages(catalogue(), Query(policy=policy, **asked), around(sizes)) for one in page]
+    assert max(Counter(one.payload["concept"] for one in read).values()) <= most
 
 
 def test_a_list_ends_at_the_longest_limit() -> None:

@@ -447,3 +447,10 @@ def test_scores_are_standard_deviations_above_unrelated_items(mixed: Scene):
     assert scores[related].min() > scores[~related].max()
     assert abs(scores[~related].mean()) < 1
     assert 0.5 < scores[~related].std() < 2
+
+
+def test_a_modality_that_is_named_twice_counts_once() -> None:
+    world, parts = scene(("cat", "car")), (QueryPart(concept_text("cat", 90)),)
+    once = world.ask(parts=parts, modalities=(T, I))
+    often = world.ask(parts=parts, modalities=(T, I, T, T, I) * 10)
+    assert often.results == once.results

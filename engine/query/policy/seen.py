@@ -1,6 +1,6 @@
 """Which items must not be shown at all, and which were shown already."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import islice
 
 import numpy as np
@@ -18,7 +18,7 @@ def left_out(query: Query) -> tuple[ItemId, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def page_rows(query: Query, ids: Sequence[ItemId]) -> Rows:
-    """Of a list from its beginning, the rows of the page that a query asks for: what no earlier page showed."""
-    left = (row for row, name in enumerate(ids) if mark_of(name) not in query.shown)
-    return np.fromiter(islice(left, query.limit), np.intp)
+def page_rows(ids: Sequence[ItemId], shown: Set[bytes], limit: int) -> Rows:
+    """Of a list from its beginning, the rows of the page that follows what was shown, see `Query.shown`."""
+    left = (row for row, name in enumerate(ids) if mark_of(name) not in shown) if shown else range(len(ids))
+    return np.fromiter(islice(left, limit), np.intp)

@@ -15,7 +15,7 @@ So scores fall from rank to rank only where there is one interest and no diversi
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +65,7 @@ def select(
     calibration: Calibration,
     correlation: float,
     related: float = 0.0,
+    shown: Sequence[int] | Rows = (),
 ) -> Rows:
     """Choose at most `limit` candidates: their rows, in the order in which they are shown.
 
@@ -77,6 +78,7 @@ def select(
         calibration: of the space.
         correlation: see `engine.query.similarity`.
         related: the score from which on a candidate counts for its interest's claim.
+        shown: rows that earlier pages of the list showed: where the order depends on what is chosen, they come first.
     """
     if not len(shares):
         interest, shares = np.zeros(len(candidates), np.intp), np.ones(1, np.float32)
@@ -88,8 +90,9 @@ def select(
     if policy.max_per_value:  # caps take much of it away again
         pool = order[: max(len(pool), CAPPED, 2 * limit)]
     alike = likeness(candidates.take(pool), calibration, correlation) if policy.diversity > 0 else None
+    first = np.asarray(shown, np.intp).tolist()
     return _greedy(
-        candidates.scores, interest, shares, related, order, len(pool), limit, policy.diversity, alike, caps
+        candidates.scores, interest, shares, related, order, len(pool), limit, policy.diversity, alike, caps, first
     )
 
 
@@ -119,15 +122,23 @@ def _greedy(
     diversity: float,
     alike: Floats | None,
     caps: CappedRows,
+    first: Sequence[int],
 ) -> Rows:
-    """Fill position after position from the first `pool` rows of `order`, then, if caps emptied it, from the rest."""
+    """Fill position after position, behind the `first` rows, from the first `pool` rows of `order`, then, if caps
+    emptied it, from the rest."""
     rows = order[:pool]
     value = (1 - diversity) * _relevance(scores[rows], limit)
     nearest = np.zeros(pool, np.float32)
     owner = interest[rows]
     alive = np.ones(len(scores), np.bool_)  # by candidate
     taken = np.zeros(len(shares))
-    chosen: list[int] = []
+    chosen = list(first)
+    alive[chosen] = False
+    np.add.at(taken, interest[chosen], 1)
+    for row in chosen:
+        alive[caps.take(row)] = False
+    if alike is not None:
+        np.maximum(nearest, alike[np.isin(rows, chosen)].max(axis=0, initial=0), out=nearest)
     while len(chosen) < limit:
         open_ = alive[rows]
         if not open_.any():

@@ -1,10 +1,11 @@
 """recommendation.proto, from the client: requests to queries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from google.protobuf import duration_pb2
 
 from encoders.errors import TriveniError
+from encoders.types import Modality
 from engine.core.errors import InvalidQueryError
 from engine.core.filters import Filter
 from engine.core.types import Event, PolicyOptions, Query, QueryPart, UserId
@@ -43,7 +44,9 @@ def recommend_query(
         _filter(request.filter) if request.HasField("filter") else None,
         request.limit if request.HasField("limit") else DEFAULT_LIMIT,
         UserId(plain(request.user_id, "user_id")),
-        tuple(modality_of(number, f"modalities[{row}]") for row, number in enumerate(request.modalities)),
+        tuple(
+            modality_of(number, f"modalities[{row}]") for row, number in enumerate(dict.fromkeys(request.modalities))
+        ),
         _policy(request.policy) if request.HasField("policy") else PolicyOptions(),
         request.context,
         plain(request.model, "model"),
@@ -65,10 +68,17 @@ def search_query(request: recommendation_pb2.SearchRequest) -> Query:
         _parts(request.parts),
         filter=_filter(request.filter) if request.HasField("filter") else None,
         limit=request.limit if request.HasField("limit") else DEFAULT_LIMIT,
-        modalities=tuple(modality_of(number, f"modalities[{row}]") for row, number in enumerate(request.modalities)),
+        modalities=tuple(
+            modality_of(number, f"modalities[{row}]") for row, number in enumerate(dict.fromkeys(request.modalities))
+        ),
         policy=_policy(request.policy) if request.HasField("policy") else PolicyOptions(),
         model=plain(request.model, "model"),
     )
+
+
+def _modalities(numbers: Iterable[int]) -> tuple[Modality, ...]:
+    """Those that are named, each once: a message has room for millions."""
+    return tuple(modality_of(number, f"modalities[{row}]") for row, number in enumerate(dict.fromkeys(numbers)))
 
 
 def _parts(messages: Sequence[recommendation_pb2.QueryPart]) -> tuple[QueryPart, ...]:
