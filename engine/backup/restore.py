@@ -100,6 +100,7 @@ def _note_deletions(path: Path, noted: str) -> None:
     """Add the deletions of an archive to those that are noted here; a line each."""
     here = path.read_text(encoding="utf-8") if path.exists() else ""
     lines = dict.fromkeys([*noted.splitlines(), *here.splitlines()])
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, "".join(f"{line}\n" for line in lines if line))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.common import console, settings_of, tell
+from engine.cli.common import common_settings, console, tell, tenant_of
 
 if TYPE_CHECKING:
     from engine.service.access.keys import KeyFile
@@ -51,6 +51,9 @@ def add_key(
     if found is None and expires != "never":
         raise typer.BadParameter(f"--expires {expires!r} is no time: write it such as 90d, 12w, 1y, or never")
     lifetime = timedelta(days=int(found[1]) * _DAYS[found[2]]) if found else None
+    tenant = tenant or tenant_of(ctx)
+    if file is None:
+        _check_tenant(ctx, tenant)
     text, key = _keys(ctx, file).add(name, frozenset(map(Scope, wanted)), tenant, lifetime, datetime.now(UTC))
     until = key.expires.isoformat() if key.expires else "it is revoked"
     tell("key", "green", f"{key.id} of {name} is valid until {until}; keep what follows, it is not shown again")
@@ -82,11 +85,23 @@ def revoke(
     tell("revoked", "green", f"{key.id} of {key.name}")
 
 
+def _check_tenant(ctx: typer.Context, tenant: str) -> None:
+    """Refuse a key that the server of these settings would refuse."""
+    from engine.core.errors import SettingsError
+
+    settings = common_settings(ctx)
+    if tenant:
+        settings.of_tenant(tenant)
+    elif settings.tenants:
+        there = ", ".join(settings.tenants)
+        raise SettingsError(f"there are several tenants: {there}", "say whose key it is: --tenant NAME")
+
+
 def _keys(ctx: typer.Context, file: Path | None) -> KeyFile:
     from engine.core.errors import SettingsError
     from engine.service.access.keys import KeyFile
 
-    path = file or settings_of(ctx).access.keys
+    path = file or common_settings(ctx).access.keys
     if path is None:
         raise SettingsError("there is no file of keys", "set access.keys to where it is to be, or give --file")
     return KeyFile(path)

@@ -43,9 +43,14 @@ def server_error(address: str, error: grpc.RpcError) -> StoreError:
     """What a server answered instead of what was asked for."""
     import grpc
 
+    from triveni.client.errors import why_none
+
     # Our servers say more in their statuses than gRPC does where nobody answers.
     told = any(one.key == "grpc-status-details-bin" for one in error.trailing_metadata() or ())
     if error.code() is grpc.StatusCode.UNAVAILABLE and not told:
+        why, about_tls = why_none(error.details() or "")
+        if about_tls:
+            return StoreError(f"no server answers at {address}, {why}", about_tls)
         remedy = "name one as HOST:PORT, or start one with `triveni serve`"
         return StoreError(f"no server answers at {address}", remedy)
     return StoreError(f"the server at {address} answered {error.code().name}: {error.details()}")

@@ -80,6 +80,13 @@ def test_all_of_it_comes_back(state: State, empty: State, tmp_path: Path) -> Non
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+def test_somebody_was_deleted_before_there_was_a_version(state: State, empty: State, tmp_path: Path) -> None:
+    state.registry.deletions.note([], now_utc(), now_utc())
+    with Archive(saved(state, tmp_path / "a.tar")) as archive:
+        restore(archive, empty)
+    assert empty.registry.deletions.all() == state.registry.deletions.all() != []
+
+
 def test_a_restore_that_was_cut_short_is_completed(
     state: State, empty: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,9 @@ from engine.config.settings import Settings, load_settings
 from engine.core.types import Event, ItemId, UserId
 from engine.events.settings import EventSettings, KindSettings
 from engine.events.types import UserEvent
+from engine.service.access.tls import TlsFiles
 from engine.service.server import ServerOptions
+from tests.client.proxies import make_certificate
 from tests.models.versions import FILE, make
 from tests.service.running import running
 from tests.tiny import concept_space, tiny_space
@@ -166,6 +168,34 @@ def test_a_server_that_runs_is_asked() -> None:
             }
             assert run().exit_code == 0
         assert "does not answer: UNAVAILABLE" in one("ports")
+
+
+def test_a_server_with_a_certificate_is_asked(tmp_path: Path) -> None:
+    cert, key = make_certificate(tmp_path, "shop.example")
+    say(f'[service]\naddress = "127.0.0.1:0"\ntls_cert = "{cert}"\ntls_key = "{key}"\n')
+    settings = load_settings()
+    store, events = opening.open_store(settings, concept_space()), opening.open_events(settings)
+    tls = TlsFiles(cert, key)
+    with (
+        closing(store),
+        closing(events),
+        running(concept_space(), store, events, tls=tls, ca=cert.read_bytes()) as server,
+    ):
+        store.announce(server.address)
+        assert [found.said for found in findings("ports")] == [f"the server at {server.address} says SERVING"]
+
+
+def test_files_that_say_who_may_come_in(tmp_path: Path) -> None:
+    assert [found.said for found in findings("access")] == ["everybody may do everything, in the clear"]
+    say('[access]\nkeys = "gone.toml"\n[log]\naudit = "audit.jsonl"\n')
+    assert one("access").startswith("problem: the file of keys gone.toml cannot be read")
+    cert, key = make_certificate(tmp_path, "shop.example")
+    Path("gone.toml").write_text("")
+    files = f'tls_cert = "{cert}"\ntls_key = "{key}"\n'
+    say(f'[access]\nkeys = "gone.toml"\n[service]\n{files}[log]\naudit = "audit.jsonl"\n')
+    assert findings("access")[0].said == "a key or a token is asked for, connections are encrypted"
+    assert one("access").startswith(f"warning: the certificate {cert} is valid until ")
+    assert not Path("audit.jsonl").exists()
 
 
 def test_a_space_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:

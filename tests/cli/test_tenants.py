@@ -141,3 +141,18 @@ def test_calls_and_the_page_have_one_quota(doors: dict[str, httpx.Client]) -> No
     assert answers[-1].json()["reason"] == answers[-2].json()["reason"] == "QUOTA"
     assert int(answers[-1].headers["retry-after"]) > 100
     assert doors["acme"].get("/v1/items").status_code == 200
+
+
+def test_a_key_is_of_a_tenant_that_there_is(folder: Path) -> None:
+    """`--tenant` of the command and of the program say the same; a key that no call could use is not made."""
+    for arguments in (("access", "add-key", "a", "--tenant", "zoo"), ("--tenant", "zoo", "access", "add-key", "b")):
+        said(*arguments)
+    assert {key.name: key.tenant for key in KeyFile(folder / "keys.toml").every() if key.name in "ab"} == {
+        "a": "zoo",
+        "b": "zoo",
+    }
+    unknown = RUN.invoke(app, ("access", "add-key", "c", "--tenant", "mars")).exception
+    assert "there is no tenant 'mars', there is acme, zoo" in str(unknown)
+    nobodys = RUN.invoke(app, ("access", "add-key", "c")).exception
+    assert str(nobodys) == "there are several tenants: acme, zoo: say whose key it is: --tenant NAME"
+    assert "zoo" in said("access", "list")

@@ -210,9 +210,12 @@ def test_tls(connect: Any, server: Running, tmp_path: Path) -> None:
         secure = connect(f"localhost:{port}", ca=cert, token="s3cret")
         assert secure.get("bird/text").id == "bird/text"
         assert [one.outcome for one in secure.upsert_each([{"id": "bird/text"}])] == ["rejected"]
-        for options in ({"ca": other}, {"tls": True}, {}):
-            with pytest.raises(UnavailableError):
+        for options, remedy in (({"ca": other}, "ca="), ({"tls": True}, "TRIVENI_TLS_CA"), ({}, "tls=True")):
+            with pytest.raises(UnavailableError) as away:
                 connect(f"localhost:{port}", retry=False, timeout=10, **options).get("bird/text")
+            assert remedy in away.value.remedy, away.value
+    with pytest.raises(UnavailableError, match="does not speak TLS"):
+        connect(server.address, retry=False, timeout=10, ca=cert).get("bird/text")
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")

@@ -95,6 +95,7 @@ def test_signing_in(studio: Opened, contexts: "Contexts") -> None:
     expect(dialog).to_be_visible()
     assert visit.findings() == []
     field = dialog.get_by_label("asks for an API key")
+    expect(field).to_be_focused()
     field.fill("wrong")
     field.press("Enter")
     expect(dialog.get_by_role("alert")).to_have_text("this key is not valid")
@@ -106,6 +107,7 @@ def test_signing_in(studio: Opened, contexts: "Contexts") -> None:
     expect(picture).to_have_js_property("complete", True)
     assert picture.evaluate("image => image.naturalWidth") > 0, "pictures are asked for with the cookie"
     assert KEYS["reader"] not in tab.evaluate("document.cookie + JSON.stringify(sessionStorage)")
+    tab.set_viewport_size({"width": 360, "height": 700})
     tab.get_by_role("button", name="Sign out").click()
     expect(dialog).to_be_visible()
     assert visit.complaints == []

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from encoders.errors import TriveniError
 from engine.cli.common import console, settings_of
-from engine.cli.doctor import machine, state
+from engine.cli.doctor import doors, machine, state
 from engine.cli.doctor.finding import Check, Finding, Level, Patient, problem
 
 CHECKS: Mapping[str, Check] = {
@@ -21,6 +21,7 @@ CHECKS: Mapping[str, Check] = {
     "parts": machine.parts,
     "disk": machine.disk,
     "memory": machine.memory,
+    "access": doors.access,
     "ports": machine.ports,
     "space": state.space,
     "store": state.store,

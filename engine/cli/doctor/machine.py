@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from engine.cli.doctor import doors
 from engine.cli.doctor.finding import Finding, Patient, ok, problem, warning
 
 LEAST_MEMORY = 1 << 30
@@ -156,7 +157,7 @@ def _server_that_runs(patient: Patient) -> Iterator[Finding]:
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    with grpc.insecure_channel(patient.holder) as channel:
+    with doors.channel_to(patient.holder, patient.settings.service.tls_cert) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             status = stub.Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_SECONDS).status

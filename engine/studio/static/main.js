@@ -40,7 +40,7 @@ function Rail() {
       <button onClick=${cycleTheme} title=${`Colours: ${theme.value}`} aria-label=${`Colours: ${theme.value}; change`}>
         <${Icon} name=${theme.value === 'dark' ? 'moon' : theme.value === 'light' ? 'sun' : 'half'} /></button>
       <button onClick=${() => (helpOpen.value = true)} title="Keys (?)" aria-label="Keys"><${Icon} name="keys" /></button>
-      ${subject.value !== undefined && html`<button onClick=${signOut} title=${`Sign out ${subject.value}`} aria-label="Sign out"><${Icon} name="leave" /></button>`}
+      ${subject.value !== undefined && html`<button class="leave" onClick=${signOut} title=${`Sign out ${subject.value}`} aria-label="Sign out"><${Icon} name="leave" /></button>`}
     </div>
   </nav>`;
 }

@@ -139,14 +139,42 @@ def error_of(call: grpc.RpcError, address: str) -> TriveniError:
         return _detailed(kind, status, details)
     if status == "UNAVAILABLE":  # said by gRPC, not by a server of ours
         remedy = 'start one with `triveni serve`, or name another: Client("host:port"), or TRIVENI_SERVER'
-        said = message.rpartition("last error: ")[2]
-        why = "connection refused" if said.lower().endswith("connection refused") else said
-        return UnavailableError(f"no server answers at {address} ({why})", remedy)
+        why, about_tls = why_none(message)
+        return UnavailableError(f"no server answers at {address} ({why})", about_tls or remedy)
     if message == _WRITE_FAILED:
         return UnavailableError(f"the stream to {address} broke off", "see the server's log")
     if status == "DEADLINE_EXCEEDED":
         return DeadlineError(f"no answer from {address} in time", "give a longer timeout=")
     return kind(message or f"the server at {address} answered {status}", status=status)
+
+
+def why_none(details: str) -> tuple[str, str]:
+    """Why gRPC found no server, and what to do about it if that may lie in TLS; "" if not.
+
+    Args:
+        details: what gRPC says beside UNAVAILABLE.
+    """
+    said = details.rpartition("last error: ")[2]
+    if said.lower().endswith("connection refused"):
+        return "connection refused", ""
+    return next(((why, remedy) for sign, why, remedy in _TLS if sign in said), (said, ""))
+
+
+_TLS = (
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "its certificate is not trusted",
+        "name the certificate that signed it, or it itself: ca=, or TRIVENI_TLS_CA",
+    ),
+    ("Hostname Verification", "its certificate is of another name", "call the server by a name of its certificate"),
+    ("WRONG_VERSION_NUMBER", "it does not speak TLS", "leave tls, ca, TRIVENI_TLS and TRIVENI_TLS_CA out"),
+    (
+        "Socket closed",
+        "it closed the connection",
+        "does it speak TLS? Then set tls=True or ca=, or TRIVENI_TLS=1 or TRIVENI_TLS_CA; or see its log",
+    ),
+)
+"""Of what gRPC says: a sign, what it means, what to do."""
 
 
 def _detailed(kind: type[TriveniError], status: str, details: str | bytes) -> TriveniError:
