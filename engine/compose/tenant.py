@@ -106,6 +106,8 @@ def open_tenant(
         store = opening.open_store(settings, space)
         opened.callback(store.close)
         found["items"] = store.count()
+        if settings.fuse.words and settings.index.words and found["items"] and not store.words:
+            found["words"] = "none yet, so items are found by meaning only: triveni index adds them"
     with loading("events") as found:
         known_items = opening.known_items(store) if settings.events.check_items else None
         events = opening.open_events(settings, known_items)

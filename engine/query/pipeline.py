@@ -25,8 +25,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-import structlog
-
 from encoders.errors import SpaceError
 from encoders.spaces.space import SpaceManifest
 from engine.core.caching import Uses, caches_of
@@ -96,8 +94,6 @@ class Engine:
                 f"({manifest.name})",
                 "index the catalogue again with this space, or choose the space of the store",
             )
-        if (fuse_settings or FuseSettings()).words and not store.words and store.count():
-            structlog.get_logger("triveni.engine").info("items are found by meaning only: triveni index adds words")
         self.manifest, self._store, self._clock = manifest, store, clock
         self.fuse_settings = fuse_settings or FuseSettings()
         self._retrieve = retrieve_settings or RetrieveSettings()

@@ -302,7 +302,7 @@ def test_another_score_in_the_pipeline_is_caught(
 ) -> None:
     """The stage that scores candidates leaves the dislikes out."""
     real, nothing = stages.score, np.zeros(0, np.intp)
-    monkeypatch.setattr(stages, "score", lambda intent, items: real(replace(intent, negatives=nothing), items))
+    monkeypatch.setattr(stages, "score", lambda intent, *rest: real(replace(intent, negatives=nothing), *rest))
     assert "content" in differing(trained, world.served(WHOLE), world.version.features)
 
 
