@@ -22,8 +22,11 @@ _WEIGHT = 0.01
 """Of the newest call in the mean of what a call takes."""
 _LONGEST = 4.0
 """Times that mean, as much a call counts at the most: one that hangs says little about the others."""
-_WINDOW = 3.0
-"""Seconds over which the calls that come are counted."""
+_WINDOW, _CALLS = 3.0, 200
+"""Seconds over which the calls that come are counted; at least as many as so many calls take, as of few chance makes
+too much."""
+_TURNS = 10
+"""Calls that may be before one under overload, though they take longer than it may wait."""
 _OVERLOAD = 1.1
 """Of the work that the threads can do: if more comes, there is overload. Chance makes so much of 80 % seldom."""
 _SHARE = 0.5
@@ -93,7 +96,7 @@ class Admission:
         self._patient: OrderedDict[Ticket, None] = OrderedDict()
         self._patients_turn = False
         self._seconds, self._measured = 0.0, 0  # that a call takes: a moving mean, and of how many
-        self._came, self._refused = _Lately(_WINDOW), _Lately(_MEMORY)
+        self._came, self._refused = _Lately(), _Lately()
         self.running = 0
         """Calls that are worked on."""
         self.outcomes: Counter[Outcome] = Counter()
@@ -125,7 +128,7 @@ class Admission:
         """
         if self.running + self.waiting + coming < self._threads:
             return 0.0
-        now, delay = self._clock(), self.delay + coming * self._seconds / self._threads
+        now, delay = self._clock(), self.delay + coming * self._turn
         if patient:
             enters = len(self._patient) < self._most
         else:
@@ -151,7 +154,7 @@ class Admission:
         ticket.entered = now = self._clock()
         if not ticket.patient:
             ticket.limit = self._limit(now, ticket.until)
-            self._came.add(now)
+            self._came.add(now, self._window)
         (self._patient if ticket.patient else self._calls)[ticket] = None
 
     def next(self) -> Ticket | None:
@@ -172,7 +175,7 @@ class Admission:
             waited = now - ticket.entered
             if waited > _DROPPED * ticket.limit:
                 del self._calls[ticket]
-                self._refused.add(now)
+                self._refused.add(now, _MEMORY)
                 return self._settle(ticket, Outcome.REFUSED)
             if waited > _LATE * ticket.limit:
                 ticket = next(reversed(self._calls))
@@ -201,13 +204,23 @@ class Admission:
 
     def retry_seconds(self) -> float:
         """Seconds until the queue would be short again if those came back who were refused lately."""
-        lately = self._refused.count(self._clock())
-        return max(self.delay + lately * self._seconds / self._threads, _SOONEST)
+        return max(self.delay + self._refused.count(self._clock(), _MEMORY) * self._turn, _SOONEST)
+
+    @property
+    def _turn(self) -> float:
+        """Seconds that a call takes of all threads together."""
+        return self._seconds / self._threads
+
+    @property
+    def _window(self) -> float:
+        return max(_WINDOW, _CALLS * self._turn)
 
     def _limit(self, now: float, until: float) -> float:
         """Seconds that a call may wait; at least one for each thread may."""
-        work = self._came.count(now) / _WINDOW * self._seconds / self._threads
-        longest = self._target if work > _OVERLOAD else min(self._burst, _SHARE * (until - now))
+        work = self._came.count(now, self._window) / self._window * self._turn
+        longest = min(self._burst, _SHARE * (until - now))
+        if work > _OVERLOAD:
+            longest = min(longest, max(self._target, _TURNS * self._turn))
         return max(longest, self._seconds)
 
     def _settle(self, ticket: Ticket, outcome: Outcome) -> Ticket:
@@ -216,8 +229,8 @@ class Admission:
         return ticket
 
     def _count_refused(self, now: float) -> float:
-        self._came.add(now)
-        self._refused.add(now)
+        self._came.add(now, self._window)
+        self._refused.add(now, _MEMORY)
         self.outcomes[Outcome.REFUSED] += 1
         return self.retry_seconds()
 
@@ -225,11 +238,11 @@ class Admission:
 class _Lately:
     """Counts what happened in about so many last seconds: each time weighs less the longer ago it is."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._weighed, self._as_of = seconds, 0.0, 0.0
+    def __init__(self) -> None:
+        self._weighed, self._as_of = 0.0, 0.0
 
-    def add(self, now: float) -> None:
-        self._weighed, self._as_of = self.count(now) + 1.0, now
+    def add(self, now: float, seconds: float) -> None:
+        self._weighed, self._as_of = self.count(now, seconds) + 1.0, now
 
-    def count(self, now: float) -> float:
-        return self._weighed * math.exp((self._as_of - now) / self._seconds)
+    def count(self, now: float, seconds: float) -> float:
+        return self._weighed * math.exp((self._as_of - now) / seconds)
