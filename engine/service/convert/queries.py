@@ -44,9 +44,7 @@ def recommend_query(
         _filter(request.filter) if request.HasField("filter") else None,
         request.limit if request.HasField("limit") else DEFAULT_LIMIT,
         UserId(plain(request.user_id, "user_id")),
-        tuple(
-            modality_of(number, f"modalities[{row}]") for row, number in enumerate(dict.fromkeys(request.modalities))
-        ),
+        _modalities(request.modalities),
         _policy(request.policy) if request.HasField("policy") else PolicyOptions(),
         request.context,
         plain(request.model, "model"),
@@ -68,9 +66,7 @@ def search_query(request: recommendation_pb2.SearchRequest) -> Query:
         _parts(request.parts),
         filter=_filter(request.filter) if request.HasField("filter") else None,
         limit=request.limit if request.HasField("limit") else DEFAULT_LIMIT,
-        modalities=tuple(
-            modality_of(number, f"modalities[{row}]") for row, number in enumerate(dict.fromkeys(request.modalities))
-        ),
+        modalities=_modalities(request.modalities),
         policy=_policy(request.policy) if request.HasField("policy") else PolicyOptions(),
         model=plain(request.model, "model"),
     )
@@ -78,7 +74,10 @@ def search_query(request: recommendation_pb2.SearchRequest) -> Query:
 
 def _modalities(numbers: Iterable[int]) -> tuple[Modality, ...]:
     """Those that are named, each once: a message has room for millions."""
-    return tuple(modality_of(number, f"modalities[{row}]") for row, number in enumerate(dict.fromkeys(numbers)))
+    first: dict[int, int] = {}
+    for row, number in enumerate(numbers):
+        first.setdefault(number, row)
+    return tuple(modality_of(number, f"modalities[{row}]") for number, row in first.items())
 
 
 def _parts(messages: Sequence[recommendation_pb2.QueryPart]) -> tuple[QueryPart, ...]:
