@@ -62,11 +62,16 @@ def run(
     configure_logs(settings.log.level, json_lines=settings.log.json_lines)
     with loading("program"):
         from engine.cli.serving import open_server
-        from engine.core.threads import prompt_event_loop
+        from engine.core.threads import prompt_event_loop, short_collections
         from engine.service.lifecycle import serve_until_signal
 
     prompt_event_loop()
     with ExitStack() as opened:
         http = http or settings.http.address or (STUDIO_ADDRESS if studio else "")
         whole = open_server(settings, opened, address=address, http=http, studio=studio)
-        asyncio.run(serve_until_signal(whole.server, lambda: ready(whole.announce())))
+
+        def started() -> None:
+            short_collections()
+            ready(whole.announce())
+
+        asyncio.run(serve_until_signal(whole.server, started))
