@@ -34,6 +34,7 @@ from engine.encode.encoding import Encoded
 from engine.query.pipeline import Engine
 from engine.store.base import VectorStore
 from engine.store.edge import EdgeStore
+from engine.store.settings import DEFAULTS
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SCHEMA = {
@@ -74,12 +75,13 @@ class Recorder:
 
 
 def build(items: Catalogue, folder: Path) -> EdgeStore:
-    """Open the store in `folder`, and fill and optimise it if it is empty."""
+    """Open the store in `folder`, and fill and optimise it if it is empty; its settings are the defaults."""
     store = EdgeStore(
         folder,
         fingerprint=items.manifest.fingerprint,
         dimension=items.manifest.dimension,
         modalities=tuple(Modality),
+        quantization=DEFAULTS.quantization,
         optimize_after=0,
     )
     if store.count() != len(items.latents):

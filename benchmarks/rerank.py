@@ -36,6 +36,7 @@ from engine.query.pipeline import Engine
 from engine.query.reranker import Reranker
 from engine.query.resolve import QuerySignals
 from engine.rerank.collate import collate
+from engine.rerank.compiled import compile_network
 from engine.rerank.served import LearnedModel
 from engine.rerank.version import Version
 
@@ -89,14 +90,18 @@ def tier_works(
     batch, network = collate([request], table), version.small
     assert network is not None
 
-    def forward() -> None:
+    compiled = version.compiled
+    assert compiled is not None
+
+    def uncompiled() -> None:
         with torch.inference_mode():
             version.network(batch)
 
     return {
         "full_step": lambda: full.rerank(query, signals, candidates),
         "small_step": lambda: small.rerank(query, signals, candidates),
-        "full_forward": forward,
+        "full_forward": lambda: compiled.logits(batch),
+        "full_uncompiled": uncompiled,
         "small_forward": lambda: network.logits(request.dense),
     }
 
@@ -136,6 +141,7 @@ def measure(options: argparse.Namespace) -> dict[str, list[float]]:
             UserEvent(UserId(f"u{number}"), event) for number in range(200) for event in user(made, random, 20, 2)
         ]
         version = fit(event_log(learned_from), read_items(store), LEARNED).version
+        version = replace(version, compiled=compile_network(version.network))
         recorder = Recorder(store)
         model, recorded = (
             LearnedModel(version, "v", made.manifest.fingerprint, held, clock=lambda: NOW)  # type: ignore[arg-type]
@@ -179,7 +185,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     one_blas_thread()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # as many as the compiled network has
     columns = measure(options)
     p50 = {name: float(np.median(column)) for name, column in columns.items()}
     ratios = {"ratio": p50["recommend"] / (p50["store"] + p50["full_forward"]), **tier_ratios(p50)}
@@ -187,8 +193,9 @@ def main() -> None:
         print(json.dumps({**p50, **ratios}))
         return
     print(
-        f"recommend p50 {p50['recommend']:.2f} ms (goal 15); store calls {p50['store']:.2f}, forward pass of "
-        f"{options.candidates} candidates {p50['full_forward']:.2f}; ratio {ratios['ratio']:.2f} (goal 1.3)"
+        f"recommend p50 {p50['recommend']:.2f} ms (goal 10); store calls {p50['store']:.2f}, forward pass of "
+        f"{options.candidates} candidates {p50['full_forward']:.2f} (by PyTorch {p50['full_uncompiled']:.2f}); "
+        f"ratio {ratios['ratio']:.2f} (goal 1.3)"
     )
     print(f"recommend with the small tier p50 {p50['recommend_small']:.2f} ms")
     print(tiers_line(p50))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from encoders.types import Floats, Modality, Rows
+from encoders.types import Doubles, Floats, Modality, Rows
 from engine.core.types import Reason
 from engine.query.fuse import Intent
 from engine.query.resolve import QuerySignals
@@ -72,9 +72,6 @@ def explain(
     modalities = intent.calibrated.modalities
     absent = [~items.present[m] if m in items.present else np.ones(len(rows), bool) for m in modalities]
     terms[np.broadcast_to(np.array(absent)[:, None, :], terms.shape)] = -np.inf
-    best = terms.argmax(axis=0)  # (n, k)
-    by_words = word_shares(scores.words[:, rows], scores.similarity[:, rows])
-    parts = _parts(terms, best, modalities)
     positive = np.maximum(fall, 0)
     order = np.argsort(-positive, axis=0, kind="stable")[:MAX_REASONS]  # (reasons, k)
     shares = np.take_along_axis(positive, order, axis=0).astype(np.float64)
@@ -84,29 +81,28 @@ def explain(
         order[0, hopeless] = usable[scores.similarity[np.ix_(usable, rows[hopeless])].argmax(axis=0)]
         shares[0, hopeless] = 1
     shares /= shares.sum(axis=0)
+    named = terms[:, order, np.arange(len(rows))]  # (M, reasons, k)
+    best = named.argmax(axis=0)  # (reasons, k)
+    by_words = word_shares(scores.words[order, rows], scores.similarity[order, rows])
+    columns = order, best, shares, _parts(named, best, modalities), by_words
+    of_results = zip(*(np.swapaxes(column, 0, 1).tolist() for column in columns), strict=True)
+    indexes = signals.indexes.tolist()
     return [
         tuple(
-            Reason(
-                signals.kinds[n],
-                int(signals.indexes[n]),
-                modalities[best[n, k]],
-                share,
-                tuple(parts[n][k]),
-                float(by_words[n, k]),
-            )
-            for n, share in zip(order[:, k].tolist(), shares[:, k].tolist(), strict=True)
+            Reason(signals.kinds[n], indexes[n], modalities[m], share, tuple(parts), words)
+            for n, m, share, parts, words in zip(*of_result, strict=True)
             if share > 0
         )
-        for k in range(len(rows))
+        for of_result in of_results
     ]
 
 
-def _parts(terms: Floats, best: Rows, modalities: Sequence[Modality]) -> list[list[list[float]]]:
-    """What part of the similarity that speaks for an item each of its modalities gives, by n, k and `Modality`.
+def _parts(terms: Floats, best: Rows, modalities: Sequence[Modality]) -> Doubles:
+    """What part of the similarity that speaks for an item each of its modalities gives: (r, k, 3), as in `Modality`.
 
     Args:
-        terms: weighted z per item modality (M, n, k), -inf where the item lacks it.
-        best: the modality that gives most (n, k): all of it where nothing speaks for the item.
+        terms: weighted z per item modality (M, r, k), -inf where the item lacks it.
+        best: the modality that gives most (r, k): all of it where nothing speaks for the item.
         modalities: the M.
     """
     order = tuple(Modality)
@@ -117,5 +113,4 @@ def _parts(terms: Floats, best: Rows, modalities: Sequence[Modality]) -> list[li
     positions = np.array([order.index(modality) for modality in modalities], np.intp)
     hopeless = total <= 0
     parts[hopeless, positions[best[hopeless]]] = total[hopeless] = 1
-    found: list[list[list[float]]] = (parts / total[:, :, None]).tolist()
-    return found
+    return np.asarray(parts / total[:, :, None], np.float64)

@@ -100,6 +100,13 @@ class Background:
         """How many items the catalogue had when it was last looked at."""
         return self._current().size
 
+    def per_item(self, modalities: Sequence[Modality]) -> float:
+        """The mean number of these modalities that an item has which has any of them; 1 of an empty catalogue."""
+        items = self._current().items
+        there = [items.present[modality] for modality in modalities if modality in items.present]
+        counts = np.sum(there, axis=0) if there else np.zeros(0)
+        return float(counts.sum() / max(np.count_nonzero(counts), 1)) or 1.0
+
     def _current(self) -> _Sample:
         """The sample; where another thread looks at the catalogue already, the one from before."""
         sample = self._sample

@@ -108,6 +108,7 @@ def retrieve_candidates(request: Request, tools: Tools) -> Candidates:
         tools.retrieve_settings,
         request.deadline,
         with_payload=request.needs_payloads(tools),
+        per_item=tools.background.per_item(request.intent.calibrated.modalities),
         contribution=request.contribution,
         sourced=request.sourced,
         signals=request.signals,

@@ -89,11 +89,12 @@ def fresh_candidates(table: Table, now: float, hidden: Rows) -> Rows:
 
 def _best(scores: np.ndarray, most: int, hidden: Rows) -> Rows:
     """The rows of the highest scores above 0."""
-    scores = scores.copy()
-    scores[hidden] = 0
-    most = min(most, len(scores))
-    top = np.argpartition(-scores, most - 1)[:most] if most else np.zeros(0, np.intp)
-    return np.asarray(top[scores[top] > 0], np.intp)
+    allowed = scores > 0
+    allowed[hidden] = False
+    rows = np.flatnonzero(allowed)  # of most counts few
+    if len(rows) <= most:
+        return rows
+    return rows[np.argpartition(-scores[rows], most - 1)[:most]] if most else rows[:0]
 
 
 def _union(rows: list[Rows]) -> Rows:

@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import torch
 
-from encoders.types import Floats
+from encoders.types import Floats, Rows
 from engine.rerank.model import Batch
 from engine.rerank.table import RankingInput, Table, gap_buckets
 
@@ -41,7 +41,10 @@ def collate(requests: Sequence[RankingInput], table: Table) -> Batch:
         candidate_ids[row, :shown] = one.ids
         dense[row, :shown] = one.dense
         candidates[row, :shown] = True
-    used, positions = np.unique(np.concatenate([token_rows.ravel(), candidate_rows.ravel()]), return_inverse=True)
+    positions = np.concatenate([token_rows.ravel(), candidate_rows.ravel()])
+    used: Rows | slice = slice(None)
+    if len(table.identity) > len(positions):  # a table of one request is used as a whole
+        used, positions = np.unique(positions, return_inverse=True)
     vectors = np.stack([matrix[used] for matrix in table.vectors.values()], 1)  # (r, m, dimension)
     present = np.stack([mask[used] for mask in table.present.values()], 1)  # (r, m)
     return Batch(

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from encoders.types import Floats, Rows
+from encoders.types import Doubles, Floats, Rows
 from engine.rerank.statistics import DAY, FAR_LAGS, NEAR_LAGS, RECENT_DAYS, Statistics
 
 _PRIOR = 5.0
@@ -24,6 +24,15 @@ class RecentPopularity:
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
         self._last: tuple[tuple[int, ...], Floats] = ((), np.zeros((0, 0), np.float32))
+        self._shared: tuple[Floats, Floats] = (self._last[1], self._last[1])
+
+    def shared(self, now: float) -> Floats:
+        """(len(_SHARED), m) float32: all counts that are the same for all users at a time."""
+        lately, last = self.at(now), self._shared
+        if last[0] is not lately:
+            rows = [one.of(self._statistics, lately) for one in _SHARED]
+            self._shared = last = (lately, np.stack(rows).astype(np.float32, copy=False))
+        return last[1]
 
     def at(self, now: float) -> Floats:
         """(len(RECENT_DAYS), m) float32, at a time in seconds since 1970."""
@@ -49,35 +58,44 @@ class History:
         self.statistics, self.rows = statistics, rows
         self.last, self.recent = rows[::-1][:NEAR_LAGS], rows[::-1][:FAR_LAGS]
         self.decay = (1 / np.arange(1, len(self.last) + 1)).astype(np.float32)
-        self.rarity = np.sqrt(statistics.popularity + _PRIOR)
-        """(m,)."""
 
     @cached_property
-    def near(self) -> sparse.csr_matrix:
-        """(l, m): what followed each of the last items."""
-        return self.statistics.near[self.last]
+    def rarity(self) -> Floats:
+        """(m,)."""
+        return np.asarray(np.sqrt(self.statistics.popularity + _PRIOR), np.float32)
 
     @cached_property
     def near_share(self) -> Floats:
         """(m,): the part of what followed the last items."""
-        return np.asarray(self.near.T @ (self.decay / (self.statistics.popularity[self.last] + _PRIOR)), np.float32)
-
-    @cached_property
-    def cooccurrences(self) -> sparse.csr_matrix:
-        """(r, m): what goes with each of the recent items."""
-        return self.statistics.cooccurrences[self.recent]
+        return mixed(self.statistics.near, self.last, self.decay / (self.statistics.popularity[self.last] + _PRIOR))
 
     def far_share(self) -> Floats:
         """(m,): the part of what followed the recent items, in a wider window."""
         slow = (1 / np.sqrt(np.arange(1, len(self.recent) + 1))).astype(np.float32)
-        shares = slow / (self.statistics.popularity[self.recent] + _PRIOR)
-        return np.asarray(self.statistics.far[self.recent].T @ shares, np.float32)
+        return mixed(self.statistics.far, self.recent, slow / (self.statistics.popularity[self.recent] + _PRIOR))
 
     def linear(self, rows: Rows) -> Floats:
         """(m,): what the linear model says to some of the items."""
         found, known = np.zeros(self.statistics.size, np.float32), self.statistics.linear_items
-        found[known] = self.statistics.linear[np.flatnonzero(np.isin(known, rows))].sum(axis=0)
+        wanted = np.unique(rows)
+        places = np.searchsorted(known, wanted)  # they rise
+        there = places < len(known)
+        there[there] = known[places[there]] == wanted[there]
+        found[known] = self.statistics.linear[places[there]].sum(axis=0)
         return found
+
+
+def mixed(matrix: sparse.csr_matrix, rows: Rows, weights: Floats | Doubles) -> Floats:
+    """(m,) float32: the sum of rows (k,) of a matrix (…, m), each times its weight (k,).
+
+    What SciPy does as a product with a matrix of these rows, without making that: for few rows it is far faster.
+    """
+    found = np.zeros(matrix.shape[1], np.float32)
+    starts, columns, values = matrix.indptr, matrix.indices, matrix.data
+    for row, weight in zip(rows.tolist(), np.asarray(weights, np.float32), strict=True):
+        span = slice(starts[row], starts[row + 1])
+        found[columns[span]] += values[span] * weight  # a row names each column once
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +121,18 @@ def _recent_popularity(row: int, days: float) -> ItemCount:
 
 
 _PERSONAL = (
-    Count("transitions", lambda one: one.near.T @ one.decay),
-    Count("transitions_last", lambda one: one.near[0].toarray()[0]),
+    Count("transitions", lambda one: mixed(one.statistics.near, one.last, one.decay)),
+    Count("transitions_last", lambda one: mixed(one.statistics.near, one.last[:1], one.decay[:1])),
     Count("transitions_share", lambda one: one.near_share),
     Count("transitions_lift", lambda one: one.near_share / one.rarity),
     Count("transitions_far", History.far_share),
     Count("linear", lambda one: one.linear(one.rows)),
     Count("linear_recent", lambda one: one.linear(one.rows[-10:])),
-    Count("cooccurrences", lambda one: one.cooccurrences.T @ np.ones(len(one.recent), np.float32)),
-    Count("cooccurrences_share", lambda one: one.cooccurrences.T @ (1 / one.rarity[one.recent]) / one.rarity),
+    Count("cooccurrences", lambda one: mixed(one.statistics.cooccurrences, one.recent, np.ones(len(one.recent)))),
+    Count(
+        "cooccurrences_share",
+        lambda one: mixed(one.statistics.cooccurrences, one.recent, 1 / one.rarity[one.recent]) / one.rarity,
+    ),
 )
 _SHARED = (
     ItemCount("popularity", lambda counts, _: counts.popularity),
@@ -141,7 +162,5 @@ def count_scores(statistics: Statistics, history: Rows, now: float, recent: Rece
         known = History(statistics, history)
         for row, personal in enumerate(_PERSONAL):
             found[row] = personal.of(known)
-    lately = (recent or RecentPopularity(statistics)).at(now)
-    for row, shared in enumerate(_SHARED, len(_PERSONAL)):
-        found[row] = shared.of(statistics, lately)
+    found[len(_PERSONAL) :] = (recent or RecentPopularity(statistics)).shared(now)
     return found

@@ -113,7 +113,7 @@ def _modality_rows(inputs: Inputs) -> list[Floats]:
     """
     found: list[Floats] = []
     for modality, vectors in inputs.table.vectors.items():
-        mine, there = vectors[inputs.candidates], inputs.table.present[modality]
+        mine, there = _at(vectors, inputs.candidates), inputs.table.present[modality]
         for span in (_RECENT, _LAST):
             known = inputs.positive[-span:]
             known = known[there[known]]
@@ -121,6 +121,12 @@ def _modality_rows(inputs: Inputs) -> list[Floats]:
             found.append(mine @ mean)
         found += [_nearest(mine, vectors, there, rows[-MAX_TOKENS:]) for rows in (inputs.positive, inputs.negative)]
     return found
+
+
+def _at(matrix: Floats, rows: Rows) -> Floats:
+    """The rows of a matrix; not a copy where they are its first ones, as in a request."""
+    first = len(rows) > 0 and rows[0] == 0 and rows[-1] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
+    return matrix[: len(rows)] if first else matrix[rows]
 
 
 def _nearest(mine: Floats, vectors: Floats, there: Bools, rows: Rows) -> Floats:

@@ -64,11 +64,12 @@ class TimedNetwork:
 
 def tiers_of(version: Version, name: str) -> tuple[TimedNetwork, ...]:
     """The full network of the version of that name, then the small one if there is one."""
-    network, small = version.network, version.small
+    network, compiled, small = version.network, version.compiled, version.small
 
     def full(request: RankingInput, table: Table) -> Floats:
+        batch = collate([request], table)
         with torch.inference_mode():
-            found: Floats = network(collate([request], table))[0].numpy()
+            found: Floats = (compiled.logits(batch) if compiled else network(batch).numpy())[0]
         return found
 
     first = TimedNetwork(name, Tier.FULL, full)

@@ -7,6 +7,7 @@ statistics.safetensors  the counts, the ids of the items that they are of, and w
 taste.json              the shape of the learned query vector's towers, where there are any
 taste.safetensors       their weights
 small.onnx              the small network, see engine/rerank/small.py; versions of before have none
+network.onnx            the full network for ONNX Runtime, see engine/rerank/compiled.py; versions of before have none
 """
 
 import json
@@ -25,6 +26,7 @@ from scipy import sparse
 
 from encoders.types import Modality
 from engine.core.types import Event, ItemId
+from engine.rerank.compiled import COMPILED, CompiledNetwork, load_compiled
 from engine.rerank.drift import Reference
 from engine.rerank.features import feature_names
 from engine.rerank.fields import FieldScales
@@ -82,6 +84,8 @@ class Version:
     """The kinds of events that the networks read."""
     reference: Reference | None = None
     """What requests were like in training; None where there were too few rows, and for versions of before."""
+    compiled: CompiledNetwork | None = None
+    """The network for serving; None where it has no such form: then PyTorch runs it."""
 
     def favours(self, event: Event) -> bool:
         """Whether an event speaks for its item, as the version learned it."""
@@ -136,6 +140,8 @@ def save_version(version: Version, folder: Path) -> None:
         version.towers.save(folder)
     if version.small is not None:
         (folder / SMALL).write_bytes(version.small.graph)
+    if version.compiled is not None:
+        (folder / COMPILED).write_bytes(version.compiled.graph)
 
 
 def load_version(folder: Path) -> Version:
@@ -191,6 +197,7 @@ def load_version(folder: Path) -> Version:
         load_small(folder, network.config.dense),
         TokenKinds(kinds, frozenset(about.get("negative_kinds", STANDARD_TOKENS.negative))),
         _reference(columns),
+        load_compiled(folder, network),
     )
 
 

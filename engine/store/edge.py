@@ -278,9 +278,10 @@ class EdgeStore:
             self._check(queries)  # an extra vector may have been dropped meanwhile
             raise
         for row, found in zip(asked, answers, strict=True):
-            ids = [self._directory.items.get(key) for key in found.keys]
-            there = [item is not None for item in ids]  # False if it was deleted while we searched
-            hits[row] = Hits(tuple(item for item in ids if item is not None), found.scores[there])
+            ids = list(map(self._directory.items.get, found.keys))
+            there = tuple(item for item in ids if item is not None)
+            whole = len(there) == len(ids)  # unless some were deleted while we searched
+            hits[row] = Hits(there, found.scores if whole else found.scores[[item is not None for item in ids]])
         return hits
 
     def _keys(self, items: Iterable[ItemId]) -> set[uuid.UUID]:

@@ -5,6 +5,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 from typing import NamedTuple
 
 import numpy as np
@@ -153,7 +154,7 @@ class EdgeReader:
         present: dict[Modality, npt.NDArray[np.bool_]] = {}
         if with_vectors:
             vectors, present = self._rows.read(np.array([found[item].row for item in known], np.intp))
-        if payloads is None or any(entries.get(item) is not entry for item, entry in found.items()):
+        if payloads is None or not all(map(is_, map(entries.get, found), found.values())):
             return None
         scores = np.zeros(len(known), np.float32)
         return Candidates(known, scores, vectors, present, tuple(payloads[item] for item in known))

@@ -2,9 +2,13 @@
 
 import numpy as np
 
+from encoders.types import Modality
 from engine.core.types import ItemId
-from engine.query.retrieve import merge
-from engine.store.base import Hits
+from engine.query.relevance import Background
+from engine.query.retrieve import hits_each, merge
+from engine.store.base import Hits, Point
+from engine.store.memory import MemoryStore
+from tests.tiny import CONCEPTS, concept_image, concept_space, concept_text
 
 
 def hits(**scores: float) -> Hits:
@@ -51,3 +55,21 @@ def test_what_one_modality_finds_first_is_kept_whatever_the_others_say():
     assert "copy" in merged(found, [0, 0], 10)
     assert "next" not in merged(found, [0, 0], 10)
     assert len(merged(found, [0, 0], 10)) == 10
+
+
+def test_searches_bring_fewer_hits_where_items_have_several_modalities():
+    assert [hits_each(100, per_item) for per_item in (1.0, 2.2, 3.0)] == [100, 63, 50]
+    assert hits_each(1, 3.0) == 1
+
+
+def test_modalities_of_an_item_are_counted_as_the_catalogue_has_them():
+    space = concept_space()
+    store = MemoryStore(fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
+    every = tuple(Modality)
+    assert Background(store, space.manifest.calibration, 0.5).per_item(every) == 1
+    contents = [concept_text(CONCEPTS[0]), concept_image(CONCEPTS[0])]
+    vectors = {one.modality: space.encode([one])[0] for one in contents}
+    store.upsert([Point(ItemId("both"), vectors), Point(ItemId("text"), {Modality.TEXT: vectors[Modality.TEXT]})])
+    background = Background(store, space.manifest.calibration, 0.5)
+    assert background.per_item(every) == 1.5
+    assert background.per_item((Modality.IMAGE,)) == background.per_item((Modality.AUDIO,)) == 1

@@ -20,7 +20,7 @@ from engine.models.registry import Registry
 from engine.query.models import Fixed
 from engine.query.pipeline import Engine
 from engine.rerank.collate import collate
-from engine.rerank.export import INPUTS
+from engine.rerank.graph import INPUTS
 from engine.rerank.served import LearnedModel
 from engine.rerank.table import RankingInput, Table
 from engine.rerank.version import KIND, Version, save_version
@@ -32,14 +32,18 @@ from tests.tiny import CONCEPTS, concept_space, concept_text
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def store() -> MemoryStore:
+def made_store() -> MemoryStore:
     space = concept_space()
     made = MemoryStore(fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
     for number, concept in enumerate(CONCEPTS):
         text = concept_text(concept)
         made.upsert([Point(ItemId(concept), {text.modality: space.encode([text])[0]}, {"price": float(number)})])
     return made
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return made_store()
 
 
 def requests(version: Version, store: MemoryStore) -> Iterator[tuple[RankingInput, Table]]:

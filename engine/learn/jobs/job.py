@@ -46,6 +46,7 @@ from engine.models.errors import CheckpointError, TrainingError
 from engine.models.pointer import NO_VERSION
 from engine.opening import OpeningSettings
 from engine.query.settings import PolicySettings
+from engine.rerank.compiled import compile_network
 from engine.rerank.content import ContentScorer
 from engine.rerank.table import TokenKinds
 from engine.rerank.version import KIND, Utility, load_version, save_version
@@ -157,6 +158,7 @@ def train_version(
 
     progress(_JUDGED, "writing the version")
     version = fitted.version if made.private else replace(fitted.version, statistics=whole.counts())
+    version = replace(version, compiled=compile_network(version.network))
     draft = _draft(settings, done, judged, parent, serving.name, seed)
     return opening.registry(settings).create(draft, lambda folder: save_version(version, folder))
 

@@ -140,14 +140,14 @@ def _greedy(
     if alike is not None:
         np.maximum(nearest, alike[np.isin(rows, chosen)].max(axis=0, initial=0), out=nearest)
     while len(chosen) < limit:
-        open_ = alive[rows]
-        if not open_.any():
+        mine = alive[rows]
+        if not mine.any():
             break
-        tops = np.full(len(shares), -np.inf, np.float32)
-        np.maximum.at(tops, owner[open_], scores[rows][open_])
-        claims = np.where(np.isfinite(tops), _claims(shares, tops, taken + 1, related), -1.0)
-        turn = np.lexsort((-tops, -claims))[0]
-        mine = open_ & (owner == turn)
+        if len(shares) > 1:
+            tops = np.full(len(shares), -np.inf, np.float32)
+            np.maximum.at(tops, owner[mine], scores[rows][mine])
+            claims = np.where(np.isfinite(tops), _claims(shares, tops, taken + 1, related), -1.0)
+            mine &= owner == np.lexsort((-tops, -claims))[0]
         best = int(np.where(mine, value - diversity * nearest, -np.inf).argmax())
         row = int(rows[best])
         chosen.append(row)
