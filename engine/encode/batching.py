@@ -57,6 +57,7 @@ class Batcher(Generic[In, Out]):
         self._batched = batched
         self._waiting: deque[_Job[In, Out]] = deque()
         self._changed = threading.Condition()
+        self._running = 0
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"batcher-{name}-{number}", daemon=True)
@@ -90,25 +91,60 @@ class Batcher(Generic[In, Out]):
             self._changed.notify(len(jobs))
         return [job.future for job in jobs]
 
+    def do(self, value: In, deadline: Deadline) -> Out | TriveniError:
+        """Have one thing done, and wait for it; in the caller's own thread if nothing else is being done.
+
+        So without load nothing is handed from thread to thread; under load it joins a batch. For work of
+        milliseconds: in the caller's thread it is not cut short by the deadline.
+
+        Raises:
+            OverloadedError: if too much waits already, or the batcher is closed.
+            DeadlineError: if the time is up first; what has not begun is dropped.
+            CancelledError: if the caller went away.
+        """
+        with self._changed:
+            mine = not (self._closed or self._waiting or self._running)
+            self._running += mine
+        if not mine:
+            return gather(self.submit([value], deadline), deadline, self._name)[0]
+        job: _Job[In, Out] = _Job(value, deadline, Future())
+        self._run_jobs([job])
+        return gather([job.future], deadline, self._name)[0]
+
     def close(self) -> None:
-        """Finish what waits, and end the threads. Twice is allowed."""
+        """Finish what is being done and what waits, and end the threads. Twice is allowed."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+            self._changed.wait_for(lambda: not (self._running or self._waiting))
         for thread in self._threads:
             thread.join()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
+                self._changed.wait_for(lambda: self._closed or self._may_run())
                 if not self._waiting:
                     return
                 size = min(math.ceil(len(self._waiting) / len(self._threads)), self._max_batch)
                 jobs = [self._waiting.popleft() for _ in range(size)]
+                self._running += 1
+            self._run_jobs(jobs)
+
+    def _may_run(self) -> bool:
+        """Whether something waits, and fewer batches run than there are threads: a caller's own counts."""
+        return bool(self._waiting) and self._running < len(self._threads)
+
+    def _run_jobs(self, jobs: "list[_Job[In, Out]]") -> None:
+        try:
             wanted = [job for job in jobs if self._wanted(job)]
             self._batched(len(wanted))
             self._do(wanted)
+        finally:
+            with self._changed:
+                self._running -= 1
+                if self._waiting or self._closed:
+                    self._changed.notify_all()
 
     def _wanted(self, job: _Job[In, Out]) -> bool:
         """Whether anyone still waits for a job; if not, it is finished with the reason."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.core.deadline import Deadline
-from engine.encode.batching import Batcher, gather
+from engine.encode.batching import Batcher
 from engine.store.base import Hits, VectorQuery, VectorStore
 
 Searches = Sequence[VectorQuery]
@@ -78,7 +78,7 @@ class BatchedSearch:
             OverloadedError: if too many calls wait already.
         """
         deadline.check("searching")
-        [found] = gather(self._batcher.submit([queries], deadline), deadline, "searching")
+        found = self._batcher.do(queries, deadline)
         if isinstance(found, Exception):
             raise found
         return found

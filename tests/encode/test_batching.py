@@ -142,6 +142,42 @@ class TestBatcher:
         assert gather(batcher.submit([7], Deadline()), Deadline(), "test") == [14]
         assert gate.batches == [[7]]
 
+    def test_alone_it_is_done_in_the_callers_own_thread(self):
+        batcher = Batcher(lambda batch: [threading.get_ident()] * len(batch), name="who", max_batch=4, max_queue=6)
+        assert batcher.do(1, Deadline()) == threading.get_ident()
+        assert gather(batcher.submit([1], Deadline()), Deadline(), "test") != [threading.get_ident()]
+        batcher.close()
+        with pytest.raises(OverloadedError, match="who has stopped"):
+            batcher.do(1, Deadline())
+
+    def test_what_comes_while_a_caller_does_its_own_waits_and_goes_together(self, batcher, gate):
+        with ThreadPoolExecutor(3) as threads:
+            own = threads.submit(batcher.do, 1, Deadline())
+            assert gate.came.wait(LONG)
+            later = batcher.submit([2], Deadline())
+            joined = [threads.submit(batcher.do, value, Deadline()) for value in (3, -1)]
+            while batcher.waiting < 3:
+                threading.Event().wait(0.001)
+            assert gate.batches == [[1]]
+            gate.open.set()
+            assert own.result(LONG) == 2
+            assert gather(later, Deadline(LONG), "test") == [4]
+            assert joined[0].result(LONG) == 6
+            assert isinstance(joined[1].result(LONG), ContentError)
+        assert [len(batch) for batch in gate.batches[:2]] == [1, 3]
+
+    def test_closing_waits_for_what_a_caller_does_itself(self, batcher, gate):
+        with ThreadPoolExecutor(2) as threads:
+            own = threads.submit(batcher.do, 1, Deadline())
+            assert gate.came.wait(LONG)
+            closing = threads.submit(batcher.close)
+            while not batcher._closed:
+                threading.Event().wait(0.001)
+            assert not closing.done()
+            gate.open.set()
+            closing.result(LONG)
+            assert own.done() or own.result(LONG) == 2
+
     def test_too_much_waits(self, batcher, gate):
         first = batcher.submit([1], Deadline())
         assert gate.came.wait(LONG)
