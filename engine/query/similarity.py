@@ -85,14 +85,16 @@ class CalibratedSignals:
     squares: Floats
     """(n, M): sum over a of w²."""
     correlation: float
-    signals: Columns
     near: Mapping[Modality, float]
     """See `nearness`."""
+    stacked: Mapping[Modality, Floats]
+    """Per item modality (2n, d): the directions, then the signals' own vectors, so that one product gives both."""
 
     def terms(self, items: Columns) -> Floats:
         """(M, n, N): the similarity that each item modality gives, 0 where an item lacks it; their sum is it all."""
-        terms = np.asarray(self._linear(items) / self.scale(items), np.float32)
-        for modality, positions, added in self._recognised(items):
+        products = self._products(items)
+        terms = np.asarray(self._linear(items, products) / self.scale(items), np.float32)
+        for modality, positions, added in self._recognised(items, products):
             terms[self.modalities.index(modality)][positions] += added
         return terms
 
@@ -100,21 +102,30 @@ class CalibratedSignals:
         """The similarity without recognition, (n, N): how related things are, copies or not."""
         return np.asarray(self._linear(items).sum(axis=0) / self.scale(items), np.float32)
 
-    def _recognised(self, items: Columns) -> Iterator[tuple[Modality, tuple[Rows, ...], Floats]]:
+    def _products(self, items: Columns) -> dict[Modality, Floats]:
+        """Per item modality (2n, N): the dot products of `stacked` with the items."""
+        return {m: self.stacked[m] @ items.vectors[m].T for m in self.modalities if m in items.vectors}
+
+    def _recognised(
+        self, items: Columns, products: Mapping[Modality, Floats]
+    ) -> Iterator[tuple[Modality, tuple[Rows, ...], Floats]]:
         """Per modality which signals and items may be copies of each other, and what recognition adds there."""
         for modality, near in self.near.items():
             if modality in items.vectors:
-                cosines = self.signals.vectors[modality] @ items.vectors[modality].T  # (n, N)
+                cosines = products[modality][len(self.offsets) :]  # (n, N)
                 positions = np.nonzero(cosines > near)  # few; a missing modality is zeros, and near is not below 0
                 yield modality, positions, recognition(cosines[positions], near)
 
-    def _linear(self, items: Columns) -> Floats:
+    def _linear(self, items: Columns, products: Mapping[Modality, Floats] | None = None) -> Floats:
         """Weighted z per item modality, before scaling: (M, n, N), 0 where an item lacks the modality."""
         size = len(next(iter(items.present.values())))
         terms = np.zeros((len(self.modalities), len(self.offsets), size), np.float32)
         for column, modality in enumerate(self.modalities):
             if modality in items.vectors:
-                np.matmul(self.directions[modality], items.vectors[modality].T, out=terms[column])
+                if products is None:
+                    np.matmul(self.directions[modality], items.vectors[modality].T, out=terms[column])
+                else:
+                    terms[column] = products[modality][: len(self.offsets)]
                 terms[column] -= self.offsets[:, column, None]
                 terms[column] *= items.present[modality]
         return terms
@@ -129,8 +140,9 @@ class CalibratedSignals:
 
     def similarity(self, items: Columns) -> Floats:
         """The similarity of each signal for each item: (n, N)."""
-        similarity = self.relatedness(items)
-        for _, positions, added in self._recognised(items):
+        products = self._products(items)
+        similarity = np.asarray(self._linear(items, products).sum(axis=0) / self.scale(items), np.float32)
+        for _, positions, added in self._recognised(items, products):
             similarity[positions] += added
         return similarity
 
@@ -169,11 +181,14 @@ def calibrate_signals(
         correlation: between the z values of one signal and item, 0 to 1.
     """
     size = len(next(iter(signals.present.values())))
-    directions: dict[Modality, Floats] = {}
+    stacked: dict[Modality, Floats] = {}
     offsets = np.zeros((size, len(modalities)), np.float32)
     weights, squares = np.zeros_like(offsets), np.zeros_like(offsets)
     for column, item_modality in enumerate(modalities):
-        total = np.zeros_like(next(iter(signals.vectors.values())))  # (n, d)
+        stacked[item_modality] = np.zeros((2 * size, next(iter(signals.vectors.values())).shape[1]), np.float32)
+        total, own = stacked[item_modality][:size], stacked[item_modality][size:]  # each (n, d)
+        if item_modality in signals.vectors:
+            own[:] = signals.vectors[item_modality]
         for modality, vectors in signals.vectors.items():
             pair = calibration.get((modality, item_modality))
             if pair is None:
@@ -184,6 +199,6 @@ def calibrate_signals(
             offsets[:, column] += there * (weight * np.float32(pair.mean / pair.std))
             weights[:, column] += there * weight
             squares[:, column] += there * weight * weight
-        directions[item_modality] = total
     near = {m: nearness(calibration[m, m], m) for m in modalities if m in signals.vectors and (m, m) in calibration}
-    return CalibratedSignals(tuple(modalities), directions, offsets, weights, squares, correlation, signals, near)
+    directions = {modality: both[:size] for modality, both in stacked.items()}
+    return CalibratedSignals(tuple(modalities), directions, offsets, weights, squares, correlation, near, stacked)
