@@ -31,9 +31,9 @@ def hits_each(limit: int, per_item: float) -> int:
     """How many hits each of an interest's searches brings, so that together they give its `limit` candidates.
 
     What comes first for an interest is among the first of some modality; so the more modalities items have, the fewer
-    each search has to bring. At 20,000 hard points of 2.2 modalities, 67 hits instead of 100 from each of three
-    searches gave as many candidates, with all of the exact best 50 and .994 of the best 100 (.998) among them, in .6
-    times the time.
+    each search has to bring. Of 100,000 hard points of 2.2 modalities, 63 hits instead of 100 from each of three
+    searches gave as many candidates, with all of the exact best 50 and .986 of the best 100 (.992) among them; the
+    searches took .89 of the time, and a third fewer ids were read.
 
     Args:
         limit: candidates per interest.
