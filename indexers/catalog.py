@@ -9,7 +9,7 @@ from pathlib import Path
 
 from encoders.errors import TriveniError
 from engine.core.filters import Schema
-from engine.core.types import ItemId, Payload, check_id
+from engine.core.types import MAX_PARTS, ItemId, Payload, check_id
 from engine.store.match import check_kinds
 from indexers.errors import CatalogError, DuplicateError
 from indexers.paths import ReadMedia, read_under
@@ -43,6 +43,7 @@ class Catalog:
         query: what a database is asked.
         conventions: how it writes numbers and times.
         web: reads what rows name by a URL; by default none are fetched.
+        max_parts: texts, pictures or sounds that an item may have of each.
 
     Raises:
         CatalogError: if it is not there, of an unknown kind, or has no column for ids or contents; or a column that
@@ -59,6 +60,7 @@ class Catalog:
     query: str = ""
     conventions: Conventions = field(default_factory=Conventions)
     web: WebMedia = field(default_factory=WebMedia)
+    max_parts: int = MAX_PARTS
     _copy: LocalCopy | None = field(default=None, init=False, repr=False, compare=False)
     """The copy of a file at a URL."""
 
@@ -149,10 +151,10 @@ class Catalog:
         Raises:
             CatalogError: if the catalogue itself is broken.
         """
-        media, columns, ignore, max_bytes = self.media(), dict(self.columns), self.ignore, self.max_bytes
+        given = self.media(), dict(self.columns), self.ignore, self.max_bytes, self.max_parts
 
         def read(row: Row | DeadLetter) -> CatalogEntry | DeadLetter:
-            return row if isinstance(row, DeadLetter) else load_or_letter(row, media, columns, ignore, max_bytes)
+            return row if isinstance(row, DeadLetter) else load_or_letter(row, *given)
 
         yield from ordered_map(pool, read, self._named(seen, kinds or {}), _AHEAD)
 

@@ -5,12 +5,13 @@ rows ── read, hash ── plan ──▶ decode (threads) ──▶ encode (
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from encoders.errors import DecoderError, SpaceError, WeightsError
 from encoders.spaces.space import Space
 from encoders.types import Floats, Modality, Prepared
-from engine.catalog.ingest import item_of, point_of
+from engine.catalog.ingest import Key, item_of, keys_of, point_of, vectors_of
 from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
 from indexers.catalog import Catalog
@@ -36,9 +37,13 @@ class Decoded:
 
     line: int
     outcome: RowOutcome
-    point: Point
-    """Still without vectors, if `prepared` holds something."""
-    prepared: tuple[Prepared, ...] = ()
+    id: ItemId
+    make: Callable[[Mapping[Key, Floats]], Point]
+    """Makes the point of all vectors."""
+    vectors: Mapping[Key, Floats]
+    """Those that there are."""
+    prepared: Mapping[Key, Prepared] = field(default_factory=dict)
+    """What is to be encoded yet."""
     size: int = 0
     """Bytes of `prepared`."""
     missing: tuple[DeadLetter, ...] = ()
@@ -146,43 +151,45 @@ class Flow:
         try:
             if self._stop.is_set:
                 raise StagesStopped
-            kept = {} if it.stored is None else it.stored.vectors
+            kept = {} if it.stored is None else vectors_of(it.stored)
             prepared, missing = self._prepare(entry, kept)
             if missing and (self._strict or not (prepared or kept)):
                 return _refused(entry, missing)
             if missing and it.outcome is RowOutcome.CHANGED and self._has_one_of(entry.item.id, missing):
                 return _refused(entry, missing, "; the item stays in the store as it was")
-            size = sum(_size(one) for one in prepared)
-            point = point_of(
+            size = sum(_size(one) for one in prepared.values())
+            make = partial(
+                point_of,
                 entry.item,
-                kept,
                 media=entry.media,
                 digest_=entry.digest,
                 indexed_at=None if it.stored is None else item_of(it.stored).indexed_at,
                 missing=missing,
             )
             outcome = RowOutcome.CHANGED if kept and prepared else it.outcome
-            return Decoded(entry.line, outcome, point, prepared, size, _without(entry, missing))
+            letters = _without(entry, missing)
+            return Decoded(entry.line, outcome, entry.item.id, make, kept, prepared, size, letters)
         finally:
             self._budget.give(entry.size - size)
 
     def _prepare(
-        self, entry: CatalogEntry, kept: Collection[Modality]
-    ) -> tuple[tuple[Prepared, ...], Mapping[Modality, Exception]]:
+        self, entry: CatalogEntry, kept: Collection[Key]
+    ) -> tuple[Mapping[Key, Prepared], Mapping[Modality, Exception]]:
         """The contents of an entry but for those that are kept, and why others are missing."""
-        prepared, missing = [], dict(entry.missing)
-        for content in entry.item.contents:
-            if content.modality in kept:
+        prepared: dict[Key, Prepared] = {}
+        missing = dict(entry.missing)
+        for key, content in zip(keys_of(entry.item), entry.item.contents, strict=True):
+            if key in kept:
                 continue
             try:
                 if content.modality not in self._space.modalities:
                     raise self._no_encoder(content.modality)
-                prepared.append(self._space.prepare(content))
+                prepared[key] = self._space.prepare(content)
             except DecoderError:
                 raise  # no fault of the content's
             except Exception as error:  # noqa: BLE001 (whatever a file does to a decoder, the run goes on)
                 missing[content.modality] = error
-        return tuple(prepared), missing
+        return prepared, missing
 
     def _has_one_of(self, item: ItemId, modalities: Collection[Modality]) -> bool:
         """Whether the store has such a vector of an item: a file that is lost for a while must not cost it."""
@@ -213,7 +220,7 @@ class Flow:
     def _forward(self, group: Sequence[Decoded]) -> list[Decoded]:
         """The group with its vectors; what cannot be encoded is left out."""
         try:
-            vectors = self._space.forward([one for it in group for one in it.prepared])
+            vectors = self._space.forward([one for it in group for one in it.prepared.values()])
         except WeightsError:
             raise  # they are loaded for the first batch
         except Exception as error:
@@ -229,9 +236,9 @@ class Flow:
     def _write(self) -> None:
         """Write points; what the store has acknowledged is counted."""
         for group in self._writing:
-            points = [it.point for it in group if it.outcome is not RowOutcome.UNCHANGED]
-            if points and not self._dry_run:
-                self._store.upsert(points)
+            changed = [it for it in group if it.outcome is not RowOutcome.UNCHANGED]
+            if changed and not self._dry_run:
+                self._store.upsert([it.make(it.vectors) for it in changed])
             for it in group:
                 self._tally.count(it.outcome)
                 self._bury(*it.missing)
@@ -246,11 +253,9 @@ def _with_vectors(group: Sequence[Decoded], vectors: Floats) -> list[Decoded]:
     """Give each item its rows of `vectors`, float32 (contents of all items, d); items that have theirs keep them."""
     done, row = [], 0
     for it in group:
-        own: dict[Modality, Floats] = dict(it.point.vectors)
-        for one in it.prepared:
-            own[one.modality] = vectors[row]
-            row += 1
-        done.append(replace(it, point=replace(it.point, vectors=own), prepared=(), size=0))
+        new = dict(zip(it.prepared, vectors[row : row + len(it.prepared)], strict=True))
+        row += len(new)
+        done.append(replace(it, vectors={**it.vectors, **new}, prepared={}, size=0))
     return done
 
 
@@ -265,8 +270,8 @@ def _without(entry: CatalogEntry, missing: Mapping[Modality, Exception]) -> tupl
 
 
 def _letter(it: Decoded, error: Exception) -> DeadLetter:
-    modality = it.prepared[0].modality if len(it.prepared) == 1 else None
-    return DeadLetter.of(it.line, it.point.id, error, modality)
+    modalities = {modality for modality, _ in it.prepared}
+    return DeadLetter.of(it.line, it.id, error, modalities.pop() if len(modalities) == 1 else None)
 
 
 def _size(prepared: Prepared) -> int:

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from encoders.errors import LimitError, TriveniError
 from encoders.types import Audio, Content, Image, Modality, Text
 from engine.catalog.ingest import Digest, Media, digest
-from engine.core.types import Item, ItemId, Json, check_id
+from engine.core.types import MAX_PARTS, Item, ItemId, Json, check_id, check_parts
 from indexers.errors import RowError
 from indexers.paths import ReadMedia
 from indexers.readers.base import HASH, Columns, Row, Value, played, role_columns, value_at
@@ -95,7 +95,9 @@ def _row_hash(row: Row) -> str:
     return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def load(row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], max_bytes: int) -> CatalogEntry:
+def load(
+    row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], max_bytes: int, max_parts: int = MAX_PARTS
+) -> CatalogEntry:
     """Check a row, read its files once, and hash it.
 
     Args:
@@ -104,6 +106,7 @@ def load(row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], ma
         columns: per role the column that plays it.
         ignore: columns that are left out.
         max_bytes: the largest file that is read.
+        max_parts: contents of one modality that an item may have.
 
     A content that cannot be read is left out, as long as there is another.
 
@@ -117,28 +120,36 @@ def load(row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], ma
     roles = role_columns(columns)
     values = {name: value for name, value in row.values.items() if name not in ignore}
     contents: list[Content] = []
-    media: dict[Modality, str] = {}
+    media: dict[Modality, str | list[str]] = {}
     missing: dict[Modality, Exception] = {}
     size = 0
     for modality in Modality:
         found = [value for name in roles[modality] if (value := value_at(values, name)) is not None and value != ""]
         if not found:
             continue
-        try:
-            if modality is Modality.TEXT:
-                text = "\n".join(map(_text, found))
-                contents.append(Text(text))
-                size += len(text)
+        if modality is Modality.TEXT:
+            try:
+                texts = _texts(found)
+            except TriveniError as error:
+                missing[modality] = error
                 continue
-            raw, path = _source(found[0], read, modality, max_bytes)
-        except TriveniError as error:
-            missing[modality] = error
+            contents += map(Text, texts)
+            size += sum(map(len, texts))
             continue
         kind = Image if modality is Modality.IMAGE else Audio
-        contents.append(kind(raw, path or f"{modality} of {item_id}"))
-        size += len(raw)
-        if path:
-            media[modality] = path
+        paths = []
+        for source in _flat(found):
+            try:
+                raw, path = _source(source, read, modality, max_bytes)
+            except TriveniError as error:
+                missing.setdefault(modality, error)
+                continue
+            contents.append(kind(raw, path or f"{modality} of {item_id}"))
+            size += len(raw)
+            paths.append(path)
+        if any(paths):
+            media[modality] = paths if len(paths) > 1 else paths[0]
+    check_parts(contents, max_parts)
     if missing and not contents:
         raise next(iter(missing.values()))
     item = Item(item_id, tuple(contents), payload_of(row, columns, ignore))
@@ -146,13 +157,28 @@ def load(row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], ma
 
 
 def load_or_letter(
-    row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], max_bytes: int
+    row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], max_bytes: int, max_parts: int
 ) -> CatalogEntry | DeadLetter:
     """`load`, with a dead letter in place of an error. The row has an id."""
     try:
-        return load(row, read, columns, ignore, max_bytes)
+        return load(row, read, columns, ignore, max_bytes, max_parts)
     except Exception as error:  # noqa: BLE001 (whatever a row holds, the run goes on)
         return DeadLetter.of(row.line, row_id(row, columns), error)
+
+
+def _flat(values: Sequence[Value]) -> list[Value]:
+    """The values, those of lists one by one; empty ones are left out."""
+    flat: list[Value] = []
+    for value in values:
+        flat += value if isinstance(value, list) else [value]
+    return [value for value in flat if value is not None and value != ""]
+
+
+def _texts(values: Sequence[Value]) -> list[str]:
+    """The texts of a row: those of its columns are one, a line each; those of a list are texts of their own."""
+    plain = [_text(value) for value in values if not isinstance(value, list)]
+    listed = [_text(value) for value in _flat([value for value in values if isinstance(value, list)])]
+    return (["\n".join(plain)] if plain else []) + listed
 
 
 def _text(value: Value) -> str:

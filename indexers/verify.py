@@ -6,8 +6,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from encoders.spaces.space import Space
-from encoders.types import Modality
-from engine.catalog.ingest import Digest
+from engine.catalog.ingest import Digest, keys_of, vectors_of
 from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
 from indexers.catalog import Catalog
@@ -125,8 +124,12 @@ def _same(entry: CatalogEntry, point: Point | None) -> bool:
 
 def _whole(entry: CatalogEntry, point: Point | None) -> bool:
     """Whether the store holds this very item with all of its contents."""
-    modalities = {content.modality for content in entry.item.contents}
-    return point is not None and not entry.missing and _same(entry, point) and set(point.vectors) == modalities
+    return point is not None and not entry.missing and _same(entry, point) and _has_all(entry, point)
+
+
+def _has_all(entry: CatalogEntry, point: Point) -> bool:
+    """Whether the store has a vector of each content, and of nothing else."""
+    return vectors_of(point).keys() == set(keys_of(entry.item))
 
 
 def _broken(
@@ -138,10 +141,10 @@ def _broken(
         entry, point = it
         for modality, error in entry.missing.items():
             return DeadLetter.of(entry.line, entry.item.id, error, modality)
-        kept = point.vectors if point is not None and _same(entry, point) else {}
-        for content in entry.item.contents:
+        kept = vectors_of(point) if point is not None and _same(entry, point) else {}
+        for key, content in zip(keys_of(entry.item), entry.item.contents, strict=True):
             try:
-                if space is not None and content.modality not in kept:
+                if space is not None and key not in kept:
                     space.prepare(content)
             except Exception as error:  # noqa: BLE001 (whatever a file does to a decoder, as in indexing)
                 return DeadLetter.of(entry.line, entry.item.id, error, content.modality)
@@ -152,14 +155,13 @@ def _broken(
 
 def _compare(entry: CatalogEntry, point: Point | None, broken: DeadLetter | None, verdict: Verification) -> None:
     item_id: ItemId = entry.item.id
-    modalities: set[Modality] = {content.modality for content in entry.item.contents}
     if broken is not None:
         verdict.unreadable.add(f"{broken.line}: {broken.reason}")
     elif point is None:
         verdict.missing.add(item_id)
     elif not _same(entry, point):
         verdict.stale.add(item_id)
-    elif set(point.vectors) != modalities:
+    elif not _has_all(entry, point):
         verdict.incomplete.add(item_id)
     else:
         verdict.same += 1

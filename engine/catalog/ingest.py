@@ -2,17 +2,23 @@
 
 The engine's own payload fields begin with `_`: `_digest` says what was encoded, `_indexed_at` when (RFC 3339, UTC),
 `_text` holds the text content, `_image` and `_audio` the relative paths of the files, where there are any, and
-`_missing` the modalities of contents that the item has and that could not be read.
+`_missing` the modalities of contents that the item has and that could not be read. Of several texts `_text` has all,
+one below the other; of several files there is a list of paths, "" for one that has none; and `_parts` says, per
+modality of several contents, which of them each vector is made from, and of a text where it is in `_text`.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
+
+import numpy as np
 
 from encoders.errors import ContentError
 from encoders.types import Content, Floats, Modality, Text
@@ -25,14 +31,19 @@ DIGEST = "_digest"
 INDEXED_AT = "_indexed_at"
 TEXT = "_text"
 MISSING = "_missing"
+PARTS = "_parts"
 MEDIA = MappingProxyType({Modality.IMAGE: "_image", Modality.AUDIO: "_audio"})
 """The payload field that holds the relative path of a modality's file."""
 
 _BLOCK = 1 << 20
 _DIGEST_FORM = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{32}")
 
-Media = Mapping[Modality, str]
-"""Paths of the files that contents came from, relative to the catalogue's root."""
+Media = Mapping[Modality, str | Sequence[str]]
+"""Paths of the files that contents came from, relative to the catalogue's root; of several contents a list, with ""
+for those that have none."""
+
+Key = tuple[Modality, int]
+"""A part of an item: its modality, and the position of its content among those of the modality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,8 @@ class StoredItem:
     modalities: tuple[Modality, ...]
     """The modalities that it has vectors of; empty if the point came without vectors."""
     text: str = ""
-    media: Media = field(default_factory=dict)
+    media: Mapping[Modality, str] = field(default_factory=dict)
+    """Paths of its first picture and sound that have one."""
     digest: Digest | None = None
     indexed_at: datetime | None = None
 
@@ -86,14 +98,15 @@ def digest(item: Item, media: Media | None = None) -> Digest:
     for content in sorted(item.contents, key=lambda content: content.modality):
         inner = _hash_content(content)
         contents.update(f"{content.modality}\0".encode() + inner)
-    plain = {"payload": check_payload(item.payload), "media": {str(m): path for m, path in (media or {}).items()}}
+    paths = {str(m): path if isinstance(path, str) else [*path] for m, path in (media or {}).items()}
+    plain = {"payload": check_payload(item.payload), "media": paths}
     canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return Digest(contents.hexdigest(), hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest())
 
 
 def point_of(
     item: Item,
-    vectors: Mapping[Modality, Floats],
+    given: Mapping[Key, Floats] | Mapping[Modality, Floats],
     *,
     media: Media | None = None,
     digest_: Digest | None = None,
@@ -104,11 +117,11 @@ def point_of(
 
     Args:
         item: the item.
-        vectors: per modality of the item a unit vector (d,), but for those that are missing.
+        given: of each content a unit vector (d,), but for those that are missing; a modality means its first content.
         media: paths of the files that the contents came from.
         digest_: its digest, if it is known already.
         indexed_at: when it was encoded; None means now.
-        missing: modalities of contents that could not be read: the point tells which, and nothing else of them.
+        missing: modalities of contents that could not be read: the point tells which.
 
     Raises:
         ContentError: if the digest must be made and a file cannot be read.
@@ -117,13 +130,54 @@ def point_of(
     payload: dict[str, Json] = dict(check_payload(item.payload))
     payload[DIGEST] = str(digest_ or digest(item, media))
     payload[INDEXED_AT] = rfc3339(indexed_at or datetime.now(UTC))
-    for content in item.contents:
-        if isinstance(content, Text) and Modality.TEXT not in missing:
-            payload[TEXT] = content.text
-    payload.update({MEDIA[modality]: path for modality, path in (media or {}).items() if modality not in missing})
+    vectors: dict[Key, Floats] = {
+        (key, 0) if isinstance(key, Modality) else key: vector for key, vector in given.items()
+    }
+    texts = [content.text for content in item.contents if isinstance(content, Text)]
+    read = {modality for modality, _ in vectors}
+    if texts and (Modality.TEXT in read or Modality.TEXT not in missing):
+        payload[TEXT] = "\n".join(texts)
+    for modality, path in (media or {}).items():
+        if modality in read or modality not in missing:
+            payload[MEDIA[modality]] = path if isinstance(path, str) else [*path]
     if missing:
         payload[MISSING] = [str(modality) for modality in sorted(missing)]
-    return Point(item.id, vectors, payload)
+    found = {name: sorted(number for modality, number in vectors if modality == name) for name in Modality}
+    parts: dict[str, Json] = {str(name): [*numbers] for name, numbers in found.items() if numbers not in ([], [0])}
+    if Modality.TEXT in parts:
+        starts = [*accumulate((len(text) + 1 for text in texts), initial=0)]
+        parts[Modality.TEXT] = [[one, starts[one], starts[one] + len(texts[one])] for one in found[Modality.TEXT]]
+    if parts:
+        payload[PARTS] = parts
+    return Point(
+        item.id,
+        {name: vectors[name, numbers[0]] for name, numbers in found.items() if numbers},
+        payload,
+        {
+            name: np.stack([vectors[name, number] for number in numbers[1:]])
+            for name, numbers in found.items()
+            if len(numbers) > 1
+        },
+    )
+
+
+def keys_of(item: Item) -> list[Key]:
+    """Which part each content of an item is."""
+    counted: Counter[Modality] = Counter()
+    keys = []
+    for content in item.contents:
+        keys.append((content.modality, counted[content.modality]))
+        counted[content.modality] += 1
+    return keys
+
+
+def vectors_of(point: Point) -> dict[Key, Floats]:
+    """The vectors of a stored item, by part."""
+    return {
+        (modality, number): vector
+        for modality in point.vectors
+        for number, vector in zip(numbers_of(point.payload, modality), point.parts(modality), strict=False)
+    }
 
 
 def item_of(point: Point) -> StoredItem:
@@ -151,10 +205,31 @@ def own_fields(payload: Payload) -> Payload:
     return {key: value for key, value in payload.items() if not key.startswith("_")}
 
 
-def media_of(payload: Payload) -> Media:
-    """The paths that a stored payload keeps."""
-    paths = ((modality, payload.get(key)) for modality, key in MEDIA.items())
-    return {modality: path for modality, path in paths if isinstance(path, str)}
+def media_of(payload: Payload) -> Mapping[Modality, str]:
+    """The path that a stored payload keeps of each modality, the first one that there is."""
+    known = ((modality, paths_of(payload, modality)) for modality in MEDIA)
+    return {modality: path for modality, paths in known if (path := next(filter(None, paths), ""))}
+
+
+def paths_of(payload: Payload, modality: Modality) -> list[str]:
+    """The paths of all contents of a modality, in their order, "" for one that has none; none if no path is kept."""
+    held = payload.get(MEDIA[modality]) if modality in MEDIA else None
+    return [str(path) for path in held] if isinstance(held, list) else [held] if isinstance(held, str) else []
+
+
+def numbers_of(payload: Payload, modality: Modality) -> list[int]:
+    """Which content of the modality each vector of a stored item is made from: [0] where there is but one."""
+    return [number for number, *_ in spans_of(payload, modality)] or [0]
+
+
+def spans_of(payload: Payload, modality: Modality) -> list[tuple[int, ...]]:
+    """What each vector of a stored item is made from: the number of its content and, of a text, where in `_text` it
+    begins and ends, characters. Empty where there is but one content.
+    """
+    several = payload.get(PARTS)
+    held = several.get(str(modality)) if isinstance(several, dict) else None
+    listed = [one if isinstance(one, list) else [one] for one in held] if isinstance(held, list) else []
+    return [tuple(int(str(number)) for number in one) for one in listed]
 
 
 def missing_of(payload: Payload) -> frozenset[Modality]:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from engine.core.filters import FieldKind
 from engine.core.section import Section
+from engine.core.types import MAX_PARTS
 
 Role = Literal["id", "text", "image", "audio"]
 
@@ -18,6 +19,8 @@ class IndexSettings(Section):
     """Items per batch of the networks and of the store."""
     decoders: int = Field(default=0, ge=0)
     """Threads that read and decode files; 0 takes one per core."""
+    max_parts: int = Field(default=16, gt=0, le=MAX_PARTS)
+    """Texts, pictures or sounds that an item may have of each; it is found by the best of them."""
     strict: bool = False
     """Whether an item is refused if one of its contents cannot be read; else it is indexed without it."""
     fields: Mapping[str, FieldKind] = Field(default_factory=dict)

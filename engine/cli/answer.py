@@ -92,6 +92,9 @@ def _by(reason: recommendation_pb2.Reason) -> str:
     numbers = [n + 1 for n in strong] or [reason.modality]
     names = [content_pb2.Modality.Name(number).removeprefix("MODALITY_").lower() for number in numbers]
     words = [_WORDS[name] for name in names if name in _WORDS]
+    if words and reason.HasField("part") and numbers[0] == reason.modality:
+        said = reason.part.path or (f"“{reason.part.text}”" if reason.part.text else "")
+        words[0] += f" {reason.part.index + 1}" + (f" ({said})" if said else "")
     return f" by its {' and '.join(words)}" if words else ""
 
 

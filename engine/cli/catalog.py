@@ -82,6 +82,7 @@ def catalog_of(settings: Settings, options: CatalogOptions) -> Catalog:
             query=options.query,
             conventions=Conventions(defaults.decimals, defaults.times, defaults.rename),
             web=WebMedia(defaults.url_hosts, defaults.url_seconds),
+            max_parts=defaults.max_parts,
         )
     except CatalogError as error:
         raise typer.BadParameter(str(error)) from None

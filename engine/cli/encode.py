@@ -17,7 +17,7 @@ from engine.cli.groups import grouped
 
 if TYPE_CHECKING:
     from encoders.spaces.space import Space
-    from encoders.types import Modality, Prepared
+    from encoders.types import Floats, Modality, Prepared
     from engine.cli.vector_files import VectorFile
     from indexers.catalog import Catalog
     from indexers.progress import Watcher
@@ -112,7 +112,10 @@ class _Encoded:
                 raise  # not a bad item: the networks do not work
             return
         for entry, prepared in group:
-            self.file.add(entry.item.id, {one.modality: next(vectors) for one in prepared})
+            own: dict[Modality, Floats] = {}
+            for one in prepared:
+                own.setdefault(one.modality, next(vectors))  # of several pictures, say, the first
+            self.file.add(entry.item.id, own)
             self.counts.update(one.modality for one in prepared)
         self.items += len(group)
 

@@ -245,12 +245,15 @@ class CaptionedExamples:
                 if isinstance(entry, DeadLetter) or entry.missing:
                     yield None
                     continue
-                found = {content.modality: content for content in entry.item.contents}
+                found = {content.modality: content for content in reversed(entry.item.contents)}  # the first of each
                 text, image, audio = (found.get(each) for each in (Modality.TEXT, Modality.IMAGE, Modality.AUDIO))
                 if not isinstance(text, Text):
                     yield Example("")
                     continue
-                paths = {modality: base / path for modality, path in entry.media.items()}
+                firsts = {
+                    modality: path if isinstance(path, str) else path[0] for modality, path in entry.media.items()
+                }
+                paths = {modality: base / path for modality, path in firsts.items() if path}
                 yield Example(
                     text.text,
                     Image(paths.get(Modality.IMAGE, image.source)) if isinstance(image, Image) else None,

@@ -1,5 +1,6 @@
 """What flows through the engine: items, events, queries, candidates, recommendations."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import NewType
 import numpy as np
 import numpy.typing as npt
 
-from encoders.types import Content, Floats, Modality
+from encoders.types import Content, Floats, Modality, Rows
 from engine.core.errors import InvalidItemError
 from engine.core.filters import Filter
 
@@ -22,6 +23,8 @@ Payload = Mapping[str, Json]
 """What an item carries besides its contents: title, category, price. Keys that begin with `_` are the engine's."""
 
 MAX_ID_BYTES = 512
+MAX_PARTS = 64
+"""Contents of one modality that an item may have, and passages of its text, whatever the settings say."""
 
 UNTRAINED = "untrained"
 """Said instead of a model version where none answers."""
@@ -29,11 +32,11 @@ UNTRAINED = "untrained"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something that can be recommended. It has at most one content of each modality, and at least one.
+    """Something that can be recommended. It has at least one content; several of a modality are its parts, in order.
 
     Raises:
-        InvalidItemError: if the id is empty or too long, contents are missing or doubled, or a payload key
-            begins with `_`.
+        InvalidItemError: if the id is empty or too long, there is no content or more than `MAX_PARTS` of a modality,
+            or a payload key begins with `_`.
     """
 
     id: ItemId
@@ -45,11 +48,23 @@ class Item:
         modalities = [content.modality for content in self.contents]
         if not modalities:
             raise InvalidItemError(f"item {self.id!r} has no content", "give it a text, an image or an audio")
-        if len(set(modalities)) != len(modalities):
-            raise InvalidItemError(f"item {self.id!r} has two contents of one modality", "keep one of each")
+        if len(modalities) > MAX_PARTS:
+            check_parts(self.contents, MAX_PARTS)
         reserved = [key for key in self.payload if key.startswith("_")]
         if reserved:
             raise InvalidItemError(f"payload key {reserved[0]!r} begins with _", "rename it", field="payload")
+
+
+def check_parts(contents: Sequence[Content], most: int) -> None:
+    """Refuse an item with too many contents of one modality.
+
+    Raises:
+        InvalidItemError: if it has more than `most`.
+    """
+    for modality, count in Counter(content.modality for content in contents).items():
+        if count > most:
+            problem = f"item has {count} contents of modality {modality}, the limit is {most}"
+            raise InvalidItemError(problem, "send fewer, or raise index.max_parts", field="contents")
 
 
 def check_id(item_id: str) -> None:
@@ -177,6 +192,35 @@ def mark_of(item: ItemId) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Parts:
+    """The further parts of some of n items, in columns: p rows with at most one part of each modality.
+
+    The first part of each modality is the item's own vector; the k-th row of an item has the k-th of each after it.
+    """
+
+    owners: Rows
+    """(p,): the item of each row, ascending."""
+    vectors: Mapping[Modality, Floats]
+    """Per modality (p, d); a row is zeros where `present` is False."""
+    present: Mapping[Modality, npt.NDArray[np.bool_]]
+    """Per modality (p,)."""
+
+    def take(self, index: Rows) -> "Parts | None":
+        """Those of the items at these rows, with the new rows as owners; None if there are none."""
+        starts = np.searchsorted(self.owners, index)
+        counts = np.searchsorted(self.owners, index, side="right") - starts
+        owners = np.repeat(np.arange(len(index), dtype=np.intp), counts)
+        if not len(owners):
+            return None
+        rows = np.arange(len(owners)) + np.repeat(starts - (counts.cumsum() - counts), counts)
+        return Parts(
+            owners,
+            {modality: matrix[rows] for modality, matrix in self.vectors.items()},
+            {modality: mask[rows] for modality, mask in self.present.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """Items under consideration, in columns. Stages hand them on with what their scores mean.
 
@@ -187,10 +231,12 @@ class Candidates:
     scores: Floats
     """(n,), higher is better."""
     vectors: Mapping[Modality, Floats]
-    """Per modality (n, d); a row is zeros where `present` is False, and is not to be read."""
+    """Per modality (n, d), of its first part; a row is zeros where `present` is False, and is not to be read."""
     present: Mapping[Modality, npt.NDArray[np.bool_]]
     """Per modality (n,): whether the item has that modality."""
     payloads: tuple[Payload, ...]
+    parts: Parts | None = None
+    """What they have besides; None where no item has more than one part of a modality."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -208,6 +254,7 @@ class Candidates:
             {modality: matrix[index] for modality, matrix in self.vectors.items()},
             {modality: mask[index] for modality, mask in self.present.items()},
             tuple(self.payloads[row] for row in index),
+            None if self.parts is None else self.parts.take(index),
         )
 
 
@@ -243,6 +290,22 @@ NOTABLE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
+class FoundPart:
+    """One of several pictures, sounds or passages of an item."""
+
+    index: int
+    """Its content's position among those of the modality, from 0."""
+    path: str = ""
+    """Of its file below the catalogue's root, where it was indexed from one."""
+    text: str = ""
+    """The beginning of the passage, of a text."""
+    start: int = 0
+    """Where a passage begins in the item's text, characters."""
+    stop: int = 0
+    """Where it ends."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why an item is shown."""
 
@@ -259,6 +322,10 @@ class Reason:
     """The part of it that is due to words that the query and the item share; the rest is due to meanings."""
     words: tuple[str, ...] = ()
     """Those words, the longest first, as they are compared; only where their part is `NOTABLE`."""
+    part: int = 0
+    """Of an item with several parts of `modality`, which row of them answered, from 0; see `found`."""
+    found: "FoundPart | None" = None
+    """What that is; None where the item has but one part of the modality."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 
 from engine.catalog.ingest import TEXT, media_of, own_fields
+from engine.catalog.parts import named_parts
 from engine.core.deadline import Deadline
 from engine.core.types import Candidates, Query, Reason, Recommendation, Recommendations
 from engine.query.words import named_words
@@ -41,7 +42,7 @@ def answer(
     listed: list[Recommendation] = []
     for row, (name, point, why) in enumerate(zip(results.ids, points, reasons, strict=True)):
         if point is not None:
-            why = named_words(why, query, point.payload, store.words)
+            why = named_parts(named_words(why, query, point.payload, store.words), point.payload)
             own, media = own_fields(point.payload), media_of(point.payload)
             text = str(point.payload.get(TEXT) or "")[:TEXT_SHOWN]
             score, chance = float(results.scores[row]), float(propensities[row])

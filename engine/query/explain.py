@@ -9,7 +9,7 @@ from engine.core.types import Reason
 from engine.query.fuse import Intent
 from engine.query.resolve import QuerySignals
 from engine.query.score import Scores
-from engine.query.similarity import Columns
+from engine.query.similarity import Columns, parts_of
 from engine.query.words import word_shares
 
 MAX_REASONS = 10
@@ -84,13 +84,16 @@ def explain(
     named = terms[:, order, np.arange(len(rows))]  # (M, reasons, k)
     best = named.argmax(axis=0)  # (reasons, k)
     by_words = word_shares(scores.words[order, rows], scores.similarity[order, rows])
-    columns = order, best, shares, _parts(named, best, modalities), by_words
+    part = np.zeros_like(best)
+    if parts_of(items) is not None:
+        part = intent.calibrated.answering(items)[best, order, np.arange(len(rows))]
+    columns = order, best, shares, _parts(named, best, modalities), by_words, part
     of_results = zip(*(np.swapaxes(column, 0, 1).tolist() for column in columns), strict=True)
     indexes = signals.indexes.tolist()
     return [
         tuple(
-            Reason(signals.kinds[n], indexes[n], modalities[m], share, tuple(parts), words)
-            for n, m, share, parts, words in zip(*of_result, strict=True)
+            Reason(signals.kinds[n], indexes[n], modalities[m], share, tuple(parts), words, part=part)
+            for n, m, share, parts, words, part in zip(*of_result, strict=True)
             if share > 0
         )
         for of_result in of_results

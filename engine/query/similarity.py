@@ -17,6 +17,9 @@ content comes closer than s falls like a power of 1 - s in the tail, so the surp
 like its logarithm, without bound:
 
     e += SURPRISE ln((1 - near) / (1 - s))    for a cosine s > near of signal and item in one modality
+
+Of an item with several parts of a modality, five pictures, say, the part counts that gives the most. That has as many
+chances to be near by accident; so its z is read as that of one content which is as improbable, see `best_of_chances`.
 """
 
 import math
@@ -26,9 +29,11 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import log_ndtr, ndtri_exp
 
 from encoders.spaces.space import LOWEST_WEIGHT, Calibration, PairCalibration
 from encoders.types import Doubles, Floats, Modality, Rows
+from engine.core.types import Candidates, Parts
 
 
 class Columns(Protocol):
@@ -41,6 +46,11 @@ class Columns(Protocol):
     @property
     def present(self) -> Mapping[Modality, npt.NDArray[np.bool_]]:
         """Per modality (n,)."""
+
+
+def parts_of(items: Columns) -> Parts | None:
+    """What items have besides the first part of each modality; None for things that have no parts."""
+    return items.parts if isinstance(items, Candidates) else None
 
 
 NEARER = 1.0
@@ -64,6 +74,24 @@ def recognition(cosines: Floats, near: float) -> Floats:
     """What is added to the similarity for cosines close to 1 within one modality; any shape, 0 up to `near`."""
     far = np.maximum(1 - cosines, 0) + np.float32(EXACT)
     return np.asarray(np.float32(SURPRISE) * np.log(np.maximum((1 - near + EXACT) / far, 1)), np.float32)
+
+
+def best_of_chances(z: Floats, chances: Doubles) -> Floats:
+    """The z value that is as improbable as that the best of several reaches `z`: 1 - (1 - p)^k for p (Šidák, 1967).
+
+    What is below an even chance is shifted as that is: parts that are all unlike are of one kind, no coincidence.
+
+    Args:
+        z: of the best, (n, p).
+        chances: k of each column, (p,), at least 1: so many contents that have nothing to do with one another.
+            k that correlate by r are as k^(1 - r).
+    """
+    above = np.maximum(z, 0).astype(np.float64)
+    none = chances * log_ndtr(above)  # ln of the probability that none reaches it
+    tiny = np.log(chances) + log_ndtr(-above)  # ln of that one does, where it is all but 0
+    some = np.where(none > -1e-9, tiny, np.log(-np.expm1(np.minimum(none, -1e-9))))
+    found = np.where(none < -1, ndtri_exp(np.minimum(none, -1)), -ndtri_exp(np.minimum(some, -1e-3)))
+    return np.asarray(found + np.minimum(z, 0), np.float32)
 
 
 def spread(weights: Doubles, correlation: float) -> float:
@@ -92,15 +120,89 @@ class CalibratedSignals:
 
     def terms(self, items: Columns) -> Floats:
         """(M, n, N): the similarity that each item modality gives, 0 where an item lacks it; their sum is it all."""
-        products = self._products(items)
-        terms = np.asarray(self._linear(items, products) / self.scale(items), np.float32)
-        for modality, positions, added in self._recognised(items, products):
-            terms[self.modalities.index(modality)][positions] += added
+        terms, scale = self._first(items, recognised=True)
+        if (parts := parts_of(items)) is not None:
+            self._raise(terms, parts, scale, recognised=True)
         return terms
 
     def relatedness(self, items: Columns) -> Floats:
         """The similarity without recognition, (n, N): how related things are, copies or not."""
-        return np.asarray(self._linear(items).sum(axis=0) / self.scale(items), np.float32)
+        if (parts := parts_of(items)) is None:
+            return np.asarray(self._linear(items).sum(axis=0) / self.scale(items), np.float32)
+        terms, scale = self._first(items, recognised=False)
+        self._raise(terms, parts, scale, recognised=False)
+        return np.asarray(terms.sum(axis=0), np.float32)
+
+    def answering(self, items: Columns) -> Rows:
+        """Which part of each item gives its term, (M, n, N): 0 for the first of the modality."""
+        terms, scale = self._first(items, recognised=True)
+        found = np.zeros(terms.shape, np.intp)
+        parts = parts_of(items)
+        for column, number, best in () if parts is None else self._others(parts, scale, recognised=True):
+            for place, owner in enumerate(parts.owners.tolist() if parts is not None else ()):
+                more = best[:, place] > terms[column, :, owner]  # a part must give more than those before it
+                terms[column, more, owner], found[column, more, owner] = best[more, place], number[place]
+        return found
+
+    def _first(self, items: Columns, *, recognised: bool) -> tuple[Floats, Floats]:
+        """The terms of the items' first parts (M, n, N), and what they were divided by (n, N)."""
+        products, scale = self._products(items) if recognised else None, self.scale(items)
+        terms = self._linear(items, products)
+        if (parts := parts_of(items)) is not None:
+            for column, counts in self._counts(parts, terms.shape[2]):
+                several = np.flatnonzero(counts > 1)
+                terms[column][:, several] = self._of_best(column, terms[column][:, several], counts[several])
+        terms /= scale
+        for modality, positions, added in () if products is None else self._recognised(items, products):
+            terms[self.modalities.index(modality)][positions] += added
+        return terms, scale
+
+    def _others(self, parts: Parts, scale: Floats, *, recognised: bool) -> Iterator[tuple[int, Rows, Floats]]:
+        """Per item modality what each of p further parts gives.
+
+        Args:
+            parts: of the items.
+            scale: of the items; see `scale`.
+            recognised: whether recognition counts.
+
+        Yields:
+            The place in `modalities`, the parts' numbers (p,), from 1, and terms (n, p), -inf where there is none.
+        """
+        products = self._products(parts) if recognised else None
+        terms = self._linear(parts, products)
+        counted = list(self._counts(parts, 1 + int(parts.owners[-1])))
+        for column, counts in counted:
+            terms[column] = self._of_best(column, terms[column], counts[parts.owners])
+        terms /= scale[:, parts.owners]
+        for modality, positions, added in () if products is None else self._recognised(parts, products):
+            terms[self.modalities.index(modality)][positions] += added
+        number = 1 + np.arange(len(parts.owners)) - np.searchsorted(parts.owners, parts.owners)
+        for column, _ in counted:
+            terms[column][:, ~parts.present[self.modalities[column]]] = -np.inf
+            yield column, number, terms[column]
+
+    def _raise(self, terms: Floats, parts: Parts, scale: Floats, *, recognised: bool) -> None:
+        """Raise the terms of items (M, n, N) to the most that their further parts give; see `_others`."""
+        starts = np.flatnonzero(np.diff(parts.owners, prepend=-1))
+        items = parts.owners[starts]
+        for column, _, best in self._others(parts, scale, recognised=recognised):
+            terms[column][:, items] = np.maximum(terms[column][:, items], np.maximum.reduceat(best, starts, axis=1))
+
+    def _counts(self, parts: Parts, size: int) -> Iterator[tuple[int, Rows]]:
+        """Per item modality of which there are further parts: its place, and how many parts each of N items has."""
+        for column, modality in enumerate(self.modalities):
+            there = parts.present.get(modality)
+            if there is not None and there.any():
+                yield column, 1 + np.bincount(parts.owners[there], minlength=size)
+
+    def _of_best(self, column: int, linear: Floats, counts: Rows) -> Floats:
+        """Weighted z of one item modality (n, p), as those of the best of so many parts (p,)."""
+        variance = (1 - self.correlation) * self.squares[:, column]
+        variance = variance + self.correlation * np.square(self.weights[:, column])
+        deviation = np.sqrt(np.maximum(variance, np.float32(1e-12)))[:, None]
+        chances = np.asarray(counts ** (1 - self.correlation), np.float64)
+        z = best_of_chances(np.asarray(linear / deviation, np.float32), chances)
+        return np.asarray(z * deviation, np.float32)
 
     def _products(self, items: Columns) -> dict[Modality, Floats]:
         """Per item modality (2n, N): the dot products of `stacked` with the items."""
@@ -140,6 +242,8 @@ class CalibratedSignals:
 
     def similarity(self, items: Columns) -> Floats:
         """The similarity of each signal for each item: (n, N)."""
+        if parts_of(items) is not None:
+            return np.asarray(self.terms(items).sum(axis=0), np.float32)
         products = self._products(items)
         similarity = np.asarray(self._linear(items, products).sum(axis=0) / self.scale(items), np.float32)
         for _, positions, added in self._recognised(items, products):

@@ -7,7 +7,7 @@ from functools import partial
 from encoders.errors import TriveniError
 from engine.core.deadline import Deadline
 from engine.core.errors import InvalidQueryError, NotFoundError
-from engine.core.types import Item, ItemId
+from engine.core.types import MAX_PARTS, Item, ItemId
 from engine.encode.encoding import ContentEncoder
 from engine.service.calls import Context, Malformed, checked
 from engine.service.convert.content import problem
@@ -42,6 +42,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         max_batch: items of one stream that are encoded and written together.
         max_bytes: of the items of one stream that wait meanwhile.
         strict: refuse every item of which a content cannot be read.
+        max_parts: contents of one modality that an item may have.
         changed: is told of items that were written or deleted, before the caller is.
         counted: is told what became of each item.
     """
@@ -56,13 +57,15 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         max_batch: int,
         max_bytes: int,
         strict: bool = False,
+        max_parts: int = MAX_PARTS,
         changed: Callable[[Sequence[ItemId]], None] = lambda _: None,
         counted: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store, self._counted = store, counted
         self._readers, self._writers = readers, writers
         self._max_batch, self._max_bytes = max_batch, max_bytes
-        self._upserter, self._changed = Upserter(encoder, store, changed, strict=strict), changed
+        self._upserter = Upserter(encoder, store, changed, strict=strict, max_parts=max_parts)
+        self._changed = changed
         self._writing = asyncio.Lock()
 
     async def UpsertItems(  # noqa: N802

@@ -124,6 +124,7 @@ class Services:
                 max_batch=max_batch,
                 max_bytes=max_bytes,
                 strict=index.strict,
+                max_parts=index.max_parts,
                 changed=tenant.serving.changed if tenant.serving else lambda _: None,
                 counted=metrics.upserted,
             ),

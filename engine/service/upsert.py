@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from encoders.errors import DecoderError, TriveniError
-from encoders.types import Floats, Modality
-from engine.catalog.ingest import Digest, digest, missing_of, point_of
+from encoders.types import Floats
+from engine.catalog.ingest import Digest, Key, digest, keys_of, missing_of, point_of, vectors_of
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, DeadlineError
-from engine.core.types import Item, ItemId
+from engine.core.types import MAX_PARTS, Item, ItemId, check_parts
 from engine.encode.encoding import ContentEncoder
 from engine.store.base import Point, VectorStore
 from engine.store.match import check_kinds
@@ -42,12 +42,12 @@ class _Work:
     digest: Digest
     before: Point | None
     """What the store has of it."""
-    vectors: dict[Modality, Floats]
+    vectors: dict[Key, Floats]
     """At first those that can be kept."""
     same: bool
     """Whether the store has this very item, but without a content."""
     strict: bool
-    missing: dict[Modality, TriveniError] = field(default_factory=dict)
+    missing: dict[Key, TriveniError] = field(default_factory=dict)
 
     def refusal(self, earlier: Point | None) -> TriveniError | None:
         """Why the item is refused: strictness, nothing else in it, poorer than before, or no fault of its own.
@@ -56,7 +56,7 @@ class _Work:
             earlier: what an earlier row of the batch makes of the item.
         """
         before = earlier or self.before
-        for modality, error in self.missing.items():
+        for (modality, _), error in self.missing.items():
             had = not self.same and before is not None and modality in before.vectors
             if self.strict or had or not self.vectors or isinstance(error, DecoderError):
                 return error
@@ -71,6 +71,7 @@ class Upserter:
         store: where the items go.
         changed: is told of the items that were written.
         strict: refuse every item of which a content cannot be read.
+        max_parts: contents of one modality that an item may have.
     """
 
     def __init__(
@@ -80,8 +81,10 @@ class Upserter:
         changed: Callable[[Sequence[ItemId]], None] = lambda _: None,
         *,
         strict: bool = False,
+        max_parts: int = MAX_PARTS,
     ) -> None:
         self._encoder, self._store, self._changed, self._strict = encoder, store, changed, strict
+        self._max_parts = max_parts
 
     def upsert(
         self, items: Sequence[Item | TriveniError], deadline: Deadline, strict: Collection[int] = ()
@@ -141,6 +144,7 @@ class Upserter:
         for row, item in good.items():
             try:
                 check_kinds(item.payload, schema)
+                check_parts(item.contents, self._max_parts)
                 said = digest(item)
             except TriveniError as error:
                 results[row] = error
@@ -156,7 +160,7 @@ class Upserter:
             if same and not (point and missing_of(point.payload)):
                 results[row] = Upserted(UpsertOutcome.UNCHANGED)
                 continue
-            kept = dict(point.vectors) if point and before and before.contents == said.contents else {}
+            kept = vectors_of(point) if point and before and before.contents == said.contents else {}
             works[row] = _Work(item, said, point, kept, same, strictly)
             latest[item.id] = row
         return works
@@ -164,18 +168,18 @@ class Upserter:
     def _encode(self, works: dict[int, _Work], deadline: Deadline) -> None:
         """Give the works the vectors that they lack, or the reasons why there are none."""
         contents = [
-            (work, place, content)
+            (work, place, key, content)
             for work in works.values()
-            for place, content in enumerate(work.item.contents)
-            if content.modality not in work.vectors
+            for place, (key, content) in enumerate(zip(keys_of(work.item), work.item.contents, strict=True))
+            if key not in work.vectors
         ]
         encoded = self._encoder.encode([content for *_, content in contents], deadline) if contents else []
-        for (work, place, content), result in zip(contents, encoded, strict=True):
+        for (work, place, key, content), result in zip(contents, encoded, strict=True):
             if isinstance(result, TriveniError):
                 result.field = f"contents[{place}].{content.modality}"
-                work.missing[content.modality] = result
+                work.missing[key] = result
             else:
-                work.vectors[content.modality] = result
+                work.vectors[key] = result
 
 
 def _points(works: dict[int, _Work], results: list[Result]) -> dict[ItemId, Point]:
@@ -186,11 +190,12 @@ def _points(works: dict[int, _Work], results: list[Result]) -> dict[ItemId, Poin
         if refusal is not None:
             results[row] = refusal
             continue
-        nothing_new = work.same and work.before is not None and work.vectors.keys() == work.before.vectors.keys()
+        nothing_new = work.same and work.before is not None and work.vectors.keys() == vectors_of(work.before).keys()
         outcome = UpsertOutcome.UNCHANGED if nothing_new else UpsertOutcome.STORED
         results[row] = Upserted(outcome, tuple(work.missing.values()))
         if not nothing_new:
-            points[work.item.id] = point_of(work.item, work.vectors, digest_=work.digest, missing=work.missing.keys())
+            missing = {modality for modality, _ in work.missing}
+            points[work.item.id] = point_of(work.item, work.vectors, digest_=work.digest, missing=missing)
     return points
 
 

@@ -34,13 +34,25 @@ class Point:
 
     id: ItemId
     vectors: Mapping[Modality, Floats]
-    """Per modality a unit vector (d,)."""
+    """Per modality a unit vector (d,): that of its first part."""
     payload: Payload = field(default_factory=dict)
+    more: Mapping[Modality, Floats] = field(default_factory=dict)
+    """Of modalities with several parts, pictures say, the unit vectors of the others (k, d), k ≥ 1."""
+
+    def parts(self, modality: Modality) -> Floats:
+        """The vectors of all parts of a modality (k, d); k is 0 where it has none."""
+        if modality not in self.vectors:
+            return np.zeros((0, 0), np.float32)
+        first = self.vectors[modality][None]
+        return np.concatenate([first, self.more[modality]]) if modality in self.more else first
 
 
 @dataclass(frozen=True, slots=True)
 class VectorQuery:
-    """A search by one vector over one modality of the items, over one of the store's extra vectors, or by words."""
+    """A search by one vector over one modality of the items, over one of the store's extra vectors, or by words.
+
+    Of an item with several parts of the modality the nearest counts.
+    """
 
     vector: Floats | WordVector
     """(d,); its length does not matter. Or the words that are asked for."""
@@ -57,7 +69,8 @@ class VectorQuery:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The answer to a `VectorQuery`: ids and their scores (n,), best first: cosines, or of words their BM25 score."""
+    """The answer to a `VectorQuery`: ids, each once, and their scores (n,), best first: cosines of the nearest part,
+    or of words their BM25 score."""
 
     ids: tuple[ItemId, ...]
     scores: Floats

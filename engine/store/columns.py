@@ -7,6 +7,7 @@ import numpy as np
 from encoders.types import Modality
 from engine.core.types import Candidates, ItemId
 from engine.store.base import Point
+from engine.store.parts import more_by_item, parts_of
 
 
 def columns_of(points: Sequence[Point], dimension: int, modalities: Sequence[Modality]) -> Candidates:
@@ -18,8 +19,14 @@ def columns_of(points: Sequence[Point], dimension: int, modalities: Sequence[Mod
             vectors[modality][row] = vector
             present[modality][row] = True
     scores = np.zeros(len(points), np.float32)
+    more = {row: point.more for row, point in enumerate(points) if point.more}
     return Candidates(
-        tuple(point.id for point in points), scores, vectors, present, tuple(point.payload for point in points)
+        tuple(point.id for point in points),
+        scores,
+        vectors,
+        present,
+        tuple(point.payload for point in points),
+        parts_of(more, dimension, modalities),
     )
 
 
@@ -27,11 +34,12 @@ def points_of(found: Candidates, ids: Sequence[ItemId]) -> list[Point | None]:
     """Columns as points, in the order of `ids`; None where there is none."""
     rows: dict[ItemId, int] = {item: row for row, item in enumerate(found.ids)}
     points: list[Point | None] = []
+    more = more_by_item(found.parts)
     for item in ids:
         row = rows.get(item)
         if row is None:
             points.append(None)
         else:
             vectors = {name: matrix[row] for name, matrix in found.vectors.items() if found.present[name][row]}
-            points.append(Point(item, vectors, found.payloads[row]))
+            points.append(Point(item, vectors, found.payloads[row], more.get(row, {})))
     return points

@@ -25,13 +25,15 @@ from engine.store.base import NO_HITS, Hits, Page, Point, Tell, VectorQuery, poi
 from engine.store.columns import points_of
 from engine.store.edge_build import Build, EdgeBuilds, Shape
 from engine.store.edge_folder import Building, Description, FolderLock, remove_strays
-from engine.store.edge_read import ID, ROW, Directory, EdgeReader, Entry
+from engine.store.edge_points import entry_of, named_vectors, point_of
+from engine.store.edge_read import ID, MORE, ROW, Directory, EdgeReader, Entry
 from engine.store.edge_repair import forget_vectors
 from engine.store.edge_shard import GRAPH_FROM_BYTES, Shard, create_shard
 from engine.store.edge_space import DiskRoom, size_of, size_of_records, size_of_vectors
 from engine.store.edge_vectors import EdgeVectors
 from engine.store.edge_words import EdgeWords
 from engine.store.optimizer import Optimizer
+from engine.store.parts import best_of, parts_name, row_starts
 from engine.store.quantization import SEARCHES, Quantization, Search
 from engine.store.rows import VectorRows
 from engine.store.snapshot import read_snapshot, write_snapshot
@@ -100,7 +102,7 @@ class EdgeStore:
             self._room.check_least("opening the store")
             remove_strays(folder, self._about.shard)
             with disk_errors(path):
-                forget_vectors(path, {*self._about.strays, *self._about.unused})
+                forget_vectors(path, self._about.unneeded)
             self._shard = Shard(path)
             self._rows = VectorRows(folder / "rows", dimension, modalities)
             self._directory = Directory()
@@ -124,24 +126,19 @@ class EdgeStore:
         rebuild = not self._rows.whole
         cursor: str | None = None
         while True:
-            page, cursor = self._shard.scroll(cursor, _OPENING_CHUNK, payload=(ID, ROW), vectors=rebuild)
-            rows = [int(str(payload[ROW])) for _, _, payload in page]
+            page, cursor = self._shard.scroll(cursor, _OPENING_CHUNK, payload=(ID, ROW, MORE), vectors=rebuild)
             items = [ItemId(str(payload[ID])) for _, _, payload in page]
-            for (key, _, _), item, row in zip(page, items, rows, strict=True):
-                self._directory.put(item, Entry(row, key))
+            entries = [entry_of(key, payload) for key, _, payload in page]
+            for item, entry in zip(items, entries, strict=True):
+                self._directory.put(item, entry)
             if rebuild:
                 self._room.check(size_of_records(page), "writing the rows again after a power cut")
-                points = [
-                    Point(
-                        item,
-                        {name: np.asarray(vectors[name], np.float32) for name in self.modalities if name in vectors},
-                    )
-                    for (_, vectors, _), item in zip(page, items, strict=True)
-                ]
+                points = [point_of(item, vectors) for (_, vectors, _), item in zip(page, items, strict=True)]
+                rows = [row for entry in entries for row in entry.rows]
                 self._rows.put(rows, validate.check_points(points, self.dimension, self.modalities))
             if cursor is None:
                 break
-        self._rows.adopt([entry.row for entry in self._directory.entries.values()])
+        self._rows.adopt([row for entry in self._directory.entries.values() for row in entry.rows])
         if rebuild:
             self._rows.sync()
             self._rows.synced()
@@ -201,17 +198,15 @@ class EdgeStore:
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
         points = list({point.id: point for point in points}.values())
-        columns = validate.check_points(points, self.dimension, self.modalities)
-        for start in range(0, len(points), _CHUNK):
-            chunk = points[start : start + _CHUNK]
-            self._write(chunk, validate.slice_columns(columns, start, start + len(chunk)))
+        columns, starts = validate.check_points(points, self.dimension, self.modalities), row_starts(points)
+        for first in range(0, len(points), _CHUNK):
+            last = min(first + _CHUNK, len(points))
+            self._write(points[first:last], validate.slice_columns(columns, starts[first], starts[last]))
         self.optimize_if_due()
 
     def _write(self, points: Sequence[Point], columns: validate.Columns) -> None:
-        vectors: list[dict[str, Any]] = [{} for _ in points]
-        for modality, (positions, matrix) in columns.items():
-            for position, vector in zip(positions, matrix.tolist(), strict=True):
-                vectors[position][modality.value] = vector
+        starts = row_starts(points)
+        vectors, several = named_vectors(columns, starts)
         keys = [uuid.UUID(point_id(point.id)) for point in points]
         with self._writing:
             self._shard.check_open()
@@ -223,17 +218,26 @@ class EdgeStore:
             for modality in fresh:
                 self._shard.add_vector(modality.value, self.dimension)
                 self._describe(unused=tuple(name for name in self._about.unused if name != modality))
+            for modality in several - {*self._about.parts}:
+                self._shard.add_parts(parts_name(modality), self.dimension)
+                self._describe(parts=(*self._about.parts, modality))
             with disk_errors(self._folder):
-                rows = self._rows.write(len(points), columns)
-            payloads = [{**point.payload, ID: point.id, ROW: row} for point, row in zip(points, rows, strict=True)]
+                rows = self._rows.write(starts[-1], columns)
+            entries = [
+                Entry(rows[first], key, tuple(rows[first + 1 : last]))
+                for key, first, last in zip(keys, starts, starts[1:], strict=False)
+            ]
+            payloads: list[dict[str, Any]] = [
+                {**point.payload, ID: point.id, ROW: entry.row, **({MORE: [*entry.more]} if entry.more else {})}
+                for point, entry in zip(points, entries, strict=True)
+            ]
             try:
                 self._shard.upsert(zip(keys, vectors, payloads, strict=True))
             except StoreError:
                 self._rows.release(rows)
                 raise
-            entries = [Entry(row, key) for row, key in zip(rows, keys, strict=True)]
             old = [self._directory.put(point.id, entry) for point, entry in zip(points, entries, strict=True)]
-            self._rows.release([row for row in old if row is not None])
+            self._rows.release([row for one in old for row in one])
             self._optimizer.wrote(point.id for point in points)
             self._flush_if_due()
 
@@ -245,7 +249,7 @@ class EdgeStore:
             for start in range(0, len(known), _CHUNK):
                 chunk = known[start : start + _CHUNK]
                 self._shard.delete(self._directory.entries[item].key for item in chunk)
-                self._rows.release([self._directory.pop(item) for item in chunk])
+                self._rows.release([row for item in chunk for row in self._directory.pop(item)])
                 self._optimizer.wrote(chunk)
             self._flush_if_due()
         return len(known)
@@ -270,18 +274,25 @@ class EdgeStore:
         self._check(queries)
         self._shard.check_open()
         nowhere = {*self._about.unused, *(() if self.words else (WORDS,))}
-        asked = [row for row, query in enumerate(queries) if query.modality not in nowhere]
+        asked = [(row, query) for row, query in enumerate(queries) if query.modality not in nowhere]
+        others = [
+            (row, replace(query, modality=parts_name(query.modality)))
+            for row, query in asked
+            if isinstance(query.modality, Modality) and query.modality in self._about.parts
+        ]
+        asked += others
         hits = [NO_HITS] * len(queries)
         try:
-            answers = self._shard.search([queries[row] for row in asked], self._search, self._keys) if asked else []
+            answers = self._shard.search([one for _, one in asked], self._search, self._keys) if asked else []
         except StoreError:
             self._check(queries)  # an extra vector may have been dropped meanwhile
             raise
-        for row, found in zip(asked, answers, strict=True):
+        for (row, query), found in zip(asked, answers, strict=True):
             ids = list(map(self._directory.items.get, found.keys))
             there = tuple(item for item in ids if item is not None)
             whole = len(there) == len(ids)  # unless some were deleted while we searched
-            hits[row] = Hits(there, found.scores if whole else found.scores[[item is not None for item in ids]])
+            new = Hits(there, found.scores if whole else found.scores[[item is not None for item in ids]])
+            hits[row] = new if hits[row] is NO_HITS else best_of(hits[row], new, query.limit)
         return hits
 
     def _keys(self, items: Iterable[ItemId]) -> set[uuid.UUID]:

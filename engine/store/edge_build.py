@@ -25,6 +25,7 @@ from engine.store.edge_repair import leave_on_disk
 from engine.store.edge_shard import Record, Shard, create_shard
 from engine.store.edge_space import DiskRoom, size_of_folder, size_of_records
 from engine.store.edge_vectors import EdgeVectors
+from engine.store.parts import parts_name
 from engine.store.quantization import Quantization
 
 _FIXED = 256 << 20
@@ -183,6 +184,8 @@ class EdgeBuilds:
         about = self._about()
         for modality in set(about.modalities).difference(about.unused):
             fresh.add_vector(modality.value, about.dimension)
+        for modality in about.parts:
+            fresh.add_parts(parts_name(modality), about.dimension)
         self._extra.catch_up(fresh)
         self._extra.copied()
         fresh.add_words()

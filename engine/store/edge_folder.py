@@ -24,6 +24,7 @@ from encoders.types import Modality
 from engine.core.errors import StoreError, StoreInUseError
 from engine.core.files import write_atomically
 from engine.core.filters import FieldKind, Schema
+from engine.store.parts import parts_name
 from engine.store.quantization import Quantization
 
 _FORMAT = 1
@@ -42,6 +43,8 @@ class Description:
     """The folder of the shard that serves."""
     unused: tuple[Modality, ...] = ()
     """Modalities that no item has had: the shard has no vector of that name, which would take space for all."""
+    parts: tuple[Modality, ...] = ()
+    """Modalities of which some item has had several parts: the shard has a multivector for them."""
     words: tuple[str, ...] = ()
     """The payload fields by whose words items are found."""
     word_form: int = 0
@@ -54,6 +57,12 @@ class Description:
     """The extra vectors, with their dimensions."""
     strays: tuple[str, ...] = ()
     """Extra vectors that were being added or dropped: if the process ended meanwhile, the shard may have them."""
+
+    @property
+    def unneeded(self) -> set[str]:
+        """Vectors that no point needs; of those that were being added or dropped, the shard may have something."""
+        partless = (parts_name(modality) for modality in self.modalities if modality not in self.parts)
+        return {*self.strays, *self.unused, *partless}
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -69,6 +78,7 @@ class Description:
                 raise StoreError(f"{path} was written by another version", "index the catalogue again")
             document["modalities"] = tuple(Modality(name) for name in document["modalities"])
             document["unused"] = tuple(Modality(name) for name in document.get("unused", ()))
+            document["parts"] = tuple(Modality(name) for name in document.get("parts", ()))
             document["extra"] = {name: int(one["dimension"]) for name, one in document.get("extra", {}).items()}
             document["words"] = tuple(document.get("words", ()))
             document["strays"] = tuple(document.get("strays", ()))

@@ -39,8 +39,14 @@ def _open(path: str, build: dict[str, Any]) -> edge.EdgeShard:
     """Open a shard, and let what is built from now on be as it is ordered."""
     about = json.loads((Path(path) / "edge_config.json").read_text(encoding="utf-8"))
     originals = edge.Memory.Cached if build["quantization"] == "none" else edge.Memory.Cold
+    nearest = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
     vectors = {
-        name: edge.EdgeVectorParams(one["size"], getattr(edge.Distance, one["distance"]), memory=originals)
+        name: edge.EdgeVectorParams(
+            one["size"],
+            getattr(edge.Distance, one["distance"]),
+            multivector_config=nearest if one.get("multivector_config") else None,
+            memory=originals,
+        )
         for name, one in about["vectors"].items()
     }
     optimizers = edge.EdgeOptimizersConfig(

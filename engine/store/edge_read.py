@@ -14,11 +14,11 @@ import numpy.typing as npt
 from encoders.types import Floats, Modality
 from engine.core.caching import UseCount, Uses
 from engine.core.errors import StoreError
-from engine.core.types import Candidates, ItemId, Json, Payload
+from engine.core.types import Candidates, ItemId, Json, Parts, Payload
 from engine.store.rows import VectorRows
 
-ID, ROW = "_id", "_row"
-"""The payload keys of the store's own."""
+ID, ROW, MORE = "_id", "_row", "_rows"
+"""The payload keys of the store's own: the item, the row of its first parts, and the rows of the others."""
 
 _ATTEMPTS = 4
 _CACHED_BYTES = 32 << 20
@@ -34,6 +34,13 @@ class Entry(NamedTuple):
     """The row of its vectors. A new version of the item has another row, so it tells versions apart."""
     key: uuid.UUID
     """The id of its point in the shard."""
+    more: tuple[int, ...] = ()
+    """The rows of its further parts."""
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """All of its rows."""
+        return (self.row, *self.more)
 
 
 @dataclass(slots=True)
@@ -43,19 +50,23 @@ class Directory:
     entries: dict[ItemId, Entry] = field(default_factory=dict)
     items: dict[int, ItemId] = field(default_factory=dict)
     """By the number of the point's id."""
+    several: int = 0
+    """Items with further parts."""
 
-    def put(self, item: ItemId, entry: Entry) -> int | None:
-        """Enter an item, and give the row that it had before."""
+    def put(self, item: ItemId, entry: Entry) -> tuple[int, ...]:
+        """Enter an item, and give the rows that it had before."""
         old = self.entries.get(item)
+        self.several += bool(entry.more) - bool(old and old.more)
         self.items[entry.key.int] = item
         self.entries[item] = entry
-        return old.row if old else None
+        return old.rows if old else ()
 
-    def pop(self, item: ItemId) -> int:
-        """Strike an item out, and give the row that it had."""
+    def pop(self, item: ItemId) -> tuple[int, ...]:
+        """Strike an item out, and give the rows that it had."""
         entry = self.entries.pop(item)
+        self.several -= bool(entry.more)
         del self.items[entry.key.int]
-        return entry.row
+        return entry.rows
 
 
 class _Payloads:
@@ -152,12 +163,22 @@ class EdgeReader:
         payloads = self._payloads(found, once) if with_payload else dict.fromkeys(found, _NOTHING)
         vectors: dict[Modality, Floats] = {}
         present: dict[Modality, npt.NDArray[np.bool_]] = {}
+        parts: Parts | None = None
         if with_vectors:
             vectors, present = self._rows.read(np.array([found[item].row for item in known], np.intp))
+            parts = self._parts([found[item] for item in known]) if self._directory.several else None
         if payloads is None or not all(map(is_, map(entries.get, found), found.values())):
             return None
         scores = np.zeros(len(known), np.float32)
-        return Candidates(known, scores, vectors, present, tuple(payloads[item] for item in known))
+        return Candidates(known, scores, vectors, present, tuple(payloads[item] for item in known), parts)
+
+    def _parts(self, entries: Sequence[Entry]) -> Parts | None:
+        """The further parts of these items."""
+        owners = [place for place, entry in enumerate(entries) for _ in entry.more]
+        if not owners:
+            return None
+        rows = np.array([row for entry in entries for row in entry.more], np.intp)
+        return Parts(np.array(owners, np.intp), *self._rows.read(rows))
 
     def _payloads(self, found: Mapping[ItemId, Entry], once: bool) -> dict[ItemId, Payload] | None:
         cache = self._cache
@@ -173,7 +194,7 @@ class EdgeReader:
         if missing:
             for payload in self._ask(missing):
                 item, row = ItemId(str(payload[ID])), payload[ROW]
-                payloads[item] = {key: value for key, value in payload.items() if key not in (ID, ROW)}
+                payloads[item] = {key: value for key, value in payload.items() if key not in (ID, ROW, MORE)}
                 if row != found[item].row:
                     return None
                 if not once:

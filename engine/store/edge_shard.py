@@ -17,6 +17,7 @@ from engine.core.filters import FieldKind, Filter
 from engine.core.types import ItemId, Json
 from engine.store.base import VectorQuery
 from engine.store.edge_filter import narrowed, to_edge
+from engine.store.parts import PARTS_WIDER, of_parts
 from engine.store.quantization import Search
 from engine.store.words import WORDS, WordVector
 
@@ -144,6 +145,7 @@ class Shard:
         filters: dict[tuple[int, ...], edge.Filter | None] = {}
         rescored = edge.QuantizationSearchParams(rescore=True, oversampling=search.oversampling)
         params = edge.SearchParams(hnsw_ef=search.ef, quantization=rescored)
+        wider = edge.SearchParams(hnsw_ef=PARTS_WIDER * search.ef, quantization=rescored)
         requests = []
         for query in (queries[row] for row in order):
             key = _narrowing(query)
@@ -151,8 +153,9 @@ class Shard:
                 among = None if query.among is None else keys_of(query.among)
                 filters[key] = narrowed(query.filter, keys_of(query.exclude), among)
             nearest = edge.Query.Nearest(_vector(query), str(query.modality))
+            how = wider if of_parts(query.modality) else params
             requests.append(
-                edge.QueryRequest(query.limit, query=nearest, filter=filters[key], with_payload=False, params=params)
+                edge.QueryRequest(query.limit, query=nearest, filter=filters[key], with_payload=False, params=how)
             )
         batch = edge.QueryBatchRequest(requests)
         answers: list[list[Any]] = self._call(lambda shard: shard.query_batch(batch))
@@ -194,6 +197,12 @@ class Shard:
     def add_vector(self, name: str, dimension: int) -> None:
         """Let points have a vector of this name; it takes space for all points. Twice is allowed."""
         operation = edge.UpdateOperation.create_dense_vector(name, dimension, edge.Distance.Cosine)
+        self._call(lambda shard: shard.update(operation))
+
+    def add_parts(self, name: str, dimension: int) -> None:
+        """Let points have several vectors of this name, of which the nearest counts. Twice is allowed."""
+        nearest = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
+        operation = edge.UpdateOperation.create_dense_vector(name, dimension, edge.Distance.Cosine, nearest)
         self._call(lambda shard: shard.update(operation))
 
     def drop_vector(self, name: str) -> None:

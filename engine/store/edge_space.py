@@ -80,7 +80,7 @@ class DiskRoom:
 
 def size_of(points: Sequence[Point], dimension: int) -> int:
     """Bytes that points take on disk, at the most."""
-    vectors = sum(len(point.vectors) for point in points) * dimension * 4
+    vectors = sum(len(point.vectors) + sum(map(len, point.more.values())) for point in points) * dimension * 4
     return _COPIES * (vectors + sum(_size_of_payload(point.payload) for point in points))
 
 
@@ -93,8 +93,10 @@ def size_of_records(records: Iterable[tuple[object, Any, Mapping[str, Any]]]) ->
 
 
 def _numbers(vector: Any) -> int:
-    """Of a dense vector, or of the words."""
-    return len(vector) if isinstance(vector, list) else 2 * len(vector.indices)
+    """Of a dense vector, of several, or of the words."""
+    if not isinstance(vector, list):
+        return 2 * len(vector.indices)
+    return sum(map(len, vector)) if vector and isinstance(vector[0], list) else len(vector)
 
 
 def _size_of_payload(payload: Mapping[str, Any]) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from encoders.types import Floats, Modality
+from encoders.types import Floats, Modality, Rows
 from engine.core.errors import StoreError
 from engine.core.filters import Filter, Schema
 from engine.core.types import Candidates, ItemId
@@ -18,6 +18,7 @@ from engine.store import extra, validate
 from engine.store.base import Hits, Page, Point, Tell, VectorQuery, point_id
 from engine.store.columns import columns_of
 from engine.store.match import matches, values
+from engine.store.parts import more_of, row_starts
 from engine.store.snapshot import read_snapshot, write_snapshot
 from engine.store.words import WordVector, rarity, words_of
 
@@ -41,7 +42,7 @@ class MemoryStore:
         self._words: tuple[str, ...] = ()
         self._extra: dict[str, int] = {}
         self._named: dict[str, dict[ItemId, Floats]] = {}
-        self._columns: dict[str, tuple[list[ItemId], Floats]] = {}
+        self._columns: dict[str, tuple[list[ItemId], Floats, Rows]] = {}
         self._order: list[tuple[str, ItemId]] = []
         self._closed = False
 
@@ -100,13 +101,16 @@ class MemoryStore:
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
-        vectors: list[dict[Modality, Floats]] = [{} for _ in points]
+        starts = row_starts(points)
+        vectors: list[dict[Modality, Floats]] = [{} for _ in range(starts[-1])]
         for modality, (positions, matrix) in validate.check_points(points, self.dimension, self.modalities).items():
             for position, vector in zip(positions, matrix, strict=True):
                 vectors[position][modality] = vector
         with self._opened():
-            for point, unit in zip(points, vectors, strict=True):
-                self._points[point.id] = Point(point.id, unit, copy.deepcopy(dict(point.payload)))
+            for point, start, stop in zip(points, starts, starts[1:], strict=False):
+                more = more_of(vectors[start + 1 : stop])
+                payload = copy.deepcopy(dict(point.payload))
+                self._points[point.id] = Point(point.id, vectors[start], payload, more)
             self._changed()
 
     def delete(self, ids: Sequence[ItemId]) -> int:
@@ -127,7 +131,13 @@ class MemoryStore:
         with self._opened():
             found = [self._points.get(item) for item in ids]
         return [
-            point and Point(point.id, point.vectors if with_vectors else {}, point.payload if with_payload else {})
+            point
+            and Point(
+                point.id,
+                point.vectors if with_vectors else {},
+                point.payload if with_payload else {},
+                point.more if with_vectors else {},
+            )
             for point in found
         ]
 
@@ -162,9 +172,10 @@ class MemoryStore:
     def _scores(self, query: VectorQuery) -> tuple[list[ItemId], Floats]:
         if isinstance(query.vector, WordVector):
             return self._word_scores(query.vector)
-        ids, matrix = self._column(query.modality)
+        ids, matrix, starts = self._column(query.modality)
         vector = np.asarray(query.vector, np.float32)
-        return ids, np.asarray(matrix @ (vector / np.linalg.norm(vector)), np.float32)
+        cosines = np.asarray(matrix @ (vector / np.linalg.norm(vector)), np.float32)
+        return ids, cosines if len(ids) == len(cosines) else np.maximum.reduceat(cosines, starts)
 
     def _word_scores(self, asked: WordVector) -> tuple[list[ItemId], Floats]:
         """The items that have any of the words, and BM25's sum over them."""
@@ -182,16 +193,18 @@ class MemoryStore:
         }
         return [*scores], np.array([*scores.values()], np.float32)
 
-    def _column(self, name: str) -> tuple[list[ItemId], Floats]:
+    def _column(self, name: str) -> tuple[list[ItemId], Floats, Rows]:
+        """The items that have a vector, the vectors of all their parts, and where those of each item begin."""
         if name not in self._columns:
             if name in self._extra:
                 dimension, vectors = self._extra[name], self._named[name]
             else:
                 modality, dimension = Modality(name), self.dimension
                 owners = [point for point in self._points.values() if modality in point.vectors]
-                vectors = {point.id: point.vectors[modality] for point in owners}
-            matrix = np.stack([*vectors.values()]) if vectors else np.zeros((0, dimension), np.float32)
-            self._columns[name] = [*vectors], matrix
+                vectors = {point.id: point.parts(modality) for point in owners}
+            matrix = np.vstack([*vectors.values()]) if vectors else np.zeros((0, dimension), np.float32)
+            counts = [1 if one.ndim == 1 else len(one) for one in vectors.values()]
+            self._columns[name] = [*vectors], matrix, np.cumsum([0, *counts[:-1]], dtype=np.intp)
         return self._columns[name]
 
     def scroll(

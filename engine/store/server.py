@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.store import validate
 from engine.store.base import NO_HITS, Hits, Page, Point, Tell, VectorQuery, point_id
 from engine.store.columns import points_of
 from engine.store.layout import Layout
+from engine.store.parts import PARTS_WIDER, best_of, more_of, of_parts, parts_name, row_starts
 from engine.store.quantization import SEARCHES, Quantization
 from engine.store.server_cache import ADDRESS, address_of
 from engine.store.server_client import ServerClient
@@ -76,17 +78,16 @@ class ServerStore:
         self.modalities = tuple(modalities)
         best = SEARCHES[quantization]
         self._quantization = quantization
-        self._params = models.SearchParams(
-            hnsw_ef=ef or best.ef,
-            quantization=models.QuantizationSearchParams(rescore=True, oversampling=best.oversampling),
-        )
+        rescored = models.QuantizationSearchParams(rescore=True, oversampling=best.oversampling)
+        self._params = models.SearchParams(hnsw_ef=ef or best.ef, quantization=rescored)
+        self._wider = models.SearchParams(hnsw_ef=PARTS_WIDER * (ef or best.ef), quantization=rescored)
         self._collection = ServerCollection(client, collection)
         hnsw = models.HnswConfigDiff(m=m, ef_construct=ef_construct)
         self._collection.make(fingerprint, dimension, modalities, hnsw, layout or Layout(), quantization)
         self._schema = self._collection.schema(fingerprint, dimension)
         self._writing = threading.Lock()
-        self._reader = ServerReader(self._collection, dimension, modalities, cache_bytes)
         self._extra = ServerVectors(self._collection, _CHUNK)
+        self._reader = ServerReader(self._collection, dimension, modalities, cache_bytes, self._extra.parts)
         self._words = ServerWords(self._collection)
         self._words.learn(self._extra.metadata)
 
@@ -144,13 +145,19 @@ class ServerStore:
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points; one that is there is replaced whole; see `VectorStore.upsert`."""
         points = list({point.id: point for point in points}.values())
-        columns = validate.check_points(points, self.dimension, self.modalities)
-        vectors: list[dict[str, Floats]] = [{} for _ in points]
+        columns, starts = validate.check_points(points, self.dimension, self.modalities), row_starts(points)
+        rows: list[dict[Modality, Floats]] = [{} for _ in range(starts[-1])]
         for modality, (positions, matrix) in columns.items():
             for position, vector in zip(positions, matrix, strict=True):
-                vectors[position][modality.value] = vector
+                rows[position][modality] = vector
+        vectors: list[dict[str, Floats]] = []
+        for first, last in pairwise(starts):
+            more = more_of(rows[first + 1 : last])
+            others = {parts_name(modality): matrix for modality, matrix in more.items()}
+            vectors.append({**{modality.value: vector for modality, vector in rows[first].items()}, **others})
         with self._writing:
             self._extra.look()
+            self._extra.make_parts({name for one in vectors for name in one if of_parts(name)}, self.dimension)
             self._words.learn(self._extra.metadata)
             named = [{name: vector.tolist() for name, vector in one.items()} for one in vectors]
             addresses = [address_of(one) for one in vectors]
@@ -180,7 +187,8 @@ class ServerStore:
 
     def _space(self, with_vectors: bool) -> bool | list[str]:
         """The vectors of the space to ask for, without the extra ones."""
-        return [modality.value for modality in self.modalities] if with_vectors else False
+        wanted = [modality.value for modality in self.modalities]
+        return [*wanted, *self._extra.parts()] if with_vectors else False
 
     def candidates(self, ids: Sequence[ItemId], *, with_payload: bool = True) -> Candidates:
         """The same in columns, for ranking: ids that are not there are left out, scores are zero."""
@@ -199,22 +207,27 @@ class ServerStore:
         self._check_queries(queries)
         if not queries:
             return []
-        asked = [row for row, query in enumerate(queries) if self.words or not isinstance(query.vector, WordVector)]
+        rows = [row for row, query in enumerate(queries) if self.words or not isinstance(query.vector, WordVector)]
+        parted = self._extra.parts()
+        asked = [(row, str(queries[row].modality)) for row in rows]
+        asked += [(row, parts_name(name)) for row, name in asked if parts_name(name) in parted]
         filters = {_narrowing(query): query for query in queries}
         passing = {key: self._narrowed(query) for key, query in filters.items()}
         requests = [
             models.QueryRequest(
-                query=_vector(queries[row]),
-                using=str(queries[row].modality),
+                query=_vector(queries[row], name),
+                using=name,
                 limit=queries[row].limit,
                 filter=passing[_narrowing(queries[row])],
-                params=self._params,
+                params=self._wider if of_parts(name) else self._params,
                 with_payload=False,
             )
-            for row in asked
+            for row, name in asked
         ]
+        found: dict[int, Hits] = {}
         try:
-            found = dict(zip(asked, self._reader.query(requests) if requests else (), strict=True))
+            for (row, _), hits in zip(asked, self._reader.query(requests) if requests else (), strict=True):
+                found[row] = best_of(found[row], hits, queries[row].limit) if row in found else hits
         except StoreError as error:
             if "vector name" in str(error):  # another process may have dropped it
                 self._extra.look()
@@ -330,10 +343,11 @@ def _narrowing(query: VectorQuery) -> tuple[int, tuple[ItemId, ...], int]:
     return id(query.filter), query.exclude, id(query.among)
 
 
-def _vector(query: VectorQuery) -> Any:
+def _vector(query: VectorQuery, name: str) -> Any:
     if isinstance(query.vector, WordVector):
         return models.SparseVector(indices=query.vector.indices, values=query.vector.values)
-    return np.asarray(query.vector, np.float32).tolist()
+    vector = np.asarray(query.vector, np.float32).tolist()
+    return [vector] if of_parts(name) else vector
 
 
 def _record(point: Point, named: dict[str, Any], address: str) -> models.PointStruct:
@@ -345,7 +359,7 @@ def _record(point: Point, named: dict[str, Any], address: str) -> models.PointSt
 def _point(record: models.Record) -> Point:
     payload = record.payload or {}
     named: Any = record.vector or {}
-    vectors: dict[Modality, Floats] = {
-        Modality(name): np.asarray(vector, np.float32) for name, vector in named.items()
-    }
-    return Point(ItemId(str(payload[ID])), vectors, own_payload(payload))
+    known = {name: np.asarray(vector, np.float32) for name, vector in named.items()}
+    vectors = {name: known[name] for name in Modality if name in known}
+    more = {name: known[parts_name(name)] for name in Modality if parts_name(name) in known}
+    return Point(ItemId(str(payload[ID])), vectors, own_payload(payload), more)

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from qdrant_client import QdrantClient, models
 
 from encoders.types import Floats
 from engine.core.types import Json
+from engine.store.parts import of_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class FetchedPoints:
     """(k,), empty ones if none were asked for."""
     vectors: Mapping[str, tuple[npt.NDArray[np.intp], Floats]]
     """Of each named vector that was asked for and that some points have: which points (r,), and theirs (r, d)."""
+    several: Mapping[str, Mapping[int, Floats]] = field(default_factory=dict)
+    """Of each multivector that was asked for: by point, its vectors (k, d)."""
 
 
 Nearest = tuple[Sequence[str], Floats]
@@ -82,10 +85,15 @@ class ClientPoints:
         columns = {
             name: (np.array(rows[name], np.intp), np.array(values[name], np.float32))
             for name in vectors
-            if name in rows
+            if name in rows and not of_parts(name)
+        }
+        several = {
+            name: {row: np.asarray(one, np.float32) for row, one in zip(rows[name], values[name], strict=True)}
+            for name in vectors
+            if name in rows and of_parts(name)
         }
         return FetchedPoints(
-            [str(record.id) for record in records], [record.payload or {} for record in records], columns
+            [str(record.id) for record in records], [record.payload or {} for record in records], columns, several
         )
 
     def query(self, collection: str, requests: Sequence[models.QueryRequest]) -> list[Nearest]:

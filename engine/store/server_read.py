@@ -1,6 +1,7 @@
 """How items are read from a collection on a server: the points of its nodes as candidates and hits."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from qdrant_client import models
@@ -9,7 +10,8 @@ from encoders.types import Modality
 from engine.core.caching import Uses
 from engine.core.types import Candidates, ItemId, Json, Payload
 from engine.store.base import Hits, point_id
-from engine.store.server_cache import ADDRESS, Columns, VectorCache
+from engine.store.parts import parts_name, parts_of
+from engine.store.server_cache import ADDRESS, Columns, More, VectorCache, has_parts
 from engine.store.server_collection import ServerCollection
 from engine.store.server_points import FetchedPoints
 
@@ -18,6 +20,13 @@ ID = "_id"
 _OWN = frozenset({ID, ADDRESS})
 _NAMES = 1 << 18
 """Items whose points' ids are kept in memory, about 300 bytes each."""
+
+
+class PartNames(Protocol):
+    """Names the vectors of further parts."""
+
+    def __call__(self, *, anew: bool = False) -> Sequence[str]:
+        """The names; `anew` asks the server now."""
 
 
 def own_payload(payload: Mapping[str, Json]) -> Payload:
@@ -33,15 +42,22 @@ class ServerReader:
         dimension: of every vector of the space.
         modalities: those that are kept.
         cache_bytes: of vectors that are kept in memory.
+        parts: the names of the vectors of further parts; see `ServerVectors.parts`.
     """
 
     def __init__(
-        self, collection: ServerCollection, dimension: int, modalities: Sequence[Modality], cache_bytes: int
+        self,
+        collection: ServerCollection,
+        dimension: int,
+        modalities: Sequence[Modality],
+        cache_bytes: int,
+        parts: PartNames,
     ) -> None:
         self._collection = collection
         self._dimension = dimension
         self._modalities = tuple(modalities)
         self._names = _Names()
+        self._parts = parts
         self._cache = VectorCache(self._modalities, dimension, cache_bytes)
 
     def caches(self) -> Mapping[str, Uses]:
@@ -61,19 +77,30 @@ class ServerReader:
         if with_vectors and not once and len(names) <= self._cache.capacity:
             self._fetch_new(page, with_payload)
         elif names:
-            self._get(page, page.keys, payload=with_payload, with_vectors=with_vectors)
+            payload = with_payload or ([ADDRESS] if with_vectors else False)
+            self._get(page, page.keys, payload=payload, with_vectors=with_vectors)
         return page.candidates(names, with_payload)
 
     def _get(self, page: "_Rows", keys: Sequence[str], *, payload: bool | Sequence[str], with_vectors: bool) -> None:
-        vectors = self._modalities if with_vectors else ()
         name = self._collection.name
-        page.enter(self._collection.read(lambda points: points.get(name, keys, payload=payload, vectors=vectors)))
+
+        def get(parts: Sequence[str]) -> None:
+            vectors = [*self._modalities, *parts] if with_vectors else ()
+            page.enter(self._collection.read(lambda points: points.get(name, keys, payload=payload, vectors=vectors)))
+
+        get(self._parts() if with_vectors else ())
+        if with_vectors and page.lacks_parts:  # another process has written the first ones
+            get(self._parts(anew=True))
 
     def _fetch_new(self, page: "_Rows", with_payload: bool) -> None:
         """Fill the rows from the cache; fetch only the points whose vectors are not there, or are others now."""
         payload = True if with_payload else [ADDRESS]
         self._get(page, page.keys, payload=payload, with_vectors=False)
-        fresh = [row for row in self._cache.read(page.addresses(), page.columns) if page.payloads[row] is not None]
+        fresh = [
+            row
+            for row in self._cache.read(page.addresses(), page.columns, page.more)
+            if page.payloads[row] is not None
+        ]
         if not fresh:
             return
         for row in fresh:
@@ -81,7 +108,7 @@ class ServerReader:
         self._get(page, [page.keys[row] for row in fresh], payload=payload, with_vectors=True)
         addresses = page.addresses()
         known = {row: address for row in fresh if (address := addresses[row]) is not None}
-        self._cache.keep(known.values(), known.keys(), page.columns)
+        self._cache.keep(known.values(), known.keys(), page.columns, page.more)
 
     def query(self, requests: Sequence[models.QueryRequest]) -> list[Hits]:
         """Search, in the order of the requests. Payloads are not read: a point's item is known, or asked for once."""
@@ -124,6 +151,9 @@ class _Rows:
         self.columns: Columns = {
             name: (np.zeros((len(keys), dimension), np.float32), np.zeros(len(keys), np.bool_)) for name in names
         }
+        self.more: dict[int, More] = {}
+        """By row, further parts."""
+        self._dimension = dimension
         self._rows = {key: row for row, key in enumerate(keys)}
 
     def enter(self, found: FetchedPoints) -> None:
@@ -135,6 +165,13 @@ class _Rows:
             if name in found.vectors:
                 owners, vectors = found.vectors[name]
                 matrix[rows[owners]], present[rows[owners]] = vectors, True
+            for owner, vectors in found.several.get(parts_name(name), {}).items():
+                self.more[int(rows[owner])] = {**self.more.get(int(rows[owner]), {}), name: vectors}
+
+    @property
+    def lacks_parts(self) -> bool:
+        """Whether a point says that it has further parts which did not come."""
+        return any(has_parts(address) and row not in self.more for row, address in enumerate(self.addresses()))
 
     def addresses(self) -> list[str | None]:
         """The addresses of the points' vectors; None where there is none."""
@@ -154,6 +191,7 @@ class _Rows:
             {modality: matrix for modality, (matrix, _) in self.columns.items()},
             {modality: present for modality, (_, present) in self.columns.items()},
             tuple(own_payload(payload) if payload and with_payload else {} for payload in self.payloads),
+            parts_of(dict(sorted(self.more.items())), self._dimension, tuple(self.columns)),
         )
         there = [row for row, payload in enumerate(self.payloads) if payload is not None]
         return whole if len(there) == len(names) else whole.take(there)

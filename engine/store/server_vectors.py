@@ -1,6 +1,8 @@
 """The extra vectors of a collection on a server: its named vectors that are no modality's."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,12 @@ from engine.core.errors import StoreError
 from engine.core.types import ItemId
 from engine.store import extra
 from engine.store.base import point_id
+from engine.store.parts import of_parts
 from engine.store.server_collection import ServerCollection
 from engine.store.server_points import FetchedPoints
+
+_LOOK = 10.0
+"""Seconds between two looks for vectors of further parts."""
 
 
 class ServerVectors:
@@ -31,16 +37,42 @@ class ServerVectors:
         """The extra vectors that there were when we last looked."""
         self.metadata: Mapping[str, Any] = {}
         """What the collection said about itself then."""
+        self._parts: tuple[str, ...] = ()
+        self._look_at = 0.0
         self.look()
 
     def look(self) -> Mapping[str, int]:
         """The extra vectors that there are now; another process may have added or dropped some."""
         config = self._collection.call(lambda qdrant: qdrant.get_collection(self._collection.name)).config
         self.dimensions, self.metadata = self._extra_of(config), config.metadata or {}
+        self._parts, self._look_at = _parts_of(config), time.monotonic() + _LOOK
         return self.dimensions
 
+    def parts(self, *, anew: bool = False) -> tuple[str, ...]:
+        """The names of the vectors of further parts; one that another process makes shows within `_LOOK` seconds.
+
+        Args:
+            anew: look now.
+        """
+        if anew or time.monotonic() >= self._look_at:
+            self.look()
+        return self._parts
+
+    def make_parts(self, names: set[str], dimension: int) -> None:
+        """Make room for further parts, where it is not there yet.
+
+        Raises:
+            StoreError: if the server is too old.
+        """
+        for name in names.difference(self._parts):
+            nearest = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+            self._make(name, dimension, nearest, partial(self._has_parts, name))
+
+    def _has_parts(self, name: str, qdrant: QdrantClient) -> bool:
+        return name in _parts_of(_config(qdrant, self._name))
+
     def _read(self, qdrant: QdrantClient) -> Mapping[str, int]:
-        return self._extra_of(qdrant.get_collection(self._collection.name).config)
+        return self._extra_of(_config(qdrant, self._name))
 
     def _extra_of(self, config: models.CollectionConfig) -> Mapping[str, int]:
         vectors = config.params.vectors
@@ -63,18 +95,30 @@ class ServerVectors:
         """Make room for one; see `VectorStore.add_vector`."""
         if not extra.is_new(name, dimension, self.look()):
             return
-        config = models.DenseVectorNameConfig(
-            dense=models.DenseVectorConfig(size=dimension, distance=models.Distance.COSINE)
-        )
+        self._make(name, dimension, None, lambda qdrant: self._read(qdrant).get(name) == dimension)
+
+    def _make(
+        self,
+        name: str,
+        dimension: int,
+        several: models.MultiVectorConfig | None,
+        there: Callable[[QdrantClient], bool],
+    ) -> None:
+        dense = models.DenseVectorConfig(size=dimension, distance=models.Distance.COSINE, multivector_config=several)
+        config = models.DenseVectorNameConfig(dense=dense)
         try:
-            self._collection.call(lambda qdrant: qdrant.create_vector_name(self._collection.name, name, config))
+            self._collection.call(lambda qdrant: qdrant.create_vector_name(self._name, name, config))
         except StoreError as error:
-            if self.look().get(name) != dimension:  # else a try whose answer was lost has done it
+            if not self._collection.call(there):  # else a try whose answer was lost has done it
                 raise StoreError(
                     f"vector {name} cannot be added ({error})", "it takes qdrant 1.18 or later"
                 ) from error
-        self._collection.settle(lambda qdrant: self._read(qdrant).get(name) == dimension, f"vector {name}")
+        self._collection.settle(there, f"vector {name}")
         self.look()
+
+    @property
+    def _name(self) -> str:
+        return self._collection.name
 
     def drop(self, name: str) -> None:
         """Remove one; see `VectorStore.drop_vector`."""
@@ -148,6 +192,15 @@ class ServerVectors:
 
 
 _NOTHING = FetchedPoints((), (), {})
+
+
+def _config(qdrant: QdrantClient, collection: str) -> models.CollectionConfig:
+    return qdrant.get_collection(collection).config
+
+
+def _parts_of(config: models.CollectionConfig) -> tuple[str, ...]:
+    named = config.params.vectors if isinstance(config.params.vectors, dict) else {}
+    return tuple(name for name, params in named.items() if params.multivector_config and of_parts(name))
 
 
 def _update(collection: str, changes: list[models.PointVectors]) -> Callable[[QdrantClient], object]:

@@ -17,6 +17,7 @@ from qdrant_client import grpc as wire
 from qdrant_client import models
 from qdrant_client.conversions.conversion import RestToGrpc, grpc_to_payload
 
+from engine.store.parts import of_parts
 from engine.store.server_points import FetchedPoints, Nearest
 
 CHANNEL_OPTIONS = {
@@ -77,7 +78,8 @@ class WirePoints:
         return FetchedPoints(
             [point.id.uuid for point in points],
             [grpc_to_payload(point.payload) for point in points] if payload else [{}] * len(points),
-            _columns(points, vectors),
+            _columns(points, [name for name in vectors if not of_parts(name)]),
+            _several(points, [name for name in vectors if of_parts(name)]),
         )
 
     def query(self, collection: str, requests: Sequence[models.QueryRequest]) -> list[Nearest]:
@@ -117,7 +119,7 @@ def _columns(points: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
     blocks: dict[str, list[bytes]] = {name: [] for name in names}
     for row, point in enumerate(points) if names else ():
         named = point.vectors.vectors.vectors
-        for name in named:
+        for name in named.keys() & rows.keys():
             vector = named[name]
             rows[name].append(row)
             blocks[name].append(vector.dense.data or vector.data)  # servers before 1.16 send only the second
@@ -129,6 +131,17 @@ def _columns(points: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
         for name in names
         if rows[name]
     }
+
+
+def _several(points: Sequence[Any], names: Sequence[str]) -> dict[str, dict[int, Any]]:
+    """The multivectors of points; see `FetchedPoints.several`."""
+    found: dict[str, dict[int, Any]] = {name: {} for name in names}
+    for row, point in enumerate(points) if names else ():
+        named = point.vectors.vectors.vectors
+        for name in named.keys() & found.keys():
+            blocks = [one.data for one in named[name].multi_dense.vectors]
+            found[name][row] = np.frombuffer(b"".join(blocks), "<f4").reshape(len(blocks), -1)
+    return {name: one for name, one in found.items() if one}
 
 
 def _payload(wanted: bool | Sequence[str]) -> wire.WithPayloadSelector:

@@ -1,8 +1,9 @@
 """One file that holds all of a store, and that every store can read: Parquet.
 
 Columns: `id`, `payload` (JSON), and one fixed-size list of float32 per modality and per extra vector, null where an
-item has none. The file's metadata carries the fingerprint, the dimension, the schema, what the extra vectors are, and
-which fields' words are kept (they are made again), so that other tools can use it too.
+item has none; per modality also `<modality>_parts`, the further parts one after the other in one list. The file's
+metadata carries the fingerprint, the dimension, the schema, what the extra vectors are, and which fields' words are
+kept (they are made again), so that other tools can use it too.
 """
 
 import json
@@ -20,6 +21,7 @@ from engine.core.files import replacing
 from engine.core.filters import FieldKind
 from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
+from engine.store.parts import parts_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,7 +69,8 @@ def dump(store: VectorStore, file: BinaryIO) -> int:
         "words": list(store.words),
     }
     vectors = ((name, pa.list_(pa.float32(), width)) for name, width in widths.items())
-    columns = [("id", pa.string()), ("payload", pa.string()), *vectors]
+    further = ((parts_name(modality), pa.list_(pa.float32())) for modality in store.modalities)
+    columns = [("id", pa.string()), ("payload", pa.string()), *vectors, *further]
     schema = pa.schema(columns, metadata={_KEY: json.dumps(about).encode()})
     count = 0
     with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=False) as writer:
@@ -100,6 +103,9 @@ def _batch(
         arrays.append(_column(matrix, present))
     ids = [point.id for point in points]
     arrays += [_column(*_extra(store, name, width, ids)) for name, width in extra.items()]
+    for modality in store.modalities:
+        further = [point.more[modality].ravel() if modality in point.more else None for point in points]
+        arrays.append(pa.array(further, pa.list_(pa.float32())))
     return pa.record_batch(arrays, schema=schema)
 
 
@@ -199,8 +205,18 @@ def _points(batch: "pa.RecordBatch", store: VectorStore) -> Iterator[Point]:
     for modality in store.modalities:
         if modality.value in batch.schema.names:
             columns[modality] = _read_column(batch, modality.value, store.dimension)
+    further = {
+        modality: batch.column(name)
+        for modality in store.modalities
+        if (name := parts_name(modality)) in batch.schema.names  # snapshots from before have none
+    }
     for row, (item, payload) in enumerate(
         zip(batch.column("id").to_pylist(), batch.column("payload").to_pylist(), strict=True)
     ):
         vectors = {modality: matrix[row] for modality, (matrix, present) in columns.items() if present[row]}
-        yield Point(item, vectors, json.loads(payload))
+        more = {
+            modality: column[row].values.to_numpy().reshape(-1, store.dimension)
+            for modality, column in further.items()
+            if column[row].is_valid
+        }
+        yield Point(item, vectors, json.loads(payload), more)

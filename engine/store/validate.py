@@ -16,10 +16,11 @@ from engine.core.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, Ge
 from engine.core.payload import check_payload
 from engine.core.types import check_id
 from engine.store.base import Point, VectorQuery
+from engine.store.parts import rows_of
 from engine.store.words import WORDS, WordVector
 
 Columns = Mapping[Modality, tuple[npt.NDArray[np.intp], Floats]]
-"""Per modality the positions (k,) of the points that have it, and their vectors (k, d)."""
+"""Per modality the rows (k,) that have it, and their vectors (k, d). A point of one part each is one row."""
 
 _FIELD_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 _TAKES: dict[FieldKind, tuple[type, ...]] = {
@@ -47,7 +48,8 @@ def check_points(points: Sequence[Point], dimension: int, modalities: Collection
     """Refuse points that cannot be stored, and gather the vectors of the others.
 
     Returns:
-        Per modality the positions (k,) of the points that have it, and their vectors at length 1, float32 (k, d).
+        Per modality the rows (k,) that have it, and their vectors at length 1, float32 (k, d). Each point has one
+        row; where some have several parts, their rows lie as `engine.store.parts.row_starts` says.
 
     Raises:
         InvalidItemError: if an id cannot name an item, or a payload is not plain data.
@@ -55,26 +57,40 @@ def check_points(points: Sequence[Point], dimension: int, modalities: Collection
             or only zeros.
     """
     positions: dict[Modality, list[int]] = {}
-    for position, point in enumerate(points):
+    rows: list[Mapping[Modality, Floats]] = []
+    ids: list[str] = []
+    for point in points:
         check_id(point.id)
         _check_payload(point)
         if not point.vectors:
             raise VectorError(f"item {point.id!r} has no vector", "give it one of at least one modality")
-        for modality, vector in point.vectors.items():
-            where = f"{modality} vector of item {point.id!r}"
-            if modality not in modalities:
-                raise VectorError(f"{where} has no place in this store", f"it keeps {', '.join(modalities)}")
-            _check_shape(vector, dimension, where)
-            positions.setdefault(modality, []).append(position)
+        if point.more:
+            _check_more(point)
+        for row in rows_of(point):
+            for modality, vector in row.items():
+                where = f"{modality} vector of item {point.id!r}"
+                if modality not in modalities:
+                    raise VectorError(f"{where} has no place in this store", f"it keeps {', '.join(modalities)}")
+                _check_shape(vector, dimension, where)
+                positions.setdefault(modality, []).append(len(rows))
+            rows.append(row)
+            ids.append(point.id)
     columns = {}
     for modality, owners in positions.items():
-        matrix = np.stack([points[owner].vectors[modality] for owner in owners]).astype(np.float32, copy=False)
+        matrix = np.stack([rows[owner][modality] for owner in owners]).astype(np.float32, copy=False)
         with np.errstate(over="ignore"):
             norms = np.linalg.norm(matrix, axis=1, keepdims=True)
         for row in np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))[:1]:
-            check_vector(matrix[row], dimension, f"{modality} vector of item {points[owners[row]].id!r}")
+            check_vector(matrix[row], dimension, f"{modality} vector of item {ids[owners[row]]!r}")
         columns[modality] = np.asarray(owners, np.intp), np.asarray(matrix / norms, np.float32)
     return columns
+
+
+def _check_more(point: Point) -> None:
+    for modality, matrix in point.more.items():
+        if modality not in point.vectors or np.ndim(matrix) != 2 or not len(matrix):
+            problem = f"further {modality} parts of item {point.id!r} have shape {np.shape(matrix)}"
+            raise VectorError(problem, "give a first part, and the others as rows (k, d)")
 
 
 def _check_shape(vector: Floats, dimension: int, where: str) -> None:
@@ -197,7 +213,7 @@ def new_fields(wanted: Schema, schema: Schema) -> Schema:
 
 
 def slice_columns(columns: Columns, start: int, stop: int) -> Columns:
-    """The columns of the points from `start` to `stop`."""
+    """The columns of the rows from `start` to `stop`."""
     parts = {}
     for modality, (positions, matrix) in columns.items():
         first, last = np.searchsorted(positions, [start, stop])

@@ -12,8 +12,9 @@ set), or a query of a database. Each row is one item:
 | any other | payload: kept with the item, shown in results, usable in filters | names must not begin with `_` |
 
 A column of another name takes a role by `columns`, such as {"id": "sku", "text": ("title", "description")}; it then
-leaves the payload. Several texts become one, a line each; of several pictures or sounds the first is taken; several
-parts of an id are joined by `/`. `product.title` is a value inside an object, which stays in the payload as it is.
+leaves the payload. A list is several texts, pictures or sounds of one item, which is found by the best of them; so
+are several columns of pictures or sounds. Texts of several columns become one, a line each; several parts of an id
+are joined by `/`. `product.title` is a value inside an object, which stays in the payload as it is.
 The id `@hash` is a digest of the row. An empty or null value is the same as none. JSONL payload may be nested. CSV
 cells are typed by column (see `indexers.readers.delimited`); Parquet, Arrow and databases keep their types, times
 become RFC 3339 texts.

@@ -3,7 +3,7 @@
 A column's type is that of its field's declared kind, else what fits all its values in the first rows: integers
 (without leading zeros, so that codes stay texts), numbers, true/false, JSON lists and objects, else texts. A later
 cell that does not fit makes its row a bad one, whose remedy is to declare the field. A column that is split, such as
-{"tags": "|"}, holds lists of texts.
+{"tags": "|"}, holds lists of texts; so a column of pictures may hold several.
 """
 
 import csv
@@ -30,6 +30,7 @@ from indexers.readers.base import (
     check_columns,
     check_id_column,
     played,
+    role_columns,
 )
 
 _HEAD = 512
@@ -90,11 +91,11 @@ class Delimited:
         return names
 
     def _types(self, head: list[dict[str, str]]) -> dict[str, tuple[FieldKind | str, Convert]]:
-        roles = played(self.columns)
+        roles, ids = played(self.columns), role_columns(self.columns)["id"]
         names = {name: None for row in head for name in row}
         found: dict[str, tuple[FieldKind | str, Convert]] = {}
         for name in [*names, *(name for name in self.schema if name not in names)]:
-            if name in roles:
+            if name in roles and (name in ids or name not in self.split):
                 continue
             values = [row[name] for row in head if name in row]
             declared = self.schema.get(name)

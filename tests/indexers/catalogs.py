@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from encoders.errors import TriveniError
 from encoders.spaces.space import Space
-from engine.catalog.ingest import INDEXED_AT, Digest, digest, point_of
+from engine.catalog.ingest import INDEXED_AT, Digest, digest, keys_of, point_of
 from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
 from indexers.catalog import Catalog
@@ -129,7 +129,8 @@ def plain(catalog: Catalog, space: Space) -> dict[ItemId, Point]:
             entry = load(row, catalog.media(), catalog.columns, catalog.ignore, catalog.max_bytes)
             if entry.item.id in found:
                 continue
-            vectors = {content.modality: space.encode([content])[0] for content in entry.item.contents}
+            keys = keys_of(entry.item)
+            vectors = {key: space.encode([one])[0] for key, one in zip(keys, entry.item.contents, strict=True)}
         except (TriveniError, AssertionError):
             continue
         found[entry.item.id] = point_of(

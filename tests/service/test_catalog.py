@@ -117,7 +117,7 @@ def test_a_bad_item_does_not_end_the_stream(fresh: tuple[Running, Counting]) -> 
         "x" * 513: item("x" * 513, text="x"),
         "none": item("none"),
         "empty": item_pb2.Item(id="empty", contents=[content_pb2.Content()]),
-        "twice": item_pb2.Item(id="twice", contents=[content_pb2.Content(text="a"), content_pb2.Content(text="b")]),
+        "many": item_pb2.Item(id="many", contents=[content_pb2.Content(text="a")] * 17),
         "image": item("image", image=b"no image"),
         "nan": nan,
         "reserved": item("reserved", text="x", _id="y"),
@@ -450,3 +450,64 @@ def test_a_caller_who_does_not_read_answers_is_held_back(fresh: tuple[Running, C
     assert 0 < sent < offered
     assert len(list(itertools.islice(answers, before))) == before  # read, they come, and it goes on
     answers.cancel()
+
+
+def several(item_id: str, *contents: content_pb2.Content) -> item_pb2.Item:
+    """An item of these contents."""
+    return item_pb2.Item(id=item_id, contents=contents)
+
+
+def test_an_item_of_several_parts_is_found_by_each_and_the_reason_names_it(fresh: tuple[Running, Counting]) -> None:
+    run, counting = fresh
+    pictures = [content_pb2.Content(image=concept_png(name)) for name in ("bird", "car", "flower")]
+    texts = [content_pb2.Content(text=text) for text in ("a bird sings", "a car drives")]
+    sent = several("several", texts[0], *pictures, texts[1])
+    others = [
+        item(f"{name}-{n}", image=concept_png(name, n)) for name in ("bird", "car", "tree") for n in range(5, 9)
+    ]
+    assert [one.outcome for one in run.upsert([sent, *others])] == [STORED] * 13
+    for row, picture in enumerate(pictures):
+        query = recommendation_pb2.SearchRequest(parts=[recommendation_pb2.QueryPart(content=picture)])
+        first = run.recommendations.Search(query, timeout=10).results[0]
+        assert first.item_id == "several"
+        assert first.text == "a bird sings\na car drives"
+        (reason,) = first.reasons
+        assert (reason.modality, reason.HasField("part")) == (content_pb2.MODALITY_IMAGE, True)
+        assert (reason.part.index, reason.part.path) == (row, "")
+    words = recommendation_pb2.SearchRequest(
+        parts=[recommendation_pb2.QueryPart(content=texts[1])], modalities=[content_pb2.MODALITY_TEXT]
+    )
+    (reason,) = run.recommendations.Search(words, timeout=10).results[0].reasons
+    assert (reason.part.index, reason.part.text, reason.part.start) == (1, "a car drives", 13)
+    (stored,) = [
+        one for one in run.catalog.ListItems(P.ListItemsRequest(include_vectors=True)).items if one.id == "several"
+    ]
+    assert len(stored.vectors) == 5
+    assert list(stored.image_paths) == []
+
+    counting.contents.clear()
+    assert run.upsert([sent])[0].outcome == UNCHANGED
+    assert counting.contents == []
+    assert run.upsert([several("several", texts[0], pictures[1])])[0].outcome == STORED
+    query = recommendation_pb2.SearchRequest(parts=[recommendation_pb2.QueryPart(content=pictures[2])])
+    gone = {one.item_id: one for one in run.recommendations.Search(query, timeout=10).results}["several"]
+    assert not gone.reasons[0].HasField("part")
+    assert len(get(run, "several").modalities) == 2
+    assert run.catalog.DeleteItems(P.DeleteItemsRequest(item_ids=["several"])).deleted_count == 1
+    assert "several" not in {one.item_id for one in run.recommendations.Search(query, timeout=10).results}
+
+
+def test_of_several_pictures_a_bad_one_is_named_and_the_others_are_kept(fresh: tuple[Running, Counting]) -> None:
+    run, counting = fresh
+    contents = [content_pb2.Content(image=data) for data in (concept_png("bird"), b"no image", concept_png("car"))]
+    (result,) = run.upsert([several("a", *contents)])
+    assert (result.outcome, [one.field for one in result.missing]) == (STORED, ["contents[1].image"])
+    counting.contents.clear()
+    (result,) = run.upsert([several("a", *contents)])
+    assert (result.outcome, len(counting.contents)) == (UNCHANGED, 1)
+    query = recommendation_pb2.SearchRequest(parts=[recommendation_pb2.QueryPart(content=contents[2])])
+    assert run.recommendations.Search(query, timeout=10).results[0].reasons[0].part.index == 2
+    limit = IndexSettings().max_parts
+    (refused,) = run.upsert([several("b", *[content_pb2.Content(text=f"text {n}") for n in range(limit + 1)])])
+    assert (refused.outcome, refused.problem.reason) == (REJECTED, "INVALID_ITEM")
+    assert f"has {limit + 1} contents of modality text, the limit is {limit}" in refused.problem.message

@@ -176,3 +176,6 @@ def assert_same_point(a: Point | None, b: Point | None) -> None:
     assert (a.id, a.payload, a.vectors.keys()) == (b.id, b.payload, b.vectors.keys())
     for modality, vector in a.vectors.items():
         np.testing.assert_allclose(vector, b.vectors[modality], atol=1e-6)
+    assert a.more.keys() == b.more.keys()
+    for modality, matrix in a.more.items():
+        np.testing.assert_allclose(matrix, b.more[modality], atol=1e-6)

@@ -4,17 +4,23 @@ Item k of version v has vectors from the seed (k, v), so that a reader can tell 
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from encoders.types import Modality
 from engine.core.types import ItemId
 from engine.store.base import Point
-from tests.store.implementations import open_edge, point
+from tests.store.implementations import open_edge, point, unit_vectors
 
 ITEMS = 40
 
 
 def version(item: int, number: int) -> Point:
-    return point(f"item {item}", 1_000 * item + number, payload={"version": number})
+    """Of every second item each version has another number of pictures."""
+    seed = 1_000 * item + number
+    made = point(f"item {item}", seed, payload={"version": number})
+    further = number % 4 if item % 2 else 0
+    return replace(made, more={Modality.IMAGE: unit_vectors(seed + 7, further)}) if further else made
 
 
 def main(folder: str, first: int) -> None:

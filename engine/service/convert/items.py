@@ -2,7 +2,7 @@
 
 from encoders.errors import TriveniError
 from encoders.types import Modality
-from engine.catalog.ingest import item_of
+from engine.catalog.ingest import item_of, paths_of, vectors_of
 from engine.core.types import Item
 from engine.service.convert.content import FROM_MODALITY, content_of, vector_bytes
 from engine.service.convert.fields import id_of, timestamp, within
@@ -40,10 +40,13 @@ def stored_item(point: Point, fingerprint: str, *, include_vectors: bool) -> ite
         digest=str(item.digest or ""),
         index_time=timestamp(item.indexed_at) if item.indexed_at else None,
     )
+    for modality, paths in ((Modality.IMAGE, message.image_paths), (Modality.AUDIO, message.audio_paths)):
+        if len(all_paths := paths_of(point.payload, modality)) > 1:
+            paths.extend(all_paths)
     message.payload.SetInParent()
     fill_struct(message.payload, item.payload)
     if include_vectors:
-        for modality, vector in point.vectors.items():
+        for (modality, _), vector in vectors_of(point).items():
             message.vectors.append(
                 content_pb2.Vector(
                     modality=FROM_MODALITY[modality], values=vector_bytes(vector), fingerprint=fingerprint

@@ -106,6 +106,10 @@ def _fill_reason(why: recommendation_pb2.Reason, reason: Reason, joined: Joined)
     if reason.modality:
         why.modality = FROM_MODALITY[reason.modality]
         why.modality_shares.extend(reason.by_modality)
+    if reason.found is not None:
+        found = reason.found
+        why.part.index, why.part.path, why.part.text = found.index, found.path, found.text
+        why.part.start, why.part.end = found.start, found.stop
     if reason.words_share:
         why.words_share = reason.words_share
         why.words.extend(reason.words)

@@ -38,6 +38,8 @@ export interface Reason {
   modality_shares?: number[];
   words_share?: number;
   words?: string[];
+  /** Of an item with several parts of that modality, which one answered. */
+  part?: { index?: number; path?: string; text?: string };
 }
 
 export interface Result {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from triveni.client.aio import AsyncClient
-    from triveni.client.answers import Answer, Reason, Result, Skipped
+    from triveni.client.answers import Answer, ItemPart, Reason, Result, Skipped
     from triveni.client.contents import Part, Vector
     from triveni.client.errors import (
         DeadlineError,
@@ -55,6 +55,7 @@ __all__ = [
     "History",
     "InvalidError",
     "Item",
+    "ItemPart",
     "ItemResult",
     "Model",
     "NotFoundError",
@@ -82,6 +83,7 @@ _NAMES = {
     "aio": ("AsyncClient",),
     "answers": (
         "Answer",
+        "ItemPart",
         "Reason",
         "Result",
         "Skipped",

@@ -48,6 +48,26 @@ class Rows(Sequence[Row]):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class ItemPart(Brief):
+    """One of several pictures, sounds or passages of an item."""
+
+    index: int
+    """The position of its content among those of the modality, from 0."""
+    path: str = ""
+    """Of its file below the catalogue's root."""
+    text: str = ""
+    """The beginning of the passage."""
+    start: int = 0
+    """Where the passage begins in the item's text, characters."""
+    end: int = 0
+
+    def name(self, modality: Modality) -> str:
+        """What people call it: "image 2 (shoes/back.jpg)"."""
+        said = self.path or (f"“{self.text}”" if self.text else "")
+        return f"{modality} {self.index + 1}" + (f" ({said})" if said else "")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Reason(Brief):
     """Why an item is shown."""
 
@@ -67,9 +87,13 @@ class Reason(Brief):
     """The part of it that is due to words which the query and the item share."""
     words: tuple[str, ...] = ()
     """Those words, the longest first, where their part is at least a quarter."""
+    part: ItemPart | None = None
+    """Where the item has several parts of that modality: which of them answered best."""
 
     def __str__(self) -> str:
         by = f" by its words: {', '.join(self.words)}" if self.words else ""
+        if self.part is not None and self.modality and not by:
+            by = f" by {self.part.name(self.modality)}"
         return f"{self.label} {self.share:.0%}{by}" if self.kind in ("query", "event") else self.label
 
 

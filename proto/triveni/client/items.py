@@ -16,7 +16,8 @@ from triveni.v1 import content_pb2, item_pb2
 
 ItemRow: TypeAlias = Mapping[str, Any]
 """An item as the rows of a catalogue have it: `id`; `text`, `image`, `audio`, at least one of them; the rest is
-payload. A picture or sound is its bytes, or the path of its file."""
+payload. A picture or sound is its bytes, or the path of its file. A list is several of them: the item is found by the
+best."""
 
 _EXACT = 1 << 53
 
@@ -37,16 +38,20 @@ def item(row: ItemRow, root: Path | None = None) -> item_pb2.Item:
     if row.get("id") is None:
         raise InvalidError("item has no id", 'give it one: {"id": "42", ...}')
     message = item_pb2.Item(id=identity(row["id"]))
-    if row.get("text") is not None:
-        message.contents.add(text=text(row["text"]))
-    if row.get("image") is not None:
-        message.contents.add(image=_bytes(row["image"], "image", root))
-    if row.get("audio") is not None:
-        message.contents.add(audio=_bytes(row["audio"], "audio", root))
+    for one in _several(row.get("text")):
+        message.contents.add(text=text(one))
+    for one in _several(row.get("image")):
+        message.contents.add(image=_bytes(one, "image", root))
+    for one in _several(row.get("audio")):
+        message.contents.add(audio=_bytes(one, "audio", root))
     for key, value in row.items():
         if key not in ("id", "text", "image", "audio"):
             fill(message.payload.fields[text(key, "payload key")], value, key)
     return message
+
+
+def _several(value: object) -> list[Any]:
+    return [*value] if isinstance(value, list | tuple) else [] if value is None else [value]
 
 
 def _bytes(source: object, field: str, root: Path | None) -> bytes:

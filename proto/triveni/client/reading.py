@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
-from triveni.client.answers import Answer, Reason, Result, Skipped
+from triveni.client.answers import Answer, ItemPart, Reason, Result, Skipped
 from triveni.client.contents import MODALITIES, Modality, Part, Vector
 from triveni.client.events import event_label, kind_of
 from triveni.client.items import payload_of, problem
@@ -75,7 +75,12 @@ def _reason(message: recommendation_pb2.Reason, parts: Sequence[str], labels: Se
         dict(zip(MODALITIES, message.modality_shares, strict=False)),
         message.words_share,
         tuple(message.words),
+        _part(message.part) if message.HasField("part") else None,
     )
+
+
+def _part(message: recommendation_pb2.ItemPart) -> ItemPart:
+    return ItemPart(message.index, message.path, message.text, message.start, message.end)
 
 
 def modality(number: int) -> Modality | None:
@@ -104,6 +109,8 @@ def item(message: item_pb2.StoredItem) -> Item:
         message.digest,
         time_of(message.index_time) if message.HasField("index_time") else None,
         tuple(vector(one) for one in message.vectors),
+        tuple(message.image_paths),
+        tuple(message.audio_paths),
     )
 
 

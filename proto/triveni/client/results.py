@@ -35,7 +35,10 @@ class Item(Brief):
     """Changes when the item does."""
     indexed: datetime | None = None
     vectors: tuple[Vector, ...] = field(default=(), repr=False)
-    """Where they were asked for."""
+    """Where they were asked for: of each modality those of its parts."""
+    image_paths: tuple[str, ...] = ()
+    """Of all its pictures, where it has several."""
+    audio_paths: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

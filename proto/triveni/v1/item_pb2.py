@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from triveni.v1 import content_pb2 as triveni_dot_v1_dot_content__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15triveni/v1/item.proto\x12\ntriveni.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18triveni/v1/content.proto\"c\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x08\x63ontents\x18\x02 \x03(\x0b\x32\x13.triveni.v1.Content\x12(\n\x07payload\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x87\x02\n\nStoredItem\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\nmodalities\x18\x02 \x03(\x0e\x32\x14.triveni.v1.Modality\x12(\n\x07payload\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x12\n\nimage_path\x18\x05 \x01(\t\x12\x12\n\naudio_path\x18\x06 \x01(\t\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12.\n\nindex_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x07vectors\x18\t \x03(\x0b\x32\x12.triveni.v1.Vectorb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15triveni/v1/item.proto\x12\ntriveni.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18triveni/v1/content.proto\"c\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x08\x63ontents\x18\x02 \x03(\x0b\x32\x13.triveni.v1.Content\x12(\n\x07payload\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xb1\x02\n\nStoredItem\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\nmodalities\x18\x02 \x03(\x0e\x32\x14.triveni.v1.Modality\x12(\n\x07payload\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x12\n\nimage_path\x18\x05 \x01(\t\x12\x12\n\naudio_path\x18\x06 \x01(\t\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12.\n\nindex_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x07vectors\x18\t \x03(\x0b\x32\x12.triveni.v1.Vector\x12\x13\n\x0bimage_paths\x18\n \x03(\t\x12\x13\n\x0b\x61udio_paths\x18\x0b \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,5 +37,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ITEM']._serialized_start=126
   _globals['_ITEM']._serialized_end=225
   _globals['_STOREDITEM']._serialized_start=228
-  _globals['_STOREDITEM']._serialized_end=491
+  _globals['_STOREDITEM']._serialized_end=533
 # @@protoc_insertion_point(module_scope)

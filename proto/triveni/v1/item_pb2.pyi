@@ -22,7 +22,7 @@ class Item(_message.Message):
     def __init__(self, id: _Optional[str] = ..., contents: _Optional[_Iterable[_Union[_content_pb2.Content, _Mapping]]] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class StoredItem(_message.Message):
-    __slots__ = ("id", "modalities", "payload", "text", "image_path", "audio_path", "digest", "index_time", "vectors")
+    __slots__ = ("id", "modalities", "payload", "text", "image_path", "audio_path", "digest", "index_time", "vectors", "image_paths", "audio_paths")
     ID_FIELD_NUMBER: _ClassVar[int]
     MODALITIES_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +32,8 @@ class StoredItem(_message.Message):
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     INDEX_TIME_FIELD_NUMBER: _ClassVar[int]
     VECTORS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_PATHS_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_PATHS_FIELD_NUMBER: _ClassVar[int]
     id: str
     modalities: _containers.RepeatedScalarFieldContainer[_content_pb2.Modality]
     payload: _struct_pb2.Struct
@@ -41,4 +43,6 @@ class StoredItem(_message.Message):
     digest: str
     index_time: _timestamp_pb2.Timestamp
     vectors: _containers.RepeatedCompositeFieldContainer[_content_pb2.Vector]
-    def __init__(self, id: _Optional[str] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., text: _Optional[str] = ..., image_path: _Optional[str] = ..., audio_path: _Optional[str] = ..., digest: _Optional[str] = ..., index_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., vectors: _Optional[_Iterable[_Union[_content_pb2.Vector, _Mapping]]] = ...) -> None: ...
+    image_paths: _containers.RepeatedScalarFieldContainer[str]
+    audio_paths: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., modalities: _Optional[_Iterable[_Union[_content_pb2.Modality, str]]] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., text: _Optional[str] = ..., image_path: _Optional[str] = ..., audio_path: _Optional[str] = ..., digest: _Optional[str] = ..., index_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., vectors: _Optional[_Iterable[_Union[_content_pb2.Vector, _Mapping]]] = ..., image_paths: _Optional[_Iterable[str]] = ..., audio_paths: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -171,7 +171,7 @@ class Recommendation(_message.Message):
     def __init__(self, item_id: _Optional[str] = ..., score: _Optional[float] = ..., rank: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., image_path: _Optional[str] = ..., audio_path: _Optional[str] = ..., text: _Optional[str] = ..., propensity: _Optional[float] = ..., relevance: _Optional[float] = ...) -> None: ...
 
 class Reason(_message.Message):
-    __slots__ = ("kind", "index", "modality", "share", "event_id", "modality_shares", "words_share", "words")
+    __slots__ = ("kind", "index", "modality", "share", "event_id", "modality_shares", "words_share", "words", "part")
     KIND_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     MODALITY_FIELD_NUMBER: _ClassVar[int]
@@ -180,6 +180,7 @@ class Reason(_message.Message):
     MODALITY_SHARES_FIELD_NUMBER: _ClassVar[int]
     WORDS_SHARE_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
     kind: ReasonKind
     index: int
     modality: _content_pb2.Modality
@@ -188,7 +189,22 @@ class Reason(_message.Message):
     modality_shares: _containers.RepeatedScalarFieldContainer[float]
     words_share: float
     words: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, kind: _Optional[_Union[ReasonKind, str]] = ..., index: _Optional[int] = ..., modality: _Optional[_Union[_content_pb2.Modality, str]] = ..., share: _Optional[float] = ..., event_id: _Optional[str] = ..., modality_shares: _Optional[_Iterable[float]] = ..., words_share: _Optional[float] = ..., words: _Optional[_Iterable[str]] = ...) -> None: ...
+    part: ItemPart
+    def __init__(self, kind: _Optional[_Union[ReasonKind, str]] = ..., index: _Optional[int] = ..., modality: _Optional[_Union[_content_pb2.Modality, str]] = ..., share: _Optional[float] = ..., event_id: _Optional[str] = ..., modality_shares: _Optional[_Iterable[float]] = ..., words_share: _Optional[float] = ..., words: _Optional[_Iterable[str]] = ..., part: _Optional[_Union[ItemPart, _Mapping]] = ...) -> None: ...
+
+class ItemPart(_message.Message):
+    __slots__ = ("index", "path", "text", "start", "end")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    path: str
+    text: str
+    start: int
+    end: int
+    def __init__(self, index: _Optional[int] = ..., path: _Optional[str] = ..., text: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class SkippedEvent(_message.Message):
     __slots__ = ("index", "reason", "event_id")
