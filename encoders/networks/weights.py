@@ -6,6 +6,7 @@ translated to ONNX once, into a cache folder.
 
 import hashlib
 import tempfile
+import threading
 from collections.abc import Callable
 from importlib import metadata, util
 from pathlib import Path
@@ -16,6 +17,8 @@ from encoders.networks.known import ModelSpec
 
 CACHE_FORMAT = 3
 """Part of the name of every cached file; raised when a translation changes."""
+_EXPORTING = threading.Lock()
+"""PyTorch cannot translate two networks at once: it keeps what it traces in state of the process."""
 _NAMED = 32
 """Hex digits of its checksum in a file's name."""
 
@@ -106,7 +109,8 @@ def exporter(spec: ModelSpec, weights: Path) -> Callable[[Path], None]:
     def export(path: Path) -> None:
         from encoders.networks.torch import EXPORTS
 
-        EXPORTS[spec.name](weights, path)
+        with _EXPORTING:
+            EXPORTS[spec.name](weights, path)
 
     return export
 
