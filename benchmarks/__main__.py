@@ -6,6 +6,7 @@ import sys
 ALL = (
     "space",
     "languages",
+    "photographs",
     "copies",
     "feedback",
     "relevance",

@@ -273,7 +273,7 @@ def _write(out: Path, name: str, heads: StarterHeads) -> None:
             "image": {
                 "temperature": image.temperature,
                 "top": image.top,
-                "class_weight": image.class_weight,
+                "class_factor": image.class_factor,
                 "width": image.drawings.width,
             },
             "audio": {"prior_power": heads.audio.prior_power},

@@ -2,7 +2,8 @@
 
 A picture or sound is placed at Σ p(class) · text(class), its classifier's classes read as texts (ConSE, Norouzi et
 al., ICLR 2014). Pictures get a second opinion: kernel ridge regression from features to the texts of captioned
-drawings. All of it is numpy, float32.
+drawings. Each counts for as much as it is sure: the sum over classes is short where they have little in common, the
+regression where nothing that was drawn looks like the picture. All of it is numpy, float32.
 """
 
 from collections.abc import Mapping
@@ -67,8 +68,8 @@ class ClassTexts:
     """(d,): the mean placement of many contents, taken off so that contents spread around the origin."""
 
     def __call__(self, shares: Floats) -> Floats:
-        """Shares of classes (n, c), each row summing to 1 → unit vectors (n, d)."""
-        return _safe_unit(shares @ self.vectors - self.mean)
+        """Shares of classes (n, c), each row summing to 1 → vectors (n, d), the longer the surer."""
+        return np.asarray(shares @ self.vectors - self.mean, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,8 +84,8 @@ class ImageHead:
     """Of the softmax over classes."""
     top: int
     """Classes that count."""
-    class_weight: float
-    """Weight of the classes against that of the drawings, which is 1."""
+    class_factor: float
+    """What the vector of the classes is taken times before that of the drawings is added."""
 
     @property
     def dimension(self) -> int:
@@ -94,15 +95,14 @@ class ImageHead:
     @property
     def checksum(self) -> str:
         """32 hex digits over all tensors and settings."""
-        settings = np.array([self.temperature, self.top, self.class_weight, self.drawings.width], np.float32)
+        settings = np.array([self.temperature, self.top, self.class_factor, self.drawings.width], np.float32)
         return checksum_of(settings, *(_float(tensor) for _, tensor in sorted(self.tensors().items())))
 
     def __call__(self, features: Floats) -> Floats:
         """Pooled features and logits float32 (n, 1280 + 1000) → unit vectors float32 (n, d)."""
         pooled, logits = np.split(features, [self.drawings.step.shape[0]], axis=1)
         by_class = self.classes(softmax_top(logits, self.temperature, self.top))
-        by_drawing = _safe_unit(self.drawings(pooled))
-        return _safe_unit(_safe_unit(self.class_weight * by_class + by_drawing) - self.mean)
+        return _safe_unit(_safe_unit(self.class_factor * by_class + self.drawings(pooled)) - self.mean)
 
     def tensors(self) -> dict[str, npt.NDArray[np.generic]]:
         """What is stored."""
@@ -137,7 +137,7 @@ class ImageHead:
             _float(tensors["mean"]),
             settings["temperature"],
             int(settings["top"]),
-            settings["class_weight"],
+            settings["class_factor"],
         )
 
 
@@ -164,7 +164,7 @@ class AudioHead:
 
     def __call__(self, features: Floats) -> Floats:
         """Pooled features and probabilities float32 (n, 1024 + 521) → unit vectors float32 (n, d)."""
-        return self.classes(self.shares(features[:, -len(self.prior) :], self.prior, self.prior_power))
+        return _safe_unit(self.classes(self.shares(features[:, -len(self.prior) :], self.prior, self.prior_power)))
 
     @staticmethod
     def shares(probabilities: Floats, prior: Floats, power: float) -> Floats:

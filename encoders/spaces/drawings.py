@@ -38,7 +38,7 @@ class KernelRidge:
         object.__setattr__(self, "targets", self.coefficients.astype(np.float32) * self.scale)
 
     def __call__(self, pooled: Floats) -> Floats:
-        """Pooled features (n, f), none negative → predicted centred texts (n, d), of any length."""
+        """Pooled features (n, f), none negative → predicted centred texts (n, d), the longer the surer."""
         return kernel(hellinger(pooled), self.points, self.width) @ self.targets
 
 

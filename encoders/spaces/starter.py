@@ -137,7 +137,7 @@ def read_heads(folder: Path = HEADS) -> StarterHeads:
             f"the card says {document['tensors']['sha256']}",
             refit,
         )
-    if "appearance" not in document["settings"]:
+    if "class_factor" not in document["settings"].get("image", ()):
         raise WeightsError(f"heads of a starter space in {folder} are of an earlier release", refit)
     tensors = read_tensors(packed)
     parts: dict[str, dict[str, Any]] = defaultdict(dict)

@@ -10,8 +10,10 @@ import pytest
 from encoders.decoding.limits import DecodeLimits
 from encoders.encoder import Encoder
 from encoders.errors import ContentError, WeightsError
+from encoders.spaces.align import ClassTexts, ImageHead
 from encoders.spaces.appearance import AppearanceEncoder
 from encoders.spaces.calibration import HeadEncoder
+from encoders.spaces.drawings import KernelRidge
 from encoders.spaces.space import Space
 from encoders.spaces.starter import CARD, HEADS, TENSORS, load_starter, read_heads
 from encoders.types import Audio, Content, Floats, Image, Modality, Text
@@ -213,6 +215,35 @@ def test_altered_heads_are_refused(tmp_path: Path) -> None:
 def test_missing_heads_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="triveni space build starter"):
         read_heads(tmp_path)
+
+
+def test_heads_that_weigh_pictures_otherwise_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "heads"
+    shutil.copytree(HEADS, folder)
+    document = json.loads((folder / CARD).read_text())
+    document["settings"]["image"]["class_weight"] = document["settings"]["image"].pop("class_factor")
+    (folder / CARD).write_text(json.dumps(document))
+    with pytest.raises(WeightsError, match="earlier release"):
+        read_heads(folder)
+
+
+def test_the_surer_opinion_of_a_picture_counts_more() -> None:
+    axes = np.eye(6, dtype=np.float32)
+    drawn = KernelRidge(
+        np.array([[15, 0, 0, 0], [0, 15, 0, 0]], np.uint8),
+        np.full(4, 1 / 15, np.float32),
+        np.array([[0, 0, 0, 0, 100, 0], [0, 0, 0, 0, 0, 100]], np.int8),
+        np.full(6, 0.01, np.float32),
+        width=0.7,
+    )
+    head = ImageHead(ClassTexts(axes[:4], axes[:4].mean(axis=0)), drawn, np.zeros(6, np.float32), 1.0, 4, 1.75)
+    certain, torn = np.array([9, 0, 0, 0]), np.zeros(4)
+    like_a_drawing, unlike_any = np.array([1, 0, 0, 0]), np.array([0, 0, 1, 0])
+    pictures = [(certain, unlike_any), (certain, like_a_drawing), (torn, like_a_drawing)]
+    features = np.array([np.concatenate([pooled, logits]) for logits, pooled in pictures], np.float32)
+    by_class, by_drawing = head(features) @ axes[0], head(features) @ axes[4]
+    assert by_class[0] > by_class[1] > by_class[2] and by_class[2] < 1e-3
+    assert by_drawing[0] < by_drawing[1] < by_drawing[2] and by_drawing[2] > 0.9
 
 
 def test_another_head_is_another_fingerprint(starter_space: Space, network_cache: Path, tmp_path: Path) -> None:
