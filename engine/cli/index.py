@@ -14,6 +14,7 @@ from rich.table import Table
 from engine.cli.catalog import CatalogOptions, catalog_of
 from engine.cli.common import console, settings_of, stderr, tell, terminable, watcher_of
 from engine.cli.groups import grouped
+from engine.cli.switching import switch_to, warn_of_server
 
 if TYPE_CHECKING:
     from encoders.spaces.space import Space
@@ -60,6 +61,9 @@ def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> Non
     without a content that cannot be read; the dead letters name it, and the next run tries it again. Exit codes: 0
     done, 1 failed or more rows refused than --max-errors, 2 called wrongly, 130 interrupted.
 
+    --switch waits for nobody: while a server has the collection open that is to be replaced, all is indexed, the
+    switch is refused (1), and `triveni space switch` does it once that server is stopped.
+
     Example: triveni index items.jsonl --root media --prune
     """
     from engine import opening
@@ -75,6 +79,8 @@ def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> Non
         tell("note", "yellow", f"field {name} holds numbers, and texts such as {text[:40]!r}: {refused}")
     letters = how.dead_letters or settings.store.path.parent / "dead-letters.jsonl"
     space = opening.open_space(settings)
+    if how.switch and not how.dry_run:
+        warn_of_server(settings, space)
     store = _open(settings, space, read_only=how.dry_run, beside=how.switch)
     watcher = Noted(watcher_of(settings, "indexing"), None if how.dry_run else settings.store.path.parent / RUN)
     try:
@@ -112,7 +118,7 @@ def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> Non
         )
         raise typer.Exit(1)
     if how.switch and not how.dry_run:
-        opening.store_collections(settings).switch(settings.store.collection, space.fingerprint)
+        switch_to(settings, space)
 
 
 @grouped
@@ -230,5 +236,8 @@ def _show(verdict: Verification, fingerprint: str) -> None:
         table.add_row(name, f"{difference.count:,}", between.join(difference.examples[:5]))
     console.print(table)
     if verdict.wrong_space:
-        text = f"the store is of space {verdict.wrong_space}, not {fingerprint}: index into a new store"
+        text = (
+            f"the store is of space {verdict.wrong_space[:12]}…, not {fingerprint[:12]}…: set space.name to the one "
+            "that it was indexed with, or `triveni index CATALOG --switch`"
+        )
         stderr.print(text, highlight=False, soft_wrap=True)

@@ -113,19 +113,14 @@ def build(
 def switch(ctx: typer.Context) -> None:
     """Let the collection that was indexed with the space of the settings serve from now on.
 
-    `triveni index CATALOG --switch` does it at the end of indexing; this command goes back, or forth again.
+    `triveni index CATALOG --switch` does it at the end of indexing; this command goes back, or forth again. A server
+    that has the collection open which serves now is stopped first, and started again after it.
     """
     from engine import opening
+    from engine.cli.switching import switch_to
 
     settings = settings_of(ctx)
-    space = opening.open_space(settings)
-    held = opening.store_collections(settings)
-    try:
-        before = held.current(settings.store.collection)
-        held.switch(settings.store.collection, space.fingerprint)
-    finally:
-        held.close()
-    console.print(f"{settings.store.collection} served space {before}, and now serves {space.fingerprint}")
+    switch_to(settings, opening.open_space(settings))
 
 
 def _build_starter(settings: Settings, name: str, output: Path | None, sources: Path, seed: int) -> None:

@@ -373,10 +373,11 @@ def open_store(
         StoreError: if the store cannot be read or reached.
     """
     current = held.current(name)
-    if current not in (None, fingerprint) and not beside:
+    if current is not None and current != fingerprint and not beside:
         raise SpaceError(
-            f"collection {name} serves space {current}, but space {fingerprint} is running",
-            "run the space that it was indexed with, or index the new one beside it and switch",
+            f"collection {name} serves space {current[:DIGITS]}…, but space {fingerprint[:DIGITS]}… is running",
+            "set space.name to the one that it was indexed with, or index again beside it: "
+            "`triveni index CATALOG --switch`",
         )
     store = held.open(name, fingerprint=fingerprint, dimension=dimension, modalities=modalities)
     if current is None:

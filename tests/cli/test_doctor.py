@@ -21,6 +21,7 @@ from engine.events.settings import EventSettings, KindSettings
 from engine.events.types import UserEvent
 from engine.service.access.tls import TlsFiles
 from engine.service.server import ServerOptions
+from engine.store.edge import EdgeStore
 from tests.client.proxies import make_certificate
 from tests.models.versions import FILE, make
 from tests.service.running import running
@@ -170,6 +171,18 @@ def test_a_server_that_runs_is_asked() -> None:
         assert "does not answer: UNAVAILABLE" in one("ports")
 
 
+def test_a_server_of_a_collection_that_serves_no_more_is_known() -> None:
+    settings, tiny = load_settings(), tiny_space()
+    with closing(opening.open_store(settings, concept_space())) as store:
+        assert isinstance(store, EdgeStore)
+        store.announce("127.0.0.1:1")
+        opening.open_store(settings, tiny, beside=True).close()
+        opening.store_collections(settings).switch("items", tiny.fingerprint)
+        said = f"the server at 127.0.0.1:1 has items-{concept_space().fingerprint[:12]} open"
+        assert said in one("ports") and "restart it" in one("ports")
+    assert [found.level for found in findings("ports")] == [Level.OK]
+
+
 def test_a_server_with_a_certificate_is_asked(tmp_path: Path) -> None:
     cert, key = make_certificate(tmp_path, "shop.example")
     say(f'[service]\naddress = "127.0.0.1:0"\ntls_cert = "{cert}"\ntls_key = "{key}"\n')
@@ -206,8 +219,12 @@ def test_a_space_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_collection_of_another_space(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "open_space", lambda *_, **__: tiny_space())
-    said = one("store")
-    assert f"is of space {concept_space().fingerprint}, the settings' space is {tiny_space().fingerprint}" in said
+    (found,) = findings("store")
+    assert found.said == (
+        f"collection items is of space {concept_space().fingerprint[:12]}…, the settings' space "
+        f"{tiny_space().manifest.name} is {tiny_space().fingerprint[:12]}…"
+    )
+    assert found.remedy.endswith("triveni index CATALOG --switch")
 
 
 def test_no_collection_yet(tmp_path: Path) -> None:

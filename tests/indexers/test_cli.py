@@ -11,10 +11,16 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from encoders.spaces.space import Space
+from encoders.types import Modality, Text
 from engine import opening
 from engine.cli import root as settings_callback
 from engine.cli.index import index, verify
-from engine.config.settings import Settings
+from engine.cli.space import switch
+from engine.config.settings import Settings, load_settings
+from engine.core.errors import StoreInUseError
+from engine.core.types import ItemId
+from engine.store.base import Point
+from engine.store.edge import EdgeStore
 from tests.indexers.catalogs import mixed_rows, write_jsonl
 from tests.tiny import concept_space, tiny_space
 
@@ -35,6 +41,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     app.callback()(settings_callback)
     app.command()(index)
     app.command()(verify)
+    app.command()(switch)
 
     def call(*arguments: object, code: int = 0) -> Result:
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -160,9 +167,28 @@ def test_another_space_is_indexed_beside_and_switched_to(
     run("index", items)
     monkeypatch.setenv("TRIVENI_SPACE__NAME", "other")
     refused = run("index", items, code=1)
-    assert tiny_space().fingerprint in str(refused.exception)
-    assert concept_space().fingerprint in str(refused.exception)
+    assert tiny_space().fingerprint[:12] in str(refused.exception)
+    assert concept_space().fingerprint[:12] in str(refused.exception)
     assert json.loads(run("index", items, "--switch", "--json").stdout)["added"] == 14
     run("verify", items)
     monkeypatch.setenv("TRIVENI_SPACE__NAME", "starter")
     run("verify", items, code=1)
+
+
+def test_a_switch_beside_a_server_is_refused_until_it_stops(
+    run: Run, items: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("index", items)
+    held = opening.open_store(load_settings(), tiny_space())
+    assert isinstance(held, EdgeStore)
+    held.announce("127.0.0.1:1")
+    monkeypatch.setenv("TRIVENI_SPACE__NAME", "other")
+    done = run("index", items, "--switch", code=1)
+    assert "the server at 127.0.0.1:1 goes on with the collection that serves now" in done.stderr
+    assert isinstance(done.exception, StoreInUseError) and "not switched yet" in str(done.exception)
+    assert opening.running_server(load_settings()) == "127.0.0.1:1", "so commands still find it"
+    held.upsert([Point(ItemId("late"), {Modality.TEXT: tiny_space().encode([Text("late")])[0]})])
+    held.close()
+    switched = run("switch")
+    assert "1 items of the collection before are not in it" in switched.stderr
+    run("verify", items)

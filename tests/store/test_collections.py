@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from encoders.errors import SpaceError
-from engine.core.errors import NotFoundError, StoreError
+from engine.core.errors import NotFoundError, StoreError, StoreInUseError
 from engine.store.collections import (
     CollectionInfo,
     Collections,
@@ -18,6 +18,7 @@ from engine.store.collections import (
 )
 from engine.store.layout import Layout
 from engine.store.settings import StoreSettings
+from engine.store.switching import Switched, switch
 from tests.store.implementations import (
     DIMENSION,
     FINGERPRINT,
@@ -64,7 +65,7 @@ def test_a_new_space_is_indexed_beside_the_old_one_and_switched(held: Collection
     assert held.current(ITEMS) == FINGERPRINT
 
     with pytest.raises(
-        SpaceError, match=f"{ITEMS} serves space {FINGERPRINT}, but space {OTHER} is running"
+        SpaceError, match=f"{ITEMS} serves space {FINGERPRINT[:12]}…, but space {OTHER[:12]}… is running"
     ) as caught:
         open_store(held, ITEMS, fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES)
     assert caught.value.status == "FAILED_PRECONDITION"
@@ -85,6 +86,35 @@ def test_a_new_space_is_indexed_beside_the_old_one_and_switched(held: Collection
         held.switch(ITEMS, "7" * 32)
     assert held.current(ITEMS) == OTHER
     held.close()
+
+
+def switch_to(held: Collections, fingerprint: str) -> Switched:
+    return switch(held, ITEMS, fingerprint=fingerprint, dimension=DIMENSION, modalities=MODALITIES)
+
+
+def test_a_switch_counts_what_the_new_collection_has_not(held: Collections) -> None:
+    with closing(open_store(held, ITEMS, fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)) as old:
+        old.upsert([point("a", 1), point("b", 2), point("c", 3)])
+    with pytest.raises(NotFoundError, match="index the catalogue"):
+        switch_to(held, OTHER)
+    with closing(held.open(ITEMS, fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES)) as new:
+        new.upsert([point("b", 2), point("d", 4)])
+    assert switch_to(held, OTHER) == Switched(FINGERPRINT, 2)
+    assert switch_to(held, OTHER) == Switched(OTHER)
+    assert switch_to(held, FINGERPRINT) == Switched(OTHER, 1)
+    held.close()
+
+
+def test_nobody_switches_while_a_server_writes_into_the_collection_that_serves(tmp_path: Path) -> None:
+    held = EdgeCollections(tmp_path)
+    held.open(ITEMS, fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES).close()
+    with closing(open_store(held, ITEMS, fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)) as old:
+        with pytest.raises(StoreInUseError, match="not switched yet") as caught:
+            switch_to(held, OTHER)
+        assert "`triveni space switch`" in caught.value.remedy
+        assert held.current(ITEMS) == FINGERPRINT
+        old.upsert([point("late", 1)])
+    assert switch_to(held, OTHER).left == 1
 
 
 def test_the_collection_that_serves_opens_without_its_space(held: Collections) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.cli.doctor import doors
 from engine.cli.doctor.finding import Finding, Patient, ok, problem, warning
+from engine.core.errors import StoreInUseError
 
 LEAST_MEMORY = 1 << 30
 """Bytes that the encoders and a small catalogue take."""
@@ -129,6 +130,9 @@ def ports(patient: Patient) -> Iterator[Finding]:
     if patient.holder:
         yield from _server_that_runs(patient)
         return
+    if left := _left_behind(patient):
+        yield left
+        return
     for name in ("service", "http", "metrics"):
         address = getattr(settings, name).address
         host, _, port = address.rpartition(":")
@@ -148,6 +152,22 @@ def ports(patient: Patient) -> Iterator[Finding]:
             )
         else:
             yield ok(f"{name}.address {address} is free")
+
+
+def _left_behind(patient: Patient) -> Finding | None:
+    """A server of ours that has a collection open which does not serve: nothing that it is sent is seen elsewhere."""
+    from engine.store.edge_folder import server_of
+
+    store = patient.settings.store
+    for lock in sorted(store.path.glob("*/lock")) if store.backend == "edge" else ():
+        try:
+            where = server_of(lock.parent)
+        except StoreInUseError:
+            continue  # it tells no address: triveni index, for example
+        if where:
+            said = f"the server at {where} has {lock.parent.name} open, and {store.collection} is another collection"
+            return problem(said, "restart it; what it was sent since the switch is in that collection: send it again")
+    return None
 
 
 def _server_that_runs(patient: Patient) -> Iterator[Finding]:

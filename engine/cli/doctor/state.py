@@ -35,9 +35,12 @@ def store(patient: Patient) -> Iterator[Finding]:
             return
         if serving != patient.space.fingerprint:
             yield problem(
-                f"collection {name} is of space {serving}, the settings' space is {patient.space.fingerprint}",
-                "set the space that it was indexed with, or index into a new one: triveni index --switch",
+                f"collection {name} is of space {serving[:12]}…, the settings' space {patient.space.manifest.name} "
+                f"is {patient.space.fingerprint[:12]}…",
+                "set space.name to the one that it was indexed with, or index again beside it: "
+                "triveni index CATALOG --switch",
             )
+            return
         if patient.holder:
             where = f"answers at {patient.holder}" if isinstance(patient.holder, str) else patient.holder.problem
             yield ok(f"collection {name} is held by a process that {where}")
