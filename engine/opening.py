@@ -186,8 +186,8 @@ def announce(store: VectorStore, address: str, port: int) -> None:
     from engine.store.edge import EdgeStore
 
     if isinstance(store, EdgeStore):
+        store.optimize_if_due()  # first, so that whoever finds the server sees that it will build
         store.announce(reachable(address, port))
-        store.optimize_if_due()
 
 
 def reachable(address: str, port: int) -> str:

@@ -108,7 +108,7 @@ class EdgeStore:
             self._directory = Directory()
             self._read_directory()
             self._reader = EdgeReader(self._directory, self._rows, self._shard.payloads, self._writing)
-            steps = self._copy_shard, self._adopt_shard, self._tell
+            steps = self._copy_shard, self._adopt_shard, self._tell, self._told
             self._optimizer = Optimizer(optimize_after, self._writing, *steps)
             graphed = self._about.graphed if self._about.quantization == quantization else 0
             self._optimizer.count(max(0, len(self._directory.entries) - graphed))
@@ -370,6 +370,10 @@ class EdgeStore:
     def _tell(self, share: float, stage: str) -> None:
         with disk_errors(self._folder):
             Building(share, stage).write(self._folder)
+
+    def _told(self) -> None:
+        with disk_errors(self._folder):
+            Building.end(self._folder)
 
     def _describe(self, **changes: Any) -> None:
         """Change the description, on disk first."""

@@ -5,9 +5,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import structlog
 
 from engine.core.errors import DiskError, StoreError
 from engine.core.types import ItemId
@@ -35,6 +38,7 @@ class Optimizer:
         copy: copies the shard, as so many points are unbuilt, or gives None if it is too small; called with the lock.
         adopt: exchanges the shard for the one that was built; it asks which points were written since it last asked.
         tell: is told how far each build is; None where nobody wants to know.
+        ended: is told that one is over, whether or not there was anything to build; None where nobody wants to know.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Optimizer:
         copy: Callable[[int], Build | None],
         adopt: Callable[[Build, Callable[[], set[ItemId]]], None],
         tell: Tell | None = None,
+        ended: Callable[[], None] | None = None,
     ) -> None:
         self._after = after
         self._writing = writing
@@ -56,6 +61,7 @@ class Optimizer:
         self._written = 0
         self._changed: set[ItemId] | None = None
         self._listeners = [tell] if tell else []
+        self._ended = ended or (lambda: None)
 
     def count(self, points: int) -> None:
         """Count points that were written before this object was there."""
@@ -72,6 +78,9 @@ class Optimizer:
         """Start a build in the background if enough was written: `after` points, and half of all."""
         due = 0 < self._after <= self._written and 2 * self._written >= points
         if due and not self._stopped and (self._thread is None or not self._thread.is_alive()):
+            with suppress(DiskError):  # who writes meanwhile has not asked for a build
+                for tell in self._listeners:
+                    tell(0.0, "it begins soon")
             self._thread = threading.Thread(target=self._in_background, name="store-optimizer", daemon=True)
             self._thread.start()
 
@@ -96,6 +105,7 @@ class Optimizer:
         """
         with self._running, self._alone():
             if not self._written or self._stopped:
+                self._ended()
                 return
             build = None
             try:
@@ -106,7 +116,7 @@ class Optimizer:
                     if build is None:
                         return
                     self._changed = set()
-                with self._telling(tell):
+                with self._telling(tell), _logged(build, told=tell is None):
                     self._build(build, niceness)
                     self._adopt(build, self._take)
             except BaseException as error:
@@ -119,6 +129,7 @@ class Optimizer:
                 raise
             finally:
                 self._changed = None
+                self._ended()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -173,3 +184,16 @@ class Optimizer:
             self._child.terminate()
         if self._thread is not None:
             self._thread.join()
+
+
+@contextmanager
+def _logged(build: Build, *, told: bool) -> Iterator[None]:
+    """Log when a build begins and ends, unless somebody watches it anyway."""
+    if not told:
+        yield
+        return
+    log, begun = structlog.get_logger("triveni.store"), time.monotonic()
+    store = build.path.parent.name
+    log.info("building search graphs", store=store, items=build.points, quantization=build.quantization)
+    yield
+    log.info("built search graphs", store=store, seconds=round(time.monotonic() - begun, 1))

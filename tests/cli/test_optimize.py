@@ -1,19 +1,22 @@
 """`triveni optimize`: builds by itself, or shows how far the server is that has the store open."""
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from engine import opening
 from engine.cli import app
 from engine.config.settings import load_settings
 from engine.core.types import ItemId
-from engine.store import edge, edge_shard
+from engine.store import collections, edge, edge_shard
 from engine.store.base import Point
 from engine.store.edge import EdgeStore
 from engine.store.edge_folder import Building
@@ -87,3 +90,37 @@ def test_it_follows_the_server_that_has_the_store_open() -> None:
     assert answer.exit_code == 1
     assert "with quantization none" in str(answer.exception)
     assert "restart it" in str(answer.exception)
+
+
+def test_a_server_says_that_it_will_convert_before_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(opened()) as store:
+        fill(store)
+        store.optimize()
+    say("4bit")
+    monkeypatch.setattr(collections, "BACKGROUND", 100)
+    with closing(opening.open_store(load_settings(), concept_space())) as served, capture_logs() as logged:
+        assert isinstance(served, EdgeStore)
+        with served._writing:  # nothing can be copied yet
+            opening.announce(served, "127.0.0.1:0", 9)
+            assert opening.build_of_server(load_settings()) == (0.0, "it begins soon")
+        while opening.build_of_server(load_settings()) is not None:
+            time.sleep(0.01)
+        assert served._about.quantization == "4bit"
+        assert served._optimizer._thread is not None
+        served._optimizer._thread.join()
+    assert [(line["event"], line.get("items"), line.get("quantization")) for line in logged] == [
+        ("building search graphs", 1_000, "4bit"),
+        ("built search graphs", None, None),
+    ]
+
+
+def test_what_is_too_small_for_graphs_begins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "GRAPH_FROM_BYTES", 1 << 30)
+    monkeypatch.setattr(collections, "BACKGROUND", 100)
+    with closing(opening.open_store(load_settings(), concept_space())) as served:
+        assert isinstance(served, EdgeStore)
+        fill(served)
+        assert served._optimizer._thread is not None
+        served._optimizer._thread.join()
+        served.announce("127.0.0.1:9")
+        assert opening.build_of_server(load_settings()) is None
