@@ -65,7 +65,6 @@ def run(
         from engine.core.threads import prompt_event_loop, short_collections
         from engine.service.lifecycle import serve_until_signal
 
-    prompt_event_loop()
     with ExitStack() as opened:
         http = http or settings.http.address or (STUDIO_ADDRESS if studio else "")
         whole = open_server(settings, opened, address=address, http=http, studio=studio)
@@ -74,4 +73,5 @@ def run(
             short_collections()
             ready(whole.announce())
 
-        asyncio.run(serve_until_signal(whole.server, started))
+        with asyncio.Runner(loop_factory=prompt_event_loop) as runner:
+            runner.run(serve_until_signal(whole.server, started))

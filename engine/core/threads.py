@@ -1,9 +1,14 @@
 """How the threads of a process that serves many calls share the cores, and Python's lock."""
 
+import asyncio
 import gc
+import selectors
 import sys
 
 from threadpoolctl import threadpool_limits
+
+_WAITS, _RUNS = 0.0001, 0.005
+"""Seconds, Python's switch interval, while an event loop waits and while it runs."""
 
 
 def one_blas_thread() -> None:
@@ -16,13 +21,27 @@ def one_blas_thread() -> None:
     threadpool_limits(limits=1, user_api="blas")
 
 
-def prompt_event_loop() -> None:
-    """Let an event loop have Python's lock soon where other threads compute.
+class PromptSelector(selectors.DefaultSelector):
+    """Gives an event loop Python's lock soon where other threads compute, and lets it keep that while it has work.
 
-    It asks for the lock again at each turn, and takes in one call of gRPC in each. With Python's 5 ms, busy threads
-    leave it too few turns under overload: calls would wait before they are seen, and could not be refused.
+    Whoever waits for the lock has it demanded after the switch interval. That is short while the loop waits and
+    longer while it runs. With one interval for both, a short one stops the loop within each of the several turns that
+    a call of gRPC takes, and a long one makes it wait before each: under six times the load it then took in fewer
+    calls than came, and could refuse none in time.
     """
-    sys.setswitchinterval(0.0001)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """See `selectors.BaseSelector.select`."""
+        sys.setswitchinterval(_WAITS)
+        try:
+            return super().select(timeout)
+        finally:
+            sys.setswitchinterval(_RUNS)
+
+
+def prompt_event_loop() -> asyncio.AbstractEventLoop:
+    """An event loop that calls wait for shortly where other threads compute; one in a process."""
+    return asyncio.SelectorEventLoop(PromptSelector())
 
 
 def short_collections() -> None:
