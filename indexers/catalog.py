@@ -1,6 +1,6 @@
 """A catalogue as a stream of entries: read, checked and hashed, in order, each id once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -124,6 +124,13 @@ class Catalog:
         head = self._head()
         schema = infer_schema(head, self.fields)
         return {name: text for name, text in mixed_fields(head, schema).items() if name not in self.fields}
+
+    def without(self, names: Iterable[str]) -> list[str]:
+        """Which of these payload fields none of the first rows has."""
+        wanted = set(names)
+        for payload in self._head() if wanted else ():
+            wanted -= payload.keys()
+        return sorted(wanted)
 
     def _head(self) -> list[Payload]:
         """The payloads of the first rows."""

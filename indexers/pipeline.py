@@ -88,7 +88,7 @@ def index(
                 pruned = prune_store(store, seen, nameless=tally.nameless, force=force, dry_run=dry_run)
             if words is not None and store.words != tuple(words) and not (dry_run or ending.interrupted):
                 watcher.phase("indexing words")
-                store.index_words(words)
+                store.index_words(words, tally.word)
     with ending.noted():
         stored = store.count()
     seconds = time.monotonic() - begun

@@ -1,6 +1,7 @@
 """Says how far a run is: a bar on a terminal, log lines elsewhere."""
 
 import time
+from collections import deque
 from typing import Protocol
 
 import structlog
@@ -130,7 +131,9 @@ class Lines:
 
 
 class Clock:
-    """The rate of a run over its whole time, and the time left.
+    """The rate of a run over the younger half of its time, and the time left.
+
+    What is loaded before the first rows are done takes as long however many there are, so it does not count.
 
     Args:
         total: rows, None if their number is unknown.
@@ -139,14 +142,23 @@ class Clock:
     def __init__(self, total: int | None = None) -> None:
         self.total = total
         self.rate = 0.0
-        """Rows per second."""
+        """Rows per second; 0 until a pace can be told."""
         self.left: float | None = None
         """Seconds, None while unknown."""
         self._begun = time.monotonic()
+        self._marks: deque[tuple[float, int]] = deque([(0.0, 0)])
+        """Seconds since it began, and rows that were done then."""
 
     def update(self, done: int) -> None:
         """So many rows are done."""
-        seconds = time.monotonic() - self._begun
-        self.rate = done / seconds if seconds > 0 else 0.0
+        now = time.monotonic() - self._begun
+        if not self._marks[-1][1]:
+            self._marks[-1] = now, done
+        elif done > self._marks[-1][1]:
+            self._marks.append((now, done))
+        while len(self._marks) > 2 and self._marks[1][0] < now / 2:
+            self._marks.popleft()
+        began, before = self._marks[0]
+        self.rate = (done - before) / (now - began) if done > before else 0.0
         if self.total is not None and self.rate > 0:
             self.left = max(0.0, (self.total - done) / self.rate)

@@ -51,6 +51,8 @@ class Report:
     """Items in the store afterwards; 0 if it did not say."""
     dry_run: bool = False
     interrupted: bool = False
+    worded: int = 0
+    """Items that were there already and got their words."""
 
     @property
     def rows(self) -> int:
@@ -83,12 +85,17 @@ class Tally:
     nameless: int = 0
     """Dead letters without an id: items of the catalogue that cannot be told from items that left it."""
     examples: list[DeadLetter] = field(default_factory=list)
+    worded: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, outcome: RowOutcome, number: int = 1) -> None:
         """Count rows that are done."""
         with self._lock:
             self.outcomes[outcome] += number
+
+    def word(self, number: int) -> None:
+        """Count items that were there already and got their words."""
+        self.worded += number
 
     def fail(self, letter: DeadLetter) -> None:
         """Count a dead letter."""
@@ -99,13 +106,19 @@ class Tally:
                 self.examples.append(letter)
 
     def report(
-        self, *, seconds: float, stored: int, pruned: int = 0, dry_run: bool = False, interrupted: bool = False
+        self,
+        *,
+        seconds: float,
+        stored: int,
+        pruned: int = 0,
+        dry_run: bool = False,
+        interrupted: bool = False,
     ) -> Report:
         """The counts as they stand."""
         with self._lock:
             outcomes, failed, missing = dict(self.outcomes), dict(self.failed), dict(self.missing)
             examples = tuple(self.examples)
-        return Report(outcomes, failed, missing, examples, pruned, seconds, stored, dry_run, interrupted)
+        return Report(outcomes, failed, missing, examples, pruned, seconds, stored, dry_run, interrupted, self.worded)
 
     def done(self) -> tuple[int, int]:
         """Rows that are done, and how many of them failed."""

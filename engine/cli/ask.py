@@ -89,7 +89,7 @@ class AnswerOptions:
     max_false_positive_rate: Annotated[
         float | None,
         typer.Option(
-            min=0.0,
+            min=1e-9,
             max=1.0,
             help="Leave out what may fit the query by chance: with 0.01, one in a hundred queries that nothing fits "
             "finds something all the same.",
@@ -187,7 +187,8 @@ def _show(
         print(answers.as_json(answer))
         return
     if answer.no_match:
-        console.print("nothing fits: what is there may be as like the query by chance", style="yellow")
+        said = "nothing fits surely enough: raise --max-false-positive-rate to see more, 1 shows what is nearest"
+        console.print(said, style="yellow")
     elif not answer.results:
         filtered = "nothing passes the filter and the policy; ask for less"
         said = filtered if asked.HasField("filter") else "nothing is indexed; `triveni index` fills the store"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from engine.catalog.settings import IndexSettings
 from engine.cli.catalog import CatalogOptions, catalog_of
 from engine.cli.common import console, settings_of, stderr, tell, terminable, watcher_of
 from engine.cli.groups import grouped
@@ -77,6 +78,12 @@ def index(ctx: typer.Context, catalog: CatalogOptions, how: IndexOptions) -> Non
     for name, text in source.mixed().items():
         refused = f"--field {name}=float makes it one of numbers, and refuses the rows with texts"
         tell("note", "yellow", f"field {name} holds numbers, and texts such as {text[:40]!r}: {refused}")
+    for name in source.without(set(settings.index.words) - set(IndexSettings().words)):
+        tell(
+            "warning",
+            "yellow",
+            f"none of the first rows has the field {name} of index.words: is it called otherwise?",
+        )
     letters = how.dead_letters or settings.store.path.parent / "dead-letters.jsonl"
     space = opening.open_space(settings)
     if how.switch and not how.dry_run:
@@ -190,6 +197,8 @@ def _summary(report: Report, letters: Path, as_json: bool) -> None:
         table.add_row(f"indexed without {modality}: {error}", f"{number:,}", style="yellow")
     if report.pruned:
         table.add_row("to be pruned" if report.dry_run else "pruned", f"{report.pruned:,}")
+    if report.worded:
+        table.add_row("words added", f"{report.worded:,}")
     table.add_section()
     table.add_row("in the store", f"{report.stored:,}")
     table.add_row("rows per second", f"{report.rate:,.1f}")
@@ -216,6 +225,7 @@ def _document(report: Report, letters: Path) -> dict[str, object]:
         "errors": report.errors,
         "missing": by_kind(report.missing, "contents"),
         "pruned": report.pruned,
+        "words_added": report.worded,
         "stored": report.stored,
         "seconds": round(report.seconds, 3),
         "rows_per_second": round(report.rate, 1),

@@ -107,7 +107,8 @@ def open_tenant(
         opened.callback(store.close)
         found["items"] = store.count()
         if settings.fuse.words and settings.index.words and found["items"] and not store.words:
-            found["words"] = "none yet, so items are found by meaning only: triveni index adds them"
+            free = "stop the server, and " if settings.store.backend == "edge" else ""
+            found["words"] = f"none yet, so items are found by meaning only: {free}`triveni index CATALOG` adds them"
     with loading("events") as found:
         known_items = opening.known_items(store) if settings.events.check_items else None
         events = opening.open_events(settings, known_items)

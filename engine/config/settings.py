@@ -128,7 +128,9 @@ def load_settings(path: Path | None = None) -> Settings:
         if first["type"] == "extra_forbidden":
             remedy = f"{nearest(key, _keys())}correct it in {place}; triveni.example.toml explains every key"
             raise SettingsError(f"there is no setting {key}", remedy) from None
-        said = first["msg"].lower().removeprefix("value error, ")
+        said = (
+            first["msg"].lower().removeprefix("value error, ").replace("a valid tuple", 'a list, such as ["title"]')
+        )
         raise SettingsError(
             f"setting {key} is wrong: {said}{_found(first['loc'], first.get('input'))}",
             f"correct it in {place}; triveni.example.toml explains every key",

@@ -113,12 +113,12 @@ def _check_event(event: Event, field: str) -> None:
 def _check_policy(options: PolicyOptions) -> None:
     diversity, least, rate = options.diversity, options.min_score, options.max_false_positive_rate
     if diversity is not None and not 0 <= diversity <= 1:
-        raise InvalidQueryError(f"diversity is {diversity}", "send 0 to 1", field="query.policy.diversity")
+        raise InvalidQueryError(f"diversity is {diversity:.6g}", "send 0 to 1", field="query.policy.diversity")
     if least is not None and math.isnan(least):
         raise InvalidQueryError("min_score is NaN", "send a number", field="query.policy.min_score")
     if rate is not None and not 0 < rate <= 1:
         remedy, field = "send more than 0 and at most 1, such as 0.01", "query.policy.max_false_positive_rate"
-        raise InvalidQueryError(f"max_false_positive_rate is {rate}", remedy, field=field)
+        raise InvalidQueryError(f"max_false_positive_rate is {rate:.6g}", remedy, field=field)
     for name, most in options.max_per_value.items():
         if most < 1:
             field = f"query.policy.max_per_value[{name}]"

@@ -44,12 +44,16 @@ def opened(token: str, of_list: bytes, same: str) -> bytes:
     """
     try:
         sent = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
-        check, raw = sent[:_CHECK], sent[_CHECK:]
-        if check == _checksum(raw, of_list):
-            return raw
     except (UnicodeError, binascii.Error):
-        pass
-    raise _not_given(token, same)
+        raise _garbled(token) from None
+    check, raw = sent[:_CHECK], sent[_CHECK:]
+    if check != _checksum(raw, of_list):
+        raise InvalidQueryError(
+            f"{token[:40]!r} is of another list, or cut off",
+            f"send next_page_token of the last response with the same {same}, or begin again without",
+            field="page_token",
+        )
+    return raw
 
 
 def page_size(size: int) -> int:
@@ -74,14 +78,12 @@ def cursor_of(token: str, of_list: bytes) -> str | None:
     try:
         return opened(token, of_list, "filter").decode() if token else None
     except UnicodeDecodeError:  # somebody made it up
-        raise _not_given(token, "filter") from None
+        raise _garbled(token) from None
 
 
-def _not_given(token: str, same: str) -> InvalidQueryError:
+def _garbled(token: str) -> InvalidQueryError:
     return InvalidQueryError(
-        f"page_token {token[:40]!r} is not one that this list gave",
-        f"send next_page_token of the last response with the same {same}, or begin again without",
-        field="page_token",
+        f"{token[:40]!r} is no token", "send next_page_token as it came, or begin again without", field="page_token"
     )
 
 

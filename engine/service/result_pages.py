@@ -86,6 +86,6 @@ def page_of(request: Asked, now: datetime, *, tenant: str, fingerprint: str) -> 
             raise ValueError
         time = from_micros(began)
     except (struct.error, ValueError, OverflowError):
-        problem = "page_token is of another version of the server"
+        problem = "it is of another version of the server"
         raise InvalidQueryError(problem, "begin again without", field="page_token") from None
     return ResultPage(of_list, time, frozenset(marks[at : at + _MARK] for at in range(0, len(marks), _MARK)))

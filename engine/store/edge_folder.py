@@ -10,6 +10,7 @@ rows/           the columns that ranking reads
 import fcntl
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -28,6 +29,8 @@ from engine.store.parts import parts_name
 from engine.store.quantization import Quantization
 
 _FORMAT = 1
+_SERVES = re.compile(r"[ /](serve|studio)\b")
+"""A command line that will tell where it answers."""
 _TRIES, _TRY_SECONDS = 5, 0.01
 
 
@@ -218,6 +221,11 @@ def _holder(file: int) -> tuple[str, str]:
 
 
 def _in_use(folder: Path, who: str, address: str) -> StoreInUseError:
+    if not address and _SERVES.search(who):
+        return StoreInUseError(
+            f"store {folder} is in use by process {who}, a server that is not ready yet",
+            "try again once its log says `ready`, or ask another server: --server HOST:PORT to search",
+        )
     return StoreInUseError(
         f"store {folder} is in use by process {who}",
         f"stop that process, or ask its server: --server {address or 'HOST:PORT'} to search, UpsertItems to write, "

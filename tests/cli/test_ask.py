@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -163,14 +163,18 @@ def test_pages_here_and_from_a_server() -> None:
     with serving() as server:
         assert read("--server", server.address) == here
     refusal = asked("search", "a car", "--page", "made-up")
-    assert "is not one that this list gave" in str(refusal.exception)
+    assert str(refusal.exception).startswith("'made-up' is no token: send next_page_token as it came")
+    token = asked("search", concept_text("bird", 7).text, "--limit", "5").stdout.rpartition("--page ")[2].strip()
+    assert "is of another list, or cut off: send next" in str(asked("search", "a car", "--page", token).exception)
 
 
 def test_nothing_fits_is_said_here_and_from_a_server() -> None:
     def check(*where: str) -> None:
         ask = ("search", concept_text("tree", 7).text, *where)
         assert "relevance" in said(*ask)
-        assert said(*ask, "--max-false-positive-rate", "0.1").startswith("nothing fits")
+        nothing = said(*ask, "--max-false-positive-rate", "0.1")
+        assert nothing.startswith("nothing fits surely enough: raise --max-false-positive-rate")
+        assert asked(*ask, "--max-false-positive-rate", "0").exit_code == 2
         assert found("search", concept_text("bird", 7).text, "--max-false-positive-rate", "0.1", *where) == {
             f"a/bird{end}" for end in ("", "-1", "-2", "-3")
         }
@@ -292,3 +296,11 @@ def test_what_is_no_text_is_refused(text: str, option: str) -> None:
     words = f"made={text}" if option == "--where" else text
     refusal = asked("search", *(["bird", option] if option else []), words)
     assert "is not valid Unicode: type it in UTF-8" in str(refusal.exception)
+
+
+def test_a_server_that_is_not_ready_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/venv/bin/triveni", "serve"])
+    with closing(opening.open_store(load_settings(), concept_space())):
+        refusal = asked("search", "bird")
+        assert isinstance(refusal.exception, StoreInUseError)
+        assert "a server that is not ready yet: try again once its log says `ready`" in str(refusal.exception)

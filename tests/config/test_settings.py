@@ -64,6 +64,7 @@ def test_event_weights_that_are_not_named_keep_their_default(tmp_path):
         ("[store]\npathh = 'x'\n", "no setting store.pathh: did you mean store.path?"),
         ("[leran]\nepochs = 1\n", "no setting leran: did you mean learn?"),
         ("[policy]\ndiversity = 1.5\n", "1.5"),
+        ('[index]\nwords = "sku"\n', "index.words is wrong: input should be a list, such as"),
         ("[fuse.weights]\nadore = 1.0\n", "adore"),
         ("[store\n", "not valid TOML"),
         ("[store]\nwrite_consistency = 3\n", "write_consistency is above replicas, which is 2"),

@@ -192,3 +192,16 @@ def test_a_switch_beside_a_server_is_refused_until_it_stops(
     switched = run("switch")
     assert "1 items of the collection before are not in it" in switched.stderr
     run("verify", items)
+
+
+def test_words_that_are_added_later_are_told_of_and_fields_that_no_row_has(
+    run: Run, items: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIVENI_INDEX__WORDS", "[]")
+    assert json.loads(run("index", items, "--json").stdout)["words_added"] == 0
+    monkeypatch.setenv("TRIVENI_INDEX__WORDS", '["_text", "colour"]')
+    done = run("index", items)
+    assert "words added │ 14" in " ".join(done.stdout.replace("|", "│").split())
+    assert "none of the first rows has the field colour of index.words" in done.stderr
+    monkeypatch.delenv("TRIVENI_INDEX__WORDS")
+    assert "index.words" not in run("index", items).stderr, "there may be items without title, name or brand"

@@ -206,18 +206,32 @@ def test_lines_say_how_far_it_is() -> None:
     with structlog.testing.capture_logs() as logs:
         lines = Lines(every=0)
         lines.start(200)
+        lines.update(20, 0)
         lines.update(50, 3)
         lines.phase("pruning")
         lines.close()
-    assert [log["event"] for log in logs] == ["indexing", "indexing", "pruning"]
-    assert logs[1]["done"] == 50
-    assert logs[1]["failed"] == 3
-    assert logs[1]["seconds_left"] >= 0
+    assert [log["event"] for log in logs] == ["indexing", "indexing", "indexing", "pruning"]
+    assert logs[2]["done"] == 50
+    assert logs[2]["failed"] == 3
+    assert logs[2]["seconds_left"] >= 0
 
 
 def test_no_time_left_is_told_where_the_total_is_unknown() -> None:
     clock = Clock(None)
-    time.sleep(0.01)
-    clock.update(10)
+    for done in (10, 20):
+        time.sleep(0.01)
+        clock.update(done)
     assert clock.rate > 0
     assert clock.left is None
+
+
+def test_what_is_loaded_first_is_not_in_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter((0.0, 30.0, 60.0, 61.0, 62.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    clock = Clock(1_000)
+    for done in (0, 100):  # a minute of loading
+        clock.update(done)
+        assert clock.left is None
+    for done in (200, 300):
+        clock.update(done)
+    assert (clock.rate, clock.left) == (100.0, 7.0)

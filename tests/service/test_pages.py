@@ -119,14 +119,16 @@ def test_a_token_of_another_list_is_refused_with_a_remedy(servers: tuple[Running
         lambda: stub.Recommend(R.RecommendRequest(user_id="bob", page_token=token)),
         lambda: stub.Recommend(R.RecommendRequest(user_id="ann", page_token=token, model="untrained")),
         lambda: stub.Recommend(R.RecommendRequest(user_id="ann", page_token=token[:-4] + "AAAA")),
-        lambda: stub.Recommend(R.RecommendRequest(user_id="ann", page_token="né")),
         lambda: stub.Search(search(token=token)),
     ]
     for call in foreign:
         failed = failure(call)
         assert failed.code == "INVALID_ARGUMENT"
-        assert "send next_page_token of the last response with the same request" in failed.message
+        assert "is of another list, or cut off: send next_page_token of the last response" in failed.message
+        assert failed.message.count("page_token") == 2, "the field, and next_page_token"
         assert "page_token" in failed.fields
+    garbled = failure(lambda: stub.Recommend(R.RecommendRequest(user_id="ann", page_token="né")))
+    assert garbled.message.startswith("page_token: 'né' is no token: send next_page_token as it came")
 
 
 def test_a_token_is_of_one_tenant_and_one_space() -> None:
@@ -139,7 +141,7 @@ def test_a_token_is_of_one_tenant_and_one_space() -> None:
     assert page.before == now
     assert len(page.shown) == 1
     for tenant, fingerprint in (("other", "f"), ("shop", "g")):
-        with pytest.raises(InvalidQueryError, match="is not one that this list gave"):
+        with pytest.raises(InvalidQueryError, match="is of another list, or cut off"):
             page_of(request, now, tenant=tenant, fingerprint=fingerprint)
 
 
