@@ -6,6 +6,7 @@ enums are names. Fields are called as in the proto files, on the way in also in 
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -91,7 +92,7 @@ def _merge(message: Message, value: Json, failure: type[InvalidQueryError | Malf
     try:
         json_format.ParseDict(value, message)
     except json_format.ParseError as error:
-        problem, remedy, field = _explained(str(error))
+        problem, remedy, field = _explained(str(error), message.DESCRIPTOR)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         problem, remedy, field = str(error), "", ""
     else:
@@ -99,8 +100,8 @@ def _merge(message: Message, value: Json, failure: type[InvalidQueryError | Malf
     raise failure(problem[:300], remedy or "see /openapi.json for the fields and their types", field=field[:100])
 
 
-def _explained(said: str) -> tuple[str, str, str]:
-    """Problem, remedy and field of what `json_format` says."""
+def _explained(said: str, kind: Any) -> tuple[str, str, str]:
+    """Problem, remedy and field of what `json_format` says of a message, whose descriptor is `kind`."""
     if len(said) > _LONG:  # a name or a value of that length
         return said[:_LONG], "", ""
     within = _WITHIN.findall(said)
@@ -108,11 +109,27 @@ def _explained(said: str) -> tuple[str, str, str]:
     if unknown := _UNKNOWN.search(said):
         name, where, known = unknown.groups()
         field = ".".join(part for part in (where.partition(".")[2], name) if part)
-        return f"there is no field {name[:80]!r}", f"there are {known.replace(chr(39), '')}", field
+        known = re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", known.replace("'", ""))
+        place = _place_of(kind, name)
+        return f"there is no field {name[:80]!r}", f"{f'it is {place}; ' if place else ''}there are {known}", field
     said = _NOT_ITERABLE.sub(r"an object is wanted, not \1", said)
     at = _AT.search(said)
     problem = said[: at.start()] if at else said
     return problem[:1].lower() + problem[1:].rstrip("."), "", at[1] if at else "".join(within[-1:])
+
+
+def _place_of(kind: Any, name: str) -> str:
+    """The shortest path to a field of this name, from a descriptor; "" if there is none."""
+    paths, seen = deque([(kind, "")]), {kind.full_name}
+    while paths:
+        at, path = paths.popleft()
+        if name in at.fields_by_name:
+            return path + name
+        for field in at.fields:
+            if (below := field.message_type) and below.full_name not in seen and not below.GetOptions().map_entry:
+                seen.add(below.full_name)
+                paths.append((below, f"{path}{field.name}{'[]' if field.is_repeated else ''}."))
+    return ""
 
 
 def _put(asked: dict[str, Json], binding: Binding, name: str, text: str) -> None:

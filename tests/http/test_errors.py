@@ -60,6 +60,26 @@ def test_bodies_that_are_no_message(http: httpx.Client, body: bytes, says: str, 
         assert errors[0]["field"] == field  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"max_false_positive_rate": 0.1}, "it is policy.max_false_positive_rate; there are parts, filter, "),
+        ({"pages": ""}, "there are parts, filter, limit"),
+        ({"text": "a bird"}, "it is parts[].content.text; there are "),
+    ],
+)
+def test_a_field_in_the_wrong_place_is_shown_its_own(http: httpx.Client, body: object, says: str) -> None:
+    remedy = str(refused(http.post("/v1/search", json=body), 400, "MALFORMED_BODY")["remedy"])
+    assert remedy.startswith(says)
+    assert "page_token" in remedy and "pageToken" not in remedy
+
+
+def test_a_rate_is_shown_as_it_was_sent(http: httpx.Client) -> None:
+    asked = {"parts": [{"item_id": "bird/text"}], "policy": {"max_false_positive_rate": -0.1}}
+    problem = refused(http.post("/v1/search", json=asked), 400, "INVALID_QUERY")
+    assert "max_false_positive_rate is -0.1: send more than 0" in str(problem["detail"])
+
+
 def test_what_the_service_refuses_keeps_its_reason_and_fields(http: httpx.Client) -> None:
     answer = http.post("/v1/search", json={"parts": [{"item_id": "bird/text"}], "limit": -1})
     problem = refused(answer, 400, "INVALID_QUERY")
