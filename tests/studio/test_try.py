@@ -286,3 +286,24 @@ def test_the_first_page_says_what_can_be_asked(visit: Visit) -> None:
     expect(visit.page.locator(".pieces .chip.piece .end")).to_have_count(1)
     visit.settled()
     assert concepts(visit, 1) <= set(CONCEPTS)
+
+
+def test_how_sure_a_result_is_stands_in_its_panel_and_tooltip(visit: Visit) -> None:
+    visit.go("/?q=bird&open=bird/seen")
+    expect(visit.page.locator("aside")).to_contain_text(re.compile(r"\d%\s+sure that it fits"))
+    title = visit.page.locator("main .card[data-item='bird/seen'] .title")
+    expect(title).to_have_attribute("title", re.compile(r"^A bird to see\n.*\d% sure that it fits$"))
+    visit.go("/?open=bird/seen")
+    expect(visit.page.locator("aside")).to_contain_text("What it carries")
+    expect(visit.page.locator("aside")).not_to_contain_text("sure that it fits")
+
+
+def test_a_narrow_page_cuts_no_line_off_and_leaves_no_square_empty(visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 500, "height": 900})
+    visit.go("/?q=bird&open=bird/read")
+    assert visit.page.locator(".way ol").evaluate("line => line.scrollWidth - line.clientWidth") <= 0
+    picture = visit.page.locator("aside .details > .pic")
+    text = picture.locator("p")
+    expect(text).to_be_visible()
+    heights = [one.evaluate("it => it.getBoundingClientRect().height") for one in (picture, text)]
+    assert heights[0] <= max(130, heights[1] + 60)

@@ -16,6 +16,15 @@ export function score(value) {
 /** @param {number} value */
 export const percent = (value) => `${Math.round(value * 100)}%`;
 
+/**
+ * How sure a result of a query is; "" where that is not known.
+ * @param {import('./types').Result} result
+ */
+export const sureness = ({ relevance }) => (relevance === undefined ? '' : `${sure(relevance)} sure that it fits`);
+
+/** Never 100%: no result is certain. @param {number} share */
+const sure = (share) => (share > 0.999 ? 'over 99.9%' : share > 0.99 ? `${(share * 100).toFixed(1)}%` : percent(share));
+
 const UNITS = /** @type {const} */ ([['day', 86400], ['hour', 3600], ['minute', 60]]);
 
 /** A span of time in its largest unit. @param {number} seconds */

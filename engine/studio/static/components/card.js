@@ -1,7 +1,7 @@
 /** A result: its picture, what it is called, and why it is here. The title opens it; the card is its target. */
 import { media } from '../api.js';
 import { facets, mediaThere } from '../about.js';
-import { plain, score, titleOf } from '../format.js';
+import { plain, score, sureness, titleOf } from '../format.js';
 import { html } from '../html.js';
 import { Icon } from './icon.js';
 import { Picture } from './picture.js';
@@ -32,8 +32,8 @@ export function Card({ result, actions = [], onOpen, open = false, focusable = t
       )}
     </div>
     <div class="cap">
-      <button class="title cut" tabindex=${tab} aria-expanded=${open} onClick=${() => onOpen?.(result)} title=${title}>${title}</button>
-      <div class="below"><span class="cut">${subtitle(result)}</span><span>${standing(result)}</span></div>
+      <button class="title cut" tabindex=${tab} aria-expanded=${open} onClick=${() => onOpen?.(result)} title=${[title, sureness(result)].filter(Boolean).join('\n')}>${title}</button>
+      <div class="below"><span class="cut">${subtitle(result)}</span><span title=${sureness(result)}>${standing(result)}</span></div>
       <${ReasonBar} reasons=${result.reasons} />
     </div>
   </li>`;

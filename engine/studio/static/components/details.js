@@ -1,7 +1,7 @@
 /** All about one result: large, why it is here, what it carries, and what can be done with it. */
 import { mediaThere } from '../about.js';
 import { api, media } from '../api.js';
-import { plain, score, titleOf } from '../format.js';
+import { plain, score, sureness, titleOf } from '../format.js';
 import { html, useEffect, useState } from '../html.js';
 import { asResult, itemOf } from '../items.js';
 import { GENERAL, KINDS, NAMES, sharesOf, speaking } from '../reasons.js';
@@ -44,7 +44,9 @@ export function Details({ id, result, nameOfReason, onClose, children }) {
 /** @param {{result: import('../types').Result, nameOfReason: (reason: import('../types').Reason) => string | undefined}} props */
 function Why({ result, nameOfReason }) {
   const most = Math.max(...(result.reasons ?? []).map((one) => one.share ?? 0), 1e-6);
-  return html`<section><h3>Why it is here</h3><ul class="reasons">
+  return html`<section><h3>Why it is here</h3>
+    ${result.relevance !== undefined && html`<p class="soft" title="1 minus the chance that an unrelated item is as like the query">${sureness(result)}</p>`}
+    <ul class="reasons">
     ${result.reasons?.map((reason, at) => {
       const kinds = speaking(reason);
       const shares = Object.entries(sharesOf(reason)).filter(([, share]) => share > 0);
