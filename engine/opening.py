@@ -164,11 +164,11 @@ def build_of_server(settings: OpeningSettings) -> tuple[float, str] | None:
     building = held.building(name)
     if building is not None:
         return building.share, building.stage
-    found = held.graphs(name)
-    if found not in (None, settings.store.quantization):
+    about = held.about(name)
+    if about and about.graphed and about.quantization != settings.store.quantization:
         raise StoreError(
-            f"the search graphs are of vectors with quantization {found}, and the server that has the store open "
-            "does not build others",
+            f"the search graphs are of vectors with quantization {about.quantization}, and the server that has the "
+            "store open does not build others",
             "restart it: `triveni serve` builds them while it serves, if there are 20,000 items or more; "
             "or stop it, and run this again",
         )

@@ -172,10 +172,9 @@ class EdgeCollections:
         """How far the search graphs of the collection that serves under a name are, if somebody builds them now."""
         return Building.read(self._folder(name, self.current(name) or ""))
 
-    def graphs(self, name: str) -> Quantization | None:
-        """Of which vectors the search graphs are of the collection that serves under a name; None if it has none."""
-        about = Description.read(self._folder(name, self.current(name) or ""))
-        return about.quantization if about and about.graphed else None
+    def about(self, name: str) -> Description | None:
+        """What the collection is that serves under a name, whoever has it open; None if there is none yet."""
+        return Description.read(self._folder(name, self.current(name) or ""))
 
     def open_current(self, name: str) -> VectorStore | None:
         """Open the collection that serves under a name; see `Collections.open_current`."""

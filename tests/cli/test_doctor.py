@@ -16,6 +16,7 @@ from engine.cli.doctor import command, machine
 from engine.cli.doctor.command import CHECKS, examine
 from engine.cli.doctor.finding import Finding, Level, Patient
 from engine.config.settings import Settings, load_settings
+from engine.core.filters import FieldKind
 from engine.core.types import Event, ItemId, UserId
 from engine.events.settings import EventSettings, KindSettings
 from engine.events.types import UserEvent
@@ -230,6 +231,29 @@ def test_a_collection_of_another_space(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_collection_yet(tmp_path: Path) -> None:
     say(f'[store]\npath = "{tmp_path}/other"\n')
     assert one("store").startswith("warning: there is no collection items: index a catalogue")
+
+
+def test_settings_that_changed_since_it_was_indexed() -> None:
+    with closing(opening.open_store(load_settings(), concept_space())) as store:
+        assert isinstance(store, EdgeStore)
+        store.index_words(["_text", "title"])
+        store.index_fields({"price": FieldKind.FLOAT})
+        store._describe(graphed=1, quantization="none")
+        say('[index]\nwords = ["_text", "title"]\nfields = {price = "float"}\n[store]\nquantization = "none"\n')
+        assert [found.level for found in findings("indexed")] == [Level.OK], "also while it is open elsewhere"
+        store.announce("127.0.0.1:1")
+        say("[store]\nquantization = '4bit'\n[index]\nwords = ['_text', 'title']\n")
+        assert one("indexed") == (
+            "warning: the search graphs are of vectors with quantization none, store.quantization is 4bit: "
+            "restart the server, which converts them"
+        )
+    assert one("indexed").endswith("`triveni optimize`")
+    say("[store]\nquantization = 'none'\n[index]\nwords = ['sku']\nfields = {price = 'keyword', made = 'datetime'}\n")
+    assert [found.said for found in findings("indexed")] == [
+        "items are found by the words of _text, title, index.words is sku",
+        "field price is indexed as float, index.fields says keyword",
+        "field made cannot be filtered on yet, index.fields names it",
+    ]
 
 
 def test_a_store_that_is_broken(folder: Path) -> None:

@@ -14,6 +14,7 @@ from encoders.errors import TriveniError
 from engine.cli.common import console, settings_of
 from engine.cli.doctor import doors, machine, state
 from engine.cli.doctor.finding import Check, Finding, Level, Patient, problem
+from engine.cli.doctor.indexed import indexed
 
 CHECKS: Mapping[str, Check] = {
     "versions": machine.versions,
@@ -25,6 +26,7 @@ CHECKS: Mapping[str, Check] = {
     "ports": machine.ports,
     "space": state.space,
     "store": state.store,
+    "indexed": indexed,
     "events": state.events,
     "models": state.models,
 }
