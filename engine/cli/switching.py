@@ -61,8 +61,9 @@ def switch_to(settings: Settings, space: Space) -> None:
         tell(
             "warning",
             "yellow",
-            f"{done.left:,} items of the collection before are not in it: those that came over UpsertItems only, or "
-            "left the catalogue; send them again if they are wanted",
+            f"of the items of the collection before, {done.left:,} {'is' if done.left == 1 else 'are'} not in it: "
+            f"{', '.join(done.examples)}{' …' if done.left > len(done.examples) else ''}; what came over UpsertItems "
+            "only is sent again, if it is wanted",
         )
     if settings.store.backend == "server" and done.before:
-        tell("note", "yellow", "servers that run go on with the collection before until they are restarted")
+        tell("note", "yellow", "servers that run answer from the collection before, and refuse writes: restart them")

@@ -19,6 +19,7 @@ from engine.store.edge_folder import Building, Description, server_of
 from engine.store.edge_space import RESERVE, DiskRoom
 from engine.store.layout import Layout
 from engine.store.quantization import Quantization
+from engine.store.server_alias import StillServes
 from engine.store.settings import DEFAULTS, StoreSettings
 
 if TYPE_CHECKING:
@@ -280,15 +281,17 @@ class ServerCollections:
         from engine.store.server import ServerStore
 
         self._check_free(name)
+        collection = _collection(name, fingerprint)
         return ServerStore(
             self._client,
-            _collection(name, fingerprint),
+            collection,
             fingerprint=fingerprint,
             dimension=dimension,
             modalities=modalities,
             layout=self._layout,
             quantization=self._quantization,
             cache_bytes=self._cache_bytes,
+            still_serves=StillServes(lambda: self._aliases().get(name), collection),
         )
 
     def open_current(self, name: str) -> VectorStore | None:
@@ -381,6 +384,9 @@ def open_store(
     store = held.open(name, fingerprint=fingerprint, dimension=dimension, modalities=modalities)
     if current is None:
         held.switch(name, fingerprint)
+    elif held.current(name) != current:
+        store.close()
+        raise StoreError(f"collection {name} was switched to another space meanwhile", "try again")
     return store
 
 

@@ -52,6 +52,7 @@ class ServerStore:
         quantization: of the vectors that searches compare; a collection that has another gets it by `optimize`.
         layout: how it lies on a cluster; for a new collection. None takes the defaults.
         cache_bytes: of vectors that are kept in memory once they were read.
+        still_serves: raises once the collection serves no more, and is asked after each write.
 
     Raises:
         StoreError: if the server does not do it.
@@ -72,7 +73,9 @@ class ServerStore:
         quantization: Quantization = "none",
         layout: Layout | None = None,
         cache_bytes: int = DEFAULTS.cache_mb << 20,
+        still_serves: Callable[[], None] = lambda: None,
     ) -> None:
+        self._still_serves = still_serves
         self.fingerprint = fingerprint
         self.dimension = dimension
         self.modalities = tuple(modalities)
@@ -167,6 +170,7 @@ class ServerStore:
                 chunk = records[start : start + _CHUNK]
                 self._extra.keep(chunk)
                 self._collection.call(_upsert(self._collection.name, chunk))
+            self._still_serves()
 
     def delete(self, ids: Sequence[ItemId]) -> int:
         """Delete points, and say how many of them were there."""
@@ -174,6 +178,7 @@ class ServerStore:
         keys: list[Any] = self._reader.keys(there)
         if keys:
             self._collection.call(lambda qdrant: qdrant.delete(self._collection.name, keys, wait=True))
+        self._still_serves()
         return len(keys)
 
     def retrieve(

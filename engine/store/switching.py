@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from encoders.types import Modality
 from engine.core.errors import StoreInUseError
+from engine.core.types import ItemId
 from engine.store.base import VectorStore
 from engine.store.collections import Collections
 
 _PAGE = 1024
+_EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Switched:
     """The fingerprint that served before."""
     left: int = 0
     """Items that the collection before has, and the one that serves now has not."""
+    examples: tuple[ItemId, ...] = ()
+    """Some of them."""
 
 
 def switch(
@@ -28,7 +32,7 @@ def switch(
     """Let the collection of a space serve under a name from now on; see `open_store` for the arguments.
 
     Both collections are open meanwhile, so of embedded ones no server has either: what it was sent and acknowledged
-    would else lie where nobody looks any more. A Qdrant server does not tell who writes.
+    would else lie where nobody looks any more. A Qdrant server does not tell who writes: see `StillServes`.
 
     Raises:
         NotFoundError: if the space has no collection of that name.
@@ -50,19 +54,22 @@ def switch(
             opened.enter_context(closing(old))
         new = held.open(name, fingerprint=fingerprint, dimension=dimension, modalities=modalities)
         opened.enter_context(closing(new))
-        left = 0 if old is None else _missing(old, new)
+        left, examples = (0, ()) if old is None else _missing(old, new)
         held.switch(name, fingerprint)
-    return Switched(before, left)
+    return Switched(before, left, examples)
 
 
-def _missing(old: VectorStore, new: VectorStore) -> int:
-    """How many items of one store another has not."""
+def _missing(old: VectorStore, new: VectorStore) -> tuple[int, tuple[ItemId, ...]]:
+    """How many items of one store another has not, and the first of them."""
+    first: list[ItemId] = []
     count, cursor = 0, None
     while True:
         page = old.scroll(cursor=cursor, limit=_PAGE, with_payload=False)
         ids = [point.id for point in page.points]
         found = new.retrieve(ids, with_vectors=False, with_payload=False, once=True)
-        count += sum(one is None for one in found)
+        missing = [item for item, one in zip(ids, found, strict=True) if one is None]
+        count += len(missing)
+        first += missing[: _EXAMPLES - len(first)]
         cursor = page.next_cursor
         if cursor is None:
-            return count
+            return count, tuple(first)

@@ -190,7 +190,7 @@ def test_a_switch_beside_a_server_is_refused_until_it_stops(
     held.upsert([Point(ItemId("late"), {Modality.TEXT: tiny_space().encode([Text("late")])[0]})])
     held.close()
     switched = run("switch")
-    assert "1 items of the collection before are not in it" in switched.stderr
+    assert "of the items of the collection before, 1 is not in it: late; what came" in switched.stderr
     run("verify", items)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from encoders.errors import SpaceError
 from engine.core.errors import NotFoundError, StoreError, StoreInUseError
+from engine.core.types import ItemId
 from engine.store.collections import (
     CollectionInfo,
     Collections,
@@ -99,9 +100,28 @@ def test_a_switch_counts_what_the_new_collection_has_not(held: Collections) -> N
         switch_to(held, OTHER)
     with closing(held.open(ITEMS, fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES)) as new:
         new.upsert([point("b", 2), point("d", 4)])
-    assert switch_to(held, OTHER) == Switched(FINGERPRINT, 2)
+    done = switch_to(held, OTHER)
+    assert (done.before, done.left, {*done.examples}) == (FINGERPRINT, 2, {"a", "c"})
     assert switch_to(held, OTHER) == Switched(OTHER)
-    assert switch_to(held, FINGERPRINT) == Switched(OTHER, 1)
+    assert switch_to(held, FINGERPRINT) == Switched(OTHER, 1, (ItemId("d"),))
+    held.close()
+
+
+@pytest.mark.parametrize("held", ["local", "server"], indirect=True)
+def test_what_is_written_after_a_switch_is_not_acknowledged(held: Collections) -> None:
+    old = open_store(held, ITEMS, fingerprint=FINGERPRINT, dimension=DIMENSION, modalities=MODALITIES)
+    old.upsert([point("a", 1)])
+    new = open_store(held, ITEMS, fingerprint=OTHER, dimension=DIMENSION, modalities=MODALITIES, beside=True)
+    new.upsert([point("a", 1)])
+    old.upsert([point("b", 2)])
+    assert switch_to(held, OTHER).left == 1
+    for write in (lambda: old.upsert([point("c", 3)]), lambda: old.delete([ItemId("a")])):
+        with pytest.raises(SpaceError, match="serves no more") as caught:
+            write()
+        assert caught.value.remedy.startswith("restart the server")
+    new.upsert([point("b", 2)])
+    for store in (old, new):
+        store.close()
     held.close()
 
 
