@@ -158,11 +158,11 @@ print(largest // 1024)
 
 
 def test_twenty_threads_stay_within_the_budget(tmp_path) -> None:
-    # One sound takes 19 MB and the copies that level makes, one picture 160 MB; without a budget twenty take 1600.
+    # One sound takes 19 MB and the copies that level makes, one picture 90 MB; without a budget twenty take 1000.
     # What a decoder has given back may still be counted while the next one takes its own.
     (tmp_path / "sound").write_bytes(sound("FLAC", np.tile(sine(440, 8000), 300), 8000))
     (tmp_path / "small").write_bytes(png_bytes(3))
-    (tmp_path / "picture").write_bytes(black_png(4000, 4000))
+    (tmp_path / "picture").write_bytes(black_png(3000, 3000))
     done = subprocess.run([sys.executable, "-c", PEAK, str(tmp_path)], capture_output=True, text=True, check=True)
     ours, theirs = map(int, done.stdout.split())
     assert ours * 1024 < 700 * MIB

@@ -193,12 +193,12 @@ def hard_vectors(seed: int, count: int, intrinsic: int = 48, dimension: int = 38
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
-HARD = 20_000
+HARD = 12_000
 
 
 @pytest.fixture(scope="module")
 def hard_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStore]:
-    """20,000 hard texts with a search graph; readers go on while it is built."""
+    """12,000 hard texts with a search graph; readers go on while it is built."""
     folder = tmp_path_factory.mktemp("hard")
     store = EdgeStore(folder, fingerprint="0" * 32, dimension=384, modalities=[Modality.TEXT], optimize_after=0)
     texts = hard_vectors(1, HARD)

@@ -131,7 +131,7 @@ def test_the_cache_gives_what_was_kept_and_holds_no_more_than_fits(turns: list[l
     kept: list[int] = []
     for turn in turns:
         into = columns(np.zeros((len(turn), WIDTH), np.float32), np.zeros(len(turn), np.bool_))
-        missing = cache.read([str(number) for number in turn], into)
+        missing = cache.read([str(number) for number in turn], into, {})
         held = kept[-capacity:] if capacity else []
         assert missing == [row for row, number in enumerate(turn) if number not in held]
         for row, number in enumerate(turn):
@@ -139,7 +139,7 @@ def test_the_cache_gives_what_was_kept_and_holds_no_more_than_fits(turns: list[l
                 assert into[Modality.TEXT][0][row].tolist() == [number, number]
                 assert into[Modality.TEXT][1][row] == (number % 2 == 0)
         values = np.repeat(np.array(turn, np.float32)[:, None], WIDTH, 1)
-        cache.keep([str(turn[row]) for row in missing], missing, columns(values, np.array(turn) % 2 == 0))
+        cache.keep([str(turn[row]) for row in missing], missing, columns(values, np.array(turn) % 2 == 0), {})
         for row in missing:
             held = kept[-capacity:] if capacity else []
             if turn[row] not in held:
