@@ -48,6 +48,8 @@ class LearnSettings(Section):
     """The same of a skip or dislike."""
     new_share: Share = 0.0
     """The part of a list's positions that items which nobody had acted on get at least, while there are any."""
+    compiled: bool = True
+    """Whether a version is written for ONNX Runtime too, which serves it in half the time; it takes seconds."""
     private: bool = False
     """Whether a version tells little of any one person: DP-SGD, and nothing that is counted over people. It needs
     triveni[private], and ranks worse."""

@@ -88,7 +88,7 @@ def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     card = opening.registry(settings).card(version["version"])
     assert card.kind == "reranker"
     assert list(settings.models.path.glob(".runs/*/state.safetensors"))  # where a training that is killed goes on
-    assert {"small.onnx", "network.safetensors"} <= set(card.files)
+    assert {"network.onnx", "small.onnx", "network.safetensors"} <= set(card.files)
     assert card.settings["small"]["precision"] in {"int8", "float32"}
     assert card.gate is not None
     assert card.gate.metric == "replayed_ndcg"
@@ -104,9 +104,11 @@ def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(run("tune", "--trials", "1", "--json").stdout) == tuned
 
     run("model", "promote", version["version"])
+    monkeypatch.setenv("TRIVENI_LEARN__COMPILED", "false")
     assert "not better" in run("train", "--seed", "1", code=1).stdout.replace("\n", " ")
     (twin,) = (one for one in opening.registry(settings).scan()[0] if one.version != version["version"])
     assert twin.gate is not None
+    assert "network.onnx" not in twin.files
     assert twin.settings["held_against"] == version["version"]
     assert (twin.gate.difference, twin.gate.low, twin.gate.high) == (0, 0, 0)  # what serves has younger counts
     assert twin.metrics == twin.baseline_metrics == card.metrics

@@ -67,7 +67,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         store={"path": tmp_path / "store"},
         events={"url": f"sqlite:///{tmp_path / 'events.db'}"},
         models={"path": tmp_path / "trained", "min_cases": 5},
-        learn={"epochs": 1, "width": 8, "steps": 5, "fields": {}},
+        learn={"epochs": 1, "width": 8, "steps": 5, "fields": {}, "compiled": False},
     )  # type: ignore[arg-type]
 
 

@@ -24,7 +24,7 @@ from tests.learn.logs import START, crowd
 from tests.tiny import CONCEPTS, concept_space, concept_text
 from tests.torture.striking import Tell, Told, strike
 
-_LEARN = LearnSettings(epochs=3, tower_epochs=1, width=16, steps=5)
+_LEARN = LearnSettings(epochs=3, tower_epochs=1, width=16, steps=5, compiled=False)
 _ITEMS = 40
 
 

@@ -158,7 +158,8 @@ def train_version(
 
     progress(_JUDGED, "writing the version")
     version = fitted.version if made.private else replace(fitted.version, statistics=whole.counts())
-    version = replace(version, compiled=compile_network(version.network))
+    if settings.learn.compiled:
+        version = replace(version, compiled=compile_network(version.network))
     draft = _draft(settings, done, judged, parent, serving.name, seed)
     return opening.registry(settings).create(draft, lambda folder: save_version(version, folder))
 
