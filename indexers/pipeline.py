@@ -69,8 +69,9 @@ def index(
         IndexStoppedError: if the run ended early; it carries the report. Ctrl-C is no error: the report says it.
     """
     if store.fingerprint != space.fingerprint:
-        problem = f"the store is of space {store.fingerprint}, not of {space.manifest.name} ({space.fingerprint})"
-        raise SpaceError(problem, "index into a new store, or choose the space that it was built with")
+        found = f"the store is of space {store.fingerprint[:12]}…"
+        problem = f"{found}, not of {space.manifest.name} ({space.fingerprint[:12]}…)"
+        raise SpaceError(problem, "set space.name to the one that it was indexed with, or index into a new store")
     watcher = watcher or Silent()
     begun = time.monotonic()
     tally, ending, stored, pruned = Tally(), _Ending(), 0, 0

@@ -5,18 +5,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 import structlog
 from click.testing import Result
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from engine import opening
 from engine.catalog.ingest import point_of
 from engine.cli import app
 from engine.cli.common import console, stderr
+from engine.cli.serving import open_server
 from engine.config.digests import settings_digests
 from engine.config.settings import load_settings
 from engine.core.errors import InvalidQueryError, SettingsError, StoreInUseError
@@ -304,3 +306,11 @@ def test_a_server_that_is_not_ready_yet_is_waited_for(monkeypatch: pytest.Monkey
         refusal = asked("search", "bird")
         assert isinstance(refusal.exception, StoreInUseError)
         assert "a server that is not ready yet: try again once its log says `ready`" in str(refusal.exception)
+
+
+def test_a_server_says_how_words_are_added_to_a_catalogue_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "open_space", lambda settings, limits: concept_space(limits=limits))
+    with ExitStack() as opened, capture_logs() as logged:
+        open_server(load_settings(), opened, address="127.0.0.1:0")
+    (said,) = [line["words"] for line in logged if line.get("what") == "catalogue" and "words" in line]
+    assert said.endswith("stop the server, and `triveni index CATALOG` adds them")

@@ -203,7 +203,7 @@ def test_dry_run_decodes_and_writes_nothing(store: VectorStore, root: Path, tmp_
 
 def test_store_of_another_space_is_refused(space: Space, root: Path) -> None:
     other = MemoryStore(fingerprint="0" * 32, dimension=space.dimension, modalities=space.modalities)
-    with pytest.raises(SpaceError, match=f"{'0' * 32}.*{space.fingerprint}"):
+    with pytest.raises(SpaceError, match=f"{'0' * 12}….*{space.manifest.name} .{space.fingerprint[:12]}"):
         index(mixed_catalog(root, 3), other, space)
 
 

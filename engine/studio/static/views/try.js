@@ -142,7 +142,7 @@ function Examples({ results, add }) {
 /** @param {{chosen: import('../filters.js').Chosen, unsure?: boolean}} props */
 function Nothing({ chosen, unsure }) {
   if (unsure) {
-    return html`<${EmptyState} title="Nothing fits"><p>What the catalogue has may be as like this by chance.</p>
+    return html`<${EmptyState} title="Nothing fits"><p>Nothing in the catalogue is surely enough like this.</p>
       <button class="button" onClick=${() => setParams({ sure: null })}>Show what is nearest</button><//>`;
   }
   if (about.value?.items === 0) {
