@@ -10,7 +10,10 @@ keywords that are not in the title, which other titles may have); descriptions o
 plot of MovieLens-100K that was taken out (`sentences`). `mix` is all of them, each set with the same weight. Of
 queries that several texts answer alike, one of them counts. *Kept* and *no match*: at a false positive rate of .01,
 the queries whose answer is among the first ten and sure, and those that find nothing sure when it is taken out.
-Milliseconds are medians of searches without encoding, each query by meaning and by both in turn.
+Milliseconds are medians of searches without encoding, each query by meaning and by both in turn. The shop
+(`benchmarks/shop.py`) asks for codes, parts of codes, codes among other words, and brands that a twelfth of the
+items have: the share of right items among the first ten or twenty, and of those that are surer than .5; of codes that
+nobody has, the share of queries that find nothing as sure.
 """
 
 import argparse
@@ -30,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import shop
 from benchmarks.catalogues import kept
 from encoders.decoding.limits import DecodeLimits
 from encoders.spaces.space import Space
@@ -37,16 +41,18 @@ from encoders.spaces.starter import load_starter
 from encoders.types import Content, Floats, Modality, Text
 from engine.cli.demo.catalog import PACKAGE, STAMPS, rows
 from engine.core.deadline import Deadline
-from engine.core.types import ItemId, PolicyOptions, Query, QueryPart
+from engine.core.types import ItemId, Payload, PolicyOptions, Query, QueryPart
 from engine.encode.encoding import Encoded
 from engine.query.pipeline import Engine
+from engine.query.search import DirectSearch
 from engine.query.settings import FuseSettings
+from engine.query.words import ask_words
 from engine.store.base import Point, VectorQuery
 from engine.store.edge import EdgeStore
-from engine.store.words import WORDS, words, words_asked
+from engine.store.words import WORDS, words
 
 TEN, RATE = 10, 0.01
-FIELDS = ("_text", "code")
+FIELDS = ("_text", "code", "brand")
 PARAPHRASES = {
     "An owl.": "nocturnal hooting hunter",
     "A fire truck.": "emergency vehicle that extinguishes blazes",
@@ -199,16 +205,19 @@ class Trial:
 
     Args:
         space: of the vectors.
-        asked: the catalogue.
+        texts: of the items.
+        payloads: of the items.
         queries: texts that are asked for.
     """
 
-    def __init__(self, name: str, space: Space, asked: Asked, queries: Sequence[str]) -> None:
-        every = list(dict.fromkeys([*asked.texts, *queries]))
+    def __init__(
+        self, name: str, space: Space, texts: Sequence[str], payloads: Sequence[Payload], queries: Sequence[str]
+    ) -> None:
+        every = list(dict.fromkeys([*texts, *queries]))
         key = hashlib.blake2b("\0".join(every).encode(), digest_size=6).hexdigest()
         vectors = kept(f"hybrid-{name}-{key}", space, lambda: {"text": space.encode([*map(Text, every)])})["text"]
         row_of = {text: row for row, text in enumerate(every)}
-        self.texts = [text.lower() for text in asked.texts]
+        self.texts = [text.lower() for text in texts]
         self.store = EdgeStore(
             Path(tempfile.mkdtemp()),
             fingerprint=space.fingerprint,
@@ -218,8 +227,8 @@ class Trial:
         self.store.index_words(FIELDS)
         self.store.upsert(
             [
-                Point(ItemId(str(row)), {Modality.TEXT: vectors[row_of[text]]}, {"_text": text, "code": code(row)})
-                for row, text in enumerate(asked.texts)
+                Point(ItemId(str(row)), {Modality.TEXT: vectors[row_of[text]]}, {"_text": text, **payload})
+                for row, (text, payload) in enumerate(zip(texts, payloads, strict=True))
             ]
         )
         self.engines = {
@@ -227,15 +236,20 @@ class Trial:
             for way, on in (("meaning", False), ("both", True))
         }
 
-    def ask(self, way: str, text: str, without: Sequence[int] = ()) -> tuple[list[int], list[float]]:
+    def ask(
+        self, way: str, text: str, without: Sequence[int] = (), limit: int = TEN
+    ) -> tuple[list[int], list[float]]:
         """The rows that are found, and the relevance of each; without some rows."""
         policy = PolicyOptions(tuple(ItemId(str(row)) for row in without), diversity=0.0)
-        found = self.engines[way].recommend(Query((QueryPart(Text(text)),), limit=TEN, policy=policy)).results
+        found = self.engines[way].recommend(Query((QueryPart(Text(text)),), limit=limit, policy=policy)).results
         return [int(one.item) for one in found], [one.relevance or 0.0 for one in found]
 
-    def by_words(self, text: str) -> list[int]:
+    def by_words(self, text: str, limit: int = TEN) -> list[int]:
         """The rows that words alone find."""
-        (hits,) = self.store.query([VectorQuery(words_asked(text), WORDS, TEN)])
+        (words,) = ask_words([text], len(self.texts), DirectSearch(self.store), Deadline())
+        if words is None:
+            return []
+        (hits,) = self.store.query([VectorQuery(words.vector, WORDS, limit)])
         return [int(item) for item in hits.ids]
 
     def same(self, row: int, by_code: bool) -> list[int]:
@@ -248,7 +262,8 @@ def measure(name: str, space: Space, asked: Asked, limit: int) -> dict[str, Any]
     draw = random.Random(0)
     sets = {"codes": [(code(row), row) for row in range(len(asked.texts))], "names": names(asked.texts), **asked.sets}
     sets = {key: draw.sample(queries, min(limit, len(queries))) for key, queries in sets.items()}
-    trial = Trial(name, space, asked, [text for queries in sets.values() for text, _ in queries])
+    payloads = [{"code": code(row)} for row in range(len(asked.texts))]
+    trial = Trial(name, space, asked.texts, payloads, [text for queries in sets.values() for text, _ in queries])
     told: dict[str, Any] = {"items": len(asked.texts)}
     took: dict[str, list[float]] = {way: [] for way in trial.engines}
     for key, queries in sets.items():
@@ -279,6 +294,34 @@ def measure(name: str, space: Space, asked: Asked, limit: int) -> dict[str, Any]
     return told
 
 
+def measure_shop(space: Space) -> dict[str, Any]:
+    """By set of the shop the share of right items by each way, and how many of these are surer than .5."""
+    items, sets = shop.articles(), shop.asked()
+    payloads: list[Payload] = [{"code": item.code, "brand": item.brand} for item in items]
+    queries = [text for typed in sets.values() for text, _ in typed]
+    trial = Trial("shop", space, [item.title for item in items], payloads, queries)
+    told: dict[str, Any] = {}
+    for key, typed in sets.items():
+        shares: dict[str, list[float]] = {way: [] for way in ("meaning", "words", "both")}
+        sure: dict[str, list[float]] = {way: [] for way in trial.engines}
+        for text, right in typed:
+            limit = max(len(right), TEN)
+            for way in trial.engines:
+                found, relevance = trial.ask(way, text, limit=limit)
+                if right:
+                    shares[way].append(shop.share_of_right(found, right))
+                    surer = {row for row, one in zip(found, relevance, strict=True) if one >= 0.5}
+                    sure[way].append(len(surer & {*right}) / len(right))
+                else:
+                    sure[way].append(max(relevance) < 0.5)
+            if right:
+                shares["words"].append(shop.share_of_right(trial.by_words(text, limit), right))
+        told[key] = {way: round(float(np.mean(each)), 3) for way, each in shares.items() if each}
+        told[key]["sure, or nothing found"] = {way: round(float(np.mean(each)), 3) for way, each in sure.items()}
+    trial.store.close()
+    return told
+
+
 def _place(found: Sequence[int], right: Sequence[int]) -> int:
     """From 0, where the first right answer is."""
     return next((place for place, one in enumerate(found) if one in right), TEN)
@@ -302,14 +345,18 @@ def main() -> None:
     if options.ml100k.is_dir():
         catalogues["ml100k"] = plots(options.ml100k)
     found = {name: measure(name, space, one, options.queries) for name, one in catalogues.items()}
+    in_shop = measure_shop(space)
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps({**found, "shop": in_shop}))
         return
     for name, told in found.items():
         print(f"{name}: {told['items']:,} items; R@1 and R@10; a search {told['milliseconds']} ms")
         for key in told.keys() - {"items", "milliseconds"}:
             ways = ", ".join(f"{way} {told[key][way]}" for way in ("meaning", "words", "both"))
             print(f"    {key:12} {ways}; {told[key].get('kept, no match', '')}")
+    print("shop: share of right items among the first, and of those that are surer than .5")
+    for key, figures in in_shop.items():
+        print(f"    {key:16} {figures}")
 
 
 if __name__ == "__main__":

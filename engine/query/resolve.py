@@ -1,7 +1,7 @@
 """Query parts and history events become signals: vectors in columns, each with its weight."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,7 +17,7 @@ from engine.core.validate import check_vector
 from engine.encode.encoding import ContentEncoder, Encoded
 from engine.query.settings import FuseSettings
 from engine.store.base import VectorStore
-from engine.store.words import WordVector, words_asked
+from engine.store.words import AskedWords
 
 Input = Content | ItemId | VectorInput
 
@@ -38,8 +38,8 @@ class QuerySignals:
     """Per modality (n,)."""
     skipped: tuple[tuple[int, str], ...]
     """(position in the history, reason) of the events that could not be used."""
-    words: Mapping[int, WordVector] = field(default_factory=dict)
-    """By signal, the words of those that are texts of the query, where items are found by words."""
+    words: Mapping[int, AskedWords] = field(default_factory=dict)
+    """By signal, the words of those that are texts of the query, where items have any of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +97,7 @@ def resolve(
             pending.append(_PendingSignal(ReasonKind.EVENT, index, event_weight(event, now, settings), source))
         elif counts:
             skipped[index] = f"only the newest {settings.max_events} events are used"
-    signals = _fill(pending, skipped, encoder, manifest, store, deadline)
-    wanted = settings.words and store.words and (not query.modalities or Modality.TEXT in query.modalities)
-    return replace(signals, words=_words(query, signals)) if wanted else signals
-
-
-def _words(query: Query, signals: QuerySignals) -> dict[int, WordVector]:
-    """What the texts of a query ask for by their words, by signal."""
-    found = {}
-    for row, (kind, index) in enumerate(zip(signals.kinds, signals.indexes.tolist(), strict=True)):
-        source = query.parts[index].source if kind is ReasonKind.QUERY else None
-        if isinstance(source, Text) and (words := words_asked(source.text)).indices:
-            found[row] = words
-    return found
+    return _fill(pending, skipped, encoder, manifest, store, deadline)
 
 
 def newest(history: Sequence[Event], now: datetime) -> list[int]:

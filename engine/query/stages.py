@@ -1,7 +1,7 @@
 """The stages of a request, as functions that can be replaced, and what they are given."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -30,7 +30,7 @@ from engine.query.settings import FuseSettings, RetrieveSettings
 from engine.query.similarity import calibrate_signals
 from engine.query.sources import Sources
 from engine.query.tiers import Tiers
-from engine.query.words import FoundWords, word_similarity
+from engine.query.words import FoundWords, ask_words, texts_asked, word_similarity
 from engine.store.base import VectorStore
 
 
@@ -87,7 +87,10 @@ def resolve_signals(query: Query, now: datetime, deadline: Deadline, tools: Tool
     settings = tools.fuse_settings
     if query.half_life_days is not None:
         settings = settings.model_copy(update={"half_life_days": query.half_life_days})
-    return resolve.resolve(query, tools.encoder, tools.manifest, tools.store, settings, now, deadline)
+    signals = resolve.resolve(query, tools.encoder, tools.manifest, tools.store, settings, now, deadline)
+    texts = texts_asked(query, signals) if settings.words and tools.store.words else {}
+    words = ask_words([*texts.values()], tools.background.size, tools.search, deadline) if texts else []
+    return replace(signals, words={row: asked for row, asked in zip(texts, words, strict=True) if asked})
 
 
 def fuse_signals(query: Query, signals: QuerySignals, tools: Tools) -> Intent:
@@ -120,8 +123,7 @@ def score_candidates(request: Request, candidates: Candidates, tools: Tools) -> 
     """Candidates with their exact similarity; see `score`."""
     words = None
     if request.signals.words:
-        size = tools.background.size
-        words = word_similarity(request.signals, candidates.ids, request.words, size, tools.search, request.deadline)
+        words = word_similarity(request.signals, candidates.ids, request.words, tools.search, request.deadline)
     scores, intent = score(request.intent, candidates, words), request.intent
     relevance = None
     if len(intent.parts):

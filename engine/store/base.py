@@ -70,7 +70,7 @@ class VectorQuery:
 @dataclass(frozen=True, slots=True)
 class Hits:
     """The answer to a `VectorQuery`: ids, each once, and their scores (n,), best first: cosines of the nearest part,
-    or of words their BM25 score."""
+    or of words the sum of how rare those are that the item has, each times its weight."""
 
     ids: tuple[ItemId, ...]
     scores: Floats

@@ -178,7 +178,7 @@ class MemoryStore:
         return ids, cosines if len(ids) == len(cosines) else np.maximum.reduceat(cosines, starts)
 
     def _word_scores(self, asked: WordVector) -> tuple[list[ItemId], Floats]:
-        """The items that have any of the words, and BM25's sum over them."""
+        """The items that have any of the words, and the sum of how rare they are."""
         made = {item: words_of(point.payload, self._words) for item, point in self._points.items()}
         have = {item: dict(zip(one.indices, one.values, strict=True)) for item, one in made.items() if one.indices}
         having = Counter(word for one in have.values() for word in one)

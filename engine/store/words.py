@@ -1,9 +1,9 @@
-"""The words of a text, in any script, and the sparse vectors that words are searched by (BM25).
+"""The words of a text, in any script, and the sparse vectors that words are searched by (BM25's rarity).
 
 What people type is made alike: compatibility forms (NFKC), capitals, accents. Scripts that are written without
 spaces give every two neighbouring characters, and a Han character also alone: a word of two is one of those pairs, so
-no dictionary is needed. What is joined by signs, or of letters and digits, as codes are, counts whole, without the
-signs, and in its parts: `AB-123/4` gives `ab1234`, `ab`, `123` and `4`.
+no dictionary is needed. What is joined by signs, or of letters and digits, as codes are, is found whole, without the
+signs, and by its parts: `AB-123/4` gives `ab`, `123`, `4` and `ab1234`.
 """
 
 import math
@@ -11,7 +11,6 @@ import re
 import sys
 import unicodedata
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,10 +21,8 @@ from engine.store.match import held
 
 WORDS = "words"
 """The name of the vector of an item's words."""
-FORM = 1
+FORM = 2
 """Of the words that this program makes; where a collection has another, they are made again."""
-K1 = 1.2
-"""How soon repetitions of a word add nothing more."""
 MAX_LENGTH = 64
 """Characters of a word; what is longer nobody types."""
 MAX_WORDS, MAX_ASKED = 20_000, 128
@@ -52,6 +49,11 @@ def _word() -> re.Pattern[str]:
 
 def words(text: str) -> Iterator[str]:
     """The words of a text, in their order, with repetitions."""
+    return (word for token in tokens(text) for word in token)
+
+
+def tokens(text: str) -> Iterator[tuple[str, ...]]:
+    """What is typed as one, in its order, with repetitions: a word, or a code's parts and last the whole."""
     text = text.replace("_", "-")
     if text.isascii():
         folded, word = text.lower(), _ASCII
@@ -61,20 +63,18 @@ def words(text: str) -> Iterator[str]:
     for found in word.finditer(folded):
         token = found.group()
         if token.isascii():
-            yield from _spaced(token)
+            yield _spaced(token)
         else:
             for place, run in enumerate(_UNSPACED.split(token)):
-                yield from _unspaced(run) if place % 2 else _spaced(run)
+                yield from ((word,) for word in _unspaced(run)) if place % 2 else filter(None, (_spaced(run),))
 
 
-def _spaced(token: str) -> Iterator[str]:
+def _spaced(token: str) -> tuple[str, ...]:
     if token.isalpha():
-        yield token[:MAX_LENGTH]
-        return
+        return (token[:MAX_LENGTH],)
     parts = _PART.findall(token.removesuffix("'s").removesuffix("’s"))
-    yield from (part[:MAX_LENGTH] for part in parts)
-    if len(parts) > 1:
-        yield "".join(parts)[:MAX_LENGTH]
+    whole = ("".join(parts)[:MAX_LENGTH],) if len(parts) > 1 else ()
+    return (*(part[:MAX_LENGTH] for part in parts), *whole)
 
 
 def _unspaced(run: str) -> Iterator[str]:
@@ -91,34 +91,47 @@ class WordVector:
     values: list[float]
 
 
+@dataclass(frozen=True, slots=True)
+class AskedWords:
+    """What a text asks for by its words."""
+
+    vector: WordVector
+    """The score of an item is its surprise: that at finding by chance what it has of them."""
+    surprise: float
+    """That at finding all of them; positive."""
+
+
 def word_number(word: str) -> int:
     """The number of a word, uint32, the same on every machine."""
     return zlib.crc32(word.encode(errors="replace"))
 
 
 def words_of(payload: Payload, fields: Sequence[str]) -> WordVector:
-    """What an item is found by: its words in some fields, texts and numbers, each weighted by how often it is there.
+    """What an item is found by: its words in some fields, texts and numbers, each once, however often it is there.
 
-    A word's weight grows with its repetitions, but never beyond `K1 + 1` (Robertson and Zaragoza, 2009). The store
-    multiplies it with how rare the word is in the catalogue.
+    The store multiplies each with how rare it is in the catalogue; see `rarity`.
 
     Args:
         payload: of the item.
         fields: their names, `a.b` for one within another; those that it lacks do no harm.
     """
-    counts: Counter[int] = Counter()
+    found: set[int] = set()
     for field in fields:
         for value in held(payload, field):
             if isinstance(value, str | int | float) and not isinstance(value, bool):
-                counts.update(map(word_number, islice(words(str(value)), MAX_WORDS)))
-    rows = sorted(counts.items())
-    return WordVector([number for number, _ in rows], [count * (K1 + 1) / (count + K1) for _, count in rows])
+                found.update(map(word_number, islice(words(str(value)), MAX_WORDS)))
+    return WordVector(sorted(found), [1.0] * len(found))
 
 
-def words_asked(text: str) -> WordVector:
-    """What a text asks for: each of its words once."""
-    numbers = sorted({*map(word_number, islice(words(text), MAX_ASKED))})
-    return WordVector(numbers, [1.0] * len(numbers))
+def asked_tokens(text: str) -> list[tuple[str, ...]]:
+    """The `tokens` that a text asks for, each once: the first, with at most `MAX_ASKED` words."""
+    room, found = MAX_ASKED, dict[tuple[str, ...], None]()
+    for token in tokens(text):
+        room -= len(token)
+        if room < 0:
+            break
+        found[token] = None
+    return [*found]
 
 
 def shared(text: str, payload: Payload, fields: Sequence[str]) -> tuple[str, ...]:
@@ -139,5 +152,5 @@ def shared(text: str, payload: Payload, fields: Sequence[str]) -> tuple[str, ...
 
 
 def rarity(count: int, having: int) -> float:
-    """How much a word says that `having` of `count` items have, as Qdrant reckons it (the IDF of BM25)."""
+    """The surprise at finding a word that `having` of `count` items have, as Qdrant reckons it (the IDF of BM25)."""
     return math.log((count - having + 0.5) / (having + 0.5) + 1)

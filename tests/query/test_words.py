@@ -1,14 +1,18 @@
 """The words of a query count beside its meaning."""
 
+import math
+
 import numpy as np
 import pytest
 
 from encoders.types import Text
+from engine.core.deadline import Deadline
 from engine.core.types import ItemId, QueryPart, ReasonKind
+from engine.query.search import DirectSearch
 from engine.query.settings import FuseSettings
-from engine.query.words import evidence, word_shares
+from engine.query.words import CODE, ask_words, evidence, word_shares
 from engine.store.base import VectorQuery
-from engine.store.words import WORDS, words_asked
+from engine.store.words import WORDS
 from tests.query.scene import I, Scene, T, concepts_of, names_of, scene
 from tests.tiny import concept_text
 
@@ -48,15 +52,41 @@ def test_words_that_nobody_has_change_nothing() -> None:
 def test_what_words_add_is_the_formula() -> None:
     made, plain = coded(), coded(FuseSettings(words=False))
     name, _ = (each.add("dog", 200, (T, I), label="zanzibar") for each in (made, plain))
-    asked = Text(concept_text("dog", 7).text + " zanzibar")
+    asked = Text(concept_text("dog", 7).text + " zanzibar nowhere")
     score, without = (
         {one.item: one.score for one in each.search(asked, limit=50).results}[name] for each in (made, plain)
     )
-    words = words_asked(asked.text)
-    (hits,) = made.store.query([VectorQuery(words, WORDS, 5)])
+    (words,) = ask_words([asked.text], made.store.count(), DirectSearch(made.store), Deadline())
+    assert words is not None
+    (hits,) = made.store.query([VectorQuery(words.vector, WORDS, 5)])
     assert hits.ids == (name,)
-    added = evidence(hits.scores[0], len(words.indices), made.store.count())
-    assert added > 0 and score - without == pytest.approx(added, rel=1e-3)
+    added = evidence(hits.scores[0], words.surprise)
+    assert 0 < hits.scores[0] < words.surprise and score - without == pytest.approx(added, rel=1e-3)
+
+
+def surprises(made: Scene, text: str) -> tuple[dict[ItemId, float], float]:
+    """That of what each item has of a text, and of all that is asked for."""
+    (asked,) = ask_words([text], made.store.count(), DirectSearch(made.store), Deadline())
+    if asked is None:
+        return {}, 0.0
+    (hits,) = made.store.query([VectorQuery(asked.vector, WORDS, 500)])
+    return dict(zip(hits.ids, hits.scores.tolist(), strict=True)), asked.surprise
+
+
+def test_what_is_typed_as_one_counts_once() -> None:
+    made = coded()
+    most = math.log(1 + made.store.count())
+    first, second, other = (ItemId(f"bell-{100 + number}") for number in range(3))
+    found, whole = surprises(made, "ab-1234/5")
+    assert found[first] == pytest.approx(whole, rel=1e-4) and whole == pytest.approx(CODE * most)
+    assert 0 < found[second] <= whole / 2 and other not in found
+    part, whole = surprises(made, "AB-1234")
+    assert part[first] == part[second] == pytest.approx(whole, rel=1e-4) and whole <= CODE * most
+    unknown, whole = surprises(made, "AB-9")
+    assert max(unknown.values()) < whole == pytest.approx(CODE * most)
+    assert surprises(made, "nobody's 99") == surprises(made, "?!") == ({}, 0.0)
+    twice, whole = surprises(made, "ab-1234/5 AB12345")
+    assert twice[first] == pytest.approx(whole, rel=1e-4) and twice[second] < whole / 2
 
 
 def test_words_do_not_count_where_they_are_off_or_only_other_modalities_are_asked_of() -> None:

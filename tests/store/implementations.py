@@ -13,6 +13,7 @@ from encoders.types import Floats, Modality
 from engine.core.filters import FieldKind, Schema
 from engine.core.types import ItemId, Payload
 from engine.store.base import Hits, Point, VectorStore
+from engine.store.words import WordVector, word_number, words
 
 if TYPE_CHECKING:
     from engine.store.server_client import ServerClient
@@ -37,6 +38,12 @@ QDRANT_API_KEY = os.environ.get("QDRANT_API_KEY", "")
 SESSION = f"test-{uuid.uuid4().hex[:8]}-"
 """Begins the names of the collections that this session's tests make on the live server."""
 NO_SERVER = "set QDRANT_URL to run the contract on a live Qdrant server"
+
+
+def words_asked(text: str) -> WordVector:
+    """Each word of a text, once."""
+    numbers = sorted({*map(word_number, words(text))})
+    return WordVector(numbers, [1.0] * len(numbers))
 
 
 def open_memory(fingerprint: str = FINGERPRINT, dimension: int = DIMENSION) -> VectorStore:

@@ -19,7 +19,7 @@ from engine.store.edge_build import Build, quarter_of_memory
 from engine.store.edge_space import size_of_folder
 from engine.store.memory import MemoryStore
 from engine.store.quantization import Quantization
-from engine.store.words import WORDS, words_asked
+from engine.store.words import WORDS
 from tests.store.implementations import (
     DIMENSION,
     FINGERPRINT,
@@ -33,6 +33,7 @@ from tests.store.implementations import (
     open_edge,
     remove,
     unit_vectors,
+    words_asked,
 )
 from tests.store.test_edge import hard_vectors, start_writer
 

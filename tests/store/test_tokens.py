@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.store.words import MAX_LENGTH, shared, words, words_asked, words_of
+from engine.store.words import MAX_ASKED, MAX_LENGTH, asked_tokens, shared, tokens, words, words_of
+from tests.store.implementations import words_asked
 
 
 @pytest.mark.parametrize(
@@ -29,13 +30,24 @@ def test_words(text: str, found: str) -> None:
     assert list(words(text)) == found.split()
 
 
+def test_what_is_typed_as_one() -> None:
+    assert list(tokens("SKU-47, red 琴 don't")) == [("sku", "47", "sku47"), ("red",), ("琴",), ("don", "t", "dont")]
+
+
+@given(st.text(st.sampled_from("ab1- 琴"), max_size=600))
+def test_few_words_of_a_long_text_are_asked_for(text: str) -> None:
+    asked, every = asked_tokens(text), list(dict.fromkeys(tokens(text)))
+    assert asked == every[: len(asked)] and sum(map(len, asked)) <= MAX_ASKED
+    assert asked == every or sum(map(len, tokens(text))) > MAX_ASKED
+
+
 @given(st.text())
 def test_any_text_has_words_that_are_found_again(text: str) -> None:
     found = list(words(text))
     assert all(word and len(word) <= MAX_LENGTH and not word.isspace() for word in found)
     asked, kept = words_asked(text), words_of({"title": [text, 3, None, True]}, ["title"])
     assert {*asked.indices} <= {*kept.indices} and kept.indices == sorted({*kept.indices})
-    assert all(0 <= number < 2**32 for number in kept.indices) and all(1 <= value < 2.2 for value in kept.values)
+    assert all(0 <= number < 2**32 for number in kept.indices) and kept.values == [1.0] * len(kept.indices)
 
 
 def test_what_a_text_and_an_item_share() -> None:
