@@ -57,7 +57,11 @@ def switch_to(settings: Settings, space: Space) -> None:
         stderr.print(f"{name} serves space {space.manifest.name} already", highlight=False)
         return
     stderr.print(f"{name} serves space {space.manifest.name} now ({space.fingerprint[:12]})", highlight=False)
-    if done.left:
+    if done.left is None:
+        tell(
+            "warning", "yellow", "the collection before cannot be read: what it has that this one lacks is not known"
+        )
+    elif done.left:
         tell(
             "warning",
             "yellow",

@@ -122,6 +122,8 @@ def csv_rows(
                 cells = next(csv.reader([line], delimiter=delimiter), [])
                 if len(cells) != len(names) or '"' in cells[0]:  # there the quoted cell is the first, and ends
                     continue
+                if any('"' in cell and cell.replace('"', '""') not in line for cell in cells):  # ends in another one
+                    continue
                 if is_row is not None and is_row(dict(zip(names, cells, strict=True))):
                     return True
             return False

@@ -82,7 +82,8 @@ def retrieve(
     weights = intent.search_weights()
     vectors = intent.calibrated.search_vectors(weights)  # per modality (c, d), (c,)
     positions = [(row, modality) for row in range(len(weights)) for modality in vectors]
-    each = hits_each(limit, per_item)
+    # The items that a filter leaves may have fewer modalities than others.
+    each = limit if query.filter else max(hits_each(limit, per_item), query.limit)
     queries = [
         VectorQuery(vectors[modality][0][row], modality, each, query.filter, tuple(exclude))
         for row, modality in positions

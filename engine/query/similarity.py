@@ -182,11 +182,24 @@ class CalibratedSignals:
             yield column, number, terms[column]
 
     def _raise(self, terms: Floats, parts: Parts, scale: Floats, *, recognised: bool) -> None:
-        """Raise the terms of items (M, n, N) to the most that their further parts give; see `_others`."""
+        """Raise the terms of items (M, n, N) to the most that their further parts give; see `_others`.
+
+        Of parts that are not recognised the one with the greatest z gives the most, so that only it is reckoned.
+        """
         starts = np.flatnonzero(np.diff(parts.owners, prepend=-1))
         items = parts.owners[starts]
-        for column, _, best in self._others(parts, scale, recognised=recognised):
-            terms[column][:, items] = np.maximum(terms[column][:, items], np.maximum.reduceat(best, starts, axis=1))
+        products = self._products(parts) if recognised else None
+        linear, counted = self._linear(parts, products), dict(self._counts(parts, terms.shape[2]))
+        for column, counts in counted.items():
+            linear[column][:, ~parts.present[self.modalities[column]]] = -np.inf
+            best = np.maximum.reduceat(linear[column], starts, axis=1)
+            best = self._of_best(column, best, counts[items]) / scale[:, items]
+            terms[column][:, items] = np.maximum(terms[column][:, items], best)
+        for modality, (signals, rows), added in () if products is None else self._recognised(parts, products):
+            column, owners = self.modalities.index(modality), parts.owners[rows]
+            if len(owners):
+                given = self._of_best(column, linear[column][signals, rows], counted[column][owners], signals)
+                np.maximum.at(terms[column], (signals, owners), given / scale[signals, owners] + added)
 
     def _counts(self, parts: Parts, size: int) -> Iterator[tuple[int, Rows]]:
         """Per item modality of which there are further parts: its place, and how many parts each of N items has."""
@@ -195,11 +208,12 @@ class CalibratedSignals:
             if there is not None and there.any():
                 yield column, 1 + np.bincount(parts.owners[there], minlength=size)
 
-    def _of_best(self, column: int, linear: Floats, counts: Rows) -> Floats:
-        """Weighted z of one item modality (n, p), as those of the best of so many parts (p,)."""
+    def _of_best(self, column: int, linear: Floats, counts: Rows, signals: Rows | None = None) -> Floats:
+        """Weighted z of one item modality (n, p), as of the best of so many parts (p,); or (p,), each of a signal."""
         variance = (1 - self.correlation) * self.squares[:, column]
         variance = variance + self.correlation * np.square(self.weights[:, column])
-        deviation = np.sqrt(np.maximum(variance, np.float32(1e-12)))[:, None]
+        each = np.sqrt(np.maximum(variance, np.float32(1e-12)))
+        deviation = each[:, None] if signals is None else each[signals]
         chances = np.asarray(counts ** (1 - self.correlation), np.float64)
         z = best_of_chances(np.asarray(linear / deviation, np.float32), chances)
         return np.asarray(z * deviation, np.float32)

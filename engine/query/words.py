@@ -33,6 +33,8 @@ from engine.store.words import WORDS, AskedWords, WordVector, asked_tokens, shar
 
 STEEPNESS, MEANT, SHARPNESS, CODE = 0.6, 2.0, 2.0, 5.0
 """Chosen so that words win where meaning fails, and hardly count where they fail; see docs/BENCHMARKS.md."""
+_LEAST = 1e-6
+"""Of a word that all of very many items have, the store's single precision makes a surprise of 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +91,14 @@ def _weighed(asked: Sequence[tuple[str, ...]], rarity: Mapping[str, float], size
     weights: defaultdict[int, float] = defaultdict(float)
     total = 0.0
     for *parts, whole in asked:
-        known = rarity.get(whole, 0.0)
-        missing = 0.0 if known else most
-        together = sum(rarity.get(part, missing) for part in parts)
-        surprise = min(max(known, together), most) if parts else known or most
-        by_parts = min(together, surprise / 2 if known else surprise)
+        there = whole in rarity
+        known, missing = max(rarity.get(whole, 0.0), _LEAST), 0.0 if there else most
+        together = sum(max(rarity.get(part, missing), _LEAST) for part in parts)
+        surprise = min(max(known if there else 0.0, together), most) if parts else known if there else most
+        by_parts = min(together, surprise / 2 if there else surprise)
         times = CODE if parts and any(map(str.isdigit, whole)) else 1.0
         total += times * surprise
-        if known:
+        if there:
             weights[word_number(whole)] += times * (surprise - by_parts) / known
         for part in parts:
             if part in rarity:

@@ -10,9 +10,12 @@ from engine.catalog.ingest import Digest, Key, digest, keys_of, missing_of, poin
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, DeadlineError
 from engine.core.types import MAX_PARTS, Item, ItemId, check_parts
-from engine.encode.encoding import ContentEncoder
+from engine.encode.encoding import ContentEncoder, Encoded
 from engine.store.base import Point, VectorStore
 from engine.store.match import check_kinds
+
+_AT_ONCE = 128
+"""Contents that are handed to the networks together: far fewer than may wait for them."""
 
 
 class UpsertOutcome(StrEnum):
@@ -173,7 +176,10 @@ class Upserter:
             for place, (key, content) in enumerate(zip(keys_of(work.item), work.item.contents, strict=True))
             if key not in work.vectors
         ]
-        encoded = self._encoder.encode([content for *_, content in contents], deadline) if contents else []
+        encoded: list[Encoded | TriveniError] = []
+        for start in range(0, len(contents), _AT_ONCE):
+            some = [content for *_, content in contents[start : start + _AT_ONCE]]
+            encoded += self._encoder.encode(some, deadline)
         for (work, place, key, content), result in zip(contents, encoded, strict=True):
             if isinstance(result, TriveniError):
                 result.field = f"contents[{place}].{content.modality}"

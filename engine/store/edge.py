@@ -124,9 +124,10 @@ class EdgeStore:
     def _read_directory(self) -> None:
         """Fill the directory from the shard's payloads; after a power cut the rows as well."""
         rebuild = not self._rows.whole
+        chunk = _CHUNK if rebuild else _OPENING_CHUNK  # records with vectors are large
         cursor: str | None = None
         while True:
-            page, cursor = self._shard.scroll(cursor, _OPENING_CHUNK, payload=(ID, ROW, MORE), vectors=rebuild)
+            page, cursor = self._shard.scroll(cursor, chunk, payload=(ID, ROW, MORE), vectors=rebuild)
             items = [ItemId(str(payload[ID])) for _, _, payload in page]
             entries = [entry_of(key, payload) for key, _, payload in page]
             for item, entry in zip(items, entries, strict=True):

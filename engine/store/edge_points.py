@@ -21,12 +21,12 @@ def entry_of(key: uuid.UUID, payload: Mapping[str, Any]) -> Entry:
 
 
 def point_of(item: ItemId, named: Mapping[str, Any]) -> Point:
-    """A point without its payload, from the vectors of its record."""
-    known = {name: np.asarray(vector, np.float32) for name, vector in named.items()}
+    """A point without its payload, from the vectors of its record; words and learned vectors are left out."""
+    further = {modality: parts_name(modality) for modality in Modality}
     return Point(
         item,
-        {name: known[name] for name in Modality if name in known},
-        more={name: known[parts_name(name)] for name in Modality if parts_name(name) in known},
+        {modality: np.asarray(named[modality], np.float32) for modality in Modality if modality in named},
+        more={modality: np.asarray(named[name], np.float32) for modality, name in further.items() if name in named},
     )
 
 

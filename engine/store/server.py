@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from engine.store.snapshot import read_snapshot, write_snapshot
 from engine.store.words import WORDS, WordVector
 
 _CHUNK = 128
-"""Points per message: a few megabytes."""
+"""Points per message, or their parts: a few megabytes."""
 
 
 class ServerStore:
@@ -166,8 +166,7 @@ class ServerStore:
             addresses = [address_of(one) for one in vectors]
             self._words.put((point.payload for point in points), named)
             records = [*map(_record, points, named, addresses)]
-            for start in range(0, len(records), _CHUNK):
-                chunk = records[start : start + _CHUNK]
+            for chunk in _chunks(records, np.diff(starts).tolist()):
                 self._extra.keep(chunk)
                 self._collection.call(_upsert(self._collection.name, chunk))
             self._still_serves()
@@ -337,6 +336,20 @@ class ServerStore:
     def close(self) -> None:
         """Let go of the connection. Twice is allowed."""
         self._collection.close()
+
+
+def _chunks(records: Iterable[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:
+    """Records to write at once: with at most `_CHUNK` parts, or one."""
+    chunk: list[Any] = []
+    room = _CHUNK
+    for record, size in zip(records, sizes, strict=True):
+        if chunk and size > room:
+            yield chunk
+            chunk, room = [], _CHUNK
+        chunk.append(record)
+        room -= size
+    if chunk:
+        yield chunk
 
 
 def _upsert(collection: str, records: list[models.PointStruct]) -> Callable[[QdrantClient], object]:

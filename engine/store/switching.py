@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
+from encoders.errors import TriveniError
 from encoders.types import Modality
 from engine.core.errors import StoreInUseError
 from engine.core.types import ItemId
@@ -20,8 +21,8 @@ class Switched:
 
     before: str | None
     """The fingerprint that served before."""
-    left: int = 0
-    """Items that the collection before has, and the one that serves now has not."""
+    left: int | None = 0
+    """Items that the collection before has, and the one that serves now has not; None if it cannot be read."""
     examples: tuple[ItemId, ...] = ()
     """Some of them."""
 
@@ -50,12 +51,15 @@ def switch(
                 f"not switched yet, as what the server is sent goes into the collection that serves: {error.problem}",
                 "stop that server, `triveni space switch`, and start it again",
             ) from None
+        except TriveniError:  # damaged, or written by another version: the way out of that is this
+            held.switch(name, fingerprint)
+            return Switched(before, None)
         if old is not None:
             opened.enter_context(closing(old))
         new = held.open(name, fingerprint=fingerprint, dimension=dimension, modalities=modalities)
         opened.enter_context(closing(new))
+        held.switch(name, fingerprint)  # first: what a server has acknowledged until then is counted
         left, examples = (0, ()) if old is None else _missing(old, new)
-        held.switch(name, fingerprint)
     return Switched(before, left, examples)
 
 

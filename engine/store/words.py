@@ -124,13 +124,14 @@ def words_of(payload: Payload, fields: Sequence[str]) -> WordVector:
 
 
 def asked_tokens(text: str) -> list[tuple[str, ...]]:
-    """The `tokens` that a text asks for, each once: the first, with at most `MAX_ASKED` words."""
+    """The `tokens` that a text asks for, each once: the first that fit into `MAX_ASKED` words."""
     room, found = MAX_ASKED, dict[tuple[str, ...], None]()
     for token in tokens(text):
-        room -= len(token)
-        if room < 0:
+        if room <= 0:
             break
-        found[token] = None
+        if len(token) <= room:
+            room -= len(token)
+            found[token] = None
     return [*found]
 
 

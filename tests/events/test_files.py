@@ -67,6 +67,13 @@ _EVENTS = st.builds(
 )  # fmt: skip
 
 
+def test_the_rest_of_a_row_that_looks_like_a_row_is_none(tmp_path: Path) -> None:
+    at = datetime(2000, 1, 1, tzinfo=UTC)
+    events = [UserEvent(UserId(",0"), Event(EventKind.CLICK, item=ItemId("0"), time=at, id=name)) for name in "\r\n"]
+    assert export_events(tmp_path / "again.csv", events) == 2
+    assert [plain(event) for event in good(tmp_path / "again.csv")] == [plain(event) for event in events]
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(max_examples=40, deadline=None)
 @given(events=st.lists(_EVENTS, max_size=5))

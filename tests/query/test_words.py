@@ -10,7 +10,7 @@ from engine.core.deadline import Deadline
 from engine.core.types import ItemId, QueryPart, ReasonKind
 from engine.query.search import DirectSearch
 from engine.query.settings import FuseSettings
-from engine.query.words import CODE, ask_words, evidence, word_shares
+from engine.query.words import CODE, _weighed, ask_words, evidence, word_shares
 from engine.store.base import VectorQuery
 from engine.store.words import WORDS
 from tests.query.scene import I, Scene, T, concepts_of, names_of, scene
@@ -113,3 +113,10 @@ def test_a_store_without_words_is_searched_by_meaning() -> None:
 def test_the_shares_of_words() -> None:
     added, similarity = np.array([0.0, 2.0, 3.0], np.float32), np.array([1.0, 4.0, 2.0], np.float32)
     np.testing.assert_allclose(word_shares(added, similarity), [0, 0.5, 1])
+
+
+def test_a_word_that_all_of_very_many_items_have_says_nothing_and_fails_nothing() -> None:
+    """The store's rarity of such a word is 0."""
+    rare = _weighed([("the",), ("boots",)], {"the": 0.0, "boots": 3.0}, 9_000_000)
+    assert rare is not None and rare.surprise == pytest.approx(3, abs=1e-3)
+    assert _weighed([("a", "1", "a1")], {"a": 0.0, "1": 0.0, "a1": 0.0}, 9_000_000) is not None

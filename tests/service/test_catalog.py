@@ -457,6 +457,13 @@ def several(item_id: str, *contents: content_pb2.Content) -> item_pb2.Item:
     return item_pb2.Item(id=item_id, contents=contents)
 
 
+def test_more_parts_come_at_once_than_may_wait_for_a_network(fresh: tuple[Running, Counting]) -> None:
+    run, _ = fresh
+    texts = [content_pb2.Content(text=f"a bird {number}") for number in range(9)]
+    sent = [several(f"many/{number}", *texts) for number in range(32)]
+    assert [one.outcome for one in run.upsert(sent)] == [STORED] * 32
+
+
 def test_an_item_of_several_parts_is_found_by_each_and_the_reason_names_it(fresh: tuple[Running, Counting]) -> None:
     run, counting = fresh
     pictures = [content_pb2.Content(image=concept_png(name)) for name in ("bird", "car", "flower")]

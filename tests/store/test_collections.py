@@ -1,5 +1,6 @@
 """Collections of several spaces side by side, and the alias that says which one serves."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_a_switch_counts_what_the_new_collection_has_not(held: Collections) -> N
     assert switch_to(held, OTHER) == Switched(OTHER)
     assert switch_to(held, FINGERPRINT) == Switched(OTHER, 1, (ItemId("d"),))
     held.close()
+
+
+def test_a_collection_that_cannot_be_opened_can_be_switched_away_from(tmp_path: Path) -> None:
+    with closing(EdgeCollections(tmp_path)) as edge:
+        for fingerprint in (FINGERPRINT, OTHER):
+            there = {"fingerprint": fingerprint, "dimension": DIMENSION, "modalities": MODALITIES}
+            open_store(edge, ITEMS, **there, beside=fingerprint == OTHER).close()
+        serving = edge.current(ITEMS)
+        other = OTHER if serving == FINGERPRINT else FINGERPRINT
+        (described,) = (path for path in tmp_path.rglob("store.json") if str(serving) in path.read_text())
+        shard = described.parent / "shard-0"
+        shutil.rmtree(shard)
+        shard.write_text("no shard")
+        assert switch_to(edge, other) == Switched(serving, None)
+        assert edge.current(ITEMS) == other
 
 
 @pytest.mark.parametrize("held", ["local", "server"], indirect=True)

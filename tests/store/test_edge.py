@@ -99,6 +99,8 @@ def test_two_collections_can_be_open_at_once(tmp_path: Path) -> None:
 def test_rows_that_cannot_be_trusted_are_made_again(tmp_path: Path, damage: str) -> None:
     written = {one.id: one for one in points(30)}
     store = open_edge(tmp_path)
+    store.index_words(["title"])
+    store.add_vector("taste-1", 3)
     store.upsert(list(written.values()))
     store.close()
     if damage == "lost file":

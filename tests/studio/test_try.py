@@ -138,6 +138,8 @@ def test_only_the_keyboard(visit: Visit) -> None:
     keys.type("piano")
     keys.press("Enter")
     expect(visit.page.locator("main .card").first).to_have_attribute("data-item", re.compile("^piano/"))
+    expect(visit.page.locator("main .card")).to_have_count(24)
+    visit.page.wait_for_url(re.compile(r"q=piano\b"))
     visit.settled()
     found = visit.ids()
     focused = "document.activeElement.closest('.card')?.dataset.item"

@@ -16,7 +16,7 @@ So scores fall from rank to rank only where there is one interest and no diversi
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,7 +89,11 @@ def select(
     pool = order[: math.ceil(limit * (1 + 2 * policy.diversity))]
     if policy.max_per_value:  # caps take much of it away again
         pool = order[: max(len(pool), CAPPED, 2 * limit)]
-    alike = likeness(candidates.take(pool), calibration, correlation) if policy.diversity > 0 else None
+    alike = (
+        likeness(replace(candidates.take(pool), parts=None), calibration, correlation)
+        if policy.diversity > 0
+        else None
+    )
     first = np.asarray(shown, np.intp).tolist()
     return _greedy(
         candidates.scores, interest, shares, related, order, len(pool), limit, policy.diversity, alike, caps, first
@@ -179,7 +183,10 @@ def _relevance(scores: Floats, limit: int) -> Floats:
 
 
 def likeness(items: Columns, calibration: Calibration, correlation: float) -> Floats:
-    """How alike items are, (n, n): 1 with itself, 0 if unrelated, whatever modalities the two have."""
+    """How alike items are, (n, n): 1 with itself, 0 if unrelated, whatever modalities the two have.
+
+    Of a candidate with several parts the first counts here: all of them with all would be many times as much.
+    """
     modalities = tuple(items.vectors)
     similarity = calibrate_signals(items, calibration, modalities, correlation).relatedness(items)
     own = np.sqrt(np.maximum(similarity.diagonal(), np.float32(1e-6)))
