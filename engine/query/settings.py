@@ -44,7 +44,7 @@ class RetrieveSettings(Section):
     """How many candidates are fetched."""
 
     candidates: int = Field(default=100, gt=0)
-    """Per interest; more where the limit asks for it."""
+    """Per interest, where there are so many; more where the limit asks for it."""
     overfetch: float = Field(default=2.0, ge=1)
     """Candidates per result asked for."""
     max_limit: int = Field(default=1000, gt=0)
