@@ -77,9 +77,9 @@ export function Grid({ results, loading, toCome = 24, label, kind = '', actions 
   </ul>`;
 }
 
-/** How many cards lie side by side. @param {HTMLElement[]} all */
+/** How many cards lie side by side: by where they belong, not where they are while they move. @param {HTMLElement[]} all */
 function columns(all) {
-  const tops = all.map((one) => one.closest('.card')?.getBoundingClientRect().top);
+  const tops = all.map((one) => /** @type {HTMLElement | null} */ (one.closest('.card'))?.offsetTop);
   const first = tops.findIndex((top) => top !== tops[0]);
   return first < 0 ? all.length : first;
 }
