@@ -4,10 +4,11 @@
 
 `triveni serve` over the Tux Paint stamps, with two versions of a model trained on simulated users. Text searches and
 recommendations from 20 likes come in an open loop, each with 10 s; beside them, from another process, events are
-recorded, histories and items read, and 200 items more written again and again. Half-way the other version is
-promoted. No call may fail, and none is tried again; p99 of the last sixth is held against that of the first, in which
-calls come at the same moments, as at such a load it is chance that makes the longest queues; and the memory of the
-server's processes in the last tenth against that in the second one.
+recorded, histories and items read, and 200 items more written again and again. Both versions are loaded from the
+start (the one that served before stays loaded, to go back to); half-way the other one is promoted. No call may fail,
+and none is tried again; p99 of the last sixth is held against that of the first, in which calls come at the same
+moments, as at such a load it is chance that makes the longest queues; and the memory of the server's processes in the
+last tenth against that in the second one.
 """
 
 import argparse
@@ -114,7 +115,8 @@ def measure(options: argparse.Namespace) -> Row:
     items = [row for row in rows(root) if row.get("text")]
     with running("grpc", environment) as run:
         with Client(run.address) as client:
-            client.promote(first)
+            for version in (second, first):
+                client.promote(version)
         peak = options.peak or run.load(Step(DEADLINE, 15.0, at_once=4))["goodput"]
         slices = max(int(options.minutes * 60 / SLICE), 6)
         same = slices - slices // 6  # from here on as in the first sixth
