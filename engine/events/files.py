@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from engine.core.files import replacing
 from engine.core.kinds import STANDARD_KINDS, EventKinds
 from engine.core.rows import check_distinct
 from engine.events.base import EventStore
@@ -157,15 +158,12 @@ def export_lists(path: Path, lists: Iterable[Impression]) -> int:
 
 
 def _whole(path: Path, form: Format, rows: Iterable[dict[str, Any]]) -> int:
-    part = path.with_name(f".{path.name}.part")
     try:
-        count = form.write(part, rows)
-        part.replace(path)
+        with replacing(path) as new:
+            new.chmod(0o600)  # people's data is in it
+            return form.write(new, rows)
     except OSError as error:
         raise EventFileError(f"cannot write {path}: {error.strerror or error}", "name another place") from None
-    finally:
-        part.unlink(missing_ok=True)
-    return count
 
 
 def _format(path: Path, event: Callable[[Cells], object] = lambda cells: None, *, utc: bool = True) -> Format:
