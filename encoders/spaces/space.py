@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -39,7 +40,7 @@ Calibration = Mapping[tuple[Modality, Modality], PairCalibration]
 """Keyed by (modality of the query, modality of the item)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SpaceManifest:
     """All that decides a space's vectors and scores, as plain data."""
 
@@ -58,7 +59,7 @@ class SpaceManifest:
         }
         return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """32 hex digits over the whole manifest. It is stamped on collections, checkpoints and responses."""
         return hashlib.blake2b(self.to_json().encode(), digest_size=16).hexdigest()

@@ -248,12 +248,13 @@ class Candidates:
     def take(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> "Candidates":
         """The candidates at these rows, in this order."""
         index = np.asarray(rows, np.intp)
+        listed = index.tolist()
         return Candidates(
-            tuple(self.ids[row] for row in index),
+            tuple(map(self.ids.__getitem__, listed)),
             self.scores[index],
-            {modality: matrix[index] for modality, matrix in self.vectors.items()},
+            {modality: matrix.take(index, axis=0) for modality, matrix in self.vectors.items()},
             {modality: mask[index] for modality, mask in self.present.items()},
-            tuple(self.payloads[row] for row in index),
+            tuple(map(self.payloads.__getitem__, listed)),
             None if self.parts is None else self.parts.take(index),
         )
 

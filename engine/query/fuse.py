@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from encoders.types import Doubles, Floats, Rows
@@ -125,10 +125,13 @@ def _interests(similarity: Floats, weights: Doubles, liked: Rows, settings: Fuse
     distance = top - related
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(distance, checks=False), method="average")
-    labels = fcluster(tree, t=max(top - settings.related, 0.0), criterion="distance")
-    weight = np.bincount(labels, weights=weights[liked])  # label 0 does not occur
-    heaviest = np.argsort(-weight[1:], kind="stable")[: settings.max_interests] + 1
-    return tuple(liked[labels == label] for label in heaviest)
+    groups = {row: [row] for row in range(len(liked))}
+    for step, (one, other, height, _) in enumerate(tree.tolist(), len(liked)):  # heights rise
+        if height <= max(top - settings.related, 0.0):
+            groups[step] = groups.pop(int(one)) + groups.pop(int(other))
+    found = [liked[sorted(rows)] for rows in groups.values()]
+    found.sort(key=lambda rows: (-weights[rows].sum(), rows[0]))
+    return tuple(found[: settings.max_interests])
 
 
 def _shares(

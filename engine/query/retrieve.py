@@ -4,6 +4,7 @@ vectors in a second.
 
 import math
 from collections.abc import Collection, Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -146,9 +147,9 @@ def merge(
         limit: ids per interest.
         correlation: between the similarities of two modalities.
     """
-    codes: dict[ItemId, int] = {}
-    found = [np.array([codes.setdefault(name, len(codes)) for name in hit.ids], np.intp) for hit in hits]
-    names = list(codes)
+    names = list(dict.fromkeys(chain.from_iterable(hit.ids for hit in hits)))
+    codes = dict(zip(names, range(len(names)), strict=True))
+    found = [np.fromiter(map(codes.__getitem__, hit.ids), np.intp, len(hit.ids)) for hit in hits]
     kept: list[npt.NDArray[np.intp]] = []
     for owner in range(int(owners.max(initial=-1)) + 1):
         first: list[npt.NDArray[np.intp]] = []
@@ -169,4 +170,4 @@ def merge(
         order = np.argsort(-estimate, kind="stable")[:limit]
         kept.append(order[np.isfinite(estimate[order])])
     rows = np.unique(np.concatenate(kept)) if kept else np.zeros(0, np.intp)
-    return [names[row] for row in rows]
+    return [names[row] for row in rows.tolist()]

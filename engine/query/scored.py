@@ -129,7 +129,7 @@ class Scored:
         return replace(
             self,
             candidates=ranked,
-            rows=np.array([row_of[name] for name in ranked.ids], np.intp),
+            rows=np.fromiter(map(row_of.__getitem__, ranked.ids), np.intp, len(ranked)),
             meaning=Meaning.UTILITY,
             tier=tier,
             interest=np.zeros(len(ranked), np.intp),

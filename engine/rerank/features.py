@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from encoders.types import Bools, Floats, Modality, Rows
+from encoders.types import Floats, Modality, Rows
 from engine.rerank import counts
 from engine.rerank.fields import Fields, FieldScales
 from engine.rerank.names import check_names
@@ -112,14 +112,17 @@ def _modality_rows(inputs: Inputs) -> list[Floats]:
     The mean says what they like on the whole; the nearest, of users with several tastes, whether it is one of them.
     """
     found: list[Floats] = []
+    nothing = np.zeros(len(inputs.candidates), np.float32)
+    liked, disliked = inputs.positive[-MAX_TOKENS:], inputs.negative[-MAX_TOKENS:]
     for modality, vectors in inputs.table.vectors.items():
-        mine, there = _at(vectors, inputs.candidates), inputs.table.present[modality]
+        there = inputs.table.present[modality]
+        known, unwanted = liked[there[liked]], disliked[there[disliked]]
+        likeness = _at(vectors, inputs.candidates) @ vectors[np.concatenate([known, unwanted])].T  # (c, items)
+        mine, theirs = likeness[:, : len(known)], likeness[:, len(known) :]
         for span in (_RECENT, _LAST):
-            known = inputs.positive[-span:]
-            known = known[there[known]]
-            mean = vectors[known].mean(axis=0) if len(known) else np.zeros(vectors.shape[1], np.float32)
-            found.append(mine @ mean)
-        found += [_nearest(mine, vectors, there, rows[-MAX_TOKENS:]) for rows in (inputs.positive, inputs.negative)]
+            size = np.count_nonzero(there[liked[-span:]])
+            found.append(mine[:, len(known) - size :].mean(axis=1) if size else nothing)
+        found += [one.max(axis=1) if one.size else nothing for one in (mine, theirs)]
     return found
 
 
@@ -127,14 +130,6 @@ def _at(matrix: Floats, rows: Rows) -> Floats:
     """The rows of a matrix; not a copy where they are its first ones, as in a request."""
     first = len(rows) > 0 and rows[0] == 0 and rows[-1] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
     return matrix[: len(rows)] if first else matrix[rows]
-
-
-def _nearest(mine: Floats, vectors: Floats, there: Bools, rows: Rows) -> Floats:
-    """(c,): the highest cosine of each of mine (c, d) with any of the rows; 0 without one."""
-    known = rows[there[rows]]
-    if not len(known):
-        return np.zeros(len(mine), np.float32)
-    return np.asarray((mine @ vectors[known].T).max(axis=1), np.float32)
 
 
 def _category_rows(inputs: Inputs) -> Iterator[Floats]:

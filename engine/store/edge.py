@@ -290,7 +290,7 @@ class EdgeStore:
             raise
         for (row, query), found in zip(asked, answers, strict=True):
             ids = list(map(self._directory.items.get, found.keys))
-            there = tuple(item for item in ids if item is not None)
+            there = tuple(filter(None, ids))
             whole = len(there) == len(ids)  # unless some were deleted while we searched
             new = Hits(there, found.scores if whole else found.scores[[item is not None for item in ids]])
             hits[row] = new if hits[row] is NO_HITS else best_of(hits[row], new, query.limit)

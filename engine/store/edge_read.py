@@ -158,19 +158,19 @@ class EdgeReader:
     def _try(self, ids: Sequence[ItemId], with_vectors: bool, with_payload: bool, once: bool) -> Candidates | None:
         """Read optimistically; None if a writer changed one of the points meanwhile."""
         entries = self._directory.entries
-        found = {item: entry for item in ids if (entry := entries.get(item)) is not None}
-        known = tuple(item for item in ids if item in found)
-        payloads = self._payloads(found, once) if with_payload else dict.fromkeys(found, _NOTHING)
+        there = [(item, entry) for item in ids if (entry := entries.get(item)) is not None]
+        known, found = zip(*there, strict=True) if there else ((), ())
+        payloads = self._payloads(dict(there), once) if with_payload else dict.fromkeys(known, _NOTHING)
         vectors: dict[Modality, Floats] = {}
         present: dict[Modality, npt.NDArray[np.bool_]] = {}
         parts: Parts | None = None
         if with_vectors:
-            vectors, present = self._rows.read(np.array([found[item].row for item in known], np.intp))
-            parts = self._parts([found[item] for item in known]) if self._directory.several else None
-        if payloads is None or not all(map(is_, map(entries.get, found), found.values())):
+            vectors, present = self._rows.read(np.array([entry.row for entry in found], np.intp))
+            parts = self._parts(found) if self._directory.several else None
+        if payloads is None or not all(map(is_, map(entries.get, known), found)):
             return None
         scores = np.zeros(len(known), np.float32)
-        return Candidates(known, scores, vectors, present, tuple(payloads[item] for item in known), parts)
+        return Candidates(known, scores, vectors, present, tuple(map(payloads.__getitem__, known)), parts)
 
     def _parts(self, entries: Sequence[Entry]) -> Parts | None:
         """The further parts of these items."""

@@ -156,9 +156,10 @@ class VectorRows:
         for bit, modality in enumerate(self._modalities):
             mask = present[modality]
             if mask.all():
-                vectors[modality] = columns[bit][rows]
+                vectors[modality] = columns[bit].take(rows, axis=0)
             elif mask.any():
-                vectors[modality] = columns[bit][np.where(mask, rows, rows[mask.argmax()])]  # not the files' holes
+                whole = np.where(mask, rows, rows[mask.argmax()])  # not the files' holes
+                vectors[modality] = columns[bit].take(whole, axis=0)
                 vectors[modality][~mask] = 0
             else:
                 vectors[modality] = np.zeros((len(rows), self._dimension), np.float32)
