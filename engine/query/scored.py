@@ -126,10 +126,11 @@ class Scored:
             tier: the model's stage.
         """
         row_of = {name: row for row, name in enumerate(self.pool.ids)}
+        rows = np.fromiter(map(row_of.__getitem__, ranked.ids), np.intp, len(ranked))
         return replace(
             self,
-            candidates=ranked,
-            rows=np.fromiter(map(row_of.__getitem__, ranked.ids), np.intp, len(ranked)),
+            candidates=replace(ranked, parts=self.pool.parts and self.pool.parts.take(rows)),
+            rows=rows,
             meaning=Meaning.UTILITY,
             tier=tier,
             interest=np.zeros(len(ranked), np.intp),

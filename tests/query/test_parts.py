@@ -9,11 +9,16 @@ from hypothesis import strategies as st
 
 from encoders.types import Content, Floats, Modality
 from engine.catalog.ingest import keys_of, point_of
-from engine.core.types import Candidates, Item, ItemId, QueryPart
+from engine.core.types import Candidates, Item, ItemId, Query, QueryPart
+from engine.encode.encoding import DirectEncoder
+from engine.query.models import Fixed
+from engine.query.pipeline import Engine
 from engine.query.similarity import CalibratedSignals, best_of_chances, calibrate_signals
+from engine.rerank.served import LearnedModel
 from engine.store.base import Point
 from engine.store.columns import columns_of
-from tests.query.scene import Scene, scene
+from tests.models.versions import untaught
+from tests.query.scene import NOW, Scene, scene
 from tests.store.implementations import unit_vectors
 from tests.tiny import concept_image, concept_space, concept_text
 
@@ -145,6 +150,17 @@ def test_each_picture_finds_its_item_and_is_named(made: Scene, concept: str, see
     assert reason.modality is I
     assert reason.found is not None
     assert (reason.found.index, reason.found.path) == (part, ("front.png", "side.png", "back.png")[part])
+
+
+def test_the_part_is_named_whoever_orders_the_results(made: Scene) -> None:
+    space = concept_space()
+    model = LearnedModel(untaught(made.store), "v", space.fingerprint, made.store, clock=lambda: NOW)
+    engine = Engine(DirectEncoder(space), space.manifest, made.store, models=Fixed(model), clock=lambda: NOW)
+    answer = engine.recommend(Query((QueryPart(concept_image("car", 71)),), limit=10))
+    (found,) = [one for one in answer.results if one.item == "several"]
+    assert answer.tier == "full"
+    assert found.reasons[0].found is not None
+    assert found.reasons[0].found.index == 1
 
 
 def test_the_passage_that_answers_is_named(made: Scene) -> None:
