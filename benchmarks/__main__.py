@@ -15,6 +15,7 @@ ALL = (
     "store",
     "indexing",
     "recommend",
+    "candidates",
     "service",
     "overload",
     "http",

@@ -20,6 +20,7 @@ from engine.query.settings import RetrieveSettings
 from engine.query.words import FoundWords, word_searches
 from engine.store.base import Hits, VectorQuery, VectorStore
 from engine.store.match import matches
+from engine.store.quantization import CANDIDATES
 
 ONE_IN = 10
 """Of an interest's candidates, one in so many comes from each search whatever the others say: what one modality
@@ -83,16 +84,18 @@ def retrieve(
     weights = intent.search_weights()
     vectors = intent.calibrated.search_vectors(weights)  # per modality (c, d), (c,)
     positions = [(row, modality) for row in range(len(weights)) for modality in vectors]
+    excluded = tuple(exclude)
     # The items that a filter leaves may have fewer modalities than others.
     each = limit if query.filter else max(hits_each(limit, per_item), query.limit)
     queries = [
-        VectorQuery(vectors[modality][0][row], modality, each, query.filter, tuple(exclude))
+        VectorQuery(vectors[modality][0][row], modality, each, query.filter, excluded, width=CANDIDATES)
         for row, modality in positions
     ]
     also = [
-        VectorQuery(one.vector, one.name, one.limit, query.filter, tuple(exclude)) for one in contribution.searches
+        VectorQuery(one.vector, one.name, one.limit, query.filter, excluded, width=CANDIDATES)
+        for one in contribution.searches
     ]
-    by_words = word_searches(query, signals, limit, tuple(exclude))
+    by_words = word_searches(query, signals, limit, excluded)
     hits = search.search([*queries, *also, *by_words.values()], deadline)
     for row, found in zip(by_words, hits[len(hits) - len(by_words) :], strict=True):
         words[row] = FoundWords(found, whole=len(found.ids) < limit)

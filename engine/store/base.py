@@ -12,6 +12,7 @@ import numpy.typing as npt
 from encoders.types import Floats, Modality
 from engine.core.filters import Filter, Schema
 from engine.core.types import Candidates, ItemId, Payload
+from engine.store.quantization import Search
 from engine.store.words import WordVector
 
 Tell = Callable[[float, str], None]
@@ -65,6 +66,8 @@ class VectorQuery:
     """Items that must not be among the hits."""
     among: tuple[ItemId, ...] | None = None
     """The only items that may be among the hits; None for all."""
+    width: Search | None = None
+    """How widely the graph is searched; None for as widely as the first ten hits need."""
 
 
 @dataclass(frozen=True, slots=True)

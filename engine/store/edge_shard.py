@@ -137,15 +137,12 @@ class Shard:
 
         Args:
             queries: the searches.
-            search: how widely the graph is searched.
+            search: how widely the graph is searched where a search does not say.
             keys_of: the points of those items that are there.
         """
-        kinds = [(str(query.modality), *_narrowing(query), query.limit) for query in queries]
+        kinds = [(str(query.modality), *_narrowing(query), id(query.width), query.limit) for query in queries]
         order = sorted(range(len(queries)), key=kinds.__getitem__)
         filters: dict[tuple[int, ...], edge.Filter | None] = {}
-        rescored = edge.QuantizationSearchParams(rescore=True, oversampling=search.oversampling)
-        params = edge.SearchParams(hnsw_ef=search.ef, quantization=rescored)
-        wider = edge.SearchParams(hnsw_ef=PARTS_WIDER * search.ef, quantization=rescored)
         requests = []
         for query in (queries[row] for row in order):
             key = _narrowing(query)
@@ -153,9 +150,9 @@ class Shard:
                 among = None if query.among is None else keys_of(query.among)
                 filters[key] = narrowed(query.filter, keys_of(query.exclude), among)
             nearest = edge.Query.Nearest(_vector(query), str(query.modality))
-            how = wider if of_parts(query.modality) else params
+            params = _params(query.width or search, str(query.modality))
             requests.append(
-                edge.QueryRequest(query.limit, query=nearest, filter=filters[key], with_payload=False, params=how)
+                edge.QueryRequest(query.limit, query=nearest, filter=filters[key], with_payload=False, params=params)
             )
         batch = edge.QueryBatchRequest(requests)
         answers: list[list[Any]] = self._call(lambda shard: shard.query_batch(batch))
@@ -306,6 +303,12 @@ def _disk_full(folder: Path, error: Exception) -> DiskFullError:
 def _narrowing(query: VectorQuery) -> tuple[int, int, int]:
     """What narrows a search; the searches of one request share it."""
     return id(query.filter), id(query.exclude), id(query.among)
+
+
+def _params(width: Search, name: str) -> edge.SearchParams:
+    """How a vector of this name is searched."""
+    rescored = edge.QuantizationSearchParams(rescore=True, oversampling=width.oversampling)
+    return edge.SearchParams(hnsw_ef=width.ef * (PARTS_WIDER if of_parts(name) else 1), quantization=rescored)
 
 
 def _vector(query: VectorQuery) -> Any:

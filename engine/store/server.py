@@ -21,7 +21,7 @@ from engine.store.base import NO_HITS, Hits, Page, Point, Tell, VectorQuery, poi
 from engine.store.columns import points_of
 from engine.store.layout import Layout
 from engine.store.parts import PARTS_WIDER, best_of, more_of, of_parts, parts_name, row_starts
-from engine.store.quantization import SEARCHES, Quantization
+from engine.store.quantization import SEARCHES, Quantization, Search
 from engine.store.server_cache import ADDRESS, address_of
 from engine.store.server_client import ServerClient
 from engine.store.server_collection import ServerCollection
@@ -81,9 +81,7 @@ class ServerStore:
         self.modalities = tuple(modalities)
         best = SEARCHES[quantization]
         self._quantization = quantization
-        rescored = models.QuantizationSearchParams(rescore=True, oversampling=best.oversampling)
-        self._params = models.SearchParams(hnsw_ef=ef or best.ef, quantization=rescored)
-        self._wider = models.SearchParams(hnsw_ef=PARTS_WIDER * (ef or best.ef), quantization=rescored)
+        self._search = Search(ef or best.ef, best.oversampling)
         self._collection = ServerCollection(client, collection)
         hnsw = models.HnswConfigDiff(m=m, ef_construct=ef_construct)
         self._collection.make(fingerprint, dimension, modalities, hnsw, layout or Layout(), quantization)
@@ -223,7 +221,7 @@ class ServerStore:
                 using=name,
                 limit=queries[row].limit,
                 filter=passing[_narrowing(queries[row])],
-                params=self._wider if of_parts(name) else self._params,
+                params=_params(queries[row].width or self._search, name),
                 with_payload=False,
             )
             for row, name in asked
@@ -359,6 +357,12 @@ def _upsert(collection: str, records: list[models.PointStruct]) -> Callable[[Qdr
 def _narrowing(query: VectorQuery) -> tuple[int, tuple[ItemId, ...], int]:
     """What narrows a search; the searches of one request share it."""
     return id(query.filter), query.exclude, id(query.among)
+
+
+def _params(width: Search, name: str) -> models.SearchParams:
+    """How a vector of this name is searched."""
+    rescored = models.QuantizationSearchParams(rescore=True, oversampling=width.oversampling)
+    return models.SearchParams(hnsw_ef=width.ef * (PARTS_WIDER if of_parts(name) else 1), quantization=rescored)
 
 
 def _vector(query: VectorQuery, name: str) -> Any:

@@ -4,6 +4,7 @@ import math
 import threading
 from dataclasses import replace
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from engine.core.errors import InvalidItemError, InvalidQueryError, StoreError
 from engine.core.filters import And, AnyOf, DatetimeRange, FieldKind, Filter, GeoRadius, Match, Not, Or, Range
 from engine.core.types import ItemId, Json
 from engine.store.base import Point, VectorQuery, VectorStore, point_id
+from engine.store.quantization import CANDIDATES
 from tests.store.implementations import (
     DIMENSION,
     FINGERPRINT,
@@ -141,7 +143,8 @@ def test_hits_are_the_nearest_with_their_cosines(store: VectorStore) -> None:
     written = points(60)
     store.upsert(written)
     vector = unit_vectors(77, 1)[0]
-    queries = [VectorQuery(5 * vector, name, limit) for name in MODALITIES for limit in (1, 7, 1000)]
+    asked = product(MODALITIES, (1, 7, 1000), (None, CANDIDATES))
+    queries = [VectorQuery(5 * vector, name, limit, width=width) for name, limit, width in asked]
     for query, hits in zip(queries, store.query(queries), strict=True):
         cosines = {
             one.id: float(one.vectors[query.modality] @ vector) for one in written if query.modality in one.vectors
