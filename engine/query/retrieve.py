@@ -150,27 +150,26 @@ def merge(
         limit: ids per interest.
         correlation: between the similarities of two modalities.
     """
-    names = list(dict.fromkeys(chain.from_iterable(hit.ids for hit in hits)))
-    codes = dict(zip(names, range(len(names)), strict=True))
-    found = [np.fromiter(map(codes.__getitem__, hit.ids), np.intp, len(hit.ids)) for hit in hits]
-    kept: list[npt.NDArray[np.intp]] = []
-    for owner in range(int(owners.max(initial=-1)) + 1):
-        first: list[npt.NDArray[np.intp]] = []
-        best = np.full(len(names), -np.inf, np.float32)
-        total = np.zeros(len(names), np.float32)
-        count = np.zeros(len(names), np.float32)
-        for position in np.flatnonzero(owners == owner).tolist():
-            rows = found[position]
-            first.append(rows[: limit // ONE_IN])
-            similarity = hits[position].scores * lengths[position] - offsets[position]
-            best[rows] = np.maximum(best[rows], similarity)
-            total[rows] += similarity
-            count[rows] += 1
-        with np.errstate(divide="ignore", invalid="ignore"):
-            combined = total / np.sqrt((1 - correlation) * count + correlation * count**2)
-        estimate = np.fmax(best, np.where(count > 0, combined, -np.inf))
-        estimate[np.concatenate(first)] += np.float32(_FIRST)
-        order = np.argsort(-estimate, kind="stable")[:limit]
-        kept.append(order[np.isfinite(estimate[order])])
-    rows = np.unique(np.concatenate(kept)) if kept else np.zeros(0, np.intp)
-    return [names[row] for row in rows.tolist()]
+    ids = list(chain.from_iterable(hit.ids for hit in hits))
+    if not ids:
+        return []
+    names = list(dict.fromkeys(ids))
+    row_of = dict(zip(names, range(len(names)), strict=True))
+    rows = np.fromiter(map(row_of.__getitem__, ids), np.intp, len(ids))  # (h,), of all hits
+    sizes = [len(hit.ids) for hit in hits]
+    search = np.repeat(np.arange(len(hits)), sizes)
+    first = np.concatenate([np.arange(size) < limit // ONE_IN for size in sizes])
+    similarity = np.concatenate([hit.scores for hit in hits]) * lengths[search] - offsets[search]
+    shape = int(owners.max()) + 1, len(names)
+    cells = owners[search] * len(names) + rows  # of interests and items
+    best = np.full(shape[0] * shape[1], -np.inf, np.float32)
+    np.maximum.at(best, cells, similarity)
+    total = np.bincount(cells, similarity, len(best))
+    count = np.maximum(np.bincount(cells, minlength=len(best)), 1)
+    combined = total / np.sqrt((1 - correlation) * count + correlation * count**2)
+    estimate = np.where(np.isfinite(best), np.maximum(best, combined), -np.inf)
+    estimate[cells[first]] += _FIRST
+    estimate = estimate.reshape(shape)
+    order = np.argsort(-estimate, axis=1, kind="stable")[:, :limit]
+    kept = np.unique(order[np.isfinite(np.take_along_axis(estimate, order, axis=1))])
+    return [names[row] for row in kept.tolist()]
