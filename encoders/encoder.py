@@ -1,9 +1,12 @@
 """The protocol of an encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from encoders.types import Content, Floats, Modality, Prepared
+from encoders.types import WHOLE, Content, Floats, Modality, Prepared, Span
+
+Passages = Mapping[Span, Prepared]
+"""The passages of a content, each by where it is, in order; `WHOLE` alone, if it is not split."""
 
 
 @runtime_checkable
@@ -39,3 +42,40 @@ class Encoder(Protocol):
         Returns:
             Unit vectors, float32 (n, dimension), in the order of the batch.
         """
+
+
+class Prepares(Protocol):
+    """What prepares contents: an encoder, or what stands before its head."""
+
+    def prepare(self, content: Content) -> Prepared:
+        """See `Encoder.prepare`."""
+
+
+@runtime_checkable
+class PreparesPassages(Protocol):
+    """What an encoder has besides, if of a long content it reads the beginning only, or a blur of all."""
+
+    def prepare_passages(self, content: Content, most: int) -> Passages:
+        """Split a content that is longer than what is read as one, and prepare each passage.
+
+        Args:
+            content: the content.
+            most: passages, at least 2.
+
+        Returns:
+            2 to `most` passages in order, each no longer than what is read as one; `WHOLE` of what is not longer.
+
+        Raises:
+            ContentError: as `Encoder.prepare` does.
+        """
+
+
+def prepare_passages(encoder: Prepares, content: Content, most: int) -> Passages:
+    """Prepare a content, split into at most so many passages if it is long and the encoder can split it.
+
+    Raises:
+        ContentError: as `Encoder.prepare` does.
+    """
+    if most > 1 and isinstance(encoder, PreparesPassages):
+        return encoder.prepare_passages(content, most)
+    return {WHOLE: encoder.prepare(content)}

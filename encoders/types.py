@@ -60,6 +60,11 @@ class Audio:
 
 Content = Text | Image | Audio
 
+Span = tuple[int, int]
+"""Where a passage of a long content begins and ends: characters of a text, milliseconds of a sound."""
+WHOLE: Span = (0, 0)
+"""Stands for all of a content."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:

@@ -44,6 +44,7 @@ class Catalog:
         conventions: how it writes numbers and times.
         web: reads what rows name by a URL; by default none are fetched.
         max_parts: texts, pictures or sounds that an item may have of each.
+        split_long: whether long texts and sounds are split into passages, within `max_parts`.
 
     Raises:
         CatalogError: if it is not there, of an unknown kind, or has no column for ids or contents; or a column that
@@ -61,6 +62,7 @@ class Catalog:
     conventions: Conventions = field(default_factory=Conventions)
     web: WebMedia = field(default_factory=WebMedia)
     max_parts: int = MAX_PARTS
+    split_long: bool = False
     _copy: LocalCopy | None = field(default=None, init=False, repr=False, compare=False)
     """The copy of a file at a URL."""
 
@@ -158,7 +160,8 @@ class Catalog:
         Raises:
             CatalogError: if the catalogue itself is broken.
         """
-        given = self.media(), dict(self.columns), self.ignore, self.max_bytes, self.max_parts
+        split = self.max_parts if self.split_long else 0
+        given = self.media(), dict(self.columns), self.ignore, self.max_bytes, self.max_parts, split
 
         def read(row: Row | DeadLetter) -> CatalogEntry | DeadLetter:
             return row if isinstance(row, DeadLetter) else load_or_letter(row, *given)

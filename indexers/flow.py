@@ -11,7 +11,17 @@ from functools import partial
 from encoders.errors import DecoderError, SpaceError, WeightsError
 from encoders.spaces.space import Space
 from encoders.types import Floats, Modality, Prepared
-from engine.catalog.ingest import Key, item_of, keys_of, point_of, vectors_of
+from engine.catalog.ingest import (
+    Digest,
+    Key,
+    is_thinned,
+    item_of,
+    keys_of,
+    may_be_long,
+    passages_of,
+    point_of,
+    vectors_of,
+)
 from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
 from indexers.catalog import Catalog
@@ -151,8 +161,7 @@ class Flow:
         try:
             if self._stop.is_set:
                 raise StagesStopped
-            kept = {} if it.stored is None else vectors_of(it.stored)
-            prepared, missing = self._prepare(entry, kept)
+            kept, prepared, missing = self._prepare(it)
             if missing and (self._strict or not (prepared or kept)):
                 return _refused(entry, missing)
             if missing and it.outcome is RowOutcome.CHANGED and self._has_one_of(entry.item.id, missing):
@@ -166,30 +175,49 @@ class Flow:
                 indexed_at=None if it.stored is None else item_of(it.stored).indexed_at,
                 missing=missing,
             )
-            outcome = RowOutcome.CHANGED if kept and prepared else it.outcome
+            outcome = RowOutcome.CHANGED if it.stored and prepared else it.outcome
             letters = _without(entry, missing)
             return Decoded(entry.line, outcome, entry.item.id, make, kept, prepared, size, letters)
         finally:
             self._budget.give(entry.size - size)
 
     def _prepare(
-        self, entry: CatalogEntry, kept: Collection[Key]
-    ) -> tuple[Mapping[Key, Prepared], Mapping[Modality, Exception]]:
-        """The contents of an entry but for those that are kept, and why others are missing."""
+        self, it: Planned
+    ) -> tuple[Mapping[Key, Floats], Mapping[Key, Prepared], Mapping[Modality, Exception]]:
+        """The vectors of an entry's parts that are kept, the other parts, and why contents are missing.
+
+        A stored content that may be long is prepared again where it may have been split otherwise; its vectors are
+        kept where it was not.
+        """
+        entry, had = it.entry, {} if it.stored is None else vectors_of(it.stored)
+        known = None if it.stored is None else Digest.of_payload(it.stored.payload)
+        split_alike = known is not None and known.split == entry.digest.split
+        most = passages_of(entry.item, entry.digest.split)
+        kept: dict[Key, Floats] = {}
         prepared: dict[Key, Prepared] = {}
         missing = dict(entry.missing)
         for key, content in zip(keys_of(entry.item), entry.item.contents, strict=True):
-            if key in kept:
+            own = {part: vector for part, vector in had.items() if part.content == key}
+            if own and (split_alike or not may_be_long(content)):
+                kept |= own
                 continue
             try:
                 if content.modality not in self._space.modalities:
                     raise self._no_encoder(content.modality)
-                prepared[key] = self._space.prepare(content)
+                for span, one in self._space.prepare_passages(content, most[content.modality]).items():
+                    part = key._replace(span=span)
+                    if part in own:
+                        kept[part] = own[part]
+                    else:
+                        prepared[part] = one
             except DecoderError:
                 raise  # no fault of the content's
             except Exception as error:  # noqa: BLE001 (whatever a file does to a decoder, the run goes on)
-                missing[content.modality] = error
-        return prepared, missing
+                if own:
+                    kept |= own
+                else:
+                    missing[content.modality] = error
+        return kept, prepared, missing
 
     def _has_one_of(self, item: ItemId, modalities: Collection[Modality]) -> bool:
         """Whether the store has such a vector of an item: a file that is lost for a while must not cost it."""
@@ -239,6 +267,7 @@ class Flow:
             changed = [it for it in group if it.outcome is not RowOutcome.UNCHANGED]
             if changed and not self._dry_run:
                 self._store.upsert([it.make(it.vectors) for it in changed])
+            self._tally.thin(sum(is_thinned(it.vectors) for it in changed))
             for it in group:
                 self._tally.count(it.outcome)
                 self._bury(*it.missing)
@@ -270,7 +299,7 @@ def _without(entry: CatalogEntry, missing: Mapping[Modality, Exception]) -> tupl
 
 
 def _letter(it: Decoded, error: Exception) -> DeadLetter:
-    modalities = {modality for modality, _ in it.prepared}
+    modalities = {key.modality for key in it.prepared}
     return DeadLetter.of(it.line, it.id, error, modalities.pop() if len(modalities) == 1 else None)
 
 

@@ -53,6 +53,8 @@ class Report:
     interrupted: bool = False
     worded: int = 0
     """Items that were there already and got their words."""
+    thinned: int = 0
+    """Items that were written without some passages of a long text, as they would have had too many."""
 
     @property
     def rows(self) -> int:
@@ -86,6 +88,8 @@ class Tally:
     """Dead letters without an id: items of the catalogue that cannot be told from items that left it."""
     examples: list[DeadLetter] = field(default_factory=list)
     worded: int = 0
+    thinned: int = 0
+    """Items without some passages of a long text."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, outcome: RowOutcome, number: int = 1) -> None:
@@ -96,6 +100,11 @@ class Tally:
     def word(self, number: int) -> None:
         """Count items that were there already and got their words."""
         self.worded += number
+
+    def thin(self, number: int) -> None:
+        """Count items without some passages of a long text."""
+        with self._lock:
+            self.thinned += number
 
     def fail(self, letter: DeadLetter) -> None:
         """Count a dead letter."""
@@ -118,7 +127,10 @@ class Tally:
         with self._lock:
             outcomes, failed, missing = dict(self.outcomes), dict(self.failed), dict(self.missing)
             examples = tuple(self.examples)
-        return Report(outcomes, failed, missing, examples, pruned, seconds, stored, dry_run, interrupted, self.worded)
+        worded, thinned = self.worded, self.thinned
+        return Report(
+            outcomes, failed, missing, examples, pruned, seconds, stored, dry_run, interrupted, worded, thinned
+        )
 
     def done(self) -> tuple[int, int]:
         """Rows that are done, and how many of them failed."""

@@ -96,7 +96,13 @@ def _row_hash(row: Row) -> str:
 
 
 def load(
-    row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], max_bytes: int, max_parts: int = MAX_PARTS
+    row: Row,
+    read: ReadMedia,
+    columns: Columns,
+    ignore: frozenset[str],
+    max_bytes: int,
+    max_parts: int = MAX_PARTS,
+    split: int = 0,
 ) -> CatalogEntry:
     """Check a row, read its files once, and hash it.
 
@@ -107,6 +113,7 @@ def load(
         ignore: columns that are left out.
         max_bytes: the largest file that is read.
         max_parts: contents of one modality that an item may have.
+        split: see `engine.catalog.ingest.digest`.
 
     A content that cannot be read is left out, as long as there is another.
 
@@ -153,15 +160,21 @@ def load(
     if missing and not contents:
         raise next(iter(missing.values()))
     item = Item(item_id, tuple(contents), payload_of(row, columns, ignore))
-    return CatalogEntry(row.line, item, media, digest(item, media), size, missing)
+    return CatalogEntry(row.line, item, media, digest(item, media, split=split), size, missing)
 
 
 def load_or_letter(
-    row: Row, read: ReadMedia, columns: Columns, ignore: frozenset[str], max_bytes: int, max_parts: int
+    row: Row,
+    read: ReadMedia,
+    columns: Columns,
+    ignore: frozenset[str],
+    max_bytes: int,
+    max_parts: int,
+    split: int,
 ) -> CatalogEntry | DeadLetter:
     """`load`, with a dead letter in place of an error. The row has an id."""
     try:
-        return load(row, read, columns, ignore, max_bytes, max_parts)
+        return load(row, read, columns, ignore, max_bytes, max_parts, split)
     except Exception as error:  # noqa: BLE001 (whatever a row holds, the run goes on)
         return DeadLetter.of(row.line, row_id(row, columns), error)
 

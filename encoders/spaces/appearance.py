@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from encoders.encoder import Passages
 from encoders.networks.audio import FRAMES, Patches
 from encoders.networks.known import YAMNET
 from encoders.spaces.calibration import HeadEncoder, checksum_of
@@ -155,6 +156,10 @@ class AppearanceEncoder:
     def prepare(self, content: Content) -> Prepared:
         """Decode a content; see `Encoder.prepare`."""
         return self.shown.prepare(content)
+
+    def prepare_passages(self, content: Content, most: int) -> Passages:
+        """Split what the network cannot read as one; see `encoders.encoder.PreparesPassages`."""
+        return self.shown.prepare_passages(content, most)
 
     def forward(self, batch: Sequence[Prepared]) -> Floats:
         """Unit vectors float32 (n, d) of prepared contents."""

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from encoders.encoder import Passages, prepare_passages
 from encoders.errors import SpaceError
 from encoders.spaces.space import LOWEST_WEIGHT, PairCalibration, unit
 from encoders.types import Content, Floats, Modality, Prepared, Rows
@@ -120,6 +121,10 @@ class HeadEncoder:
     def prepare(self, content: Content) -> Prepared:
         """Decode a content; see `Encoder.prepare`."""
         return self.extractor.prepare(content)
+
+    def prepare_passages(self, content: Content, most: int) -> Passages:
+        """Split what the extractor cannot read as one; see `encoders.encoder.PreparesPassages`."""
+        return prepare_passages(self.extractor, content, most)
 
     def forward(self, batch: Sequence[Prepared]) -> Floats:
         """Unit vectors, float32 (n, dimension)."""

@@ -15,10 +15,12 @@ import numpy as np
 
 from encoders.decoding.decode import decode_text, decoding_image
 from encoders.decoding.limits import DEFAULT_LIMITS, DecodeLimits
+from encoders.encoder import Passages
 from encoders.errors import WeightsError
+from encoders.networks.text import split
 from encoders.spaces.calibration import HeadEncoder, checksum_of
 from encoders.spaces.space import unit
-from encoders.types import Content, Floats, Modality, Prepared, Text
+from encoders.types import WHOLE, Content, Floats, Modality, Prepared, Text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,6 +176,16 @@ class OpenClipText:
         if self._long is not None and self.tokens(text) > self._clip.context:
             return Prepared(self.modality, self._long.prepare(Text(text)))
         return Prepared(self.modality, self._clip.tokenizer([text])[0].numpy())
+
+    def prepare_passages(self, content: Content, most: int) -> Passages:
+        """Split a text beyond what is read of one; see `encoders.encoder.PreparesPassages`."""
+        text = decode_text(content, self._clip.limits)
+        if self.tokens(text) <= self._clip.context:
+            return {WHOLE: self.prepare(content)}
+        if self._long is None:
+            return split(self, content, self.tokens, self._clip.context, most)
+        long = self._long.prepare_passages(content, most)
+        return {span: Prepared(self.modality, prepared) for span, prepared in long.items()}
 
     def tokens(self, text: str) -> int:
         """The tokens of a text, start and end included, before it is cut to the context."""

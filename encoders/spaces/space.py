@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from encoders.encoder import Encoder
+from encoders.encoder import Encoder, Passages, prepare_passages
 from encoders.errors import SpaceError, VectorError
-from encoders.types import Content, Floats, Modality, Prepared, by_modality
+from encoders.types import WHOLE, Content, Floats, Modality, Prepared, by_modality
 
 LOWEST_WEIGHT = 0.05
 """Least trust in a pair of modalities, so that an item that has no better one can still be found."""
@@ -121,6 +121,12 @@ class Space:
     def prepare(self, content: Content) -> Prepared:
         """Decode one content; see `Encoder.prepare`."""
         return self.encoder(content.modality).prepare(content)
+
+    def prepare_passages(self, content: Content, most: int) -> Passages:
+        """Decode one content; a long one is split into at most so many passages. See `PreparesPassages`."""
+        if most < 2:
+            return {WHOLE: self.prepare(content)}
+        return prepare_passages(self.encoder(content.modality), content, most)
 
     def forward(self, batch: Sequence[Prepared]) -> Floats:
         """Encode prepared contents of any mix of modalities: unit vectors, float32 (n, dimension)."""

@@ -4,24 +4,26 @@ The engine's own payload fields begin with `_`: `_digest` says what was encoded,
 `_text` holds the text content, `_image` and `_audio` the relative paths of the files, where there are any, and
 `_missing` the modalities of contents that the item has and that could not be read. Of several texts `_text` has all,
 one below the other; of several files there is a list of paths, "" for one that has none; and `_parts` says, per
-modality of several contents, which of them each vector is made from, and of a text where it is in `_text`.
+modality of several parts, which content each vector is made from, of a text where that is in `_text`, and of a
+passage of a long sound its milliseconds.
 """
 
 import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from encoders.errors import ContentError
-from encoders.types import Content, Floats, Modality, Text
+from encoders.types import WHOLE, Content, Floats, Image, Modality, Span, Text
 from engine.core.payload import check_payload
 from engine.core.types import Item, ItemId, Json, Payload
 from engine.store.base import Point
@@ -36,14 +38,28 @@ MEDIA = MappingProxyType({Modality.IMAGE: "_image", Modality.AUDIO: "_audio"})
 """The payload field that holds the relative path of a modality's file."""
 
 _BLOCK = 1 << 20
-_DIGEST_FORM = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{32}")
+_DIGEST_FORM = re.compile(r"([0-9a-f]{32})\.([0-9a-f]{32})(?:\.(\d{1,3}))?")
+SHORT_TEXT, SHORT_SOUND = 200, 1 << 15
+"""Characters of a text, and bytes of a sound, that are no reason to ask whether it is too long for an encoder."""
 
 Media = Mapping[Modality, str | Sequence[str]]
 """Paths of the files that contents came from, relative to the catalogue's root; of several contents a list, with ""
 for those that have none."""
 
-Key = tuple[Modality, int]
-"""A part of an item: its modality, and the position of its content among those of the modality."""
+
+class Key(NamedTuple):
+    """A part of an item."""
+
+    modality: Modality
+    number: int
+    """The position of its content among those of the modality."""
+    span: Span = WHOLE
+    """The passage of its content."""
+
+    @property
+    def content(self) -> "Key":
+        """Of all of its content."""
+        return Key(self.modality, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +70,18 @@ class Digest:
     """32 hex digits over the bytes of all contents."""
     payload: str
     """32 hex digits over the payload and the paths."""
+    split: int = 0
+    """Into at most so many passages long contents were split; 0 if none was, or none can be long."""
 
     def __str__(self) -> str:
-        return f"{self.contents}.{self.payload}"
+        return f"{self.contents}.{self.payload}" + (f".{self.split}" if self.split else "")
 
     @classmethod
     def of_payload(cls, payload: Payload) -> "Digest | None":
         """The digest that a stored point carries, None if it carries none."""
         value = payload.get(DIGEST)
-        if not isinstance(value, str) or not _DIGEST_FORM.fullmatch(value):
-            return None
-        return cls(*value.split("."))
+        found = _DIGEST_FORM.fullmatch(value) if isinstance(value, str) else None
+        return cls(found[1], found[2], int(found[3] or 0)) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +100,13 @@ class StoredItem:
     indexed_at: datetime | None = None
 
 
-def digest(item: Item, media: Media | None = None) -> Digest:
+def digest(item: Item, media: Media | None = None, *, split: int = 0) -> Digest:
     """Hash an item with blake2b. Equal items give equal digests on every machine.
 
     Args:
         item: the item; the files of its contents are read if they are given by path.
         media: the paths that will be stored with it.
+        split: parts that an item may have of a modality, where long contents are split; else 0.
 
     Raises:
         ContentError: if a file cannot be read.
@@ -101,7 +119,23 @@ def digest(item: Item, media: Media | None = None) -> Digest:
     paths = {str(m): path if isinstance(path, str) else [*path] for m, path in (media or {}).items()}
     plain = {"payload": check_payload(item.payload), "media": paths}
     canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return Digest(contents.hexdigest(), hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest())
+    payload = hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+    return Digest(contents.hexdigest(), payload, split if any(map(may_be_long, item.contents)) else 0)
+
+
+def may_be_long(content: Content) -> bool:
+    """Whether a content is large enough to be asked whether it is too long for an encoder."""
+    if isinstance(content, Text):
+        return len(content.text) > SHORT_TEXT
+    if isinstance(content, Image):
+        return False
+    return (content.source.stat().st_size if isinstance(content.source, Path) else len(content.source)) > SHORT_SOUND
+
+
+def passages_of(item: Item, split: int) -> dict[Modality, int]:
+    """Into how many passages each content of a modality may be split: they share `split` evenly."""
+    counted = Counter(content.modality for content in item.contents)
+    return {modality: split // count for modality, count in counted.items()}
 
 
 def point_of(
@@ -117,7 +151,7 @@ def point_of(
 
     Args:
         item: the item.
-        given: of each content a unit vector (d,), but for those that are missing; a modality means its first content.
+        given: of each part a unit vector (d,), but for those that are missing; a modality means its first content.
         media: paths of the files that the contents came from.
         digest_: its digest, if it is known already.
         indexed_at: when it was encoded; None means now.
@@ -131,10 +165,10 @@ def point_of(
     payload[DIGEST] = str(digest_ or digest(item, media))
     payload[INDEXED_AT] = rfc3339(indexed_at or datetime.now(UTC))
     vectors: dict[Key, Floats] = {
-        (key, 0) if isinstance(key, Modality) else key: vector for key, vector in given.items()
+        (Key(key, 0) if isinstance(key, Modality) else key): vector for key, vector in given.items()
     }
     texts = [content.text for content in item.contents if isinstance(content, Text)]
-    read = {modality for modality, _ in vectors}
+    read = {key.modality for key in vectors}
     if texts and (Modality.TEXT in read or Modality.TEXT not in missing):
         payload[TEXT] = "\n".join(texts)
     for modality, path in (media or {}).items():
@@ -142,41 +176,67 @@ def point_of(
             payload[MEDIA[modality]] = path if isinstance(path, str) else [*path]
     if missing:
         payload[MISSING] = [str(modality) for modality in sorted(missing)]
-    found = {name: sorted(number for modality, number in vectors if modality == name) for name in Modality}
-    parts: dict[str, Json] = {str(name): [*numbers] for name, numbers in found.items() if numbers not in ([], [0])}
-    if Modality.TEXT in parts:
-        starts = [*accumulate((len(text) + 1 for text in texts), initial=0)]
-        parts[Modality.TEXT] = [[one, starts[one], starts[one] + len(texts[one])] for one in found[Modality.TEXT]]
-    if parts:
-        payload[PARTS] = parts
+    found = {name: sorted(key for key in vectors if key.modality == name) for name in Modality}
+    several = {name: keys for name, keys in found.items() if keys not in ([], [Key(name, 0)])}
+    if several:
+        payload[PARTS] = {str(name): _spans(keys, texts) for name, keys in several.items()}
     return Point(
         item.id,
-        {name: vectors[name, numbers[0]] for name, numbers in found.items() if numbers},
+        {name: vectors[keys[0]] for name, keys in found.items() if keys},
         payload,
-        {
-            name: np.stack([vectors[name, number] for number in numbers[1:]])
-            for name, numbers in found.items()
-            if len(numbers) > 1
-        },
+        {name: np.stack([vectors[key] for key in keys[1:]]) for name, keys in found.items() if len(keys) > 1},
     )
 
 
+def _spans(keys: Sequence[Key], texts: Sequence[str]) -> list[Json]:
+    """What `_parts` says of the parts of a modality; the inverse of `_keys`."""
+    if keys[0].modality is Modality.TEXT:
+        starts = [*accumulate((len(text) + 1 for text in texts), initial=0)]
+        spans = [key.span if key.span != WHOLE else (0, len(texts[key.number])) for key in keys]
+        return [
+            [key.number, starts[key.number] + start, starts[key.number] + stop]
+            for key, (start, stop) in zip(keys, spans, strict=True)
+        ]
+    return [key.number if key.span == WHOLE else [key.number, *key.span] for key in keys]
+
+
+def _keys(payload: Payload, modality: Modality) -> list[Key]:
+    """Which part each vector of a stored item is made from."""
+    spans = spans_of(payload, modality)
+    if modality is not Modality.TEXT:
+        return [Key(modality, number, (span[0], span[1]) if span else WHOLE) for number, *span in spans]
+    counted, first = Counter(number for number, *_ in spans), dict[int, int]()
+    keys = []
+    for number, start, stop in spans:
+        begin = first.setdefault(number, start)
+        keys.append(Key(modality, number, (start - begin, stop - begin) if counted[number] > 1 else WHOLE))
+    return keys
+
+
 def keys_of(item: Item) -> list[Key]:
-    """Which part each content of an item is."""
+    """Which part each content of an item is, where it is not split."""
     counted: Counter[Modality] = Counter()
     keys = []
     for content in item.contents:
-        keys.append((content.modality, counted[content.modality]))
+        keys.append(Key(content.modality, counted[content.modality]))
         counted[content.modality] += 1
     return keys
+
+
+def is_thinned(keys: Iterable[Key]) -> bool:
+    """Whether passages of a long text are not among the parts of an item, since it would have too many."""
+    texts = sorted(key for key in keys if key.modality is Modality.TEXT)
+    return any(one.content == next_.content and one.span[1] != next_.span[0] for one, next_ in pairwise(texts))
 
 
 def vectors_of(point: Point) -> dict[Key, Floats]:
     """The vectors of a stored item, by part."""
     return {
-        (modality, number): vector
+        key: vector
         for modality in point.vectors
-        for number, vector in zip(numbers_of(point.payload, modality), point.parts(modality), strict=False)
+        for key, vector in zip(
+            _keys(point.payload, modality) or [Key(modality, 0)], point.parts(modality), strict=False
+        )
     }
 
 
@@ -217,14 +277,10 @@ def paths_of(payload: Payload, modality: Modality) -> list[str]:
     return [str(path) for path in held] if isinstance(held, list) else [held] if isinstance(held, str) else []
 
 
-def numbers_of(payload: Payload, modality: Modality) -> list[int]:
-    """Which content of the modality each vector of a stored item is made from: [0] where there is but one."""
-    return [number for number, *_ in spans_of(payload, modality)] or [0]
-
-
 def spans_of(payload: Payload, modality: Modality) -> list[tuple[int, ...]]:
-    """What each vector of a stored item is made from: the number of its content and, of a text, where in `_text` it
-    begins and ends, characters. Empty where there is but one content.
+    """What each vector of a stored item is made from: the number of its content; of a text where it begins and ends
+    in `_text`, characters; of a passage of a sound where that begins and ends, milliseconds. Empty where there is but
+    one part.
     """
     several = payload.get(PARTS)
     held = several.get(str(modality)) if isinstance(several, dict) else None

@@ -28,7 +28,12 @@ def found_part(payload: Payload, modality: Modality, row: int) -> FoundPart | No
     if not span:
         return FoundPart(number, path)
     start, stop = span
-    return FoundPart(number, path, str(payload.get(TEXT) or "")[start : min(stop, start + TEXT_SHOWN)], start, stop)
+    before, others = (sum(one[0] == number for one in some) for some in (spans[: row + 1], spans))
+    passage = before if others > 1 else 0
+    if modality is not Modality.TEXT:
+        return FoundPart(number, path, passage=passage, seconds=(start / 1000, stop / 1000))
+    shown = str(payload.get(TEXT) or "")[start : min(stop, start + TEXT_SHOWN)]
+    return FoundPart(number, path, shown, start, stop, passage)
 
 
 def named_parts(reasons: Sequence[Reason], payload: Payload) -> tuple[Reason, ...]:

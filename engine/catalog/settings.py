@@ -21,6 +21,9 @@ class IndexSettings(Section):
     """Threads that read and decode files; 0 takes one per core."""
     max_parts: int = Field(default=16, gt=0, le=MAX_PARTS)
     """Texts, pictures or sounds that an item may have of each; it is found by the best of them."""
+    split_long: bool = True
+    """Whether a text or sound that is longer than an encoder reads as one is split into passages, each a part of the
+    item, within `max_parts`."""
     strict: bool = False
     """Whether an item is refused if one of its contents cannot be read; else it is indexed without it."""
     fields: Mapping[str, FieldKind] = Field(default_factory=dict)

@@ -13,6 +13,7 @@ from engine.cli.common import can_print_unicode
 from engine.cli.named import NO_NAMES, SHOWN_REASONS, Names, title
 from engine.core.types import NOTABLE
 from triveni.client.events import kind_of
+from triveni.client.reading import item_part
 from triveni.v1 import content_pb2, event_pb2, recommendation_pb2
 
 Answer = recommendation_pb2.RecommendResponse | recommendation_pb2.SearchResponse
@@ -93,8 +94,7 @@ def _by(reason: recommendation_pb2.Reason) -> str:
     names = [content_pb2.Modality.Name(number).removeprefix("MODALITY_").lower() for number in numbers]
     words = [_WORDS[name] for name in names if name in _WORDS]
     if words and reason.HasField("part") and numbers[0] == reason.modality:
-        said = reason.part.path or (f"“{reason.part.text}”" if reason.part.text else "")
-        words[0] += f" {reason.part.index + 1}" + (f" ({said})" if said else "")
+        words[0] = item_part(reason.part).name(words[0])
     return f" by its {' and '.join(words)}" if words else ""
 
 

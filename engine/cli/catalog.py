@@ -83,6 +83,7 @@ def catalog_of(settings: Settings, options: CatalogOptions) -> Catalog:
             conventions=Conventions(defaults.decimals, defaults.times, defaults.rename),
             web=WebMedia(defaults.url_hosts, defaults.url_seconds),
             max_parts=defaults.max_parts,
+            split_long=defaults.split_long,
         )
     except CatalogError as error:
         raise typer.BadParameter(str(error)) from None

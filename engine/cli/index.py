@@ -199,6 +199,8 @@ def _summary(report: Report, letters: Path, as_json: bool) -> None:
         table.add_row("to be pruned" if report.dry_run else "pruned", f"{report.pruned:,}")
     if report.worded:
         table.add_row("words added", f"{report.worded:,}")
+    if report.thinned:
+        table.add_row("without some passages: more than index.max_parts", f"{report.thinned:,}", style="yellow")
     table.add_section()
     table.add_row("in the store", f"{report.stored:,}")
     table.add_row("rows per second", f"{report.rate:,.1f}")
@@ -226,6 +228,7 @@ def _document(report: Report, letters: Path) -> dict[str, object]:
         "missing": by_kind(report.missing, "contents"),
         "pruned": report.pruned,
         "words_added": report.worded,
+        "thinned": report.thinned,
         "stored": report.stored,
         "seconds": round(report.seconds, 3),
         "rows_per_second": round(report.rate, 1),

@@ -304,6 +304,10 @@ class FoundPart:
     """Where a passage begins in the item's text, characters."""
     stop: int = 0
     """Where it ends."""
+    passage: int = 0
+    """Which passage of its content, from 1; 0 of a content that was not split."""
+    seconds: tuple[float, float] = (0, 0)
+    """Where a passage of a sound begins and ends."""
 
 
 @dataclass(frozen=True, slots=True)

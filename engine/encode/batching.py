@@ -15,10 +15,10 @@ from typing import Generic, TypeVar
 
 from encoders.errors import TriveniError
 from encoders.spaces.space import Space
-from encoders.types import Content, Floats, Modality, Prepared
+from encoders.types import Content, Floats, Modality, Prepared, by_modality
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, DeadlineError, OverloadedError
-from engine.encode.encoding import Encoded
+from engine.encode.encoding import Encoded, EncodedPassages, passages_of
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -241,27 +241,35 @@ class MicroBatcher:
     def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
         """Encode contents, each for itself; see `ContentEncoder.encode`."""
         results: list[Encoded | None] = [None] * len(contents)
-        prepared: dict[Modality, dict[int, Prepared]] = {}
+        prepared: dict[int, Prepared] = {}
         for row, content in enumerate(contents):
             deadline.check("decoding")
             try:
-                prepared.setdefault(content.modality, {})[row] = self._space.prepare(content)
+                prepared[row] = self._space.prepare(content)
             except TriveniError as error:
                 results[row] = error
-        rows = [row for group in prepared.values() for row in group]
-        futures: list[Future[Floats]] = []
-        try:
-            for modality, group in prepared.items():
-                if group:
-                    futures += self._batchers[modality].submit(list(group.values()), deadline)
-        except OverloadedError:
-            for future in futures:
-                future.cancel()
-            raise
-        vectors = gather(futures, deadline, "encoding")
-        for row, vector in zip(rows, vectors, strict=True):
+        for row, vector in zip(prepared, self._forward(list(prepared.values()), deadline), strict=True):
             results[row] = vector
         return [result for result in results if result is not None]
+
+    def encode_passages(
+        self, contents: Sequence[Content], most: Sequence[int], deadline: Deadline
+    ) -> list[EncodedPassages]:
+        """Encode contents, the long ones split; see `ContentEncoder.encode_passages`."""
+        return passages_of(self._space, self._forward, contents, most, deadline)
+
+    def _forward(self, prepared: Sequence[Prepared], deadline: Deadline) -> list[Encoded]:
+        """What each network makes of its modality's, in the order of `prepared`."""
+        futures: dict[int, Future[Floats]] = {}
+        try:
+            for modality, rows in by_modality([one.modality for one in prepared]).items():
+                submitted = self._batchers[modality].submit([prepared[row] for row in rows], deadline)
+                futures |= dict(zip(rows, submitted, strict=True))
+        except OverloadedError:
+            for future in futures.values():
+                future.cancel()
+            raise
+        return gather([futures[row] for row in range(len(prepared))], deadline, "encoding")
 
     def close(self) -> None:
         """Finish what waits, and end the threads."""

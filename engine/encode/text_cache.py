@@ -8,7 +8,7 @@ from encoders.errors import TriveniError
 from encoders.types import Content, Floats, Text
 from engine.core.caching import UseCount, Uses
 from engine.core.deadline import Deadline
-from engine.encode.encoding import ContentEncoder, Encoded
+from engine.encode.encoding import ContentEncoder, Encoded, EncodedPassages
 
 
 class TextEmbeddingCache:
@@ -38,6 +38,12 @@ class TextEmbeddingCache:
                 results[row] = result
                 self._keep(contents[row], result)
         return [result for result in results if result is not None]
+
+    def encode_passages(
+        self, contents: Sequence[Content], most: Sequence[int], deadline: Deadline
+    ) -> list[EncodedPassages]:
+        """Encode contents of items, which are not kept; see `ContentEncoder.encode_passages`."""
+        return self._encoder.encode_passages(contents, most, deadline)
 
     def caches(self) -> Mapping[str, Uses]:
         """How it was used; see `Caching`."""

@@ -43,6 +43,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         max_bytes: of the items of one stream that wait meanwhile.
         strict: refuse every item of which a content cannot be read.
         max_parts: contents of one modality that an item may have.
+        split_long: whether long texts and sounds are split into passages, within `max_parts`.
         changed: is told of items that were written or deleted, before the caller is.
         counted: is told what became of each item.
     """
@@ -58,13 +59,14 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         max_bytes: int,
         strict: bool = False,
         max_parts: int = MAX_PARTS,
+        split_long: bool = False,
         changed: Callable[[Sequence[ItemId]], None] = lambda _: None,
         counted: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store, self._counted = store, counted
         self._readers, self._writers = readers, writers
         self._max_batch, self._max_bytes = max_batch, max_bytes
-        self._upserter = Upserter(encoder, store, changed, strict=strict, max_parts=max_parts)
+        self._upserter = Upserter(encoder, store, changed, strict=strict, max_parts=max_parts, split_long=split_long)
         self._changed = changed
         self._writing = asyncio.Lock()
 
@@ -112,6 +114,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             else:
                 response.outcome = _OUTCOMES[result.outcome]
                 response.missing.extend(problem(error) for error in result.missing)
+                response.thinned = result.thinned
             self._counted("rejected" if isinstance(result, TriveniError) else result.outcome)
             responses.append(response)
         return responses

@@ -125,6 +125,7 @@ class Services:
                 max_bytes=max_bytes,
                 strict=index.strict,
                 max_parts=index.max_parts,
+                split_long=index.split_long,
                 changed=tenant.serving.changed if tenant.serving else lambda _: None,
                 counted=metrics.upserted,
             ),

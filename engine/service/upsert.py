@@ -5,12 +5,23 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from encoders.errors import DecoderError, TriveniError
-from encoders.types import Floats
-from engine.catalog.ingest import Digest, Key, digest, keys_of, missing_of, point_of, vectors_of
+from encoders.types import WHOLE, Floats
+from engine.catalog.ingest import (
+    Digest,
+    Key,
+    digest,
+    is_thinned,
+    keys_of,
+    may_be_long,
+    missing_of,
+    passages_of,
+    point_of,
+    vectors_of,
+)
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, DeadlineError
 from engine.core.types import MAX_PARTS, Item, ItemId, check_parts
-from engine.encode.encoding import ContentEncoder, Encoded
+from engine.encode.encoding import ContentEncoder, EncodedPassages
 from engine.store.base import Point, VectorStore
 from engine.store.match import check_kinds
 
@@ -32,6 +43,8 @@ class Upserted:
     outcome: UpsertOutcome
     missing: tuple[TriveniError, ...] = ()
     """Why contents could not be read: the item is there without them."""
+    thinned: bool = False
+    """Whether passages of a long text are left out."""
 
 
 Result = Upserted | TriveniError
@@ -52,6 +65,20 @@ class _Work:
     strict: bool
     missing: dict[Key, TriveniError] = field(default_factory=dict)
 
+    def add(self, place: int, key: Key, found: EncodedPassages) -> None:
+        """Take the vectors of a content, by passage, or the reason why there are none.
+
+        Args:
+            place: of the content in the item.
+            key: of the content.
+            found: what was made of it.
+        """
+        if isinstance(found, TriveniError):
+            found.field = f"contents[{place}].{key.modality}"
+            self.missing[key] = found
+        else:
+            self.vectors |= {key._replace(span=span): vector for span, vector in found.items()}
+
     def refusal(self, earlier: Point | None) -> TriveniError | None:
         """Why the item is refused: strictness, nothing else in it, poorer than before, or no fault of its own.
 
@@ -59,8 +86,8 @@ class _Work:
             earlier: what an earlier row of the batch makes of the item.
         """
         before = earlier or self.before
-        for (modality, _), error in self.missing.items():
-            had = not self.same and before is not None and modality in before.vectors
+        for key, error in self.missing.items():
+            had = not self.same and before is not None and key.modality in before.vectors
             if self.strict or had or not self.vectors or isinstance(error, DecoderError):
                 return error
         return None
@@ -75,6 +102,7 @@ class Upserter:
         changed: is told of the items that were written.
         strict: refuse every item of which a content cannot be read.
         max_parts: contents of one modality that an item may have.
+        split_long: whether long texts and sounds are split into passages, within `max_parts`.
     """
 
     def __init__(
@@ -85,9 +113,10 @@ class Upserter:
         *,
         strict: bool = False,
         max_parts: int = MAX_PARTS,
+        split_long: bool = False,
     ) -> None:
         self._encoder, self._store, self._changed, self._strict = encoder, store, changed, strict
-        self._max_parts = max_parts
+        self._max_parts, self._split = max_parts, max_parts if split_long else 0
 
     def upsert(
         self, items: Sequence[Item | TriveniError], deadline: Deadline, strict: Collection[int] = ()
@@ -148,7 +177,7 @@ class Upserter:
             try:
                 check_kinds(item.payload, schema)
                 check_parts(item.contents, self._max_parts)
-                said = digest(item)
+                said = digest(item, split=self._split)
             except TriveniError as error:
                 results[row] = error
                 continue
@@ -163,29 +192,39 @@ class Upserter:
             if same and not (point and missing_of(point.payload)):
                 results[row] = Upserted(UpsertOutcome.UNCHANGED)
                 continue
-            kept = vectors_of(point) if point and before and before.contents == said.contents else {}
+            kept = _kept(item, point, before, said) if point and before and before.contents == said.contents else {}
             works[row] = _Work(item, said, point, kept, same, strictly)
             latest[item.id] = row
         return works
 
     def _encode(self, works: dict[int, _Work], deadline: Deadline) -> None:
         """Give the works the vectors that they lack, or the reasons why there are none."""
-        contents = [
+        lacking = [
             (work, place, key, content)
             for work in works.values()
             for place, (key, content) in enumerate(zip(keys_of(work.item), work.item.contents, strict=True))
-            if key not in work.vectors
+            if key not in {part.content for part in work.vectors}
         ]
-        encoded: list[Encoded | TriveniError] = []
-        for start in range(0, len(contents), _AT_ONCE):
-            some = [content for *_, content in contents[start : start + _AT_ONCE]]
-            encoded += self._encoder.encode(some, deadline)
-        for (work, place, key, content), result in zip(contents, encoded, strict=True):
-            if isinstance(result, TriveniError):
-                result.field = f"contents[{place}].{content.modality}"
-                work.missing[key] = result
-            else:
-                work.vectors[key] = result
+        short = [one for one in lacking if not (one[0].digest.split and may_be_long(one[3]))]
+        for start in range(0, len(short), _AT_ONCE):
+            some = short[start : start + _AT_ONCE]
+            encoded = self._encoder.encode([content for *_, content in some], deadline)
+            for (work, place, key, _), result in zip(some, encoded, strict=True):
+                work.add(place, key, result if isinstance(result, TriveniError) else {WHOLE: result})
+        long = [one for one in lacking if one[0].digest.split and may_be_long(one[3])]
+        most = [passages_of(work.item, work.digest.split)[key.modality] for work, _, key, _ in long]
+        passages = self._encoder.encode_passages([content for *_, content in long], most, deadline) if long else []
+        for (work, place, key, _), found in zip(long, passages, strict=True):
+            work.add(place, key, found)
+
+
+def _kept(item: Item, point: Point, before: Digest, said: Digest) -> dict[Key, Floats]:
+    """The vectors that can be kept for an item of the same contents: not those that may have been split otherwise."""
+    had = vectors_of(point)
+    if before.split == said.split:
+        return had
+    short = {key for key, content in zip(keys_of(item), item.contents, strict=True) if not may_be_long(content)}
+    return {part: vector for part, vector in had.items() if part.content in short}
 
 
 def _points(works: dict[int, _Work], results: list[Result]) -> dict[ItemId, Point]:
@@ -198,9 +237,9 @@ def _points(works: dict[int, _Work], results: list[Result]) -> dict[ItemId, Poin
             continue
         nothing_new = work.same and work.before is not None and work.vectors.keys() == vectors_of(work.before).keys()
         outcome = UpsertOutcome.UNCHANGED if nothing_new else UpsertOutcome.STORED
-        results[row] = Upserted(outcome, tuple(work.missing.values()))
+        results[row] = Upserted(outcome, tuple(work.missing.values()), is_thinned(work.vectors))
         if not nothing_new:
-            missing = {modality for modality, _ in work.missing}
+            missing = {key.modality for key in work.missing}
             points[work.item.id] = point_of(work.item, work.vectors, digest_=work.digest, missing=missing)
     return points
 

@@ -3,14 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 
-from encoders.encoder import Encoder
+from encoders.encoder import Encoder, PreparesPassages
 from encoders.errors import ContentError
 from encoders.spaces.space import Space
-from encoders.types import Audio, Content, Floats, Image, Modality, Text
+from encoders.types import WHOLE, Audio, Content, Floats, Image, Modality, Text
 
 TOLERANCE = 1e-4
 """In each coordinate, between a content encoded alone and in a batch."""
@@ -25,7 +25,11 @@ class EncoderContract:
 
     @abstractmethod
     def contents(self) -> Sequence[Content]:
-        """Different contents that it takes, at least three."""
+        """Different contents that it takes, at least three; none so long that it is split."""
+
+    def long_contents(self) -> Sequence[Content]:
+        """Contents that it splits, if it is one that `PreparesPassages`."""
+        return ()
 
     def test_it_is_an_encoder(self) -> None:
         """It has all members of the protocol, and its identity is plain text that repeats."""
@@ -73,6 +77,28 @@ class EncoderContract:
             assert error.problem
         else:
             raise AssertionError("a content of another modality was taken")
+
+    def test_long_contents_are_split(self) -> None:
+        """Into passages in order, the same each time; what is not long stays whole."""
+        encoder = self.encoder()
+        if not isinstance(encoder, PreparesPassages):
+            return
+        for content in self.contents():
+            (one,) = encoder.prepare_passages(content, 4).items()
+            assert one[0] == WHOLE
+            np.testing.assert_allclose(encoder.forward([one[1]]), self._vectors([content]), atol=TOLERANCE)
+        for content in self.long_contents():
+            found = encoder.prepare_passages(content, 4)
+            assert 2 <= len(found) <= 4
+            spans = list(found)
+            assert spans == list(encoder.prepare_passages(content, 4))
+            assert all(start < stop for start, stop in spans)
+            assert all(one[1] <= other[0] for one, other in pairwise(spans))
+            vectors = encoder.forward(list(found.values()))
+            np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+            if isinstance(content, Text):
+                texts = [Text(content.text[start:stop]) for start, stop in spans]
+                np.testing.assert_allclose(vectors, self._vectors(texts), atol=TOLERANCE)
 
     def _vectors(self, contents: Sequence[Content]) -> Floats:
         encoder = self.encoder()

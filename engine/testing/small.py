@@ -12,7 +12,7 @@ from engine.catalog.items import ItemTable, read_items
 from engine.core.deadline import Deadline
 from engine.core.filters import FieldKind, Match
 from engine.core.types import Event, EventKind, ItemId, Json, Query, UserId
-from engine.encode.encoding import Encoded
+from engine.encode.encoding import Encoded, EncodedPassages
 from engine.events.types import UserEvent
 from engine.learn.log import event_log
 from engine.learn.ranker import Split
@@ -32,6 +32,9 @@ class _NoEncoder:
     """For queries without contents."""
 
     def encode(self, contents: object, deadline: Deadline) -> list[Encoded]:
+        raise AssertionError("these queries have no contents")
+
+    def encode_passages(self, contents: object, most: object, deadline: Deadline) -> list[EncodedPassages]:
         raise AssertionError("these queries have no contents")
 
 

@@ -16,7 +16,7 @@ from encoders.types import Content, Text
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, SettingsError
 from engine.core.types import ItemId
-from engine.encode.encoding import ContentEncoder, Encoded
+from engine.encode.encoding import ContentEncoder, Encoded, EncodedPassages
 from engine.http.server import HttpServer
 from engine.http.settings import HttpSettings
 from tests.http.doors import Opened, opened
@@ -44,6 +44,11 @@ class Holding:
                 self.cancelled.set()
                 raise
         return self._encoder.encode(contents, deadline)
+
+    def encode_passages(
+        self, contents: Sequence[Content], most: Sequence[int], deadline: Deadline
+    ) -> list[EncodedPassages]:
+        return self._encoder.encode_passages(contents, most, deadline)
 
 
 def test_a_client_that_goes_away_cancels_its_call(tmp_path: Path) -> None:

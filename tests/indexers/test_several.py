@@ -79,7 +79,7 @@ def test_a_part_that_cannot_be_read_is_missing_and_comes_later(
     assert report.missing == {("ContentError", "image"): 1}
     owl = everything(store)[OWL]
     assert missing_of(owl.payload) == {I}
-    assert {number for modality, number in vectors_of(owl) if modality is I} == {0, 2}
+    assert {key.number for key in vectors_of(owl) if key.modality is I} == {0, 2}
     assert verify(found, store, space=space).unreadable.count == 1
     counting = Counting(space)
     assert index(found, store, counting).outcomes[RowOutcome.UNCHANGED] == 2

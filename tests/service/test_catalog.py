@@ -19,7 +19,7 @@ from engine.config.settings import Settings
 from engine.core.deadline import Deadline
 from engine.core.filters import FieldKind
 from engine.core.types import Item, ItemId
-from engine.encode.encoding import ContentEncoder, Encoded
+from engine.encode.encoding import ContentEncoder, Encoded, EncodedPassages
 from engine.service.server import ServerOptions
 from engine.service.upsert import Upserted, Upserter, UpsertOutcome
 from engine.store.edge import EdgeStore
@@ -44,6 +44,11 @@ class Counting:
         self.go_on.wait(20)
         self.contents += contents
         return self.encoder.encode(contents, deadline)
+
+    def encode_passages(self, contents: list[Content], most: list[int], deadline: Deadline) -> list[EncodedPassages]:
+        self.go_on.wait(20)
+        self.contents += contents
+        return self.encoder.encode_passages(contents, most, deadline)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from encoders.types import Content, Text
 from engine.core.deadline import Deadline
-from engine.encode.encoding import ContentEncoder, Encoded
+from engine.encode.encoding import ContentEncoder, Encoded, EncodedPassages
 from engine.http.server import HttpServer
 from engine.http.settings import HttpSettings
 from engine.service.admission import Outcome
@@ -46,6 +46,12 @@ class Gate:
             finally:
                 self.waiting -= 1
         return self.encoder.encode(contents, deadline)
+
+    def encode_passages(
+        self, contents: Sequence[Content], most: Sequence[int], deadline: Deadline
+    ) -> list[EncodedPassages]:
+        assert self.encoder
+        return self.encoder.encode_passages(contents, most, deadline)
 
 
 @pytest.fixture

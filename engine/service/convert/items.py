@@ -46,10 +46,10 @@ def stored_item(point: Point, fingerprint: str, *, include_vectors: bool) -> ite
     message.payload.SetInParent()
     fill_struct(message.payload, item.payload)
     if include_vectors:
-        for (modality, _), vector in vectors_of(point).items():
+        for key, vector in vectors_of(point).items():
             message.vectors.append(
                 content_pb2.Vector(
-                    modality=FROM_MODALITY[modality], values=vector_bytes(vector), fingerprint=fingerprint
+                    modality=FROM_MODALITY[key.modality], values=vector_bytes(vector), fingerprint=fingerprint
                 )
             )
     return message

@@ -109,7 +109,8 @@ def _fill_reason(why: recommendation_pb2.Reason, reason: Reason, joined: Joined)
     if reason.found is not None:
         found = reason.found
         why.part.index, why.part.path, why.part.text = found.index, found.path, found.text
-        why.part.start, why.part.end = found.start, found.stop
+        why.part.start, why.part.end, why.part.passage = found.start, found.stop, found.passage
+        why.part.start_seconds, why.part.end_seconds = found.seconds
     if reason.words_share:
         why.words_share = reason.words_share
         why.words.extend(reason.words)

@@ -33,6 +33,15 @@ export function speaking(reason) {
   return KINDS.filter((kind) => shares[kind] > 0 && shares[kind] >= (about.value?.notable ?? 0) * all).sort((a, b) => shares[b] - shares[a]);
 }
 
+/** @param {number} seconds @returns {string} minutes and seconds */
+const clock = (seconds) => `${Math.floor(Math.round(seconds) / 60)}:${String(Math.round(seconds) % 60).padStart(2, '0')}`;
+
+/** What follows the kind of an item's part that answered: " 2 (back.jpg)", ", passage 3 (It ends …)", ", 1:20 to 1:30". @param {NonNullable<import('./types').Reason['part']>} part */
+export function partName({ index = 0, path, text, passage = 0, start_seconds = 0, end_seconds = 0 }) {
+  const within = end_seconds ? `, ${clock(start_seconds)} to ${clock(end_seconds)}` : passage ? `, passage ${passage}` : '';
+  return `${index || !passage ? ` ${index + 1}` : ''}${within}${path || text ? ` (${path || text?.trim()})` : ''}`;
+}
+
 /** What is said of reasons that point to no part and no event. @type {Record<string, string>} */
 export const GENERAL = {
   REASON_KIND_POPULAR: 'many people like it',

@@ -39,7 +39,7 @@ export interface Reason {
   words_share?: number;
   words?: string[];
   /** Of an item with several parts of that modality, which one answered. */
-  part?: { index?: number; path?: string; text?: string };
+  part?: { index?: number; path?: string; text?: string; passage?: number; start_seconds?: number; end_seconds?: number };
 }
 
 export interface Result {

@@ -47,6 +47,11 @@ class Rows(Sequence[Row]):
         return self._table().html()
 
 
+def _clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02}"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class ItemPart(Brief):
     """One of several pictures, sounds or passages of an item."""
@@ -60,11 +65,20 @@ class ItemPart(Brief):
     start: int = 0
     """Where the passage begins in the item's text, characters."""
     end: int = 0
+    passage: int = 0
+    """Of a long text or sound, which was split: which of its passages, from 1; else 0."""
+    start_seconds: float = 0.0
+    """Where a passage of a sound begins."""
+    end_seconds: float = 0.0
 
-    def name(self, modality: Modality) -> str:
-        """What people call it: "image 2 (shoes/back.jpg)"."""
-        said = self.path or (f"“{self.text}”" if self.text else "")
-        return f"{modality} {self.index + 1}" + (f" ({said})" if said else "")
+    def name(self, modality: str) -> str:
+        """What people call it: "image 2 (shoes/back.jpg)", "text, passage 3 (“It ends …”)", "audio, 1:20 to 1:30"."""
+        said = self.path or (f"“{self.text.strip()}”" if self.text else "")
+        number = f" {self.index + 1}" if self.index or not self.passage else ""
+        within = f", passage {self.passage}" if self.passage else ""
+        if self.end_seconds:
+            within = f", {_clock(self.start_seconds)} to {_clock(self.end_seconds)}"
+        return f"{modality}{number}{within}" + (f" ({said})" if said else "")
 
 
 @dataclass(frozen=True, slots=True, repr=False)

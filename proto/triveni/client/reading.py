@@ -75,12 +75,14 @@ def _reason(message: recommendation_pb2.Reason, parts: Sequence[str], labels: Se
         dict(zip(MODALITIES, message.modality_shares, strict=False)),
         message.words_share,
         tuple(message.words),
-        _part(message.part) if message.HasField("part") else None,
+        item_part(message.part) if message.HasField("part") else None,
     )
 
 
-def _part(message: recommendation_pb2.ItemPart) -> ItemPart:
-    return ItemPart(message.index, message.path, message.text, message.start, message.end)
+def item_part(message: recommendation_pb2.ItemPart) -> ItemPart:
+    """The part of an item that a reason names."""
+    seconds = (message.start_seconds, message.end_seconds)
+    return ItemPart(message.index, message.path, message.text, message.start, message.end, message.passage, *seconds)
 
 
 def modality(number: int) -> Modality | None:

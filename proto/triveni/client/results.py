@@ -58,6 +58,8 @@ class ItemResult(Brief):
     """Why it was refused."""
     missing: tuple[Problem, ...] = ()
     """Contents that could not be read: it was stored without them."""
+    thinned: bool = False
+    """Whether it lacks passages of a long text, as it would have had more parts than index.max_parts."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

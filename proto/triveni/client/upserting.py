@@ -81,6 +81,7 @@ class Sending:
             outcome,  # type: ignore[arg-type]
             problem(message.problem) if message.HasField("problem") else None,
             tuple(problem(one) for one in message.missing),
+            message.thinned,
         )
 
     def explain(self, error: TriveniError) -> TriveniError:

@@ -28,7 +28,7 @@ from triveni.v1 import filter_pb2 as triveni_dot_v1_dot_filter__pb2
 from triveni.v1 import item_pb2 as triveni_dot_v1_dot_item__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18triveni/v1/catalog.proto\x12\ntriveni.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x18triveni/v1/content.proto\x1a\x17triveni/v1/filter.proto\x1a\x15triveni/v1/item.proto\"D\n\x12UpsertItemsRequest\x12\x1e\n\x04item\x18\x01 \x01(\x0b\x32\x10.triveni.v1.Item\x12\x0e\n\x06strict\x18\x02 \x01(\x08\"\xad\x01\n\x13UpsertItemsResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12*\n\x07outcome\x18\x03 \x01(\x0e\x32\x19.triveni.v1.UpsertOutcome\x12$\n\x07problem\x18\x04 \x01(\x0b\x32\x13.triveni.v1.Problem\x12$\n\x07missing\x18\x05 \x03(\x0b\x32\x13.triveni.v1.Problem\":\n\x0eGetItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x17\n\x0finclude_vectors\x18\x02 \x01(\x08\"L\n\x0fGetItemResponse\x12$\n\x04item\x18\x01 \x01(\x0b\x32\x16.triveni.v1.StoredItem\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\"v\n\x10ListItemsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x12.triveni.v1.Filter\x12\x17\n\x0finclude_vectors\x18\x04 \x01(\x08\"h\n\x11ListItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.triveni.v1.StoredItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"&\n\x12\x44\x65leteItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\",\n\x13\x44\x65leteItemsResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x03*\x85\x01\n\rUpsertOutcome\x12\x1e\n\x1aUPSERT_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15UPSERT_OUTCOME_STORED\x10\x01\x12\x1c\n\x18UPSERT_OUTCOME_UNCHANGED\x10\x02\x12\x1b\n\x17UPSERT_OUTCOME_REJECTED\x10\x03\x32\xaf\x03\n\x0e\x43\x61talogService\x12o\n\x0bUpsertItems\x12\x1e.triveni.v1.UpsertItemsRequest\x1a\x1f.triveni.v1.UpsertItemsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/items:upsert:\x01*(\x01\x30\x01\x12\x62\n\x07GetItem\x12\x1a.triveni.v1.GetItemRequest\x1a\x1b.triveni.v1.GetItemResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/items/{item_id=**}\x12[\n\tListItems\x12\x1c.triveni.v1.ListItemsRequest\x1a\x1d.triveni.v1.ListItemsResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/items\x12k\n\x0b\x44\x65leteItems\x12\x1e.triveni.v1.DeleteItemsRequest\x1a\x1f.triveni.v1.DeleteItemsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/items:delete:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18triveni/v1/catalog.proto\x12\ntriveni.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x18triveni/v1/content.proto\x1a\x17triveni/v1/filter.proto\x1a\x15triveni/v1/item.proto\"D\n\x12UpsertItemsRequest\x12\x1e\n\x04item\x18\x01 \x01(\x0b\x32\x10.triveni.v1.Item\x12\x0e\n\x06strict\x18\x02 \x01(\x08\"\xbe\x01\n\x13UpsertItemsResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12*\n\x07outcome\x18\x03 \x01(\x0e\x32\x19.triveni.v1.UpsertOutcome\x12$\n\x07problem\x18\x04 \x01(\x0b\x32\x13.triveni.v1.Problem\x12$\n\x07missing\x18\x05 \x03(\x0b\x32\x13.triveni.v1.Problem\x12\x0f\n\x07thinned\x18\x06 \x01(\x08\":\n\x0eGetItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x17\n\x0finclude_vectors\x18\x02 \x01(\x08\"L\n\x0fGetItemResponse\x12$\n\x04item\x18\x01 \x01(\x0b\x32\x16.triveni.v1.StoredItem\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\"v\n\x10ListItemsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x12.triveni.v1.Filter\x12\x17\n\x0finclude_vectors\x18\x04 \x01(\x08\"h\n\x11ListItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.triveni.v1.StoredItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"&\n\x12\x44\x65leteItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\",\n\x13\x44\x65leteItemsResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x03*\x85\x01\n\rUpsertOutcome\x12\x1e\n\x1aUPSERT_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15UPSERT_OUTCOME_STORED\x10\x01\x12\x1c\n\x18UPSERT_OUTCOME_UNCHANGED\x10\x02\x12\x1b\n\x17UPSERT_OUTCOME_REJECTED\x10\x03\x32\xaf\x03\n\x0e\x43\x61talogService\x12o\n\x0bUpsertItems\x12\x1e.triveni.v1.UpsertItemsRequest\x1a\x1f.triveni.v1.UpsertItemsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/items:upsert:\x01*(\x01\x30\x01\x12\x62\n\x07GetItem\x12\x1a.triveni.v1.GetItemRequest\x1a\x1b.triveni.v1.GetItemResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/items/{item_id=**}\x12[\n\tListItems\x12\x1c.triveni.v1.ListItemsRequest\x1a\x1d.triveni.v1.ListItemsResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/items\x12k\n\x0b\x44\x65leteItems\x12\x1e.triveni.v1.DeleteItemsRequest\x1a\x1f.triveni.v1.DeleteItemsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/items:delete:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,24 +43,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOGSERVICE'].methods_by_name['ListItems']._serialized_options = b'\202\323\344\223\002\013\022\t/v1/items'
   _globals['_CATALOGSERVICE'].methods_by_name['DeleteItems']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['DeleteItems']._serialized_options = b'\202\323\344\223\002\025\"\020/v1/items:delete:\001*'
-  _globals['_UPSERTOUTCOME']._serialized_start=841
-  _globals['_UPSERTOUTCOME']._serialized_end=974
+  _globals['_UPSERTOUTCOME']._serialized_start=858
+  _globals['_UPSERTOUTCOME']._serialized_end=991
   _globals['_UPSERTITEMSREQUEST']._serialized_start=144
   _globals['_UPSERTITEMSREQUEST']._serialized_end=212
   _globals['_UPSERTITEMSRESPONSE']._serialized_start=215
-  _globals['_UPSERTITEMSRESPONSE']._serialized_end=388
-  _globals['_GETITEMREQUEST']._serialized_start=390
-  _globals['_GETITEMREQUEST']._serialized_end=448
-  _globals['_GETITEMRESPONSE']._serialized_start=450
-  _globals['_GETITEMRESPONSE']._serialized_end=526
-  _globals['_LISTITEMSREQUEST']._serialized_start=528
-  _globals['_LISTITEMSREQUEST']._serialized_end=646
-  _globals['_LISTITEMSRESPONSE']._serialized_start=648
-  _globals['_LISTITEMSRESPONSE']._serialized_end=752
-  _globals['_DELETEITEMSREQUEST']._serialized_start=754
-  _globals['_DELETEITEMSREQUEST']._serialized_end=792
-  _globals['_DELETEITEMSRESPONSE']._serialized_start=794
-  _globals['_DELETEITEMSRESPONSE']._serialized_end=838
-  _globals['_CATALOGSERVICE']._serialized_start=977
-  _globals['_CATALOGSERVICE']._serialized_end=1408
+  _globals['_UPSERTITEMSRESPONSE']._serialized_end=405
+  _globals['_GETITEMREQUEST']._serialized_start=407
+  _globals['_GETITEMREQUEST']._serialized_end=465
+  _globals['_GETITEMRESPONSE']._serialized_start=467
+  _globals['_GETITEMRESPONSE']._serialized_end=543
+  _globals['_LISTITEMSREQUEST']._serialized_start=545
+  _globals['_LISTITEMSREQUEST']._serialized_end=663
+  _globals['_LISTITEMSRESPONSE']._serialized_start=665
+  _globals['_LISTITEMSRESPONSE']._serialized_end=769
+  _globals['_DELETEITEMSREQUEST']._serialized_start=771
+  _globals['_DELETEITEMSREQUEST']._serialized_end=809
+  _globals['_DELETEITEMSRESPONSE']._serialized_start=811
+  _globals['_DELETEITEMSRESPONSE']._serialized_end=855
+  _globals['_CATALOGSERVICE']._serialized_start=994
+  _globals['_CATALOGSERVICE']._serialized_end=1425
 # @@protoc_insertion_point(module_scope)

@@ -31,18 +31,20 @@ class UpsertItemsRequest(_message.Message):
     def __init__(self, item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ..., strict: _Optional[bool] = ...) -> None: ...
 
 class UpsertItemsResponse(_message.Message):
-    __slots__ = ("index", "item_id", "outcome", "problem", "missing")
+    __slots__ = ("index", "item_id", "outcome", "problem", "missing", "thinned")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
+    THINNED_FIELD_NUMBER: _ClassVar[int]
     index: int
     item_id: str
     outcome: UpsertOutcome
     problem: _content_pb2.Problem
     missing: _containers.RepeatedCompositeFieldContainer[_content_pb2.Problem]
-    def __init__(self, index: _Optional[int] = ..., item_id: _Optional[str] = ..., outcome: _Optional[_Union[UpsertOutcome, str]] = ..., problem: _Optional[_Union[_content_pb2.Problem, _Mapping]] = ..., missing: _Optional[_Iterable[_Union[_content_pb2.Problem, _Mapping]]] = ...) -> None: ...
+    thinned: bool
+    def __init__(self, index: _Optional[int] = ..., item_id: _Optional[str] = ..., outcome: _Optional[_Union[UpsertOutcome, str]] = ..., problem: _Optional[_Union[_content_pb2.Problem, _Mapping]] = ..., missing: _Optional[_Iterable[_Union[_content_pb2.Problem, _Mapping]]] = ..., thinned: _Optional[bool] = ...) -> None: ...
 
 class GetItemRequest(_message.Message):
     __slots__ = ("item_id", "include_vectors")

@@ -193,18 +193,24 @@ class Reason(_message.Message):
     def __init__(self, kind: _Optional[_Union[ReasonKind, str]] = ..., index: _Optional[int] = ..., modality: _Optional[_Union[_content_pb2.Modality, str]] = ..., share: _Optional[float] = ..., event_id: _Optional[str] = ..., modality_shares: _Optional[_Iterable[float]] = ..., words_share: _Optional[float] = ..., words: _Optional[_Iterable[str]] = ..., part: _Optional[_Union[ItemPart, _Mapping]] = ...) -> None: ...
 
 class ItemPart(_message.Message):
-    __slots__ = ("index", "path", "text", "start", "end")
+    __slots__ = ("index", "path", "text", "start", "end", "passage", "start_seconds", "end_seconds")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    PASSAGE_FIELD_NUMBER: _ClassVar[int]
+    START_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    END_SECONDS_FIELD_NUMBER: _ClassVar[int]
     index: int
     path: str
     text: str
     start: int
     end: int
-    def __init__(self, index: _Optional[int] = ..., path: _Optional[str] = ..., text: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
+    passage: int
+    start_seconds: float
+    end_seconds: float
+    def __init__(self, index: _Optional[int] = ..., path: _Optional[str] = ..., text: _Optional[str] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., passage: _Optional[int] = ..., start_seconds: _Optional[float] = ..., end_seconds: _Optional[float] = ...) -> None: ...
 
 class SkippedEvent(_message.Message):
     __slots__ = ("index", "reason", "event_id")

@@ -4,7 +4,7 @@ import { api, media } from '../api.js';
 import { plain, score, sureness, titleOf } from '../format.js';
 import { html, useEffect, useState } from '../html.js';
 import { asResult, itemOf } from '../items.js';
-import { GENERAL, KINDS, NAMES, sharesOf, speaking } from '../reasons.js';
+import { GENERAL, KINDS, NAMES, partName, sharesOf, speaking } from '../reasons.js';
 import { ErrorBox } from './error-box.js';
 import { Icon } from './icon.js';
 import { Picture } from './picture.js';
@@ -51,7 +51,7 @@ function Why({ result, nameOfReason }) {
       const kinds = speaking(reason);
       const shares = Object.entries(sharesOf(reason)).filter(([, share]) => share > 0);
       const name = nameOfReason(reason) ?? GENERAL[reason.kind ?? ''] ?? 'something else';
-      return html`<li key=${at}><span class="t">${name}${kinds.map((kind, at) => html`${at ? (at < kinds.length - 1 ? ', ' : ' and ') : ', by its '}<span class=${`by hue-${kind}`}>${NAMES[kind]}</span>`)}${reason.part && kinds.length ? html` ${(reason.part.index ?? 0) + 1}${reason.part.path || reason.part.text ? ` (${reason.part.path || reason.part.text})` : ''}` : ''}${reason.words?.length ? html`, by its words <span class="by">${reason.words.join(', ')}</span>` : ''}</span>
+      return html`<li key=${at}><span class="t">${name}${kinds.map((kind, at) => html`${at ? (at < kinds.length - 1 ? ', ' : ' and ') : ', by its '}<span class=${`by hue-${kind}`}>${NAMES[kind]}</span>`)}${reason.part && kinds.length ? partName(reason.part) : ''}${reason.words?.length ? html`, by its words <span class="by">${reason.words.join(', ')}</span>` : ''}</span>
         <span class="meter">${shares.map(([each, share]) => html`<i class=${`hue-${each}`} style=${{ width: `${(100 * share) / most}%` }} />`)}</span>
         <span class="num">${score(reason.share ?? 0)}</span></li>`;
     })}</ul></section>`;
