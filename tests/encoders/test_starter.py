@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from encoders.decoding.limits import DecodeLimits
-from encoders.encoder import Encoder
+from encoders.encoder import Encoder, PreparesPassages
 from encoders.errors import ContentError, WeightsError
+from encoders.networks.known import MINILM
 from encoders.spaces.align import ClassTexts, ImageHead
 from encoders.spaces.appearance import AppearanceEncoder
 from encoders.spaces.calibration import HeadEncoder
 from encoders.spaces.drawings import KernelRidge
 from encoders.spaces.space import Space
 from encoders.spaces.starter import CARD, HEADS, TENSORS, load_starter, read_heads
-from encoders.types import Audio, Content, Floats, Image, Modality, Text
+from encoders.types import WHOLE, Audio, Content, Floats, Image, Modality, Text
 from tests.encoders.conftest import checkers, drawing, noise, tone, wav
 
 GOLDEN = Path(__file__).parent / "canonical_starter.json"
@@ -46,6 +47,39 @@ def test_batch_gives_what_single_contents_give(starter_space: Space, modality: M
     together = starter_space.encode(SAMPLES[modality])
     alone = np.concatenate([starter_space.encode([content]) for content in SAMPLES[modality]])
     np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_a_long_text_is_split_into_passages_that_are_read_whole(starter_space: Space) -> None:
+    text = " ".join(f"This is sentence {number}, as long as each of the others." for number in range(60))
+    encoder = starter_space.encoder(Modality.TEXT)
+    assert isinstance(encoder, PreparesPassages)
+    found = encoder.prepare_passages(Text(text), 16)
+    parts = [text[start:stop] for start, stop in found]
+    assert len(parts) > 2
+    assert "".join(parts) == text
+    sizes = [len(prepared.value) for prepared in found.values()]
+    assert max(sizes) <= MINILM.input["max_tokens"]
+    assert min(sizes) > 0.8 * max(sizes)
+    vectors = starter_space.encode([Text(part) for part in parts])
+    np.testing.assert_allclose(starter_space.forward([*found.values()]), vectors, atol=1e-4)
+    (whole,) = encoder.prepare_passages(SAMPLES[Modality.TEXT][0], 16).items()
+    assert whole[0] == WHOLE
+    assert len(encoder.prepare_passages(Text(text), 2)) == 2
+
+
+def test_a_long_sound_is_split_and_silence_is_left_out(starter_space: Space) -> None:
+    rest = np.zeros(15 * 16_000)
+    notes = [0.4 * np.sin(2 * np.pi * hertz * np.arange(15 * 16_000) / 16_000) for hertz in (440.0, 880.0)]
+    encoder = starter_space.encoder(Modality.AUDIO)
+    assert isinstance(encoder, PreparesPassages)
+    long = wav(np.concatenate([notes[0], rest, notes[1]]), 16_000)
+    spans = list(encoder.prepare_passages(long, 16))
+    assert spans == [(0, 9000), (9000, 18000), (27000, 36000), (36000, 45000)]
+    vectors = encoder.forward([*encoder.prepare_passages(long, 16).values()])
+    alone = starter_space.encode([tone(9.0), tone(9.0, 880.0)])
+    np.testing.assert_allclose(vectors[[0, 3]] @ alone.T > 0.9, np.eye(2, dtype=bool))
+    assert len(encoder.prepare_passages(tone(45.0), 3)) == 3
+    assert list(encoder.prepare_passages(tone(20.0), 16)) == [WHOLE]
 
 
 @pytest.mark.parametrize("modality", list(Modality))
