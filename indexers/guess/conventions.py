@@ -53,7 +53,7 @@ def convention_of(column: Column) -> Other | None:
         largest = max(abs(float(value)) for value in column.values)  # type: ignore[arg-type]
         return Other(FieldKind.DATETIME, form=SECONDS if largest < 1e11 else MILLISECONDS)
     texts = column.texts
-    if not texts:
+    if not texts or column.is_list:
         return None
     for sign, seen in ((",", _WITH_COMMA), (".", _THOUSANDS)):
         if any(map(seen.search, texts)) and _read(texts, number, sign):

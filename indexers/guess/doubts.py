@@ -28,7 +28,7 @@ def doubts_of_text(column: Column) -> Iterator[str]:
         yield f"{column.name} holds HTML, whose tags would be encoded as words: strip them before indexing"
     if column.words > LONG_WORDS:
         long = f"{column.name} is long ({column.words:.0f} words on average)"
-        yield f"{long}: an encoder reads about the first {LONG_WORDS} words: put what matters first"
+        yield f"{long}: it is split into passages of about {LONG_WORDS} words, as many as index.max_parts allows"
 
 
 def doubts_of_payload(sample: Sample, names: set[str]) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _place(where: str, keys: set[str]) -> Iterator[str]:
 
 def separator_of(column: Column) -> str:
     """What separates the values of cells that are lists; "" if they are none."""
-    if not column.texts or column.kind not in (FieldKind.KEYWORD, None):
+    if not column.texts or column.is_list or column.kind not in (FieldKind.KEYWORD, None):
         return ""
     named = bool(_TAG_NAME.fullmatch(column.plain_name))
     for separator in ("|", ";", ","):

@@ -74,9 +74,7 @@ def guess_catalog(path: Path | str, root: Path | None = None, query: str = "") -
     guess.rows = len(sample.rows)
     guess.doubts += sample.bad[:3]
     _roles(guess, sample)
-    if any(
-        isinstance(value, str) for name in _names(guess, "image", "audio") for value in sample.columns[name].values
-    ):
+    if any(sample.columns[name].texts for name in _names(guess, "image", "audio")):
         _root(guess, sample, path, root)
     _payload(guess, sample, splittable=not is_url(path) and Path(path).suffix.lower() in TEXT_SUFFIXES)
     _empty_rows(guess, sample)
@@ -105,7 +103,8 @@ def _roles(guess: Guess, sample: Sample) -> None:
     if texts:
         guess.columns["text"] = tuple(column.name for column in texts)
     for column in texts:
-        guess.reasons[column.name] = "text", f"{why or 'reads most like prose'}, {column.words:.0f} words on average"
+        said = f"{why or 'reads most like prose'}, {column.words:.0f} words on average"
+        guess.reasons[column.name] = "text", said + (", of lists: each is a part" if column.is_list else "")
         guess.doubts += doubts_of_text(column)
         if not why:
             guess.doubts.append(f"{column.name} is not called like a text: say so if another is, --column text=NAME")
@@ -153,17 +152,13 @@ def _offer(names: tuple[str, ...]) -> str:
 def _of_media(column: Column, role: str, sample: Sample) -> str:
     what = {"image": "pictures", "audio": "sounds"}[role]
     held = "bytes" if any(isinstance(value, bytes) for value in column.values) else "paths"
-    return f"{held} of {what} in {len(column.values)} of {len(sample.rows)} rows"
+    lists = ", of lists: each is a part" if column.is_list else ""
+    return f"{held} of {what} in {len(column.values)} of {len(sample.rows)} rows{lists}"
 
 
 def _root(guess: Guess, sample: Sample, path: Path | str, root: Path | None) -> None:
     """Look whether the files are there."""
-    names = [
-        value
-        for name in _names(guess, "image", "audio")
-        for value in sample.columns[name].values[:_LOOKED_FOR]
-        if isinstance(value, str)
-    ]
+    names = [path_ for name in _names(guess, "image", "audio") for path_ in sample.columns[name].texts[:_LOOKED_FOR]]
     if is_url(path):
         return
     here = root or (Path(path) if Path(path).is_dir() else Path(path).parent)
@@ -219,7 +214,8 @@ def _payload(guess: Guess, sample: Sample, *, splittable: bool) -> None:
         *guess.columns.get("text", ()),
         *(name for name, kind in guess.fields.items() if kind == "keyword" and name in sample.columns),
     ]
-    guess.example = " ".join(str(sample.columns[searched[0]].values[0]).split()[:6]) if searched else ""
+    first = sample.columns[searched[0]] if searched else None
+    guess.example = " ".join(str((first.texts or first.values)[0]).split()[:6]) if first else ""
     guess.doubts += doubts_of_payload(sample, set(guess.reasons) - {*decimals, *times})
 
 
@@ -259,7 +255,7 @@ def _short(value: object) -> str:
 
 def _empty_rows(guess: Guess, sample: Sample) -> None:
     names = _names(guess, *CONTENTS)
-    without = sum(all(row.get(name) in (None, "") for name in names) for row in sample.rows)
+    without = sum(all(row.get(name) in (None, "", []) for name in names) for row in sample.rows)
     if names and without:
         guess.doubts.append(f"{without} of {guess.rows} rows hold no text, picture or sound, and will be refused")
     if guess.rows == ROWS:

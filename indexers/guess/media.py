@@ -30,12 +30,12 @@ _WALKED = 20_000
 
 def media_of(sample: Sample, role: str) -> list[Column]:
     """The columns that hold contents of a role (image, audio), the likeliest first."""
-    fitting = [column for column in sample.columns.values() if column.values and _holds(column, role)]
+    fitting = [column for column in sample.whole() if column.values and _holds(column, role)]
     return sorted(
         fitting,
         key=lambda column: (
             column.plain_name != role,
-            not _NAMES[role].search(column.plain_name if not column.name.endswith(".0") else column.name),
+            not _NAMES[role].search(column.plain_name),
             -len(column.values),
         ),
     )
@@ -45,7 +45,7 @@ def urls_of(sample: Sample, role: str) -> list[Column]:
     """The columns that hold addresses of such contents on the web."""
     return [
         column
-        for column in sample.columns.values()
+        for column in sample.whole()
         if column.of_urls and (column.share(_IN_URL[role]) > 0.5 or _NAMES[role].search(column.plain_name))
     ]
 

@@ -23,6 +23,7 @@ _TITLES = re.compile(r"(product|item|track|song|film|movie|article|job|display|a
 _PROSE = (
     "description", "text", "body", "content", "summary", "abstract", "details", "about", "beschreibung", "lyrics",
     "plot", "overview", "transcript", "bodyhtml", "html", "desc", "longdescription", "shortdescription", "inhalt",
+    "paragraphs", "passages", "texts",
 )  # fmt: skip
 _CODE = re.compile(r"[^\s/]{1,64}$")
 _MAX_PROSE = 2
@@ -100,9 +101,9 @@ def text_columns(sample: Sample, taken: set[str]) -> tuple[list[Column], str]:
     """
     texts = [
         column
-        for column in sample.columns.values()
+        for column in sample.whole()
         if column.name not in taken and column.texts and not column.of_urls and not column.of_times
-        and not column.name.endswith(".0")
+        and (not column.is_list or column.words >= _SINGLE_WORDS)  # else they are keywords
     ]  # fmt: skip
     titles = [column for column in texts if _title_rank(column) is not None and _mostly_different(column)]
     titles.sort(key=_rank_of_title)

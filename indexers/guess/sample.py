@@ -30,9 +30,10 @@ class Column:
 
     @property
     def texts(self) -> list[str]:
-        """Its texts, if all its values are."""
-        texts = [value for value in self.values if isinstance(value, str)]
-        return texts if len(texts) == len(self.values) else []
+        """Its texts, those of lists one by one, if all its values are."""
+        flat = [one for value in self.values for one in (value if isinstance(value, list) else [value])]
+        texts = [one for one in flat if isinstance(one, str)]
+        return texts if len(texts) == len(flat) else []
 
     @property
     def is_list(self) -> bool:
@@ -42,7 +43,8 @@ class Column:
     @property
     def words(self) -> float:
         """Words of a text on average; 0 for other values."""
-        return sum(len(text.split()) for text in self.texts) / len(self.values) if self.texts else 0.0
+        texts = self.texts
+        return sum(len(text.split()) for text in texts) / len(texts) if texts else 0.0
 
     @property
     def plain_name(self) -> str:
@@ -50,8 +52,9 @@ class Column:
         return re.sub(r"[\W_]", "", self.name.rpartition(".")[2].lower())
 
     def share(self, fits: re.Pattern[str]) -> float:
-        """The part of its values that are texts that fit a pattern from their start."""
-        return sum(bool(fits.match(text)) for text in self.texts) / len(self.values) if self.texts else 0.0
+        """The part of its texts that fit a pattern from their start."""
+        texts = self.texts
+        return sum(bool(fits.match(text)) for text in texts) / len(texts) if texts else 0.0
 
     @property
     def of_urls(self) -> bool:
@@ -73,6 +76,10 @@ class Sample:
     columns: Mapping[str, Column]
     bad: Sequence[str]
     """Why rows could not be read."""
+
+    def whole(self) -> list[Column]:
+        """The columns but for those of the first value of a list."""
+        return [column for column in self.columns.values() if not column.name.endswith(".0")]
 
 
 def read_sample(

@@ -128,8 +128,26 @@ def nested(folder: Path) -> Shape:
     write_jsonl(folder / "nested.jsonl", rows)
     return Shape(
         "nested.jsonl",
-        {"id": "meta.uuid", "text": "product.title", "image": "product.pictures.0"},
-        {"product.pictures": "keyword", "price.amount": "float", "price.currency": "keyword"},
+        {"id": "meta.uuid", "text": "product.title", "image": "product.pictures"},
+        {"price.amount": "float", "price.currency": "keyword"},
+    )
+
+
+def several(folder: Path) -> Shape:
+    """Lists of texts and pictures are parts of items; those of single words are keywords."""
+    rows = []
+    for n in range(12):
+        for side in ("front", "back"):
+            make_png(folder / f"{n}-{side}.png", n, 8)
+        paragraphs = [sentence(n, 12), sentence(n + 100, 9)][: 1 + n % 2]
+        rows.append({"sku": f"k-{n}", "paragraphs": paragraphs, "photos": [f"{n}-front.png", f"{n}-back.png"]})
+        rows[-1]["tags"] = ["red", "wool"] if n % 3 else ["blue"]
+    write_jsonl(folder / "several.jsonl", rows)
+    return Shape(
+        "several.jsonl",
+        {"id": "sku", "text": "paragraphs", "image": "photos"},
+        {"tags": "keyword"},
+        doubts=("of lists: each is a part",),
     )
 
 
@@ -286,5 +304,5 @@ def nameless(folder: Path) -> Shape:
 
 
 SHAPES: tuple[Callable[[Path], Shape], ...] = (
-    shop, semicolons, nested, parquet, music, articles, jobs, numeric, tags, tar, dataset, nameless,
+    shop, semicolons, nested, several, parquet, music, articles, jobs, numeric, tags, tar, dataset, nameless,
 )  # fmt: skip
