@@ -17,6 +17,7 @@ from triveni.client import (
     Event,
     History,
     Item,
+    ItemPart,
     Problem,
     Reason,
     Result,
@@ -45,6 +46,19 @@ def test_an_answer_prints_as_an_aligned_table() -> None:
         " 1  12.35  a/long/id  red shoe          like 42 75%; many like it",
         "10  -1.50  b          日本語のテキスト",
     ]
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        (ItemPart(1, "shoes/back.jpg"), "image 2 (shoes/back.jpg)"),
+        (ItemPart(0), "image 1"),
+        (ItemPart(0, text=" It ends ", start=90, end=99, passage=3), "image, passage 3 (“It ends”)"),
+        (ItemPart(2, "a.ogg", passage=9, start_seconds=79.6, end_seconds=90), "image 3, 1:20 to 1:30 (a.ogg)"),
+    ],
+)
+def test_parts_of_items_have_names(part: ItemPart, name: str) -> None:
+    assert str(Reason("query", "a shoe", 0.5, 0, modality="image", part=part)) == f"a shoe 50% by {name}"
 
 
 @pytest.mark.parametrize("columns", [20, 40, 60, 80, 120])
