@@ -45,13 +45,14 @@ from engine.encode.encoding import DirectEncoder
 from engine.query.pipeline import Engine
 from engine.query.settings import FuseSettings
 from engine.store.base import Point
+from engine.store.edge import EdgeStore
 from engine.store.memory import MemoryStore
 from indexers.catalog import Catalog
 from indexers.pipeline import index
 
 SECTIONS = "24578"
 MOST = IndexSettings().max_parts
-SECONDS = (0, 5, 10, 15, 20)
+SECONDS = (0, 5, 10, 20)
 """Lengths of passages of sounds that are compared; 0 does not split."""
 _RATE = 16_000
 
@@ -121,9 +122,14 @@ def points_of(space: Space, contents: Sequence[Content], most: int) -> list[Poin
     return points
 
 
-def store_of(space: Space, points: Sequence[Point]) -> MemoryStore:
-    """An exact store with words."""
-    store = MemoryStore(fingerprint=space.fingerprint, dimension=space.dimension, modalities=space.modalities)
+def store_of(space: Space, points: Sequence[Point]) -> EdgeStore:
+    """An embedded store with words."""
+    store = EdgeStore(
+        Path(tempfile.mkdtemp()),
+        fingerprint=space.fingerprint,
+        dimension=space.dimension,
+        modalities=space.modalities,
+    )
     store.index_words(["_text"])
     store.upsert(points)
     return store
