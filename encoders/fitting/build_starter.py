@@ -18,7 +18,6 @@ from safetensors.numpy import save as write_tensors
 from encoders.decoding.limits import DecodeLimits
 from encoders.errors import ContentError, SpaceError
 from encoders.fitting.calibrate_starter import Checked, calibrate
-from encoders.fitting.languages import fit_translated_text
 from encoders.fitting.sources import (
     Captioned,
     emoji,
@@ -56,7 +55,6 @@ from encoders.spaces.appearance import (
 from encoders.spaces.calibration import FeatureExtractor, retrieval_metrics
 from encoders.spaces.starter import (
     CARD,
-    MULTILINGUAL,
     SENTENCES,
     STARTER,
     TENSORS,
@@ -73,9 +71,8 @@ DATA = {
     "emojibase-data 17.0.0 (npm)": "MIT",
     "gcompris-qt-data 3.1 (Debian): class priors, calibration and checks only": "GPL-3+, CC-BY-SA and others",
     "WordNet words and glosses as shipped by timm": "WordNet licence",
+    "cldr-annotations-full 48.2.0 (npm): what emoji are called, in twelve languages": "Unicode-3.0",
 }
-TRANSLATIONS = {"cldr-annotations-full 48.2.0 (npm): what emoji are called, in twelve languages": "Unicode-3.0"}
-"""What `starter-multilingual` is fitted on besides."""
 
 Report = Callable[[str], None]
 """Takes a line about progress."""
@@ -142,10 +139,7 @@ def build_starter(
 
     report("fitting text")
     titles = [text for drawing in drawings.items if drawing.titled for text in (drawing.title, drawing.short)]
-    if name == MULTILINGUAL:
-        text, free = fit_translated_text(bank, titles, emoji_names(sources))
-    else:
-        text, free = fit_text(bank, titles)
+    text, free = fit_text(name, bank, titles, emoji_names(sources))
     classes = image_class_texts(bank, text)
     captions = caption_vectors(bank, text, drawings.items)
     report("fitting pictures on three quarters, to check on the rest")
@@ -174,7 +168,7 @@ def _card(
     return {
         "command": f"triveni space build {name}",
         "seed": seed,
-        "data": {**DATA, **TRANSLATIONS} if name == MULTILINGUAL else DATA,
+        "data": DATA,
         "licence": "Apache-2.0",
         "fitted_on": {"drawings": len(drawings), "titled": sum(one.titled for one in drawings)},
         "checked_on": {

@@ -1,19 +1,20 @@
-"""Fitting the heads of the starter space: `triveni space build starter`.
+"""Fitting the heads of the starter spaces: `triveni space build starter`, or `starter-multilingual`.
 
 Texts are the pivot. The fit is deterministic: files are read in the order of their paths, and folds follow from
 the seed. Nothing is drawn at random but the folds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import scipy.linalg
 
 from encoders.fitting.sources import Captioned
 from encoders.networks.audio import class_names
-from encoders.networks.known import YAMNET
+from encoders.networks.known import E5_SMALL, MINILM, USE_MULTILINGUAL, YAMNET
 from encoders.networks.weights import find_weights
 from encoders.spaces.align import (
     AudioHead,
@@ -25,7 +26,8 @@ from encoders.spaces.align import (
 from encoders.spaces.calibration import FeatureExtractor
 from encoders.spaces.drawings import LEVELS, KernelRidge, hellinger, kernel
 from encoders.spaces.space import unit
-from encoders.types import Floats, Rows, Text
+from encoders.spaces.starter import MULTILINGUAL, SENTENCES, STARTER
+from encoders.types import Doubles, Floats, Rows, Text
 
 TEMPERATURE, TOP = 2.0, 50
 """Of the softmax over ImageNet classes (ConSE)."""
@@ -35,6 +37,12 @@ WIDTH, PENALTY = 0.7, 0.5
 """Of the kernel ridge regression on drawings."""
 WHITENING, FLOOR = 0.4, 0.1
 """Power of the whitening of texts, and what is added to each variance, in mean variances."""
+DIMENSION = 384
+"""Of the space: axes that texts have, and those that they leave to appearance."""
+SCALE = {MINILM.name: 0.7, USE_MULTILINGUAL.name: 1.0, E5_SMALL.name: 1.5}
+"""Weights of the networks' features before they are whitened together."""
+LANGUAGE = {STARTER: 0.3, MULTILINGUAL: 3.0}
+"""By space, the weight of how translations differ in what is whitened: the more, the less English counts."""
 PRIOR_POWER = 0.25
 PICTURE_SHARE, SOUND_SHARE = 0.2, 0.6
 """Of the appearance in a vector's squared length."""
@@ -58,28 +66,43 @@ class SentenceBank:
         return np.stack([self._known[text] for text in texts])
 
 
-def fit_text(bank: SentenceBank, captions: Sequence[str], every: int = 7) -> tuple[TextHead, Floats]:
-    """Fit the text head on WordNet's words and glosses and on captions.
+def fit_text(
+    name: str, bank: SentenceBank, captions: Sequence[str], names: Mapping[str, Sequence[str]], every: int = 7
+) -> tuple[TextHead, Floats]:
+    """Fit the text head of a starter space on WordNet's words and glosses, captions, and names in many languages.
 
-    The axes along which texts differ least are taken from them, and so from all that is placed through texts: they
-    are free for the appearance of pictures and sounds.
+    Half-whitened is not how texts differ alone, but the sum of that and of how translations of one name differ
+    (within-class covariance, Hatch et al., Interspeech 2006): so directions that tell languages apart count for less.
+    The axes along which texts differ least are not theirs: they are free for the appearance of pictures and sounds.
 
     Args:
-        bank: the sentence encoder.
-        captions: captions of pictures.
+        name: of the space.
+        bank: its sentence networks.
+        captions: captions of pictures, in English.
+        names: per language the names of the same things, in one order.
         every: one word of WordNet in this many is taken.
 
     Returns:
         The head, and the free axes, orthonormal (2 * APPEARANCE, d).
     """
-    vectors = bank([*wordnet_texts(every), *captions])
+    scale = np.concatenate([np.full(spec.dimension, SCALE[spec.name]) for spec in SENTENCES[name]])
+    vectors = bank([*wordnet_texts(every), *captions]) * scale
     mean = vectors.mean(axis=0)
-    variances, axes = np.linalg.eigh(np.cov((vectors - mean).T.astype(np.float64)))
-    scale = (variances + FLOOR * variances.mean()) ** (-WHITENING / 2)
-    scale[: 2 * APPEARANCE] = 0  # the smallest variances come first
-    weight = ((axes * scale) @ axes.T).astype(np.float32)
-    free = axes[:, : 2 * APPEARANCE].T.astype(np.float32)
-    return TextHead(mean, weight.astype(np.float16).astype(np.float32)), free
+    meaning = np.cov((vectors - mean).T)
+    translations = np.stack([bank(own) for own in names.values()]) * scale  # (languages, names, f)
+    apart = (translations - translations.mean(axis=0)).reshape(-1, len(scale))
+    whitened = _power(meaning + LANGUAGE[name] * (apart.T @ apart) / len(apart))
+    _, axes = np.linalg.eigh(whitened @ meaning @ whitened)
+    kept = whitened @ axes[:, ::-1][:, : DIMENSION - 2 * APPEARANCE]
+    weight = np.concatenate([kept, np.zeros((len(scale), 2 * APPEARANCE))], axis=1) * scale[:, None]
+    free = np.eye(DIMENSION, dtype=np.float32)[-2 * APPEARANCE :]
+    return TextHead((mean / scale).astype(np.float32), weight.astype(np.float16).astype(np.float32)), free
+
+
+def _power(covariance: npt.NDArray[np.float64]) -> Doubles:
+    """The matrix that takes strong directions down: covariance to the power of -WHITENING / 2."""
+    variances, axes = np.linalg.eigh(covariance)
+    return np.asarray((axes * (variances + FLOOR * variances.mean()) ** (-WHITENING / 2)) @ axes.T)
 
 
 def wordnet_texts(every: int) -> list[str]:

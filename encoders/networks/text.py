@@ -1,4 +1,4 @@
-"""Texts → sentence features: a BERT whose states are averaged."""
+"""Texts → sentence features, by one network or several."""
 
 import math
 from collections.abc import Sequence

@@ -1,8 +1,11 @@
 """Texts → token ids, as each sentence network was trained with."""
 
 import os
+import sys
+import threading
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +18,7 @@ from encoders.types import Ints
 
 Tokenize = Callable[[str], Ints]
 """A text → its token ids with those of its begin and end, int64 (t,)."""
+_LOADING = threading.Lock()
 
 
 def cut(tokens: Ints, limit: int) -> Ints:
@@ -23,14 +27,22 @@ def cut(tokens: Ints, limit: int) -> Ints:
 
 
 def tokenizer_of(spec: ModelSpec, folder: Path) -> Tokenize:
-    """The tokenizer of a sentence network.
+    """The tokenizer of a sentence network. It is loaded for its first text, as a network is for its first batch.
 
     Args:
         spec: the network.
         folder: as found by `find_weights`.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    return _TOKENIZERS[spec.name](spec, folder)
+    loaded: list[Tokenize] = []
+
+    def tokenize(text: str) -> Ints:
+        with _LOADING:
+            if not loaded:
+                loaded.append(_TOKENIZERS[spec.name](spec, folder))
+        return loaded[0](text)
+
+    return tokenize
 
 
 def _wordpieces(spec: ModelSpec, folder: Path) -> Tokenize:
@@ -62,10 +74,8 @@ def _xlmr(spec: ModelSpec, folder: Path) -> Tokenize:
 def _sentencepiece(spec: ModelSpec, folder: Path) -> Tokenize:
     """That of a file of SentencePiece (Kudo and Richardson, EMNLP 2018)."""
     from tokenizers import normalizers
-    from transformers.utils import sentencepiece_model_pb2_new
 
-    sentencepiece: Any = sentencepiece_model_pb2_new
-    model = sentencepiece.ModelProto.FromString((folder / "sp.model").read_bytes())
+    model = _sentencepiece_format().FromString((folder / "sp.model").read_bytes())
     trained = model.trainer_spec
     pieces = [(piece.piece, piece.score) for piece in model.pieces]
     tokenizer = _unigrams(pieces, trained.unk_id, trained.bos_id, trained.eos_id)
@@ -75,6 +85,19 @@ def _sentencepiece(spec: ModelSpec, folder: Path) -> Tokenize:
         return np.array(tokenizer.encode(" ".join(text.split())).ids, np.int64)
 
     return tokenize
+
+
+def _sentencepiece_format() -> Any:
+    """The message that a file of SentencePiece holds: one module of transformers, as all takes long to import."""
+    name = "transformers.utils.sentencepiece_model_pb2_new"
+    if name not in sys.modules:
+        package = find_spec("transformers")
+        assert package is not None and package.origin is not None
+        spec = spec_from_file_location(name, Path(package.origin).parent / "utils" / "sentencepiece_model_pb2_new.py")
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = module_from_spec(spec)  # its messages may be declared once only
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name].ModelProto
 
 
 def _unigrams(pieces: Sequence[tuple[str, float]], unknown: int, begin: int, end: int) -> Any:

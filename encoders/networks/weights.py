@@ -40,7 +40,8 @@ def find_weights(spec: ModelSpec, source: str | None = None) -> Path:
     if source is None:
         folder, remedy = _package_folder(spec), f"install them: {spec.install}"
     elif source.startswith("hf-hub:"):
-        folder, remedy = _hub_folder(spec, source.removeprefix("hf-hub:")), "clear the hub's cache and try again"
+        folder = _hub_folder(spec, source.removeprefix("hf-hub:"))
+        remedy = f"name a repository with the files of {spec.revision}, or clear the hub's cache and try again"
     else:
         folder, remedy = Path(source), f"put the files of {spec.revision} there, or {spec.install}"
     for file in spec.files:

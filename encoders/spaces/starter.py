@@ -1,8 +1,9 @@
 """The starter spaces: texts, EfficientNet-Lite2 pictures and YAMNet sounds in one space of 384 dimensions.
 
-`starter` reads English texts with MiniLM, `starter-multilingual` those of a hundred languages: sixteen well with
-Google's sentence encoder, all with E5. They need nothing but packages from the package index; no hub, no GPU. The
-heads are in `heads/NAME/heads.safetensors`, and `heads/NAME/card.json` says how they were fitted and how well.
+Two networks read each text. Google's multilingual sentence encoder knows sixteen languages; beside it `starter` has
+MiniLM, which knows English, and `starter-multilingual` E5, which knows a hundred and is slower. They need nothing but
+packages from the package index; no hub, no GPU. The heads are in `heads/NAME/heads.safetensors`, and
+`heads/NAME/card.json` says how they were fitted and how well.
 """
 
 import hashlib
@@ -25,13 +26,13 @@ from encoders.networks.known import E5_SMALL, MINILM, USE_MULTILINGUAL, ModelSpe
 from encoders.networks.text import JointEncoder, SentenceEncoder
 from encoders.spaces.align import AudioHead, ImageHead, TextHead
 from encoders.spaces.appearance import Appearance, AppearanceEncoder, describe_picture, describe_sound
-from encoders.spaces.calibration import FeatureExtractor, HeadEncoder
+from encoders.spaces.calibration import HeadEncoder
 from encoders.spaces.space import PairCalibration, Space
 from encoders.types import Modality
 
 STARTER, MULTILINGUAL = "starter", "starter-multilingual"
 SENTENCES: Mapping[str, Sequence[ModelSpec]] = MappingProxyType(
-    {STARTER: (MINILM,), MULTILINGUAL: (USE_MULTILINGUAL, E5_SMALL)}
+    {STARTER: (MINILM, USE_MULTILINGUAL), MULTILINGUAL: (USE_MULTILINGUAL, E5_SMALL)}
 )
 """The starter spaces, by name, and the networks that read the texts of each."""
 TENSORS = "heads.safetensors"
@@ -112,10 +113,9 @@ def load_sentences(
     threads: int | None = None,
     *,
     source: str | None = None,
-) -> FeatureExtractor:
+) -> JointEncoder:
     """What reads the texts of a starter space; see `load_starter`."""
-    several = [SentenceEncoder(cache, limits, device, threads, source, spec) for spec in SENTENCES[name]]
-    return several[0] if len(several) == 1 else JointEncoder(several)
+    return JointEncoder([SentenceEncoder(cache, limits, device, threads, source, spec) for spec in SENTENCES[name]])
 
 
 def read_heads(folder: Path = HEADS) -> StarterHeads:

@@ -29,7 +29,6 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="The manifest as JSON.")] = False,
 ) -> None:
     """Show the encoders, the licences of their weights, and how scores are calibrated."""
-    from encoders.networks.known import CATALOG
     from encoders.spaces.tail import TYPICAL
     from engine import opening
 
@@ -38,13 +37,10 @@ def show(
         print(space.manifest.to_json())
         return
     console.print(f"space {space.manifest.name}, {space.dimension} dimensions, fingerprint {space.fingerprint}")
-    licences = {spec.name: spec.licence for spec in CATALOG.values()}
     for modality, identity in space.manifest.encoders.items():
         facts = Table(title=f"{modality} encoder", title_justify="left", show_header=False, box=None)
         for key, value in identity.items():
             facts.add_row(f"  {key}", value)
-        if identity.get("name") in licences:
-            facts.add_row("  licence", licences[identity["name"]])
         console.print(facts)
     pairs = Table(title="Calibration: cosines of unrelated content, and d′ of related content", title_justify="left")
     rates = (0.1, 0.01, 0.001)

