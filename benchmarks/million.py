@@ -110,6 +110,7 @@ def recalls(store: EdgeStore, queries: Floats, truth: list[set[str]]) -> list[di
         ask(store, queries[:50])
         found, milliseconds = ask(store, queries)
         shares = [len(a & b) / len(b) for a, b in zip(found, truth, strict=True)]
+        ef = store._search.over(store.count()).ef
         rows.append({"ef": ef, "recall@10": float(np.mean(shares)), "worst": min(shares), "p50 ms": milliseconds})
     store._search = default
     return rows

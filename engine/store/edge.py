@@ -284,7 +284,8 @@ class EdgeStore:
         asked += others
         hits = [NO_HITS] * len(queries)
         try:
-            answers = self._shard.search([one for _, one in asked], self._search, self._keys) if asked else []
+            points = len(self._directory.items)
+            answers = self._shard.search([one for _, one in asked], self._search, points, self._keys) if asked else []
         except StoreError:
             self._check(queries)  # an extra vector may have been dropped meanwhile
             raise

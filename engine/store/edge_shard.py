@@ -131,13 +131,18 @@ class Shard:
         return [_record(one) for one in self._call(lambda shard: shard.retrieve([*keys], True, True))]
 
     def search(
-        self, queries: Sequence[VectorQuery], search: Search, keys_of: Callable[[Iterable[ItemId]], set[uuid.UUID]]
+        self,
+        queries: Sequence[VectorQuery],
+        search: Search,
+        points: int,
+        keys_of: Callable[[Iterable[ItemId]], set[uuid.UUID]],
     ) -> list[ShardHits]:
         """Search by several vectors in one batch; those that differ only in the vector are faster side by side.
 
         Args:
             queries: the searches.
             search: how widely the graph is searched where a search does not say.
+            points: how many there are.
             keys_of: the points of those items that are there.
         """
         kinds = [(str(query.modality), *_narrowing(query), id(query.width), query.limit) for query in queries]
@@ -150,7 +155,7 @@ class Shard:
                 among = None if query.among is None else keys_of(query.among)
                 filters[key] = narrowed(query.filter, keys_of(query.exclude), among)
             nearest = edge.Query.Nearest(_vector(query), str(query.modality))
-            params = _params(query.width or search, str(query.modality))
+            params = _params((query.width or search).over(points), str(query.modality))
             requests.append(
                 edge.QueryRequest(query.limit, query=nearest, filter=filters[key], with_payload=False, params=params)
             )

@@ -18,7 +18,7 @@ from engine.store.edge import EdgeStore
 from engine.store.edge_build import Build, quarter_of_memory
 from engine.store.edge_space import size_of_folder
 from engine.store.memory import MemoryStore
-from engine.store.quantization import Quantization
+from engine.store.quantization import SEARCHES, Quantization, Search
 from engine.store.words import WORDS
 from tests.store.implementations import (
     DIMENSION,
@@ -299,3 +299,9 @@ def test_a_server_converts_a_collection_while_it_answers(tmp_path: Path) -> None
     finally:
         remove([name])
         client.close()
+
+
+def test_large_graphs_are_searched_more_widely() -> None:
+    widths = [Search(384, 2.0).over(points) for points in (0, 100_000, 250_000, 500_000, 1_000_000)]
+    assert widths == [Search(ef, 2.0) for ef in (384, 384, 384, 432, 480)]
+    assert all(search.over(0) is search for search in SEARCHES.values())
