@@ -210,4 +210,4 @@ def assert_same(found: Answers, wanted: Answers, store: VectorStore) -> None:
     assert len(found) == len(wanted) == 100
     for one, other in zip(found, wanted, strict=True):
         assert [name for name, _ in one] == [name for name, _ in other]
-        np.testing.assert_allclose([score for _, score in one], [score for _, score in other], atol=1e-6)
+        np.testing.assert_allclose([score for _, score in one], [score for _, score in other], atol=1e-5)
