@@ -111,7 +111,8 @@ def test_the_whole_loop(run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "network.onnx" not in twin.files
     assert twin.settings["held_against"] == version["version"]
     assert (twin.gate.difference, twin.gate.low, twin.gate.high) == (0, 0, 0)  # what serves has younger counts
-    assert twin.metrics == twin.baseline_metrics == card.metrics
+    assert twin.metrics == pytest.approx(twin.baseline_metrics)
+    assert twin.metrics == pytest.approx(card.metrics)
     structlog.reset_defaults()
     asked = json.loads(run("recommend", "--like", "music-violin", "--json").stdout)
     assert (asked["model"], asked["tier"]) == (version["version"], "full")
