@@ -16,7 +16,7 @@ from engine.learn.evaluation.stats import paired
 from engine.learn.fit import FitSettings, TrainingRows, training_rows
 from engine.learn.network.train import TrainSettings
 from engine.learn.rows.dataset import RowSettings
-from engine.learn.tuning.tried import SEARCHED, clean, found
+from engine.learn.tuning.tried import SEARCHED, clean, found, newest, storage_of
 from engine.learn.tuning.tune import SettingsSearch, alone, with_setting
 from engine.models.errors import TooLittleDataError, TrainingError
 from tests.learn.world import catalogue, walks
@@ -118,6 +118,16 @@ def test_other_rows_or_settings_are_refused_unless_it_begins_anew(tmp_path: Path
 def test_trials_of_the_release_before_can_be_shown() -> None:
     old = {"rate" if key == "learning_rate" else key: value for key, value in NOW.items()}
     assert clean(old) == clean(NOW) == NOW
+
+
+def test_a_trial_that_has_chosen_only_some_of_its_settings_can_be_shown(tmp_path: Path) -> None:
+    SettingsSearch(tmp_path, NOW, UNTIL).run(made_rows(), QUICK, 1)
+    study = newest(storage_of(tmp_path))
+    assert study is not None
+    study.ask({"learning_rate": study.trials[0].distributions["learning_rate"]})
+    result = found(tmp_path)
+    assert result is not None
+    assert [one.setting for one in result.tried if one.state == "running"] == [{}]
 
 
 def test_when_the_time_is_over_no_trial_begins(tmp_path: Path) -> None:

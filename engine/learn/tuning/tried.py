@@ -30,6 +30,7 @@ class Tried:
 
     number: int
     setting: Setting
+    """Empty until all of it is chosen."""
     figure: float | None
     """NDCG@10 on the held-out rows, the best of its epochs, so far where it was ended early. None if it failed."""
     epochs: int
@@ -122,7 +123,7 @@ def _tried(trial: FrozenTrial) -> Tried:
     figures = list(trial.intermediate_values.values())
     return Tried(
         trial.number,
-        clean(trial.params) if trial.params else {},
+        clean(trial.params) if len(trial.params) >= len(SEARCHED) else {},  # else it has just begun
         trial.value if trial.state is TrialState.COMPLETE else max(figures, default=None),
         int(trial.user_attrs.get("epochs", len(figures))),
         float(trial.user_attrs.get("seconds", 0.0)),
