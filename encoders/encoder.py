@@ -60,10 +60,11 @@ class PreparesPassages(Protocol):
 
         Args:
             content: the content.
-            most: passages, at least 2.
+            most: parts, at least 2.
 
         Returns:
-            2 to `most` passages in order, each no longer than what is read as one; `WHOLE` of what is not longer.
+            At most `most` parts: the passages in order, each no longer than what is read as one, and before them
+            `WHOLE` where a blur of all is of use too; `WHOLE` alone of what is not longer.
 
         Raises:
             ContentError: as `Encoder.prepare` does.

@@ -8,6 +8,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
+
 from encoders.errors import DecoderError, SpaceError, WeightsError
 from encoders.spaces.space import Space
 from encoders.types import Floats, Modality, Prepared
@@ -248,7 +250,9 @@ class Flow:
     def _forward(self, group: Sequence[Decoded]) -> list[Decoded]:
         """The group with its vectors; what cannot be encoded is left out."""
         try:
-            vectors = self._space.forward([one for it in group for one in it.prepared.values()])
+            prepared = [one for it in group for one in it.prepared.values()]  # with passages many times the items
+            starts = range(0, max(len(prepared), 1), self._batch)
+            vectors = np.concatenate([self._space.forward(prepared[at : at + self._batch]) for at in starts])
         except WeightsError:
             raise  # they are loaded for the first batch
         except Exception as error:

@@ -6,7 +6,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from encoders.spaces.space import Space
-from engine.catalog.ingest import Digest, keys_of, vectors_of
+from engine.catalog.ingest import Digest, Key, keys_of, spans_of, vectors_of
 from engine.core.types import ItemId
 from engine.store.base import Point, VectorStore
 from indexers.catalog import Catalog
@@ -128,8 +128,15 @@ def _whole(entry: CatalogEntry, point: Point | None) -> bool:
 
 
 def _has_all(entry: CatalogEntry, point: Point) -> bool:
-    """Whether the store has a vector of each content, and of nothing else."""
-    return {key.content for key in vectors_of(point)} == set(keys_of(entry.item))
+    """Whether the store has a vector of each content and passage, and of nothing else."""
+    return _kept(point) == set(keys_of(entry.item))
+
+
+def _kept(point: Point) -> set[Key]:
+    """The contents that the store has vectors of; none where vectors of parts are lost."""
+    if any(len(point.parts(name)) != len(spans_of(point.payload, name) or [0]) for name in point.vectors):
+        return set()
+    return {key.content for key in vectors_of(point)}
 
 
 def _broken(
@@ -141,7 +148,7 @@ def _broken(
         entry, point = it
         for modality, error in entry.missing.items():
             return DeadLetter.of(entry.line, entry.item.id, error, modality)
-        kept = {key.content for key in vectors_of(point)} if point is not None and _same(entry, point) else ()
+        kept = _kept(point) if point is not None and _same(entry, point) else ()
         for key, content in zip(keys_of(entry.item), entry.item.contents, strict=True):
             try:
                 if space is not None and key not in kept:

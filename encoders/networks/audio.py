@@ -111,24 +111,22 @@ class SoundEncoder:
     def prepare_passages(self, content: Content, most: int) -> Passages:
         """Split a sound of more than `LONG_SECONDS` into equal passages; see `encoders.encoder.PreparesPassages`.
 
-        Each is prepared as a sound of its own; those that are silent beside the others are left out. Where there
-        would be more than `most`, they are longer.
+        First comes the whole, by which a track is like another. Each passage is prepared as a sound of its own; those
+        that are silent beside the others are left out. Where there would be more than `most`, they are longer.
         """
         with decoding_audio(content, self._limits, self._rate) as samples:
             first, last = sounding(samples)
             seconds = (last - first) / self._rate
-            count = min(math.ceil(seconds / PASSAGE_SECONDS), most) if seconds > LONG_SECONDS else 1
+            count = min(math.ceil(seconds / PASSAGE_SECONDS), most - 1) if seconds > LONG_SECONDS else 1
             edges = [first + round(place * (last - first) / count) for place in range(count + 1)]
             faintest = SILENCE * _peak(samples)
             spans = [(a, b) for a, b in pairwise(edges) if _peak(samples[a:b]) > faintest]
-            if len(spans) < 2:
-                return {WHOLE: Prepared(Modality.AUDIO, self._patches(level(samples)))}
-            return {
-                (1000 * a // self._rate, 1000 * b // self._rate): Prepared(
-                    Modality.AUDIO, self._patches(level(samples[a:b]))
-                )
-                for a, b in spans
-            }
+            found = {WHOLE: Prepared(Modality.AUDIO, self._patches(level(samples)))}
+            if len(spans) > 1:
+                for a, b in spans:
+                    span = 1000 * a // self._rate, 1000 * b // self._rate
+                    found[span] = Prepared(Modality.AUDIO, self._patches(level(samples[a:b])))
+            return found
 
     @cached_property
     def _rate(self) -> int:

@@ -55,7 +55,7 @@ def passages(text: str, size: Size, limit: int, most: int) -> list[Span]:
         firsts = _evenly(sizes, room)
         spans = list(pairwise([0, *(stops[first - 1] for first in firsts[1:]), len(text)]))
         over = max(size(text[start:stop]) for start, stop in spans) - limit  # tokens of parts need not add up
-        if over <= 0 or len(spans) == len(pieces):
+        if not 0 < over < room or len(spans) == len(pieces):
             break
         room -= over
     if len(spans) > most:
@@ -83,9 +83,8 @@ def _middle(text: str, start: int, stop: int) -> int:
     spaces = [end for end in ends if end < stop]
     if spaces:
         return int(min(spaces, key=lambda end: abs(end - middle)))
-    while middle < stop - 1 and unicodedata.combining(text[middle]):  # a mark stays with its letter
-        middle += 1
-    return middle
+    letters = (place for place in range(middle, middle + quarter) if not unicodedata.combining(text[place]))
+    return next(letters, middle)  # a mark stays with its letter, unless there are hundreds of them
 
 
 def _evenly(sizes: Sequence[int], room: int) -> list[int]:

@@ -133,9 +133,12 @@ def may_be_long(content: Content) -> bool:
 
 
 def passages_of(item: Item, split: int) -> dict[Modality, int]:
-    """Into how many passages each content of a modality may be split: they share `split` evenly."""
+    """Into how many parts each long content of a modality may be split: they share evenly what others leave."""
     counted = Counter(content.modality for content in item.contents)
-    return {modality: split // count for modality, count in counted.items()}
+    long = Counter(content.modality for content in item.contents if may_be_long(content))
+    return {
+        modality: (split - count + long[modality]) // max(long[modality], 1) for modality, count in counted.items()
+    }
 
 
 def point_of(

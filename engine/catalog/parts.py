@@ -25,10 +25,10 @@ def found_part(payload: Payload, modality: Modality, row: int) -> FoundPart | No
     number, *span = spans[row]
     paths = paths_of(payload, modality)
     path = paths[number] if number < len(paths) else ""
-    if not span:
-        return FoundPart(number, path)
+    if not span:  # of a split sound the whole
+        return None if all(other == number for other, *_ in spans) else FoundPart(number, path)
     start, stop = span
-    before, others = (sum(one[0] == number for one in some) for some in (spans[: row + 1], spans))
+    before, others = (sum(one[0] == number for one in some if one[1:]) for some in (spans[: row + 1], spans))
     passage = before if others > 1 else 0
     if modality is not Modality.TEXT:
         return FoundPart(number, path, passage=passage, seconds=(start / 1000, stop / 1000))

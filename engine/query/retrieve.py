@@ -87,8 +87,9 @@ def retrieve(
     excluded = tuple(exclude)
     # The items that a filter leaves may have fewer modalities than others.
     each = limit if query.filter else max(hits_each(limit, per_item), query.limit)
+    width = CANDIDATES if len(weights) > 1 else None  # of one interest no other search finds what this one misses
     queries = [
-        VectorQuery(vectors[modality][0][row], modality, each, query.filter, excluded, width=CANDIDATES)
+        VectorQuery(vectors[modality][0][row], modality, each, query.filter, excluded, width=width)
         for row, modality in positions
     ]
     also = [

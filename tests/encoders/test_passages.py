@@ -81,6 +81,17 @@ def test_a_sentence_that_is_too_long_is_cut_between_words_and_a_word_between_cha
     assert all(letters[start] == "e" for start, _ in passages(letters, by_letters, 12, 99))
 
 
+def test_a_text_of_nothing_but_marks_ends_soon() -> None:
+    text = "a bell e" + "\u0301" * 20_000
+    spans = passages(text, len, 128, 16)
+    assert len(spans) == 16 and all(stop - start <= 128 for start, stop in spans)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+def test_a_limit_that_nothing_is_below_ends_too(limit: int) -> None:
+    assert passages("\ufdfa\n[" + "\n" * 50 + "a" * 50, lambda text: 4 + len(text.encode()), limit, 4)
+
+
 def test_tokens_need_not_add_up() -> None:
     """A text may have more tokens than its parts have together."""
 

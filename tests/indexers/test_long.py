@@ -1,5 +1,6 @@
 """Long texts and sounds in a catalogue: split into passages, found and kept as one item."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 from encoders.encoder import Passages
 from encoders.errors import ContentError
 from encoders.spaces.space import Space
-from encoders.types import Content, Modality, Text
-from engine.catalog.ingest import Digest, item_of, spans_of, vectors_of
-from engine.core.types import ItemId
+from encoders.types import Audio, Content, Modality, Text
+from engine.catalog.ingest import Digest, Key, item_of, point_of, spans_of, vectors_of
+from engine.catalog.parts import found_part
+from engine.core.types import FoundPart, Item, ItemId
 from engine.store.base import Point, VectorStore
 from indexers.catalog import Catalog
 from indexers.pipeline import index
@@ -119,10 +121,10 @@ def test_several_contents_share_the_parts(store: VectorStore, space: Space, root
     run(root, store, space, rows, max_parts=6)
     long = everything(store)[LONG]
     assert item_of(long).text == f"a title\n{TEXT}"
-    assert [number for number, *_ in spans_of(long.payload, T)] == [0, 1, 1, 1]
+    assert [number for number, *_ in spans_of(long.payload, T)] == [0, 1, 1, 1, 1, 1]
     assert texts_of(long)[0] == "a title"
     found = vectors_of(long)
-    assert [key.number for key in found] == [0, 1, 1, 1]
+    assert [key.number for key in found] == [0, 1, 1, 1, 1, 1]
     for (key, vector), text in zip(found.items(), texts_of(long), strict=True):
         assert key.number == 0 or TEXT[slice(*key.span)] == text
         np.testing.assert_allclose(vector, space.encode([Text(text)])[0], atol=1e-5)
@@ -163,3 +165,23 @@ def test_what_the_store_has_of_a_sound_is_not_given_up_for_another_setting(
     before = everything(store)[LONG]
     assert run(root, store, Deaf(space), rows).missing == {}
     np.testing.assert_allclose(everything(store)[LONG].parts(A), before.parts(A), atol=1e-6)
+
+
+def test_of_a_sound_the_whole_comes_before_its_passages_and_is_none(space: Space) -> None:
+    vector = space.encode([Text("a")])[0]
+    keys = [Key(A, 0), Key(A, 0, (0, 9000)), Key(A, 0, (9000, 18_000))]
+    point = point_of(Item(LONG, (Audio(b"x"),)), dict.fromkeys(reversed(keys), vector))
+    assert list(vectors_of(point)) == keys
+    assert [found_part(point.payload, A, row) for row in range(3)] == [
+        None,
+        FoundPart(0, passage=1, seconds=(0.0, 9.0)),
+        FoundPart(0, passage=2, seconds=(9.0, 18.0)),
+    ]
+
+
+def test_verify_sees_that_passages_are_lost(store: VectorStore, space: Space, root: Path) -> None:
+    rows: list[dict[str, object]] = [{"id": "long", "text": TEXT}]
+    run(root, store, space, rows)
+    assert verify(catalog(root, rows), store, space=space).same == 1
+    store.upsert([replace(everything(store)[LONG], more={})])
+    assert verify(catalog(root, rows), store, space=space).incomplete.examples == ["long"]
