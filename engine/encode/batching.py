@@ -18,7 +18,7 @@ from encoders.spaces.space import Space
 from encoders.types import Content, Floats, Modality, Prepared, by_modality
 from engine.core.deadline import Deadline
 from engine.core.errors import CancelledError, DeadlineError, OverloadedError
-from engine.encode.encoding import Encoded, EncodedPassages, passages_of
+from engine.encode.encoding import Encoded, EncodedPassages, each_of, passages_of
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -240,17 +240,7 @@ class MicroBatcher:
 
     def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
         """Encode contents, each for itself; see `ContentEncoder.encode`."""
-        results: list[Encoded | None] = [None] * len(contents)
-        prepared: dict[int, Prepared] = {}
-        for row, content in enumerate(contents):
-            deadline.check("decoding")
-            try:
-                prepared[row] = self._space.prepare(content)
-            except TriveniError as error:
-                results[row] = error
-        for row, vector in zip(prepared, self._forward(list(prepared.values()), deadline), strict=True):
-            results[row] = vector
-        return [result for result in results if result is not None]
+        return each_of(self._space, self._forward, contents, deadline)
 
     def encode_passages(
         self, contents: Sequence[Content], most: Sequence[int], deadline: Deadline

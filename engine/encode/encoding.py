@@ -57,17 +57,7 @@ class DirectEncoder:
 
     def encode(self, contents: Sequence[Content], deadline: Deadline) -> list[Encoded]:
         """Encode contents, each for itself; see `ContentEncoder.encode`."""
-        prepared: dict[int, Prepared] = {}
-        results: list[Encoded | None] = [None] * len(contents)
-        for row, content in enumerate(contents):
-            deadline.check("decoding")
-            try:
-                prepared[row] = self._space.prepare(content)
-            except TriveniError as error:
-                results[row] = error
-        for row, vector in zip(prepared, self._forward(list(prepared.values()), deadline), strict=True):
-            results[row] = vector
-        return [result for result in results if result is not None]
+        return each_of(self._space, self._forward, contents, deadline)
 
     def encode_passages(
         self, contents: Sequence[Content], most: Sequence[int], deadline: Deadline
@@ -78,6 +68,33 @@ class DirectEncoder:
     def _forward(self, prepared: Sequence[Prepared], deadline: Deadline) -> list[Encoded]:
         deadline.check("encoding")
         return list(self._space.forward(prepared))
+
+
+def each_of(
+    space: Space,
+    forward: Callable[[Sequence[Prepared], Deadline], list[Encoded]],
+    contents: Sequence[Content],
+    deadline: Deadline,
+) -> list[Encoded]:
+    """Prepare contents, and encode those of which that could be done together; see `ContentEncoder.encode`.
+
+    Args:
+        space: prepares.
+        forward: encodes what is prepared, each for itself.
+        contents: the contents.
+        deadline: of the call.
+    """
+    prepared: dict[int, Prepared] = {}
+    results: list[Encoded | None] = [None] * len(contents)
+    for row, content in enumerate(contents):
+        deadline.check("decoding")
+        try:
+            prepared[row] = space.prepare(content)
+        except TriveniError as error:
+            results[row] = error
+    for row, vector in zip(prepared, forward(list(prepared.values()), deadline), strict=True):
+        results[row] = vector
+    return [result for result in results if result is not None]
 
 
 def passages_of(

@@ -38,5 +38,5 @@ SEARCHES: dict[Quantization, Search] = {
 }
 """How each kind is searched."""
 CANDIDATES = Search(256, oversampling=1.5)
-"""How candidates are searched for, whatever kind the vectors are: the best are found by several searches, and all are
-scored exactly, so that one which a search misses is seldom one of those that are shown."""
+"""How candidates of several interests are searched for, whatever kind the vectors are: the best are found by several
+searches, and all are scored exactly, so that one which a search misses is seldom one of those that are shown."""
